@@ -1,0 +1,94 @@
+//! Addresses at rest: what an attachment holds, and who holds an address.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::attachment::{Attachment, PodName};
+use super::proposal::{Assignment, Hold, Kind};
+
+/// Which policy chose an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyName {
+    /// The module's own name, or the stem of its file.
+    pub name: String,
+    /// SHA-256 of the module, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// All that one attachment holds: the record from which a repeated ADD, CHECK, DEL and GC work, without the policy,
+/// without Kubernetes and without valid ranges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who holds the addresses.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// The Kubernetes node.
+    pub node: String,
+    /// The pod, when the runtime named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    /// The addresses, in the order of the proposal.
+    pub addresses: Vec<Assignment>,
+    /// Who chose them; absent for imported addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyName>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The record kept under an address: the part of a claim that concerns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Dynamic or fixed.
+    pub kind: Kind,
+    /// Who holds it.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// The Kubernetes node.
+    pub node: String,
+    /// The pod, when the runtime named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    /// Who chose it; absent for imported addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Kept for whom after the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+}
+
+impl Claim {
+    /// The records to keep under each address.
+    pub fn held_addresses(&self) -> impl Iterator<Item = HeldAddress> + '_ {
+        self.addresses.iter().map(|assignment| HeldAddress {
+            address: assignment.address,
+            kind: assignment.kind,
+            attachment: self.attachment.clone(),
+            node: self.node.clone(),
+            pod: self.pod.clone(),
+            policy: self.policy.clone(),
+            since: self.since,
+            hold: assignment.hold.clone(),
+        })
+    }
+}
+
+/// Who has an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An attachment holds it.
+    Attachment(Box<HeldAddress>),
+    /// Nobody holds it, but it is kept for an identity until then.
+    Hold {
+        /// For whom.
+        identity: String,
+        /// Until when.
+        until: Timestamp,
+    },
+}

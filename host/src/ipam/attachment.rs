@@ -1,0 +1,80 @@
+//! Who asks: an attachment, and the pod behind it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What holds an address, in the words of the CNI specification: a container's interface in a network.
+/// The parts were checked when the environment was read; nothing downstream re-checks them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attachment {
+    /// `name` of the network configuration.
+    pub network: String,
+    /// `CNI_CONTAINERID`.
+    pub container: String,
+    /// `CNI_IFNAME`.
+    pub interface: String,
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "container {} interface {} in network {:?}", self.container, self.interface, self.network)
+    }
+}
+
+/// A pod's name, and which of the pods that bore this name it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PodName {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// `metadata.uid`, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+impl PodName {
+    /// Whether both name one and the same pod: equal names, and equal uids where both are known.
+    pub fn is_same_pod(&self, other: &Self) -> bool {
+        self.namespace == other.namespace
+            && self.name == other.name
+            && match (&self.uid, &other.uid) {
+                (Some(one), Some(two)) => one == two,
+                _ => true,
+            }
+    }
+}
+
+impl fmt::Display for PodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The controller of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// For example `StatefulSet`.
+    pub kind: String,
+    /// The controller's name.
+    pub name: String,
+}
+
+/// A pod as far as it is known: from the runtime, or from the API server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Namespace, name and uid.
+    #[serde(flatten)]
+    pub name: PodName,
+    /// `metadata.annotations`.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// `metadata.labels`; empty unless the configuration asks for them.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The controller; absent unless the configuration asks for labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}

@@ -1,0 +1,21 @@
+//! The subject itself: addresses, ranges, who holds what, what a policy may propose. Pure: no I/O, no clock, no client.
+
+pub mod address;
+pub mod allocation;
+pub mod attachment;
+pub mod pool;
+pub mod proposal;
+pub mod range;
+pub mod range_set;
+pub mod request;
+pub mod verdict;
+
+pub use address::{Family, Span};
+pub use allocation::{Claim, HeldAddress, Holder, PolicyName};
+pub use attachment::{Attachment, Owner, Pod, PodName};
+pub use pool::{Question, Snapshot, Usage};
+pub use proposal::{Assignment, Hold, Kind, Proposal};
+pub use range::{Range, RangeError, RangeSpec};
+pub use range_set::{RangeSet, RangeSets};
+pub use request::Request;
+pub use verdict::{Refusal, Verdict};

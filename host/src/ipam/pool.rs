@@ -1,0 +1,190 @@
+//! What is known of who holds what, in one consistent snapshot, and what follows from it.
+//!
+//! A snapshot need not know everything: where an answer is not in it, the question comes back, the store reads that
+//! part at the same point in time, and the policy, being a function, runs again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::address::{Span, successor};
+use super::allocation::Holder;
+use super::range_set::RangeSets;
+
+/// Something a snapshot could not answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Which address of this span is the first that nobody holds?
+    FirstFree(Span),
+    /// Who holds this address?
+    HolderOf(IpAddr),
+    /// How many addresses of this range set are held?
+    Usage(usize),
+    /// Which addresses are kept for this identity?
+    HeldFor(String),
+}
+
+/// How full a range set is, in addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Usable addresses.
+    pub size: u128,
+    /// How many of them are held.
+    pub held: u64,
+}
+
+/// What was read of the store so far.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    range_sets: RangeSets,
+    known: Vec<Span>,
+    held: BTreeSet<IpAddr>,
+    holders: BTreeMap<IpAddr, Option<Holder>>,
+    counts: BTreeMap<usize, u64>,
+    last_claimed: Vec<Option<IpAddr>>,
+    identities: BTreeMap<String, Vec<IpAddr>>,
+}
+
+impl Snapshot {
+    /// Nothing known yet but where each range set was last claimed, by index.
+    pub fn new(range_sets: RangeSets, last_claimed: Vec<Option<IpAddr>>) -> Self {
+        Self { range_sets, last_claimed, ..Self::default() }
+    }
+
+    /// Learn that of a whole span, exactly these addresses are held.
+    pub fn learn_span(&mut self, span: Span, held: impl IntoIterator<Item = IpAddr>) {
+        self.known.push(span);
+        self.held.extend(held);
+    }
+
+    /// Learn who holds an address.
+    pub fn learn_holder(&mut self, address: IpAddr, holder: Option<Holder>) {
+        self.holders.insert(address, holder);
+    }
+
+    /// Learn how many usable addresses of a range set are held.
+    pub fn learn_usage(&mut self, range_set: usize, held: u64) {
+        self.counts.insert(range_set, held);
+    }
+
+    /// Learn which addresses are kept for an identity.
+    pub fn learn_held_for(&mut self, identity: String, addresses: Vec<IpAddr>) {
+        self.identities.insert(identity, addresses);
+    }
+
+    /// The range sets the snapshot is about.
+    pub fn range_sets(&self) -> &RangeSets {
+        &self.range_sets
+    }
+
+    /// The lowest free usable address of a range set above `after`. `None` for an index that does not exist, too.
+    pub fn next_free(&self, range_set: usize, after: Option<IpAddr>) -> Result<Option<IpAddr>, Question> {
+        let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
+        self.first_free(set.offered().filter_map(|span| match after {
+            Some(after) => span.after(after),
+            None => Some(span),
+        }))
+    }
+
+    /// The lowest free usable address of a span, anywhere in the configured subnets.
+    pub fn next_free_within(&self, span: Span) -> Result<Option<IpAddr>, Question> {
+        self.first_free(self.range_sets.usable_within(span).into_iter())
+    }
+
+    /// Who holds an address, or for whom it is kept.
+    pub fn holder_of(&self, address: IpAddr) -> Result<Option<&Holder>, Question> {
+        match self.holders.get(&address) {
+            Some(holder) => Ok(holder.as_ref()),
+            None if self.is_known(address) && !self.held.contains(&address) => Ok(None),
+            None => Err(Question::HolderOf(address)),
+        }
+    }
+
+    /// The dynamic address of a range set that was claimed last.
+    pub fn last_claimed(&self, range_set: usize) -> Option<IpAddr> {
+        self.last_claimed.get(range_set).copied().flatten()
+    }
+
+    /// How full a range set is; `None` for an index that does not exist.
+    pub fn usage(&self, range_set: usize) -> Result<Option<Usage>, Question> {
+        let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
+        let held = self.counts.get(&range_set).copied().ok_or(Question::Usage(range_set))?;
+        Ok(Some(Usage { size: set.size(), held }))
+    }
+
+    /// The addresses kept for an identity.
+    pub fn held_for(&self, identity: &str) -> Result<&[IpAddr], Question> {
+        self.identities.get(identity).map(Vec::as_slice).ok_or_else(|| Question::HeldFor(identity.to_owned()))
+    }
+
+    fn is_known(&self, address: IpAddr) -> bool {
+        self.known.iter().any(|span| span.contains(address))
+    }
+
+    fn first_free(&self, spans: impl Iterator<Item = Span>) -> Result<Option<IpAddr>, Question> {
+        for span in spans {
+            let mut candidate = Some(span.first());
+            while let Some(address) = candidate.filter(|&address| span.contains(address)) {
+                if self.held.contains(&address) {
+                    candidate = successor(address);
+                } else if self.is_known(address) {
+                    return Ok(Some(address));
+                } else {
+                    return Err(Question::FirstFree(span.starting_at(address)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipam::RangeSpec;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn snapshot() -> Snapshot {
+        let spec = RangeSpec::of_subnet("10.0.0.0/29".parse().unwrap());
+        let sets = RangeSets::new(vec![vec![spec]], &[]).unwrap();
+        Snapshot::new(sets, vec![None])
+    }
+
+    #[test]
+    fn an_unread_span_is_asked_for_from_where_knowledge_ends() {
+        let mut snapshot = snapshot();
+        assert_eq!(
+            snapshot.next_free(0, None),
+            Err(Question::FirstFree(Span::new(ip("10.0.0.2"), ip("10.0.0.6")).unwrap()))
+        );
+        snapshot.learn_span(Span::new(ip("10.0.0.2"), ip("10.0.0.3")).unwrap(), [ip("10.0.0.2"), ip("10.0.0.3")]);
+        assert_eq!(
+            snapshot.next_free(0, None),
+            Err(Question::FirstFree(Span::new(ip("10.0.0.4"), ip("10.0.0.6")).unwrap()))
+        );
+    }
+
+    #[test]
+    fn the_search_does_not_wrap_around() {
+        let mut snapshot = snapshot();
+        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5"), ip("10.0.0.6")]);
+        assert_eq!(snapshot.next_free(0, Some(ip("10.0.0.4"))), Ok(None));
+        assert_eq!(snapshot.next_free(0, None), Ok(Some(ip("10.0.0.2"))));
+    }
+
+    #[test]
+    fn a_span_outside_the_subnets_offers_nothing() {
+        let span = Span::new(ip("192.168.0.1"), ip("192.168.0.9")).unwrap();
+        assert_eq!(snapshot().next_free_within(span), Ok(None));
+    }
+
+    #[test]
+    fn an_address_known_to_be_free_needs_no_further_read() {
+        let mut snapshot = snapshot();
+        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5")]);
+        assert_eq!(snapshot.holder_of(ip("10.0.0.4")), Ok(None));
+        assert_eq!(snapshot.holder_of(ip("10.0.0.5")), Err(Question::HolderOf(ip("10.0.0.5"))));
+    }
+}

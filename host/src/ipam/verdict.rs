@@ -1,0 +1,29 @@
+//! What a policy answers.
+
+use super::proposal::Proposal;
+
+/// Proposals, best first, or a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// At least one proposal.
+    Propose(Vec<Proposal>),
+    /// No address, and why.
+    Refuse(Refusal),
+}
+
+/// A policy's "no", with the text for the person who looks after the pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Every address the policy may use is held.
+    #[error("{0}")]
+    Exhausted(String),
+    /// The address the pod named is held by another.
+    #[error("{0}")]
+    Taken(String),
+    /// An annotation or a requested address is malformed or outside the ranges.
+    #[error("{0}")]
+    Invalid(String),
+    /// The rules of the site do not give this pod an address.
+    #[error("{0}")]
+    Denied(String),
+}
