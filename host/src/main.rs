@@ -1,1 +1,10 @@
-fn main() {}
+//! `kube-ipam`: a CNI plugin when a runtime calls it (`CNI_COMMAND` is set), a command line otherwise.
+
+fn main() {
+    let exit = match std::env::var_os("CNI_COMMAND") {
+        Some(_) => kube_ipam::plugin::run(),
+        None => kube_ipam::cli::run(),
+    };
+    #[allow(clippy::exit, reason = "the one place: nothing that is left in memory is worth the time to drop it")]
+    std::process::exit(exit.into());
+}

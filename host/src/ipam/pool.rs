@@ -32,6 +32,13 @@ pub struct Usage {
     pub held: u64,
 }
 
+impl Usage {
+    /// Whether no address is left.
+    pub fn is_full(&self) -> bool {
+        u128::from(self.held) >= self.size
+    }
+}
+
 /// What was read of the store so far.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {

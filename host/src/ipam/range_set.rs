@@ -130,6 +130,11 @@ impl RangeSets {
         excluded.copied().map(Unusable::Excluded)
     }
 
+    /// Whether a configured subnet has the address, usable or not.
+    pub fn is_inside(&self, address: IpAddr) -> bool {
+        self.ranges().any(|range| range.subnet().contains(address))
+    }
+
     /// The usable addresses of a span, anywhere in the configured subnets, lowest first.
     pub fn usable_within(&self, span: Span) -> Vec<Span> {
         let mut inside: Vec<Span> = Vec::new();

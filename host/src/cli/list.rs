@@ -1,0 +1,79 @@
+//! `kube-ipam list`: who holds which address.
+
+use jiff::Timestamp;
+
+use super::output::{self, Done, Output};
+use super::{Format, NetworkArgs};
+use crate::ipam::{HeldAddress, Kind};
+use crate::plugin::with_store;
+use crate::store::Filter;
+
+pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
+    let held = held(network, &Filter::default())?;
+    match format {
+        Format::Json => Output::json(&held),
+        Format::Table if held.is_empty() => Ok(Output::text("no addresses are held")),
+        Format::Table => Ok(Output::text(table(&held))),
+    }
+}
+
+/// The held addresses of a network's store, in the order of the addresses.
+pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAddress>, Box<dyn std::error::Error>> {
+    let configuration = network.configuration()?;
+    Ok(with_store(&configuration, async |store| Ok(store.allocations(filter).await?))?)
+}
+
+/// One line an address.
+pub(crate) fn table(held: &[HeldAddress]) -> String {
+    let header = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
+    let now = Timestamp::now();
+    output::table(&header, held.iter().map(|held| row(held, now)))
+}
+
+fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        held.address.to_string(),
+        kind(held.kind).to_owned(),
+        or_dash(held.pod.as_ref().map(ToString::to_string)),
+        held.attachment.container.chars().take(13).collect(),
+        held.attachment.interface.clone(),
+        held.attachment.network.clone(),
+        held.node.clone(),
+        or_dash(held.policy.as_ref().map(|policy| policy.name.clone())),
+        age(now, held.since),
+    ]
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Dynamic => "dynamic",
+        Kind::Fixed => "fixed",
+    }
+}
+
+/// In the largest unit that leaves a number above one, as kubectl does.
+fn age(now: Timestamp, since: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short_and_never_negative() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(age(at(100), at(41)), "59s");
+        assert_eq!(age(at(10_000), at(0)), "2h");
+        assert_eq!(age(at(7_000), at(0)), "116m");
+        assert_eq!(age(at(864_000), at(0)), "10d");
+        assert_eq!(age(at(0), at(100)), "0s", "a clock that was set back");
+    }
+}

@@ -1,0 +1,89 @@
+//! Commands for operators and policy authors. Tables for people, `-o json` for programs.
+
+pub mod config;
+mod list;
+mod network;
+mod output;
+mod policy;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use output::Output;
+
+/// The command line. Called by a container runtime (CNI_COMMAND set), the program is a CNI plugin instead.
+#[derive(Parser, Debug)]
+#[command(name = "kube-ipam", version, about = "CNI IPAM plugin whose allocation rules are WebAssembly policies")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Who holds which address
+    List {
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// What is known of one address, pod or container
+    Show {
+        /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
+        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
+        what: String,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Network configurations
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Policy modules
+    #[command(subcommand)]
+    Policy(policy::Command),
+}
+
+/// Which network a command is about.
+#[derive(Args, Debug)]
+pub(crate) struct NetworkArgs {
+    /// The network's configuration (.conf or .conflist); by default the first kube-ipam network under /etc/cni/net.d
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
+    /// A table for people or JSON for programs
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// Run the command of this process's arguments. Gives the exit code.
+pub fn run() -> u8 {
+    if std::env::args_os().len() == 1 {
+        return output::about();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    crate::telemetry::to_stderr();
+    let done = match cli.command {
+        Command::List { network, output } => list::list(&network, output.output),
+        Command::Show { what, network, output } => show::show(&what, &network, output.output),
+        Command::Config(command) => config::run(command),
+        Command::Policy(command) => policy::run(command),
+    };
+    output::finish(done)
+}

@@ -1,0 +1,63 @@
+//! Which network a command is about: `--conf FILE`, or the first kube-ipam network under /etc/cni/net.d.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::NetworkArgs;
+
+const DIRECTORY: &str = "/etc/cni/net.d";
+
+/// Why no network was found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetworkError {
+    #[error("{path}: {cause}", path = .path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error("{path} is not JSON: {cause}", path = .path.display())]
+    NotJson { path: PathBuf, cause: serde_json::Error },
+    #[error("{path} has no network with \"ipam\": {{\"type\": \"kube-ipam\"}}", path = .path.display())]
+    NoNetwork { path: PathBuf },
+}
+
+impl NetworkArgs {
+    /// The configuration of the network, as a main plugin would pass it on stdin.
+    pub(crate) fn configuration(&self) -> Result<Vec<u8>, NetworkError> {
+        match &self.conf {
+            Some(file) => {
+                let found = kube_ipam_network(file)?;
+                found.ok_or_else(|| NetworkError::NoNetwork { path: file.clone() })
+            }
+            None => first_in(Path::new(DIRECTORY)),
+        }
+    }
+}
+
+fn first_in(directory: &Path) -> Result<Vec<u8>, NetworkError> {
+    let unreadable = |cause| NetworkError::Unreadable { path: directory.to_owned(), cause };
+    let entries = std::fs::read_dir(directory).map_err(unreadable)?;
+    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    files.sort();
+    let is_configuration = |file: &&PathBuf| {
+        file.extension().is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known))
+    };
+    // A file of another plugin that cannot be read is not our business.
+    let mut networks = files.iter().filter(is_configuration).filter_map(|file| kube_ipam_network(file).ok().flatten());
+    networks.next().ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
+}
+
+/// The first plugin of a `.conf` or `.conflist` whose IPAM is ours, with the list's name and version, as libcni hands it on.
+fn kube_ipam_network(file: &Path) -> Result<Option<Vec<u8>>, NetworkError> {
+    let text = std::fs::read(file).map_err(|cause| NetworkError::Unreadable { path: file.to_owned(), cause })?;
+    let network: Value =
+        serde_json::from_slice(&text).map_err(|cause| NetworkError::NotJson { path: file.to_owned(), cause })?;
+    let plugins = network["plugins"].as_array().cloned().unwrap_or_else(|| vec![network.clone()]);
+    let ours = plugins.into_iter().find(|plugin| plugin["ipam"]["type"] == "kube-ipam");
+    Ok(ours.map(|mut plugin| {
+        for key in ["name", "cniVersion"] {
+            if let Some(value) = network.get(key) {
+                plugin[key] = value.clone();
+            }
+        }
+        plugin.to_string().into_bytes()
+    }))
+}

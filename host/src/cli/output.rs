@@ -1,0 +1,86 @@
+//! Where commands print: results on stdout, errors on stderr with the way out.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::cni::Version;
+use crate::verbs;
+
+/// What a command has to say, and the exit code that goes with it.
+#[derive(Debug)]
+pub struct Output {
+    /// Text for stdout.
+    pub text: String,
+    /// 0, unless the text itself is bad news.
+    pub exit: u8,
+}
+
+/// A command's result: its output, or why there is none.
+pub(crate) type Done = Result<Output, Box<dyn Error>>;
+
+impl Output {
+    /// Good news.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit: 0 }
+    }
+
+    /// Good news for programs.
+    pub(crate) fn json(value: &impl serde::Serialize) -> Result<Self, Box<dyn Error>> {
+        Ok(Self::text(serde_json::to_string_pretty(value)?))
+    }
+}
+
+/// A table without borders: columns are easy to cut and to grep.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table.add_rows(rows);
+    let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Print what a command has to say. A reader that has gone (`| head`) is no failure.
+pub(crate) fn finish(done: Done) -> u8 {
+    match done {
+        Ok(Output { text, exit }) => {
+            if !text.is_empty() {
+                let _ = writeln!(io::stdout().lock(), "{text}");
+            }
+            exit
+        }
+        Err(error) => {
+            let mut text = format!("kube-ipam: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            if let Some(hint) = error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint) {
+                text.push_str(&format!("\nhint: {hint}"));
+            }
+            let _ = writeln!(io::stderr().lock(), "{text}");
+            1
+        }
+    }
+}
+
+/// What clap has to say: help and version are good news.
+pub(crate) fn usage(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+/// Tried by hand without arguments: an about line and the versions, on stderr, as CNI plugins do.
+pub(crate) fn about() -> u8 {
+    let versions = Version::ALL.map(|version| version.to_string()).join(", ");
+    let _ = writeln!(
+        io::stderr().lock(),
+        "kube-ipam {}: CNI IPAM plugin whose allocation rules are WebAssembly policies\n\
+         CNI protocol versions supported: {versions}\n\
+         `kube-ipam --help` lists the commands.",
+        env!("CARGO_PKG_VERSION")
+    );
+    0
+}

@@ -1,0 +1,53 @@
+//! `kube-ipam show`: all that is known of one address, pod or container.
+
+use std::net::IpAddr;
+
+use super::output::{Done, Output};
+use super::{Format, NetworkArgs, list};
+use crate::ipam::HeldAddress;
+use crate::store::Filter;
+
+pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
+    let filter = filter(what);
+    let held = list::held(network, &filter)?;
+    match format {
+        Format::Json => Output::json(&held),
+        Format::Table if held.is_empty() => Ok(Output { text: format!("nothing is held by or at {what}"), exit: 1 }),
+        Format::Table => Ok(Output::text(held.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
+    }
+}
+
+fn filter(what: &str) -> Filter {
+    if let Ok(address) = what.parse::<IpAddr>() {
+        return Filter { address: Some(address), ..Filter::default() };
+    }
+    match what.split_once('/') {
+        Some((namespace, name)) => {
+            Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() }
+        }
+        None => Filter { container: Some(what.to_owned()), ..Filter::default() },
+    }
+}
+
+fn describe(held: &HeldAddress) -> String {
+    let mut lines = vec![
+        ("address", format!("{} ({:?})", held.address, held.kind).to_lowercase()),
+        ("network", held.attachment.network.clone()),
+        ("container", held.attachment.container.clone()),
+        ("interface", held.attachment.interface.clone()),
+        ("node", held.node.clone()),
+        ("since", held.since.to_string()),
+    ];
+    if let Some(pod) = &held.pod {
+        let uid = pod.uid.as_deref().map_or_else(String::new, |uid| format!(" (uid {uid})"));
+        lines.insert(1, ("pod", format!("{pod}{uid}")));
+    }
+    if let Some(policy) = &held.policy {
+        lines.push(("policy", format!("{} (sha256 {})", policy.name, policy.sha256)));
+    }
+    if let Some(hold) = &held.hold {
+        lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));
+    }
+    let text = lines.iter().map(|(name, value)| format!("{name:<10} {value}"));
+    text.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,103 @@
+//! Called by a runtime: from the environment and stdin to one answer. Prints nothing itself and exits nowhere.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::cni::{self, Answer, Args, Call, NetConf, Version, respond};
+use crate::config::{self, Base, Network};
+use crate::store::ordered::OrderedMap;
+use crate::store::{AnyMap, Store};
+use crate::telemetry;
+use crate::verbs::{self, Deadline, Error, codes};
+
+/// Serve the one call this process was started for. Gives the exit code.
+pub fn run() -> u8 {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    let configuration = NetConf::bytes(std::io::stdin().lock());
+    let version = configuration.as_deref().map_or(Version::NEWEST, NetConf::version_to_answer_in);
+    let served = configuration.map_err(Error::from).and_then(|configuration| {
+        let served = AssertUnwindSafe(|| answer(&configuration, version));
+        catch_unwind(served).unwrap_or_else(|panic| Err(defect(&*panic)))
+    });
+    respond(&served.unwrap_or_else(|error| {
+        tracing::error!(%error, "failed");
+        Answer::Failure(version, codes::failure(&error))
+    }))
+}
+
+fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
+    let Some(call) = Call::read(|name| std::env::var_os(name))? else {
+        return Err(cni::Error::NoCommand.into());
+    };
+    if call == Call::Version {
+        return Ok(Answer::Versions(version));
+    }
+    let netconf = NetConf::parse(configuration)?;
+    netconf.version()?.allows(call.verb())?;
+    let base = Base::read(&netconf)?;
+    if let Some(file) = &base.log.file {
+        telemetry::to_file(file, base.log.level)?;
+    }
+    let _span = call_span(&call, &base, &netconf).entered();
+    let deadline = Deadline::after(base.timeout);
+    let store = open(&base, &netconf)?;
+    block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline)))
+}
+
+async fn serve<M: OrderedMap>(
+    call: &Call,
+    netconf: &NetConf,
+    base: &Base,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<Answer, Error> {
+    match call {
+        Call::Add(container, args) => {
+            let network = Network::read(netconf, args)?;
+            let success = verbs::add(container, base, &network, store, deadline).await?;
+            return Ok(Answer::Success(base.version, success));
+        }
+        Call::Del(container) => verbs::del(&container.attachment(&base.network), store).await?,
+        Call::Check(container) => {
+            let attachment = container.attachment(&base.network);
+            verbs::check(&attachment, &netconf.previous()?, &config::ranges::read(netconf)?, store).await?;
+        }
+        Call::Gc => verbs::gc(base, &netconf.valid_attachments()?, store).await?,
+        Call::Status => verbs::status(base, &Network::read(netconf, &Args::default())?, store).await?,
+        Call::Version => {}
+    }
+    Ok(Answer::Nothing)
+}
+
+/// One span an invocation, always with the same fields.
+fn call_span(call: &Call, base: &Base) -> tracing::Span {
+    let (container, interface) = match call {
+        Call::Add(container, _) | Call::Del(container) | Call::Check(container) => {
+            (container.id.as_str(), container.interface.as_str())
+        }
+        Call::Gc | Call::Status | Call::Version => ("", ""),
+    };
+    let pod = match call {
+        Call::Add(_, args) => args.pod().map(|pod| pod.to_string()).unwrap_or_default(),
+        _ => String::new(),
+    };
+    tracing::info_span!("call", verb = %call.verb(), network = base.network, container, interface, pod)
+}
+
+/// The store of a network.
+pub(crate) fn open(base: &Base, netconf: &NetConf) -> Result<Store<AnyMap>, Error> {
+    // Whatever else is wrong with it, a cool-down must not keep a DEL from releasing.
+    let cooldown = config::network::cooldown(netconf).unwrap_or_default();
+    Ok(AnyMap::open(&base.store, &base.domain)?.with_cooldown(cooldown))
+}
+
+/// Run the one task of this process on its one thread.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?.block_on(work)
+}
+
+fn defect(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::Defect { message: text.unwrap_or_else(|| "a panic without a text".to_owned()) }
+}

@@ -1,0 +1,37 @@
+//! The log: one span per invocation, always with the same fields, its children look_up, load, decide and commit. Never
+//! on stdout, never a secret, never a whole pod.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing::Level;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
+///
+/// Without a call of this the log costs nothing. The error is the file's.
+pub fn to_file(path: &Path, level: Level) -> std::io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let times = if level >= Level::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
+    // A second subscriber (tests in one process) is refused by `tracing`; the first one stays.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(level)
+        .with_span_events(times)
+        .try_init();
+    Ok(())
+}
+
+/// For commands: warnings and errors to stderr.
+pub fn to_stderr() {
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .with_max_level(Level::WARN)
+        .try_init();
+}

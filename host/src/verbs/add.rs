@@ -1,0 +1,98 @@
+//! ADD: give an attachment its addresses (CNI specification 1.1, "ADD"; delegated plugins print the abbreviated result).
+
+use jiff::Timestamp;
+use tracing::{Instrument, debug_span};
+
+use super::decide::{contested, decide, refuse_if_held};
+use super::{Deadline, Error};
+use crate::cni::{Container, Ip, Success};
+use crate::config::{Base, Network};
+use crate::ipam::{Assignment, Claim, Request};
+use crate::limits;
+use crate::policy::{Policy, Source};
+use crate::store::ordered::OrderedMap;
+use crate::store::{Claimant, Claimed, Look, Store};
+
+/// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
+pub async fn add<M: OrderedMap>(
+    container: &Container,
+    base: &Base,
+    network: &Network,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<Success, Error> {
+    let claimant = claimant(container, base, network);
+    let mut policy = None;
+    let mut lost = Vec::new();
+    for attempt in 0..limits::ATTEMPTS {
+        let look_up = store.look_up(&claimant, &network.range_sets, &contested(&lost), Timestamp::now());
+        let mut look = look_up.instrument(debug_span!("look_up", attempt)).await?;
+        if let Some(claim) = &look.claim {
+            return Ok(success(&claim.addresses, network));
+        }
+        let policy = match &policy {
+            Some(loaded) => loaded,
+            None => policy.insert(load(network)?),
+        };
+        let request = request(&claimant, network, &look, attempt);
+        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
+            .instrument(debug_span!("decide", attempt))
+            .await?;
+        for proposal in &proposals {
+            success(proposal, network).in_version(base.version)?;
+        }
+        refuse_if_held(&proposals, &look)?;
+        deadline.check()?;
+        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &[]);
+        match claim.instrument(debug_span!("commit", attempt)).await? {
+            Claimed::Done(claim) => return Ok(claimed(&claim, network)),
+            Claimed::Lost => lost = proposals,
+        }
+    }
+    Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+}
+
+/// The policy of a network, with settings it understands.
+pub(super) fn load(network: &Network) -> Result<Policy, Error> {
+    let _inside = debug_span!("load").entered();
+    let policy = Policy::load(&Source::from(&network.policy))?;
+    if network.policy.settings != "{}" {
+        policy.validate_settings(&network.policy.settings)?;
+    }
+    Ok(policy)
+}
+
+fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
+    Claimant {
+        attachment: container.attachment(&base.network),
+        node: base.node.clone(),
+        pod: network.pod.as_ref().map(|known| known.pod.name.clone()),
+    }
+}
+
+fn request<V>(claimant: &Claimant, network: &Network, look: &Look<V>, attempt: u32) -> Request {
+    let previous = look.previous.iter().flat_map(|claim| &claim.addresses);
+    Request {
+        attachment: claimant.attachment.clone(),
+        node: claimant.node.clone(),
+        pod: network.pod.as_ref().map(|known| known.pod.clone()),
+        requested: network.requested.clone(),
+        previous: previous.map(|assignment| assignment.address).collect(),
+        range_sets: network.range_sets.clone(),
+        attempt,
+    }
+}
+
+fn claimed(claim: &Claim, network: &Network) -> Success {
+    let addresses: Vec<_> = claim.addresses.iter().map(|assignment| assignment.address).collect();
+    tracing::info!(?addresses, "claimed");
+    success(&claim.addresses, network)
+}
+
+fn success(addresses: &[Assignment], network: &Network) -> Success {
+    Success {
+        ips: addresses.iter().map(Ip::from).collect(),
+        routes: network.routes.clone(),
+        dns: network.dns.clone(),
+    }
+}

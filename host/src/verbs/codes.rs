@@ -1,0 +1,58 @@
+//! The one table of CNI error codes, and the place where a chain of causes becomes one line.
+//!
+//! | code | what it says |
+//! |---|---|
+//! | 1, 2, 4, 5, 6, 7 | the specification's: version, unsupported field, environment, I/O, decoding, configuration |
+//! | 11 | store or API server unreachable, too slow or too contended: try again later |
+//! | 50 | STATUS: an ADD could not work |
+//! | 100 | a defect of this program |
+//! | 101 | ranges exhausted |
+//! | 102 | the address is held by another |
+//! | 103 | annotation or request invalid |
+//! | 104 | refused by the policy |
+//! | 105 | the policy faulted: trap, limit, bad proposal |
+//! | 106 | CHECK: an address is not held by this attachment |
+//!
+//! Never 3 from ADD: it would tell the runtime that no DEL is needed.
+
+use super::Error;
+use crate::cni::{Failure, code};
+use crate::ipam::Refusal;
+
+/// The answer for a failed verb.
+pub fn failure(error: &Error) -> Failure {
+    Failure { code: of(error), msg: chain(error), details: error.hint().unwrap_or_default() }
+}
+
+fn of(error: &Error) -> u32 {
+    match error {
+        Error::Cni(error) => error.code(),
+        Error::Config(error) => error.code(),
+        Error::Store(error) => error.code(),
+        Error::Policy(error) => error.code(),
+        Error::Refused { refusal, .. } => match refusal {
+            Refusal::Exhausted(_) => code::EXHAUSTED,
+            Refusal::Taken(_) => code::TAKEN,
+            Refusal::Invalid(_) => code::INVALID,
+            Refusal::Denied(_) => code::DENIED,
+        },
+        Error::Full { .. } => code::EXHAUSTED,
+        Error::Taken { .. } => code::TAKEN,
+        Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN_LATER,
+        Error::Inquisitive { .. } => code::POLICY_FAULT,
+        Error::NotHeld { .. } => code::NOT_HELD,
+        Error::NotReady { .. } => code::NOT_READY,
+        Error::Defect { .. } => code::DEFECT,
+    }
+}
+
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! The deadline of an invocation: ours, shorter than the runtime's, so that nothing is claimed for a sandbox that the
+//! runtime has given up.
+
+use std::time::{Duration, Instant};
+
+use super::Error;
+
+/// `timeout` of the configuration, counted from the start of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    timeout: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    /// This long from now.
+    pub fn after(timeout: Duration) -> Self {
+        Self { timeout, at: Instant::now() + timeout }
+    }
+
+    /// Asked just before a commit: a late claim is worse than none.
+    pub fn check(&self) -> Result<(), Error> {
+        if Instant::now() < self.at { Ok(()) } else { Err(self.passed()) }
+    }
+
+    /// The work, unless it takes too long. Only what waits can be interrupted.
+    pub async fn bound<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match tokio::time::timeout_at(self.at.into(), work).await {
+            Ok(result) => result,
+            Err(_) => Err(self.passed()),
+        }
+    }
+
+    fn passed(&self) -> Error {
+        Error::Late { timeout: self.timeout }
+    }
+}

@@ -1,0 +1,28 @@
+//! GC: release what attachments of this node and network hold that the runtime does not know any more.
+
+use jiff::Timestamp;
+
+use super::Error;
+use crate::cni::ValidAttachments;
+use crate::config::Base;
+use crate::store::Store;
+use crate::store::ordered::OrderedMap;
+
+/// Walks all of them, goes on after a failure and reports all failures together. The runtime's list covers this node
+/// only, so nothing of another node or network is looked at.
+pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &Store<M>) -> Result<(), Error> {
+    if *valid == ValidAttachments::Unsaid {
+        return Ok(());
+    }
+    let mut failures = Vec::new();
+    for attachment in store.attachments_on(&base.node, &base.network).await? {
+        if !valid.lacks(&attachment.container, &attachment.interface) {
+            continue;
+        }
+        match store.release(&attachment, Timestamp::now()).await {
+            Ok(_) => tracing::info!(%attachment, "released"),
+            Err(error) => failures.push((attachment, error)),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Error::Garbage { failures }) }
+}

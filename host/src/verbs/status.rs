@@ -1,0 +1,19 @@
+//! STATUS: could an ADD work? Silence when it could. Runtimes poll this: it is bounded and changes nothing.
+
+use super::{Error, add};
+use crate::config::{Base, Network};
+use crate::ipam::Usage;
+use crate::store::Store;
+use crate::store::ordered::OrderedMap;
+
+/// The policy loads and takes its settings, the store could be written, and every range set has room.
+pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store<M>) -> Result<(), Error> {
+    let not_ready = |cause: Error| Error::NotReady { network: base.network.clone(), cause: Box::new(cause) };
+    add::load(network).map_err(not_ready)?;
+    store.ping().await.map_err(Error::from).map_err(not_ready)?;
+    let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
+    match usage.iter().position(Usage::is_full) {
+        Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),
+        None => Ok(()),
+    }
+}

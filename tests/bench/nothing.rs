@@ -1,0 +1,3 @@
+//! A process that does nothing: the floor under every whole-process time.
+
+fn main() {}

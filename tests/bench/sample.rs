@@ -1,0 +1,94 @@
+//! Taking samples, and the state they are taken on.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kube_ipam_tests::Call;
+use kube_ipam_tests::program::{network, wait};
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::{Value, json};
+
+/// Samples of two programs, taken in turn.
+#[derive(Default)]
+pub(crate) struct Pairs {
+    ours: Vec<Duration>,
+    theirs: Vec<Duration>,
+}
+
+impl Pairs {
+    pub(crate) fn push(&mut self, ours: Duration, theirs: Duration) {
+        self.ours.push(ours);
+        self.theirs.push(theirs);
+    }
+
+    pub(crate) fn print(mut self, what: &str) {
+        let (ours, theirs) = (median(&mut self.ours), median(&mut self.theirs));
+        let p99 = self.ours[self.ours.len() * 99 / 100];
+        let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+        println!("{what:<28} {} {} {} {ratio:>7.2}", milliseconds(ours), milliseconds(p99), milliseconds(theirs));
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:>9.2} ms", time.as_secs_f64() * 1e3)
+}
+
+fn median(samples: &mut [Duration]) -> Duration {
+    samples.sort();
+    samples[samples.len() / 2]
+}
+
+/// One call, from spawn to exit. Whether it succeeded is for the tests.
+pub(crate) fn time(call: &Call) -> Duration {
+    let start = Instant::now();
+    wait(call.start());
+    start.elapsed()
+}
+
+/// Claim this many addresses, thirty-two at a time.
+pub(crate) fn fill(configuration: &Value, held: usize) {
+    let names: Vec<String> = (0..held).map(|n| format!("held-{n}")).collect();
+    for names in names.chunks(32) {
+        let children: Vec<_> = names.iter().map(|name| Call::new("ADD", name, configuration).start()).collect();
+        for child in children {
+            wait(child).success();
+        }
+    }
+}
+
+/// The same network for host-local.
+pub(crate) fn host_local(directory: &Path) -> Value {
+    json!({"cniVersion": "1.0.0", "name": "blue", "type": "bridge",
+           "ipam": {"type": "host-local", "dataDir": directory, "ranges": [[{"subnet": "10.4.0.0/14"}]]}})
+}
+
+/// host-local's files as it writes them: one an address, and the last reserved one.
+pub(crate) fn fill_host_local(directory: &Path, held: usize) {
+    let folder = directory.join("blue");
+    std::fs::create_dir_all(&folder).unwrap();
+    let address = |n: usize| std::net::Ipv4Addr::from_bits(0x0a04_0002 + u32::try_from(n).unwrap());
+    for n in 0..held {
+        std::fs::write(folder.join(address(n).to_string()), format!("held-{n}\r\neth0")).unwrap();
+    }
+    if held > 0 {
+        std::fs::write(folder.join("last_reserved_ip.0"), address(held - 1).to_string()).unwrap();
+    }
+}
+
+/// The largest resident set of an ADD, in megabytes: asked of a process of its own, which has no other children.
+pub(crate) fn peak_memory_mb() -> f64 {
+    let output = std::process::Command::new(std::env::current_exe().unwrap()).arg(PEAK_MEMORY).output().unwrap();
+    let kilobytes: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
+    kilobytes / 1024.0
+}
+
+/// The argument by which this program is asked to measure that.
+pub(crate) const PEAK_MEMORY: &str = "peak-memory";
+
+/// Make one ADD and print the largest resident set of all children, in kilobytes.
+pub(crate) fn print_peak_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let call = Call::new("ADD", "peak", &network(directory.path(), &json!({"subnet": "10.4.0.0/14"})));
+    call.run().success();
+    println!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
+}

@@ -1,0 +1,44 @@
+//! Network namespaces of our own, removed when they go out of scope.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A named network namespace.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// `None` where namespaces cannot be created (not root).
+    pub fn create(name: &str) -> Option<Self> {
+        let name = format!("kube-ipam-{}-{name}", std::process::id());
+        ip(&["netns", "add", &name]).then_some(Self { name })
+    }
+
+    /// Its path, as `CNI_NETNS` has it.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from("/var/run/netns").join(&self.name)
+    }
+
+    /// Run a command inside; its standard output if it succeeded.
+    pub fn run(&self, command: &[&str]) -> Option<String> {
+        let output = Command::new("ip").args(["netns", "exec", &self.name]).args(command).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Its name, for `ip netns exec`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    Command::new("ip").args(arguments).output().is_ok_and(|output| output.status.success())
+}
