@@ -1,0 +1,3 @@
+//! The commands of operators and policy authors.
+
+pub mod config;
