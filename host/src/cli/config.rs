@@ -168,25 +168,27 @@ impl UnknownKey {
     fn suggestion(&self, schema: &Value) -> Option<String> {
         let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &self.key.to_lowercase());
         let alike = self.siblings.iter().map(|known| (likeness(known), known));
-        let best = alike.max_by(|(one, _), (two, _)| one.total_cmp(two)).filter(|&(likeness, _)| likeness > 0.85);
-        match (place_of(&self.key, schema, "ipam"), best) {
-            (Some(place), _) => Some(format!("it belongs into {place}")),
-            (None, Some((_, known))) => Some(format!("did you mean {known:?}?")),
-            (None, None) => None,
+        let best = alike.max_by(|(one, _), (two, _)| one.total_cmp(two)).filter(|&(likeness, _)| likeness > 0.78);
+        let mut places = Vec::new();
+        places_of(&self.key, schema, "ipam", &mut places);
+        match (places.as_slice(), best) {
+            ([place], _) => Some(format!("it belongs into {place}")),
+            (_, Some((_, known))) => Some(format!("did you mean {known:?}?")),
+            _ => None,
         }
     }
 }
 
-/// Where a key would be known, somewhere else in the section.
-fn place_of(key: &str, schema: &Value, path: &str) -> Option<String> {
+/// Where in the section a key would be known.
+fn places_of(key: &str, schema: &Value, path: &str, found: &mut Vec<String>) {
     if let Some(items) = alternatives(schema).find_map(|schema| schema.get("items")) {
-        return place_of(key, items, &format!("{path}[]"));
+        return places_of(key, items, &format!("{path}[]"), found);
     }
-    let properties = properties(schema)?;
+    let Some(properties) = properties(schema) else { return };
     if properties.contains_key(key) {
-        return Some(path.to_owned());
+        found.push(path.to_owned());
     }
-    properties.iter().find_map(|(name, schema)| place_of(key, schema, &format!("{path}.{name}")))
+    properties.iter().for_each(|(name, schema)| places_of(key, schema, &format!("{path}.{name}"), found));
 }
 
 impl Finding {
@@ -222,4 +224,56 @@ impl fmt::Display for Finding {
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/cases/");
+
+    /// Each file in `cases` is one an operator might write; the snapshot beside it is what the command prints.
+    #[test]
+    fn every_file_is_judged_as_its_snapshot_says() {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("cases");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            let mut files: Vec<_> = fs::read_dir(CASES).unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.retain(|file| file.extension().is_some_and(|kind| kind != "snap"));
+            files.sort();
+            assert!(files.len() > 5, "the cases are gone");
+            for file in files {
+                let name = file.file_name().unwrap().to_str().unwrap();
+                let report = Report { file: name.to_owned(), ..check(&file) };
+                let json = serde_json::to_string_pretty(&report).unwrap();
+                insta::assert_snapshot!(name, format!("{report}\n\n{json}"));
+            }
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error() {
+        let report = check(Path::new("/does/not/exist.conf"));
+        assert!(report.has_errors());
+        assert!(report.findings[0].message.starts_with("cannot read the file: "), "{report}");
+    }
+
+    #[test]
+    fn the_schema_describes_every_key() {
+        fn undescribed(schema: &Value, path: &str, found: &mut Vec<String>) {
+            for (key, schema) in properties(schema).into_iter().flatten() {
+                let path = format!("{path}.{key}");
+                if schema.get("description").is_none() {
+                    found.push(path.clone());
+                }
+                undescribed(schema, &path, found);
+            }
+        }
+        let mut found = Vec::new();
+        undescribed(&schema(), "ipam", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+        insta::assert_snapshot!("schema", serde_json::to_string_pretty(&schema()).unwrap());
+    }
 }

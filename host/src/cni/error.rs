@@ -32,19 +32,22 @@ pub enum Error {
     /// A key of `CNI_ARGS` nobody knows.
     #[error("CNI_ARGS has the unknown key {0:?}")]
     UnknownArgument(String),
-    /// Nothing on stdin.
-    #[error("the network configuration on stdin is empty")]
+    /// Nothing at all.
+    #[error("the network configuration is empty")]
     Empty,
-    /// More on stdin than anybody writes.
-    #[error("the network configuration on stdin is longer than {limit} bytes", limit = limits::CONFIGURATION_BYTES)]
+    /// More than anybody writes.
+    #[error("the network configuration is longer than {limit} bytes", limit = limits::CONFIGURATION_BYTES)]
     TooLong,
-    /// Stdin could not be read.
-    #[error("cannot read the network configuration from stdin")]
-    Stdin(#[source] io::Error),
+    /// It does not arrive.
+    #[error("cannot read the network configuration")]
+    Unreadable(#[source] io::Error),
     /// Not JSON at all.
     #[error("the network configuration is not JSON")]
     NotJson(#[source] serde_json::Error),
-    /// JSON, but a field has the wrong type.
+    /// JSON, but no object.
+    #[error("the network configuration is not a JSON object")]
+    NotAnObject,
+    /// A field has the wrong type.
     #[error("{path}: {problem}")]
     WrongType {
         /// The field.
@@ -100,8 +103,8 @@ impl Error {
     pub fn code(&self) -> u32 {
         match self {
             Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => code::ENVIRONMENT,
-            Self::Empty | Self::TooLong | Self::NotJson(_) | Self::WrongType { .. } => code::DECODE,
-            Self::Stdin(_) => code::IO,
+            Self::Empty | Self::TooLong | Self::NotJson(_) | Self::NotAnObject | Self::WrongType { .. } => code::DECODE,
+            Self::Unreadable(_) => code::IO,
             Self::UnknownVersion(_) | Self::VerbTooNew { .. } => code::INCOMPATIBLE_VERSION,
             Self::TooManyAddresses { .. } => code::UNSUPPORTED,
             Self::MissingField { .. } | Self::Field { .. } => code::CONFIGURATION,

@@ -25,10 +25,8 @@ pub struct NetConf {
     cni_version: Option<String>,
     name: Option<String>,
     ipam: Option<Ipam>,
-    /// What the runtime adds by capability.
-    pub runtime_config: Option<Unread<RuntimeConfig>>,
-    /// What a person adds by convention.
-    pub args: Option<Unread<ConventionalArgs>>,
+    runtime_config: Option<Unread<RuntimeConfig>>,
+    args: Option<Unread<ConventionalArgs>>,
     prev_result: Option<Unread<Previous>>,
     #[serde(rename = "cni.dev/valid-attachments", default, deserialize_with = "even_null")]
     valid_attachments: Option<Unread<attachments::List>>,
@@ -197,12 +195,10 @@ pub struct RuntimeConfig {
     pub pod_annotations: Option<Option<BTreeMap<String, String>>>,
 }
 
-/// `args` of the configuration, by convention.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(expecting = "an object")]
-pub struct ConventionalArgs {
-    /// `args.cni`
-    pub cni: Option<CniArgs>,
+struct ConventionalArgs {
+    cni: Option<CniArgs>,
 }
 
 /// `args.cni`
@@ -214,11 +210,11 @@ pub struct CniArgs {
 }
 
 impl NetConf {
-    /// Read all of stdin, up to the limit.
+    /// Read all of it, up to the limit.
     pub fn bytes(input: impl Read) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let limit = limits::CONFIGURATION_BYTES;
-        input.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(Error::Stdin)?;
+        input.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(Error::Unreadable)?;
         if bytes.len() > limit { Err(Error::TooLong) } else { Ok(bytes) }
     }
 
@@ -226,6 +222,10 @@ impl NetConf {
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
         if json.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::Empty);
+        }
+        // Or a list would be taken for the fields of an object, in order.
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Err(Error::NotAnObject);
         }
         decode(json, "")
     }
@@ -260,6 +260,18 @@ impl NetConf {
         self.ipam
             .as_ref()
             .ok_or(Error::MissingField { path: "ipam", expected: "an object with \"type\": \"kube-ipam\"" })
+    }
+
+    /// What the runtime adds by capability. It may carry many annotations: read it once.
+    pub fn runtime_config(&self) -> Result<RuntimeConfig, Error> {
+        let read = self.runtime_config.as_ref().map(|runtime| runtime.read("runtimeConfig"));
+        Ok(read.transpose()?.unwrap_or_default())
+    }
+
+    /// `args.cni`: what a person adds by convention.
+    pub fn conventional_args(&self) -> Result<CniArgs, Error> {
+        let read = self.args.as_ref().map(|args| args.read("args"));
+        Ok(read.transpose()?.unwrap_or_default().cni.unwrap_or_default())
     }
 
     /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.

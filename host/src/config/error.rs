@@ -13,11 +13,11 @@ pub enum Error {
     #[error(transparent)]
     Cni(#[from] cni::Error),
     /// A field that holds something useless.
-    #[error("{path} is {held:?}: expected {expected}")]
+    #[error("{path} is {held}: expected {expected}")]
     Field {
         /// The field.
         path: String,
-        /// What it held.
+        /// What it held; a text in quotes.
         held: String,
         /// What it should hold.
         expected: String,

@@ -1,6 +1,6 @@
 //! Single fields: from text to types that cannot be wrong. As everywhere in CNI an empty text is an absent one.
 
-use std::fmt::Display;
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Component, PathBuf};
@@ -23,8 +23,8 @@ pub(super) fn read_text(field: Option<&Unread<String>>, path: &str) -> Result<Op
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-pub(super) fn wrong(path: &str, held: impl Display, expected: impl Into<String>) -> Error {
-    Error::Field { path: path.to_owned(), held: held.to_string(), expected: expected.into() }
+pub(super) fn wrong(path: &str, held: impl Debug, expected: impl Into<String>) -> Error {
+    Error::Field { path: path.to_owned(), held: format!("{held:?}"), expected: expected.into() }
 }
 
 pub(super) fn address(path: &str, held: &str) -> Result<IpAddr, Error> {
@@ -66,8 +66,9 @@ pub(super) fn name(path: &str, held: &str) -> Result<String, Error> {
 pub(super) fn duration(path: &str, held: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, Error> {
     let parsed = held.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     parsed.filter(|duration| bounds.contains(duration)).ok_or_else(|| {
-        let (least, most) = (bounds.start(), bounds.end());
-        wrong(path, held, format!("a duration from {least:?} to {most:?}, such as 30s, 500ms or 2m"))
+        let readable = |bound: &Duration| SignedDuration::try_from(*bound).unwrap_or(SignedDuration::MAX);
+        let (least, most) = (readable(bounds.start()), readable(bounds.end()));
+        wrong(path, held, format!("a duration from {least:#} to {most:#}, such as 30s, 500ms or 2m"))
     })
 }
 

@@ -38,14 +38,15 @@ pub struct Network {
 impl Network {
     /// Check everything an ADD relies on.
     pub fn read(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
+        let runtime = netconf.runtime_config()?;
         Ok(Self {
-            range_sets: ranges::read(netconf)?,
+            range_sets: ranges::read(netconf, &runtime)?,
             routes: routes::read(netconf)?,
             dns: dns::read(netconf)?,
-            requested: requested::read(netconf, args)?,
+            requested: requested::read(netconf, &runtime, args)?,
             policy: policy::read(netconf)?,
             cooldown: cooldown(netconf)?,
-            pod: pod::read(netconf, args)?,
+            pod: pod::known(runtime, args),
             kube_config: kube_config(netconf)?,
         })
     }
@@ -58,11 +59,12 @@ impl Network {
         if netconf.ipam().is_err() {
             return errors;
         }
+        let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
-            ranges::read(netconf).err(),
+            ranges::read(netconf, &runtime).err(),
             routes::read(netconf).err(),
             dns::read(netconf).err(),
-            requested::read(netconf, &args).err(),
+            requested::read(netconf, &runtime, &args).err(),
             policy::read(netconf).err(),
             cooldown(netconf).err(),
             kube_config(netconf).err(),

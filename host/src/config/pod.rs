@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Error;
-use crate::cni::{Args, NetConf};
+use crate::cni::Args;
+use crate::cni::netconf::RuntimeConfig;
 use crate::ipam::Pod;
 
 /// A pod named by the runtime.
@@ -16,16 +16,11 @@ pub struct KnownPod {
     pub annotations_known: bool,
 }
 
-pub(super) fn read(netconf: &NetConf, args: &Args) -> Result<Option<KnownPod>, Error> {
-    let Some(name) = args.pod() else { return Ok(None) };
-    let told = annotations(netconf)?;
-    let annotations_known = told.is_some();
-    let annotations = told.unwrap_or_default();
+/// Nothing to refuse here: the names were checked with the environment, the annotations are the policy's business.
+pub(super) fn known(runtime: RuntimeConfig, args: &Args) -> Option<KnownPod> {
+    let name = args.pod()?;
+    let annotations_known = runtime.pod_annotations.is_some();
+    let annotations = runtime.pod_annotations.flatten().unwrap_or_default();
     let pod = Pod { name, annotations, labels: BTreeMap::new(), owner: None };
-    Ok(Some(KnownPod { pod, annotations_known }))
-}
-
-fn annotations(netconf: &NetConf) -> Result<Option<BTreeMap<String, String>>, Error> {
-    let Some(runtime) = &netconf.runtime_config else { return Ok(None) };
-    Ok(runtime.read("runtimeConfig")?.pod_annotations.map(Option::unwrap_or_default))
+    Some(KnownPod { pod, annotations_known })
 }

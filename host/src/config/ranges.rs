@@ -4,7 +4,7 @@ use ipnetwork::IpNetwork;
 
 use super::error::Error;
 use super::field::{self, given, read_text};
-use crate::cni::netconf::{self, Ipam};
+use crate::cni::netconf::{self, Ipam, RuntimeConfig};
 use crate::cni::{NetConf, result};
 use crate::ipam::{Range, RangeError, RangeSets, RangeSpec};
 use crate::limits;
@@ -22,9 +22,9 @@ struct PlacedRange {
 }
 
 /// All range sets of a network, checked one by one and against each other.
-pub(super) fn read(netconf: &NetConf) -> Result<RangeSets, Error> {
+pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSets, Error> {
     let ipam = netconf.ipam()?;
-    let sets = placed(netconf, ipam)?;
+    let sets = placed(ipam, runtime)?;
     if sets.is_empty() {
         return Err(Error::NoRange { network: netconf.network()?.to_owned() });
     }
@@ -42,14 +42,13 @@ pub(super) fn read(netconf: &NetConf) -> Result<RangeSets, Error> {
     Ok(checked)
 }
 
-fn placed(netconf: &NetConf, ipam: &Ipam) -> Result<Vec<PlacedSet>, Error> {
+fn placed(ipam: &Ipam, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
     let mut sets: Vec<PlacedSet> = top(ipam)?.into_iter().collect();
     if let Some(ranges) = &ipam.ranges {
         sets.extend(nested("ipam.ranges", &ranges.read("ipam.ranges")?)?);
     }
-    if let Some(runtime) = &netconf.runtime_config {
-        let ranges = runtime.read("runtimeConfig")?.ip_ranges.unwrap_or_default();
-        sets.extend(nested("runtimeConfig.ipRanges", &ranges)?);
+    if let Some(ranges) = &runtime.ip_ranges {
+        sets.extend(nested("runtimeConfig.ipRanges", ranges)?);
     }
     Ok(sets)
 }

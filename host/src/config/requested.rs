@@ -4,21 +4,18 @@ use std::net::IpAddr;
 
 use super::error::Error;
 use super::field::{self, wrong};
+use crate::cni::netconf::RuntimeConfig;
 use crate::cni::{Args, NetConf, args};
 use crate::limits;
 
 /// `args.cni.ips` beats `IP` in `CNI_ARGS`; `runtimeConfig.ips` comes on top. Some callers say the same thing twice.
-pub(super) fn read(netconf: &NetConf, args: &Args) -> Result<Vec<IpAddr>, Error> {
-    let conventional = netconf.args.as_ref().map(|args| args.read("args")).transpose()?;
-    let conventional = conventional.and_then(|args| args.cni?.ips).unwrap_or_default();
-    let runtime = netconf.runtime_config.as_ref().map(|runtime| runtime.read("runtimeConfig")).transpose()?;
-    let runtime = runtime.and_then(|runtime| runtime.ips).unwrap_or_default();
-
+pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> Result<Vec<IpAddr>, Error> {
+    let conventional = netconf.conventional_args()?.ips.unwrap_or_default();
     let mut requested = match conventional.as_slice() {
         [] => args.addresses.clone(),
         given => parse("args.cni.ips", given)?,
     };
-    requested.extend(parse("runtimeConfig.ips", &runtime)?);
+    requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
     field::at_most("the list of requested addresses", requested.len(), limits::REQUESTED)?;
     Ok(without_duplicates(requested))
 }

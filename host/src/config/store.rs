@@ -74,12 +74,20 @@ impl EtcdConfig {
         let file = |key: &str, held| field::optional_path(&format!("ipam.etcdConfig.{key}"), held);
         let trusted_ca = file("etcdTrustedCAFileFile", etcd.trusted_ca_file.as_ref())?;
         let client = both(
-            ("ipam.etcdConfig.etcdCertFile", file("etcdCertFile", etcd.cert_file.as_ref())?),
-            ("ipam.etcdConfig.etcdKeyFile", file("etcdKeyFile", etcd.key_file.as_ref())?),
+            (
+                file("etcdCertFile", etcd.cert_file.as_ref())?,
+                "etcdCertFile",
+                "the certificate that belongs to etcdKeyFile",
+            ),
+            (file("etcdKeyFile", etcd.key_file.as_ref())?, "etcdKeyFile", "the key that belongs to etcdCertFile"),
         )?;
         let user = both(
-            ("ipam.etcdConfig.etcdUsername", given(etcd.username.as_ref()).map(str::to_owned)),
-            ("ipam.etcdConfig.etcdPasswordFile", file("etcdPasswordFile", etcd.password_file.as_ref())?),
+            (given(etcd.username.as_ref()).map(str::to_owned), "etcdUsername", "the user of etcdPasswordFile"),
+            (
+                file("etcdPasswordFile", etcd.password_file.as_ref())?,
+                "etcdPasswordFile",
+                "the file with the password of etcdUsername",
+            ),
         )?;
         Ok(Self {
             endpoints: endpoints(etcd.url.as_deref(), trusted_ca.is_some() || client.is_some())?,
@@ -91,14 +99,17 @@ impl EtcdConfig {
     }
 }
 
+/// What a field holds, its key, and what it should hold.
+type Half<T> = (Option<T>, &'static str, &'static str);
+
 /// Either of two fields is useless without the other.
-fn both<A, B>(one: (&str, Option<A>), two: (&str, Option<B>)) -> Result<Option<(A, B)>, Error> {
-    let missing = |path: &str, expected| Error::Missing { path: path.to_owned(), expected };
-    match (one.1, two.1) {
+fn both<A, B>(one: Half<A>, two: Half<B>) -> Result<Option<(A, B)>, Error> {
+    let missing = |key, expected| Err(Error::Missing { path: format!("ipam.etcdConfig.{key}"), expected });
+    match (one.0, two.0) {
         (Some(one), Some(two)) => Ok(Some((one, two))),
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(missing(one.0, "it together with its counterpart")),
-        (Some(_), None) => Err(missing(two.0, "it together with its counterpart")),
+        (None, Some(_)) => missing(one.1, one.2),
+        (Some(_), None) => missing(two.1, two.2),
     }
 }
 
