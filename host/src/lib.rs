@@ -4,4 +4,8 @@
 //! `main → cli → verbs → {policy, store, kubernetes} → config → cni → ipam`. ARCHITECTURE.md draws the picture.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod cli;
+pub mod cni;
+pub mod config;
 pub mod ipam;
+pub mod limits;

@@ -1,0 +1,143 @@
+//! `CNI_ARGS`: `KEY=VALUE` pairs separated by semicolons, in no particular order.
+
+use std::net::IpAddr;
+
+use super::error::Error;
+use super::{NAME, is_name};
+use crate::ipam::PodName;
+
+/// What a runtime may say of the pod. All of it may be absent: some callers know no pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    /// `K8S_POD_NAMESPACE`
+    pub pod_namespace: Option<String>,
+    /// `K8S_POD_NAME`
+    pub pod_name: Option<String>,
+    /// `K8S_POD_UID`
+    pub pod_uid: Option<String>,
+    /// `K8S_POD_INFRA_CONTAINER_ID`
+    pub infra_container: Option<String>,
+    /// `IP`: a list; the prefix an entry may carry is dropped, the ranges know it better.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Args {
+    /// Read the pairs. Empty values count as absent; of a key given twice the last one counts, as everywhere in CNI.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut args = Self::default();
+        let mut unknown = None;
+        let mut ignore_unknown = false;
+        for pair in text.split(';').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or_else(|| malformed("CNI_ARGS", text, "KEY=VALUE pairs separated by semicolons"))?;
+            match key {
+                "IgnoreUnknown" => ignore_unknown = boolean(value)?,
+                "K8S_POD_NAMESPACE" => args.pod_namespace = name("K8S_POD_NAMESPACE in CNI_ARGS", value)?,
+                "K8S_POD_NAME" => args.pod_name = name("K8S_POD_NAME in CNI_ARGS", value)?,
+                "K8S_POD_UID" => args.pod_uid = name("K8S_POD_UID in CNI_ARGS", value)?,
+                "K8S_POD_INFRA_CONTAINER_ID" => {
+                    args.infra_container = Some(value.to_owned()).filter(|id| !id.is_empty());
+                }
+                "IP" => args.addresses = addresses(value)?,
+                key => unknown = Some(key.to_owned()),
+            }
+        }
+        // Only now: IgnoreUnknown may come after the key it excuses.
+        match unknown {
+            Some(key) if !ignore_unknown => Err(Error::UnknownArgument(key)),
+            _ => Ok(args),
+        }
+    }
+
+    /// The pod, when both of its names are known. A container name alone, as podman passes it, is no pod.
+    pub fn pod(&self) -> Option<PodName> {
+        let (namespace, name) = (self.pod_namespace.clone()?, self.pod_name.clone()?);
+        Some(PodName { namespace, name, uid: self.pod_uid.clone() })
+    }
+}
+
+/// An address with or without a prefix, as runtimes mix them.
+pub fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let address = address.parse::<IpAddr>().ok()?.to_canonical();
+    let bits = crate::ipam::Family::of(address).bits();
+    match prefix {
+        Some(prefix) => prefix.parse::<u8>().is_ok_and(|length| length <= bits).then_some(address),
+        None => Some(address),
+    }
+}
+
+fn addresses(value: &str) -> Result<Vec<IpAddr>, Error> {
+    let entries = value.split(',').filter(|entry| !entry.trim().is_empty());
+    let parsed: Option<Vec<_>> = entries.map(address).collect();
+    parsed.ok_or_else(|| malformed("IP in CNI_ARGS", value, "addresses separated by commas, with or without /prefix"))
+}
+
+/// These names end up in a URL of the API server: what is no name does not get that far.
+fn name(variable: &'static str, value: &str) -> Result<Option<String>, Error> {
+    match value {
+        "" => Ok(None),
+        value if is_name(value) => Ok(Some(value.to_owned())),
+        value => Err(malformed(variable, value, NAME)),
+    }
+}
+
+fn boolean(value: &str) -> Result<bool, Error> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" | "" => Ok(false),
+        _ => Err(malformed("IgnoreUnknown in CNI_ARGS", value, "1, true, 0 or false")),
+    }
+}
+
+fn malformed(variable: &'static str, value: &str, expected: &'static str) -> Error {
+    Error::Variable { variable, value: value.to_owned(), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_keys_does_not_matter() {
+        let one = Args::parse("IgnoreUnknown=1;K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0;K8S_POD_UID=u1;COLOUR=red");
+        let two = Args::parse("COLOUR=red;K8S_POD_UID=u1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=blue;IgnoreUnknown=True");
+        let args = one.unwrap();
+        assert_eq!(args, two.unwrap());
+        assert_eq!(args.pod().unwrap().to_string(), "blue/web-0");
+    }
+
+    #[test]
+    fn an_unknown_key_is_excused_by_nothing_but_ignore_unknown() {
+        assert_eq!(Args::parse("COLOUR=red").unwrap_err().to_string(), "CNI_ARGS has the unknown key \"COLOUR\"");
+        assert!(Args::parse("COLOUR=red;IgnoreUnknown=false").is_err());
+        assert!(Args::parse("COLOUR=red;IgnoreUnknown=perhaps;").is_err());
+        assert!(Args::parse("COLOUR=a=b;IgnoreUnknown=true;").is_ok());
+    }
+
+    #[test]
+    fn a_container_name_alone_is_no_pod() {
+        assert_eq!(Args::parse("IgnoreUnknown=1;K8S_POD_NAME=lonely").unwrap().pod(), None);
+        assert_eq!(Args::parse("").unwrap().pod(), None);
+        assert_eq!(Args::parse("K8S_POD_NAMESPACE=;K8S_POD_NAME=x").unwrap().pod(), None);
+    }
+
+    #[test]
+    fn a_name_that_would_change_a_url_is_refused() {
+        let error = Args::parse("K8S_POD_NAMESPACE=../../nodes;K8S_POD_NAME=x").unwrap_err();
+        assert!(error.to_string().starts_with("K8S_POD_NAMESPACE in CNI_ARGS is \"../../nodes\""), "{error}");
+    }
+
+    #[test]
+    fn addresses_come_with_or_without_prefix() {
+        let args = Args::parse("IP=10.0.0.5/24, fd00::5,::ffff:10.0.0.6").unwrap();
+        let texts: Vec<_> = args.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["10.0.0.5", "fd00::5", "10.0.0.6"]);
+        assert!(Args::parse("IP=").unwrap().addresses.is_empty());
+        for bad in ["IP=10.0.0", "IP=10.0.0.5/33", "IP=fd00::5/x", "IP=10.0.0.5,bad"] {
+            assert!(Args::parse(bad).unwrap_err().to_string().starts_with("IP in CNI_ARGS is"), "{bad}");
+        }
+    }
+}

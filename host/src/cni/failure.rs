@@ -1,0 +1,60 @@
+//! A verb that failed, as the runtime is told: a code, what happened, and the way out.
+
+use std::error::Error as StdError;
+
+use serde::Serialize;
+
+/// The error codes this plugin answers with. 9, 10, 12 to 49 and 52 to 99 are reserved by the specification; 3 is
+/// never used, because from an ADD it would tell the runtime that no DEL is needed.
+pub mod code {
+    /// The configuration's version is unknown, or older than the verb.
+    pub const INCOMPATIBLE_VERSION: u32 = 1;
+    /// The version of the configuration cannot express the result.
+    pub const UNSUPPORTED: u32 = 2;
+    /// A variable is missing or malformed.
+    pub const ENVIRONMENT: u32 = 4;
+    /// Reading or writing failed.
+    pub const IO: u32 = 5;
+    /// The configuration is not JSON, or a field has the wrong type.
+    pub const DECODE: u32 = 6;
+    /// A field of the configuration holds something that cannot be used.
+    pub const CONFIGURATION: u32 = 7;
+    /// The store or the API server is unreachable, too slow or too contended.
+    pub const TRY_AGAIN: u32 = 11;
+    /// STATUS: an ADD could not work now.
+    pub const UNAVAILABLE: u32 = 50;
+    /// Every usable address is held.
+    pub const EXHAUSTED: u32 = 101;
+    /// The address is held by another, who is named.
+    pub const TAKEN: u32 = 102;
+    /// An annotation or a requested address is invalid.
+    pub const INVALID_REQUEST: u32 = 103;
+    /// The policy said no.
+    pub const DENIED: u32 = 104;
+    /// The policy trapped, hit a limit or made a bad proposal.
+    pub const POLICY_FAULT: u32 = 105;
+}
+
+/// What a runtime shows to its user: kubelet prints `msg`, then `details`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// One of [`code`].
+    pub code: u32,
+    /// What failed, on which object, and why.
+    pub msg: String,
+    /// The way out; may be empty.
+    pub details: String,
+}
+
+impl Failure {
+    /// The one place where a chain of errors becomes a text.
+    pub fn new(code: u32, error: &dyn StdError, hint: Option<String>) -> Self {
+        Self { code, msg: joined(error), details: hint.unwrap_or_default() }
+    }
+}
+
+/// An error and everything that caused it, outermost first.
+pub fn joined(error: &dyn StdError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,107 @@
+//! A part of the configuration that nobody has looked at yet.
+//!
+//! DEL, CHECK and GC must work whatever happened to the ranges or the policy since the ADD. So the mirror of the JSON
+//! keeps such parts as text; whoever wants one reads it, and only then can it be wrong.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::error::Error;
+
+/// The JSON text of a `T`.
+pub struct Unread<T> {
+    json: Box<RawValue>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Unread<T> {
+    /// Read it. Errors name fields from `path` on.
+    pub fn read(&self, path: &str) -> Result<T, Error> {
+        decode(self.json.get().as_bytes(), path)
+    }
+}
+
+impl<T> Unread<T> {
+    /// As it was written.
+    pub fn json(&self) -> &str {
+        self.json.get()
+    }
+}
+
+/// Decode JSON, all of it. The recursion limit of `serde_json` stays on: what is nested too deeply is an error.
+pub(super) fn decode<T: DeserializeOwned>(json: &[u8], path: &str) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = join(path, &error.path().to_string());
+        explain(path, error.into_inner())
+    })?;
+    deserializer.end().map_err(Error::NotJson)?;
+    Ok(value)
+}
+
+fn explain(path: String, error: serde_json::Error) -> Error {
+    if !error.is_data() || path.is_empty() {
+        return Error::NotJson(error);
+    }
+    // The line and column are those of a fragment; the path says more.
+    let text = error.to_string();
+    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+    Error::WrongType { path, problem: problem.to_owned() }
+}
+
+fn join(outer: &str, inner: &str) -> String {
+    match inner {
+        "." => outer.to_owned(),
+        inner if outer.is_empty() || inner.starts_with('[') => format!("{outer}{inner}"),
+        inner => format!("{outer}.{inner}"),
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Unread<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { json: Box::deserialize(deserializer)?, of: PhantomData })
+    }
+}
+
+/// For a field whose `null` means something else than its absence: `default` makes `None` of the latter.
+pub(super) fn even_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl<T: JsonSchema> JsonSchema for Unread<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T> fmt::Debug for Unread<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.json.get())
+    }
+}
+
+impl<T> Clone for Unread<T> {
+    fn clone(&self) -> Self {
+        Self { json: self.json.clone(), of: PhantomData }
+    }
+}

@@ -1,0 +1,32 @@
+//! The network configuration made trustworthy.
+//!
+//! ```text
+//! stdin ── cni::NetConf ──┬── Base      where the store is, who we are      every verb
+//!          (as written)   └── Network   ranges, policy, pod, requests       ADD and STATUS
+//! ```
+//!
+//! Two levels of trust, because DEL, CHECK and GC must work when the ranges were changed, broken or removed since the
+//! ADD: [`Base`] never looks at them. What has become a `Base` or a `Network` is not checked again downstream.
+
+pub mod base;
+pub mod dns;
+pub mod error;
+mod field;
+pub mod file;
+pub mod network;
+pub mod pod;
+pub mod policy;
+pub mod ranges;
+pub mod requested;
+pub mod routes;
+pub mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use base::{Base, Log};
+pub use error::Error;
+pub use network::Network;
+pub use pod::KnownPod;
+pub use policy::{LimitOverrides, PolicyConfig};
+pub use store::{EtcdConfig, StoreConfig};

@@ -1,0 +1,99 @@
+//! What an ADD needs on top of the base: ranges, policy, pod, requests.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::base::Base;
+use super::error::Error;
+use super::field::{absolute_path, duration, read_text};
+use super::pod::{self, KnownPod};
+use super::policy::{self, PolicyConfig};
+use super::{dns, ranges, requested, routes};
+use crate::cni::{Args, Dns, NetConf, Route};
+use crate::ipam::RangeSets;
+use crate::limits;
+
+/// A network that addresses can be given in.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// At least one; an attachment gets one address of each.
+    pub range_sets: RangeSets,
+    /// As configured.
+    pub routes: Vec<Route>,
+    /// As `resolvConf` says.
+    pub dns: Dns,
+    /// Addresses the runtime asks for, each once.
+    pub requested: Vec<IpAddr>,
+    /// Which policy decides.
+    pub policy: PolicyConfig,
+    /// For how long a released address is kept from everybody.
+    pub cooldown: Option<Duration>,
+    /// The pod, when the runtime names one.
+    pub pod: Option<KnownPod>,
+    /// How to reach the API server.
+    pub kube_config: Option<PathBuf>,
+}
+
+impl Network {
+    /// Check everything an ADD relies on.
+    pub fn read(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
+        let runtime = netconf.runtime_config()?;
+        Ok(Self {
+            range_sets: ranges::read(netconf, &runtime)?,
+            routes: routes::read(netconf)?,
+            dns: dns::read(netconf)?,
+            requested: requested::read(netconf, &runtime, args)?,
+            policy: policy::read(netconf)?,
+            cooldown: cooldown(netconf)?,
+            pod: pod::known(runtime, args),
+            kube_config: kube_config(netconf)?,
+        })
+    }
+
+    /// Everything that is wrong, where [`Network::read`] and [`Base::read`] stop at the first: for whoever writes a
+    /// configuration.
+    pub fn errors(netconf: &NetConf) -> Vec<Error> {
+        let args = Args::default();
+        let mut errors: Vec<_> = Base::read(netconf).err().into_iter().collect();
+        if netconf.ipam().is_err() {
+            return errors;
+        }
+        let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
+        let parts = [
+            ranges::read(netconf, &runtime).err(),
+            routes::read(netconf).err(),
+            dns::read(netconf).err(),
+            requested::read(netconf, &runtime, &args).err(),
+            policy::read(netconf).err(),
+            cooldown(netconf).err(),
+            kube_config(netconf).err(),
+        ];
+        for error in parts.into_iter().flatten() {
+            // Parts share fields: what two of them stumble over is said once.
+            if !errors.iter().any(|known| known.to_string() == error.to_string()) {
+                errors.push(error);
+            }
+        }
+        errors
+    }
+}
+
+fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
+    let Some(held) = read_text(netconf.ipam()?.cooldown.as_ref(), "ipam.cooldown")? else { return Ok(None) };
+    let cooldown = duration("ipam.cooldown", &held, limits::COOLDOWN)?;
+    Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))
+}
+
+/// Beside `etcdConfig`, or inside it, where an older manual put it.
+fn kube_config(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
+    let ipam = netconf.ipam()?;
+    let inside = ipam.etcd_config.as_ref().and_then(|etcd| etcd.kube_config.as_ref());
+    let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];
+    for (path, field) in places {
+        if let Some(held) = read_text(field, path)? {
+            return absolute_path(path, &held).map(Some);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,26 @@
+//! The pod, as far as the runtime names it.
+
+use std::collections::BTreeMap;
+
+use crate::cni::Args;
+use crate::cni::netconf::RuntimeConfig;
+use crate::ipam::Pod;
+
+/// A pod named by the runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPod {
+    /// With its annotations, if the runtime told them.
+    pub pod: Pod,
+    /// Whether the runtime told the annotations. If so, the API server need not be asked; if not, their absence in
+    /// `pod` means nothing.
+    pub annotations_known: bool,
+}
+
+/// Nothing to refuse here: the names were checked with the environment, the annotations are the policy's business.
+pub(super) fn known(runtime: RuntimeConfig, args: &Args) -> Option<KnownPod> {
+    let name = args.pod()?;
+    let annotations_known = runtime.pod_annotations.is_some();
+    let annotations = runtime.pod_annotations.flatten().unwrap_or_default();
+    let pod = Pod { name, annotations, labels: BTreeMap::new(), owner: None };
+    Some(KnownPod { pod, annotations_known })
+}

@@ -1,0 +1,146 @@
+//! Which store keeps the allocations, and how to reach it.
+
+use std::path::PathBuf;
+
+use super::error::Error;
+use super::field::{self, given, wrong};
+use crate::cni::netconf::{self, Ipam};
+use crate::limits;
+
+/// Where the embedded store and compiled policies live unless told otherwise.
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/kube-ipam";
+
+/// Which store keeps the allocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In a directory of this node.
+    Embedded {
+        /// `dataDir`
+        dir: PathBuf,
+    },
+    /// In etcd, for all nodes.
+    Etcd(EtcdConfig),
+}
+
+/// How to reach etcd. Files are only named here; whoever connects reads them afresh, because certificates are renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdConfig {
+    /// At least one, each with its scheme.
+    pub endpoints: Vec<String>,
+    /// The certificate of the authority that signed the members'.
+    pub trusted_ca: Option<PathBuf>,
+    /// Our own certificate.
+    pub client: Option<ClientCertificate>,
+    /// Who we are, where etcd has authentication enabled.
+    pub user: Option<User>,
+    /// Under which all keys lie; begins with a slash and does not end with one.
+    pub prefix: String,
+}
+
+/// A certificate and its key, which belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM file.
+    pub cert: PathBuf,
+    /// PEM file.
+    pub key: PathBuf,
+}
+
+/// A user of etcd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's name.
+    pub name: String,
+    /// The file with the password.
+    pub password_file: PathBuf,
+}
+
+impl StoreConfig {
+    pub(super) fn read(ipam: &Ipam) -> Result<Self, Error> {
+        match &ipam.etcd_config {
+            Some(etcd) => EtcdConfig::read(etcd).map(Self::Etcd),
+            None => data_dir(ipam).map(|dir| Self::Embedded { dir }),
+        }
+    }
+}
+
+pub(super) fn data_dir(ipam: &Ipam) -> Result<PathBuf, Error> {
+    let given = field::optional_path("ipam.dataDir", ipam.data_dir.as_ref())?;
+    Ok(given.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)))
+}
+
+impl EtcdConfig {
+    fn read(etcd: &netconf::EtcdConfig) -> Result<Self, Error> {
+        let file = |key: &str, held| field::optional_path(&format!("ipam.etcdConfig.{key}"), held);
+        let trusted_ca = file("etcdTrustedCAFileFile", etcd.trusted_ca_file.as_ref())?;
+        let client = both(
+            (
+                file("etcdCertFile", etcd.cert_file.as_ref())?,
+                "etcdCertFile",
+                "the certificate that belongs to etcdKeyFile",
+            ),
+            (file("etcdKeyFile", etcd.key_file.as_ref())?, "etcdKeyFile", "the key that belongs to etcdCertFile"),
+        )?;
+        let user = both(
+            (given(etcd.username.as_ref()).map(str::to_owned), "etcdUsername", "the user of etcdPasswordFile"),
+            (
+                file("etcdPasswordFile", etcd.password_file.as_ref())?,
+                "etcdPasswordFile",
+                "the file with the password of etcdUsername",
+            ),
+        )?;
+        Ok(Self {
+            endpoints: endpoints(etcd.url.as_deref(), trusted_ca.is_some() || client.is_some())?,
+            trusted_ca,
+            client: client.map(|(cert, key)| ClientCertificate { cert, key }),
+            user: user.map(|(name, password_file)| User { name, password_file }),
+            prefix: prefix(etcd)?,
+        })
+    }
+}
+
+/// What a field holds, its key, and what it should hold.
+type Half<T> = (Option<T>, &'static str, &'static str);
+
+/// Either of two fields is useless without the other.
+fn both<A, B>(one: Half<A>, two: Half<B>) -> Result<Option<(A, B)>, Error> {
+    let missing = |key, expected| Err(Error::Missing { path: format!("ipam.etcdConfig.{key}"), expected });
+    match (one.0, two.0) {
+        (Some(one), Some(two)) => Ok(Some((one, two))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => missing(one.1, one.2),
+        (Some(_), None) => missing(two.1, two.2),
+    }
+}
+
+/// An endpoint without a scheme is what Go clients accept, too: certificates decide.
+fn endpoints(url: Option<&str>, has_certificates: bool) -> Result<Vec<String>, Error> {
+    let path = "ipam.etcdConfig.etcdURL";
+    let expected = "a comma-separated list such as https://10.0.0.1:2379,https://10.0.0.2:2379";
+    let Some(url) = url else { return Err(Error::Missing { path: path.to_owned(), expected }) };
+    let scheme = if has_certificates { "https" } else { "http" };
+    let endpoint = |text: &str| match text.split_once("://") {
+        None if is_authority(text) => Some(format!("{scheme}://{text}")),
+        Some(("http" | "https", rest)) if is_authority(rest) => Some(text.trim_end_matches('/').to_owned()),
+        _ => None,
+    };
+    let entries = url.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let endpoints: Option<Vec<_>> = entries.map(endpoint).collect();
+    let endpoints = endpoints.filter(|all| !all.is_empty()).ok_or_else(|| wrong(path, url, expected))?;
+    field::at_most(path, endpoints.len(), limits::ETCD_ENDPOINTS)?;
+    Ok(endpoints)
+}
+
+fn is_authority(text: &str) -> bool {
+    let text = text.trim_end_matches('/');
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]%".contains(c))
+}
+
+fn prefix(etcd: &netconf::EtcdConfig) -> Result<String, Error> {
+    let held = given(etcd.prefix.as_ref()).unwrap_or("/kube-ipam");
+    let prefix = held.trim_end_matches('/');
+    if prefix.starts_with('/') && !prefix.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Ok(prefix.to_owned());
+    }
+    Err(wrong("ipam.etcdConfig.etcdPrefix", held, "a path that begins with a slash, such as /kube-ipam"))
+}
