@@ -1,43 +1,10 @@
-//! Every limit of the plugin in one room: its unit, why it is what it is, and what the operator sees when it is hit.
+//! Every limit of the program in one room: its unit, why it is what it is, and what the operator sees when it is hit.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+mod policy;
+mod protocol;
+pub mod store;
+mod verbs;
 
-// ---- protocol and configuration: code 6 or 7, naming the field ----
-
-/// Bytes of configuration on stdin. A network with every allowed range is a tenth of this; prevResult is what grows.
-pub const CONFIGURATION_BYTES: usize = 1 << 20;
-
-/// Bytes of a container ID, network, domain or node name. The store's keys are made of them, and the embedded
-/// store's keys may be no longer than about 1900 bytes with four names in one.
-pub const NAME_BYTES: usize = 256;
-
-/// Ranges of one network, over all range sets. Every pair is compared for overlap at each ADD.
-pub const RANGES: usize = 256;
-
-/// Entries of `exclude`. Each travels to the policy with every range.
-pub const EXCLUDED: usize = 1024;
-
-/// Addresses a runtime may ask for in one ADD.
-pub const REQUESTED: usize = 64;
-
-/// Endpoints in `etcdURL`. A cluster has three to seven members.
-pub const ETCD_ENDPOINTS: usize = 32;
-
-/// Bytes read of `resolvConf`. The C library reads 256 bytes a line and three name servers.
-pub const RESOLV_CONF_BYTES: u64 = 64 << 10;
-
-/// `timeout`: shorter than the shortest round trip is a mistake; a runtime gives up after four minutes.
-pub const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
-
-/// `cooldown`: a range would seem full for longer than anybody remembers why.
-pub const COOLDOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 24 * 3600);
-
-/// `policy.limits.fuel`, in units of about one WebAssembly instruction: up to some seconds of work.
-pub const POLICY_FUEL: RangeInclusive<u64> = 1..=10_000_000_000;
-
-/// `policy.limits.memoryMiB`: the largest language runtimes start in some tens.
-pub const POLICY_MEMORY_MIB: RangeInclusive<u64> = 1..=1024;
-
-/// `policy.limits.wallMilliseconds`: a decision that takes longer than the whole invocation may is of no use.
-pub const POLICY_WALL_MILLISECONDS: RangeInclusive<u64> = 1..=60_000;
+pub use policy::*;
+pub use protocol::*;
+pub use verbs::*;

@@ -33,12 +33,12 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
         return Ok(Answer::Versions(version));
     }
     let netconf = NetConf::parse(configuration)?;
-    netconf.version()?.allows(call.verb())?;
+    netconf.version()?.admit(call.verb())?;
     let base = Base::read(&netconf)?;
     if let Some(file) = &base.log.file {
         telemetry::to_file(file, base.log.level)?;
     }
-    let _span = call_span(&call, &base, &netconf).entered();
+    let _span = call_span(&call, &base).entered();
     let deadline = Deadline::after(base.timeout);
     let store = open(&base, &netconf)?;
     block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline)))
@@ -60,7 +60,7 @@ async fn serve<M: OrderedMap>(
         Call::Del(container) => verbs::del(&container.attachment(&base.network), store).await?,
         Call::Check(container) => {
             let attachment = container.attachment(&base.network);
-            verbs::check(&attachment, &netconf.previous()?, &config::ranges::read(netconf)?, store).await?;
+            verbs::check(&attachment, &netconf.previous()?.addresses()?, &Network::range_sets(netconf)?, store).await?;
         }
         Call::Gc => verbs::gc(base, &netconf.valid_attachments()?, store).await?,
         Call::Status => verbs::status(base, &Network::read(netconf, &Args::default())?, store).await?,

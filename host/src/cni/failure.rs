@@ -23,6 +23,8 @@ pub mod code {
     pub const TRY_AGAIN: u32 = 11;
     /// STATUS: an ADD could not work now.
     pub const UNAVAILABLE: u32 = 50;
+    /// A defect of this program.
+    pub const DEFECT: u32 = 100;
     /// Every usable address is held.
     pub const EXHAUSTED: u32 = 101;
     /// The address is held by another, who is named.
@@ -33,6 +35,8 @@ pub mod code {
     pub const DENIED: u32 = 104;
     /// The policy trapped, hit a limit or made a bad proposal.
     pub const POLICY_FAULT: u32 = 105;
+    /// CHECK: an address is not held by this attachment.
+    pub const NOT_HELD: u32 = 106;
 }
 
 /// What a runtime shows to its user: kubelet prints `msg`, then `details`.

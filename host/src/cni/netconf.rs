@@ -179,7 +179,29 @@ pub struct PolicyLimits {
     #[serde(rename = "memoryMiB")]
     pub memory_mib: Option<u64>,
     /// Time in milliseconds.
-    pub wall_milliseconds: Option<u64>,
+    pub milliseconds: Option<u64>,
+    /// Questions to the pool and lines of log.
+    pub host_calls: Option<u64>,
+    /// Seconds of compiling, once for a module that is not in the cache.
+    pub compile_seconds: Option<u64>,
+    /// Memory for compiling, in MiB.
+    #[serde(rename = "compileMiB")]
+    pub compile_mib: Option<u64>,
+}
+
+impl PolicyLimits {
+    /// What is set, by its key.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = [
+            ("fuel", self.fuel),
+            ("memoryMiB", self.memory_mib),
+            ("milliseconds", self.milliseconds),
+            ("hostCalls", self.host_calls),
+            ("compileSeconds", self.compile_seconds),
+            ("compileMiB", self.compile_mib),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?)))
+    }
 }
 
 /// What the runtime adds when the network declares a capability.

@@ -28,5 +28,5 @@ pub use base::{Base, Log};
 pub use error::Error;
 pub use network::Network;
 pub use pod::KnownPod;
-pub use policy::{LimitOverrides, PolicyConfig};
+pub use policy::PolicyConfig;
 pub use store::{EtcdConfig, StoreConfig};

@@ -51,6 +51,11 @@ impl Network {
         })
     }
 
+    /// The ranges alone: CHECK needs nothing else.
+    pub fn range_sets(netconf: &NetConf) -> Result<RangeSets, Error> {
+        ranges::read(netconf, &netconf.runtime_config()?)
+    }
+
     /// Everything that is wrong, where [`Network::read`] and [`Base::read`] stop at the first: for whoever writes a
     /// configuration.
     pub fn errors(netconf: &NetConf) -> Vec<Error> {
@@ -79,7 +84,8 @@ impl Network {
     }
 }
 
-fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
+/// `cooldown`: also for a DEL, whatever has become of the ranges.
+pub fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
     let Some(held) = read_text(netconf.ipam()?.cooldown.as_ref(), "ipam.cooldown")? else { return Ok(None) };
     let cooldown = duration("ipam.cooldown", &held, limits::COOLDOWN)?;
     Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))

@@ -1,13 +1,12 @@
 //! Which policy decides, and how much it may consume.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::error::Error;
 use super::field::{self, given, wrong};
 use super::store::data_dir;
 use crate::cni::{NetConf, netconf};
-use crate::limits;
+use crate::limits::{LimitError, Limits};
 
 /// Which policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,23 +17,12 @@ pub struct PolicyConfig {
     pub sha256: Option<String>,
     /// A JSON object as text; `{}` when there is none.
     pub settings: String,
-    /// Where the configuration departs from the default limits.
-    pub limits: LimitOverrides,
+    /// What one decision may spend.
+    pub limits: Limits,
     /// Where compiled modules are kept.
     pub cache_dir: PathBuf,
     /// Asked as well; its answer is only logged.
     pub shadow: Option<PathBuf>,
-}
-
-/// Where the configuration departs from the default limits of one call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitOverrides {
-    /// About one unit per instruction.
-    pub fuel: Option<u64>,
-    /// In bytes.
-    pub memory: Option<u64>,
-    /// Time on the clock.
-    pub wall: Option<Duration>,
 }
 
 pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
@@ -54,7 +42,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         module,
         sha256,
         settings: serde_json::Value::Object(policy.settings.unwrap_or_default()).to_string(),
-        limits: overrides(&policy.limits.unwrap_or_default())?,
+        limits: limits(&policy.limits.unwrap_or_default())?,
         cache_dir,
         shadow: field::optional_path("ipam.policy.shadow", policy.shadow.as_ref())?,
     })
@@ -67,15 +55,11 @@ fn digest(held: &str) -> Result<String, Error> {
     Err(wrong("ipam.policy.sha256", held, "64 hexadecimal digits"))
 }
 
-fn overrides(written: &netconf::PolicyLimits) -> Result<LimitOverrides, Error> {
-    let bounded = |key: &str, held: Option<u64>, bounds| {
-        held.map(|held| field::within(&format!("ipam.policy.limits.{key}"), held, bounds)).transpose()
-    };
-    let mebibytes = bounded("memoryMiB", written.memory_mib, limits::POLICY_MEMORY_MIB)?;
-    let milliseconds = bounded("wallMilliseconds", written.wall_milliseconds, limits::POLICY_WALL_MILLISECONDS)?;
-    Ok(LimitOverrides {
-        fuel: bounded("fuel", written.fuel, limits::POLICY_FUEL)?,
-        memory: mebibytes.map(|mebibytes| mebibytes << 20),
-        wall: milliseconds.map(Duration::from_millis),
-    })
+fn limits(written: &netconf::PolicyLimits) -> Result<Limits, Error> {
+    let mut limits = Limits::default();
+    for (key, value) in written.given() {
+        let out_of_bounds = |error: LimitError| wrong(&format!("ipam.policy.limits.{key}"), value, error.expected());
+        limits.set(key, value).map_err(out_of_bounds)?;
+    }
+    Ok(limits)
 }

@@ -1,4 +1,4 @@
-//! The one table of CNI error codes, and the place where a chain of causes becomes one line.
+//! The one table of CNI error codes.
 //!
 //! | code | what it says |
 //! |---|---|
@@ -21,7 +21,7 @@ use crate::ipam::Refusal;
 
 /// The answer for a failed verb.
 pub fn failure(error: &Error) -> Failure {
-    Failure { code: of(error), msg: chain(error), details: error.hint().unwrap_or_default() }
+    Failure::new(of(error), error, error.hint())
 }
 
 fn of(error: &Error) -> u32 {
@@ -33,26 +33,15 @@ fn of(error: &Error) -> u32 {
         Error::Refused { refusal, .. } => match refusal {
             Refusal::Exhausted(_) => code::EXHAUSTED,
             Refusal::Taken(_) => code::TAKEN,
-            Refusal::Invalid(_) => code::INVALID,
+            Refusal::Invalid(_) => code::INVALID_REQUEST,
             Refusal::Denied(_) => code::DENIED,
         },
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } => code::TAKEN,
-        Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN_LATER,
+        Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
         Error::Inquisitive { .. } => code::POLICY_FAULT,
         Error::NotHeld { .. } => code::NOT_HELD,
-        Error::NotReady { .. } => code::NOT_READY,
+        Error::NotReady { .. } => code::UNAVAILABLE,
         Error::Defect { .. } => code::DEFECT,
     }
-}
-
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

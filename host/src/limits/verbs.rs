@@ -1,0 +1,9 @@
+//! Limits of a verb.
+
+/// How often an ADD decides anew after it lost every race. Each attempt offers more and other proposals than the one
+/// before; the operator sees code 11, and the runtime calls again.
+pub const ATTEMPTS: u32 = 16;
+
+/// How often one decision may make the store read more. A search in a nearly full range of sixty thousand takes three;
+/// only a policy that asks about everything needs more. The operator sees code 105.
+pub const READS_PER_DECISION: u32 = 64;
