@@ -1,0 +1,50 @@
+//! Every limit of the program in one room, each with its unit, its reason, and what the operator sees when it is hit.
+
+/// Limits of the address store.
+pub mod store {
+    /// Addresses read at once around a place where a free one is looked for. One etcd answer of this size is 15 KiB;
+    /// the chance that 256 neighbours are all held while the range is not nearly full is slim. Never seen: when all
+    /// of them are held, the search goes on by counting.
+    pub const WINDOW: u128 = 256;
+
+    /// Addresses a search lists at most in one read once it had to go on: 8,192 keys with the records of their holds
+    /// stay below the 4 MiB a gRPC client takes in one message. Never seen: the search asks again.
+    pub const WIDEST_WINDOW: u128 = 8_192;
+
+    /// Spans a first read of one range set covers. A set cut into more pieces is read on demand.
+    pub const WINDOW_SPANS: usize = 8;
+
+    /// Neighbouring spans closer than this are read as one: cheaper than one more read for a gateway in between.
+    pub const WINDOW_GAP: u128 = 16;
+
+    /// Parts a half-known span is counted in at once. Below the 128 operations of an etcd transaction.
+    pub const COUNTED_PARTS: u128 = 64;
+
+    /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
+    pub const PAGE: usize = 1_000;
+
+    /// Addresses kept for one identity that a policy is told of.
+    pub const HELD_FOR: usize = 256;
+
+    /// How often a release looks again after it lost a race. Each loss means that somebody else changed the same
+    /// claim in that moment; the operator sees "changed at every attempt", code 11, and the runtime calls again.
+    pub const RELEASE_ATTEMPTS: u32 = 8;
+
+    /// Bytes of a key. LMDB takes 1,982 on pages of 4 KiB; names from Kubernetes and the runtimes need less than a
+    /// third of it. A longer one is refused by name, code 7.
+    pub const KEY_BYTES: usize = 1_900;
+
+    /// Characters of a range set's name in the store before its digest takes the place.
+    pub const RANGE_SET_NAME: usize = 200;
+
+    /// Processes that read the embedded store at one moment. The table takes 256 KiB; when it is full the operator
+    /// sees "busy", code 11. A node starts at most some hundreds of pods at once.
+    pub const READERS: u32 = 4_096;
+
+    /// Bytes of address space for a small embedded store; a large one takes twice its size. Address space alone:
+    /// neither memory nor disk. Not available: the error names `ulimit -v`.
+    pub const MAP_BYTES: u64 = 256 << 20;
+
+    /// How often opening the embedded store is tried while another process dies in the middle of creating it.
+    pub const OPEN_ATTEMPTS: u32 = 5;
+}
