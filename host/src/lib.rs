@@ -1,7 +1,7 @@
 //! kube-ipam: a CNI IPAM plugin whose allocation rules are sandboxed WebAssembly modules.
 //!
-//! Arrows between the modules point one way only:
-//! `main → cli → verbs → {policy, store, kubernetes} → config → cni → ipam`. ARCHITECTURE.md draws the picture.
+//! Arrows between the modules point one way only: `main → {plugin, cli} → verbs → {policy, store} → config → cni → ipam`.
+//! ARCHITECTURE.md draws the picture.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cli;
@@ -9,3 +9,8 @@ pub mod cni;
 pub mod config;
 pub mod ipam;
 pub mod limits;
+pub mod plugin;
+pub mod policy;
+pub mod store;
+pub mod telemetry;
+pub mod verbs;

@@ -1,0 +1,81 @@
+//! The contract as tests, run over every store alike. Every case ends with a proof that all indexes agree.
+
+mod bench;
+pub(crate) mod claims;
+pub(crate) mod holds;
+pub(crate) mod lists;
+pub(crate) mod ranges;
+pub(crate) mod releases;
+
+pub(crate) use bench::block_on;
+
+/// One test per case. `$open` makes a fresh, empty map and whatever must live as long.
+macro_rules! conformance {
+    ($open:expr) => {
+        $crate::store::conformance::conformance! { $open;
+            claims: [
+                an_address_has_one_holder_per_domain,
+                two_networks_that_share_a_domain_share_its_addresses,
+                two_domains_know_nothing_of_each_other,
+                a_second_claim_returns_what_is_held,
+                a_claim_is_all_or_nothing,
+                the_first_free_proposal_wins,
+                whoever_loses_looks_again_and_finds_the_winner,
+                a_newer_attachment_replaces_the_older_one,
+                a_newer_attachment_may_take_another_address_and_the_older_one_is_released,
+                another_pod_of_the_same_name_takes_nothing_over,
+                a_fixed_address_is_taken_from_an_older_container_of_the_same_pod,
+                a_live_interface_of_the_same_container_keeps_its_address,
+                a_forfeited_address_is_taken_and_the_rest_stays,
+                a_forfeit_that_was_decided_on_an_older_record_is_void,
+                a_take_over_loses_when_the_older_attachment_was_released_meanwhile,
+                ]
+            releases: [
+                a_release_of_nothing_is_success,
+                a_release_frees_everything_and_tells_what_it_was,
+                a_late_release_of_a_replaced_attachment_frees_nothing,
+                a_release_touches_nothing_that_another_holds,
+                a_release_leaves_the_index_of_a_newer_pod,
+                gc_sees_its_own_node_and_network_only,
+            ]
+            holds: [
+                a_kept_address_goes_to_its_identity_alone,
+                a_hold_that_is_over_is_free,
+                a_policy_is_told_what_is_kept_for_an_identity,
+                a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
+                a_replaced_attachment_leaves_its_holds,
+            ]
+            ranges: [
+                the_cursor_follows_dynamic_claims_alone,
+                all_answers_of_a_look_come_from_one_moment,
+                a_small_range_is_known_after_one_read,
+                sixty_five_thousand_held_addresses_cost_a_handful_of_reads,
+                a_dense_beginning_of_a_slash_64_costs_a_handful_of_reads,
+                a_full_range_is_known_to_be_full,
+                usage_counts_what_is_held,
+                a_wide_area_of_holds_is_crossed,
+            ]
+            lists: [
+                everything_is_listed_in_pages,
+                a_filter_finds_pods_containers_networks_and_addresses,
+                a_damaged_record_disturbs_nobody_else,
+                names_with_odd_characters_stay_apart,
+                inspection_finds_every_kind_of_disagreement,
+            ]
+        }
+    };
+    ($open:expr; $($room:ident: [$($case:ident),* $(,)?])*) => {
+        $(mod $room {
+            #[allow(unused_imports, reason = "whatever `$open` names")]
+            use super::*;
+            $(#[test]
+            fn $case() {
+                $crate::store::conformance::block_on(async {
+                    let (map, _alive) = $open;
+                    $crate::store::conformance::$room::$case(map).await;
+                });
+            })*
+        })*
+    };
+}
+pub(crate) use conformance;

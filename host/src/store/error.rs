@@ -1,0 +1,129 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store could not answer. Losing a race is not here: it is a value.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A record that does not say what its place says, or that nobody can read.
+    #[error("the record {key} is damaged: {what}")]
+    Damaged {
+        /// Where it is kept.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The time for the whole request was over before the commit; nothing was written.
+    #[error("the time for the request was over before the address store could commit")]
+    TooLate,
+    /// Somebody else changed the same record at every attempt.
+    #[error("{object} was changed by others at every one of {attempts} attempts")]
+    Contended {
+        /// Whose record.
+        object: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// Neither disk nor quota has room for one more record.
+    #[error("the address store at {place} is full")]
+    Full {
+        /// The file, or the endpoints.
+        place: String,
+        /// What refused, where there is a source.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// A key longer than a store takes.
+    #[error("the key {}… has {length} bytes, {limit} are possible", .key.chars().take(80).collect::<String>())]
+    KeyTooLong {
+        /// The key.
+        key: String,
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A file operation of the embedded store failed.
+    #[error("cannot {doing} {path}")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// `dataDir` is on a file system that machines share.
+    #[error("{path} is on {kind}, and the embedded store needs a local file system")]
+    NetworkFileSystem {
+        /// The directory.
+        path: PathBuf,
+        /// The kind of file system.
+        kind: &'static str,
+    },
+    /// The file is something else, or of another version.
+    #[error("{path} is not an address store")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be mapped.
+    #[error("cannot map {path}: {bytes} bytes of address space are not to be had")]
+    AddressSpace {
+        /// The file.
+        path: PathBuf,
+        /// How much it takes.
+        bytes: u64,
+    },
+    /// Every place for readers is taken.
+    #[error("{path} is busy: {readers} processes read it")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// How many places there are.
+        readers: u32,
+    },
+    /// LMDB gave up.
+    #[error("cannot {doing} {path}")]
+    Embedded {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: heed::Error,
+    },
+}
+
+impl StoreError {
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Damaged { .. } => "kube-ipam fsck shows what it should be; other pods are not affected".into(),
+            Self::TooLate | Self::Contended { .. } | Self::Busy { .. } => "the runtime tries again".into(),
+            Self::Full { .. } => {
+                "DEL still works where it can; free space on the disk, or raise etcd's quota, compact, defragment and \
+                 disarm the NOSPACE alarm"
+                    .into()
+            }
+            Self::KeyTooLong { .. } => "use shorter names for the network, the domain or etcdPrefix".into(),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "the plugin runs as root; dataDir must belong to root".into()
+            }
+            Self::File { .. } | Self::Embedded { .. } => "check dataDir and the disk it is on".into(),
+            Self::NetworkFileSystem { .. } => {
+                "set dataDir to a local directory, or configure etcdConfig to share addresses between nodes".into()
+            }
+            Self::NotADatabase { .. } => "move the file away, or set dataDir to another directory".into(),
+            Self::AddressSpace { .. } => "raise ulimit -v of the container runtime".into(),
+        })
+    }
+
+    /// Whether the same request may well succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::TooLate | Self::Contended { .. } | Self::Busy { .. })
+    }
+}

@@ -1,0 +1,213 @@
+//! The proof that the indexes agree, or each place where they do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::Store;
+use super::error::StoreError;
+use super::keys::{Keys, Named};
+use super::list::scan_all;
+use super::ordered::{Entry, OrderedMap};
+use super::record::{KeptAddress, Seen};
+use crate::ipam::{Attachment, Claim, HeldAddress};
+
+/// Two places of the store that do not say the same. None can come from this program's own writes, however it is
+/// killed; they come from hands, restored backups and other programs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Disagreement {
+    /// A record nobody can use.
+    #[error("{0}")]
+    Damaged(String),
+    /// A key that is none of the store's.
+    #[error("the key {0} has no meaning")]
+    Foreign(String),
+    /// A claim lists an address whose record is missing or about somebody else.
+    #[error("{attachment} claims {address}, but its record {found}")]
+    ClaimWithoutAddress {
+        /// Who claims it.
+        attachment: Attachment,
+        /// Which address.
+        address: IpAddr,
+        /// What is there instead.
+        found: String,
+    },
+    /// An address is held by an attachment whose claim does not list it: it is lost until it is repaired.
+    #[error("{address} is held by {attachment}, whose claim does not list it")]
+    AddressWithoutClaim {
+        /// Which address.
+        address: IpAddr,
+        /// Who holds it.
+        attachment: Attachment,
+    },
+    /// GC on that node would not find the claim.
+    #[error("{attachment} is missing from the index of node {node:?}")]
+    MissingFromNode {
+        /// Who.
+        attachment: Attachment,
+        /// Where.
+        node: String,
+    },
+    /// The node's index lists an attachment that holds nothing there.
+    #[error("the index of node {node:?} lists {attachment}, which holds nothing there")]
+    StaleNode {
+        /// Who.
+        attachment: Attachment,
+        /// Where.
+        node: String,
+    },
+    /// The pod's index points at an attachment that holds nothing.
+    #[error("the index of pod {pod} points at {attachment}, which holds nothing of it")]
+    StalePod {
+        /// Namespace and name.
+        pod: String,
+        /// Who.
+        attachment: Attachment,
+    },
+    /// An address is held and kept at once.
+    #[error("{0} is held and kept for somebody at the same time")]
+    HeldAndKept(IpAddr),
+    /// An address is kept for an identity that does not know of it, or the other way round.
+    #[error("{address} and the index of the identity {identity:?} do not agree")]
+    Identity {
+        /// Which address.
+        address: IpAddr,
+        /// Whose.
+        identity: String,
+    },
+}
+
+impl<M: OrderedMap> Store<M> {
+    /// Read everything at one moment and compare. Empty when everything agrees.
+    pub async fn inspect(&self) -> Result<Vec<Disagreement>, StoreError> {
+        let entries = scan_all(&mut self.map.view().await?, self.keys.everything(), false).await?;
+        let mut all = Everything::default();
+        for entry in entries {
+            all.add(&self.keys, entry);
+        }
+        all.compare();
+        Ok(all.found)
+    }
+}
+
+#[derive(Default)]
+struct Everything {
+    addresses: BTreeMap<IpAddr, HeldAddress>,
+    claims: BTreeMap<Attachment, Claim>,
+    nodes: BTreeSet<(Attachment, String)>,
+    /// By pod, interface and network: the container it points at.
+    pods: BTreeMap<(String, String, String, String), String>,
+    kept: BTreeMap<IpAddr, KeptAddress>,
+    identities: BTreeMap<(IpAddr, String), KeptAddress>,
+    found: Vec<Disagreement>,
+}
+
+impl Everything {
+    fn add(&mut self, keys: &Keys, entry: Entry) {
+        let key = entry.key.clone();
+        let read = match keys.named(&key) {
+            Some(Named::Address(address)) => {
+                Seen::parse(keys, entry).map(|seen| drop(self.addresses.insert(address, seen.record)))
+            }
+            Some(Named::Attachment(attachment)) => {
+                Seen::parse(keys, entry).map(|seen| drop(self.claims.insert(attachment, seen.record)))
+            }
+            Some(Named::Hold(address)) => {
+                Seen::parse(keys, entry).map(|seen| drop(self.kept.insert(address, seen.record)))
+            }
+            Some(Named::Identity { identity, address }) => {
+                Seen::parse(keys, entry).map(|seen| drop(self.identities.insert((address, identity), seen.record)))
+            }
+            Some(Named::Node { node, attachment }) => {
+                self.nodes.insert((attachment, node));
+                Ok(())
+            }
+            Some(Named::Pod { namespace, name, interface, network }) => {
+                let container = String::from_utf8_lossy(&entry.value).into_owned();
+                self.pods.insert((namespace, name, interface, network), container);
+                Ok(())
+            }
+            Some(Named::Cursor) => Ok(()),
+            None => {
+                self.found.push(Disagreement::Foreign(key));
+                Ok(())
+            }
+        };
+        self.found.extend(read.err().map(|error| Disagreement::Damaged(error.to_string())));
+    }
+
+    fn compare(&mut self) {
+        let mut found = std::mem::take(&mut self.found);
+        for claim in self.claims.values() {
+            found.extend(self.addresses_of(claim));
+            found.extend(self.node_of(claim));
+        }
+        let listed = |held: &HeldAddress| {
+            let claim = self.claims.get(&held.attachment);
+            claim.is_some_and(|claim| claim.addresses.iter().any(|listed| listed.address == held.address))
+        };
+        found.extend(self.addresses.values().filter(|held| !listed(held)).map(|held| {
+            Disagreement::AddressWithoutClaim { address: held.address, attachment: held.attachment.clone() }
+        }));
+        found.extend(self.stale_indexes());
+        found.extend(self.holds());
+        self.found = found;
+    }
+
+    fn addresses_of<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = Disagreement> + 'a {
+        claim.held_addresses().filter_map(|expected| {
+            let address = expected.address;
+            let found = match self.addresses.get(&address) {
+                Some(held) if *held == expected => return None,
+                Some(held) if held.attachment == expected.attachment => "says something else".to_owned(),
+                Some(held) => format!("is about {}", held.attachment),
+                None => "is missing".to_owned(),
+            };
+            Some(Disagreement::ClaimWithoutAddress { attachment: expected.attachment, address, found })
+        })
+    }
+
+    /// The index of pods may miss a claim: it had pointed at a newer attachment of that name, which is gone by now.
+    fn node_of(&self, claim: &Claim) -> Option<Disagreement> {
+        let Claim { attachment, node, .. } = claim;
+        let listed = self.nodes.contains(&(attachment.clone(), node.clone()));
+        (!listed).then(|| Disagreement::MissingFromNode { attachment: attachment.clone(), node: node.clone() })
+    }
+
+    fn stale_indexes(&self) -> Vec<Disagreement> {
+        let mut found = Vec::new();
+        for (attachment, node) in &self.nodes {
+            if self.claims.get(attachment).is_none_or(|claim| claim.node != *node) {
+                found.push(Disagreement::StaleNode { attachment: attachment.clone(), node: node.clone() });
+            }
+        }
+        for ((namespace, name, interface, network), container) in &self.pods {
+            let attachment =
+                Attachment { network: network.clone(), container: container.clone(), interface: interface.clone() };
+            let pod = self.claims.get(&attachment).and_then(|claim| claim.pod.as_ref());
+            if pod.is_none_or(|pod| pod.namespace != *namespace || pod.name != *name) {
+                found.push(Disagreement::StalePod { pod: format!("{namespace}/{name}"), attachment });
+            }
+        }
+        found
+    }
+
+    fn holds(&self) -> Vec<Disagreement> {
+        let mut found = Vec::new();
+        for (address, kept) in &self.kept {
+            if self.addresses.contains_key(address) {
+                found.push(Disagreement::HeldAndKept(*address));
+            }
+            if let Some(identity) = &kept.identity {
+                let indexed = self.identities.get(&(*address, identity.clone()));
+                if indexed != Some(kept) {
+                    found.push(Disagreement::Identity { address: *address, identity: identity.clone() });
+                }
+            }
+        }
+        let unknown = self.identities.keys().filter(|(address, _)| !self.kept.contains_key(address));
+        found.extend(
+            unknown.map(|(address, identity)| Disagreement::Identity { address: *address, identity: identity.clone() }),
+        );
+        found
+    }
+}

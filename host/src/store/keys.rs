@@ -1,0 +1,281 @@
+//! Where everything is kept. Both stores use these keys.
+//!
+//! ```text
+//! <prefix>/v1/<domain>/
+//!   addresses/4/0abc0002                            → HeldAddress     who holds 10.188.0.2
+//!   addresses/6/fd000000000000000000000000000002    → HeldAddress     numbers sort as they count: the first gap
+//!                                                                     after a place is one short range read
+//!   attachments/<container>/<interface>/<network>   → Claim           all of one attachment: DEL, CHECK, repeated ADD
+//!   nodes/<node>/<network>/<container>/<interface>  → (empty)         what GC walks: this node, this network
+//!   pods/<namespace>/<name>/<interface>/<network>   → container ID    the newest attachment of a pod's interface
+//!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
+//!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
+//!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
+//! ```
+//!
+//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods` and `identities`
+//! change in the same transaction as what they point at. Only two writers that want the same address, or the same
+//! attachment, or that displace the same older attachment, ever contend.
+//!
+//! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+
+use super::ordered::KeyRange;
+use crate::ipam::address::number;
+use crate::ipam::{Attachment, Family, PodName, RangeSet, Span};
+use crate::limits::store::RANGE_SET_NAME;
+
+/// The keys of one domain.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    root: String,
+}
+
+/// What a key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Address(IpAddr),
+    Attachment(Attachment),
+    Node { node: String, attachment: Attachment },
+    Pod { namespace: String, name: String, interface: String, network: String },
+    Hold(IpAddr),
+    Identity { identity: String, address: IpAddr },
+    Cursor,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str, domain: &str) -> Self {
+        Self { root: format!("{}/v1/{}/", prefix.trim_end_matches('/'), escape(domain)) }
+    }
+
+    pub(crate) fn address(&self, address: IpAddr) -> String {
+        format!("{}addresses/{}", self.root, digits(address))
+    }
+
+    pub(crate) fn addresses_in(&self, span: Span) -> KeyRange {
+        inclusive(self.address(span.first()), self.address(span.last()))
+    }
+
+    pub(crate) fn addresses_of(&self, family: Family) -> KeyRange {
+        under(format!("{}addresses/{}/", self.root, digit(family)))
+    }
+
+    pub(crate) fn hold(&self, address: IpAddr) -> String {
+        format!("{}holds/{}", self.root, digits(address))
+    }
+
+    pub(crate) fn holds_in(&self, span: Span) -> KeyRange {
+        inclusive(self.hold(span.first()), self.hold(span.last()))
+    }
+
+    pub(crate) fn holds(&self) -> KeyRange {
+        under(format!("{}holds/", self.root))
+    }
+
+    pub(crate) fn attachment(&self, attachment: &Attachment) -> String {
+        let Attachment { network, container, interface } = attachment;
+        self.join("attachments", &[container, interface, network])
+    }
+
+    pub(crate) fn attachments_of(&self, container: &str) -> KeyRange {
+        under(self.join("attachments", &[container]) + "/")
+    }
+
+    pub(crate) fn node(&self, node: &str, attachment: &Attachment) -> String {
+        let Attachment { network, container, interface } = attachment;
+        self.join("nodes", &[node, network, container, interface])
+    }
+
+    pub(crate) fn attachments_on(&self, node: &str, network: &str) -> KeyRange {
+        under(self.join("nodes", &[node, network]) + "/")
+    }
+
+    pub(crate) fn pod(&self, pod: &PodName, attachment: &Attachment) -> String {
+        self.join("pods", &[&pod.namespace, &pod.name, &attachment.interface, &attachment.network])
+    }
+
+    pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
+        format!("{}/{}", self.join("identities", &[identity]), digits(address))
+    }
+
+    pub(crate) fn addresses_for(&self, identity: &str) -> KeyRange {
+        under(self.join("identities", &[identity]) + "/")
+    }
+
+    /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
+    /// the same ranges share the cursor, and a range added in front moves none.
+    pub(crate) fn cursor(&self, set: &RangeSet) -> String {
+        let spans: Vec<String> = set.ranges().iter().map(|range| range.span().to_string()).collect();
+        let name = spans.join(",");
+        if name.len() <= RANGE_SET_NAME {
+            return self.join("cursors", &[&name]);
+        }
+        let digest = Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        self.join("cursors", &[&digest])
+    }
+
+    /// Everything of the domain.
+    pub(crate) fn everything(&self) -> KeyRange {
+        under(self.root.clone())
+    }
+
+    /// What a key names; `None` when it is not one of ours.
+    pub(crate) fn named(&self, key: &str) -> Option<Named> {
+        let mut parts = key.strip_prefix(&self.root)?.split('/').map(unescape);
+        let mut next = || parts.next().flatten();
+        let named = match next()?.as_str() {
+            "addresses" => Named::Address(parse_digits(&next()?, &next()?)?),
+            "holds" => Named::Hold(parse_digits(&next()?, &next()?)?),
+            "attachments" => {
+                let (container, interface, network) = (next()?, next()?, next()?);
+                Named::Attachment(Attachment { network, container, interface })
+            }
+            "nodes" => {
+                let (node, network, container, interface) = (next()?, next()?, next()?, next()?);
+                Named::Node { node, attachment: Attachment { network, container, interface } }
+            }
+            "pods" => {
+                let (namespace, name, interface, network) = (next()?, next()?, next()?, next()?);
+                Named::Pod { namespace, name, interface, network }
+            }
+            "identities" => Named::Identity { identity: next()?, address: parse_digits(&next()?, &next()?)? },
+            "cursors" => next().map(|_| Named::Cursor)?,
+            _ => return None,
+        };
+        parts.next().is_none().then_some(named)
+    }
+
+    /// The address a key under `addresses`, `holds` or `identities` ends in.
+    pub(crate) fn address_in(&self, key: &str) -> Option<IpAddr> {
+        match self.named(key)? {
+            Named::Address(address) | Named::Hold(address) | Named::Identity { address, .. } => Some(address),
+            _ => None,
+        }
+    }
+
+    fn join(&self, section: &str, parts: &[&str]) -> String {
+        let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
+        format!("{}{section}/{}", self.root, parts.join("/"))
+    }
+}
+
+fn digit(family: Family) -> char {
+    match family {
+        Family::V4 => '4',
+        Family::V6 => '6',
+    }
+}
+
+fn digits(address: IpAddr) -> String {
+    let family = Family::of(address);
+    format!("{}/{:0width$x}", digit(family), number(address), width = usize::from(family.bits()) / 4)
+}
+
+fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
+    let family = match family {
+        "4" => Family::V4,
+        "6" => Family::V6,
+        _ => return None,
+    };
+    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let complete = digits.len() == usize::from(family.bits()) / 4;
+    let number = u128::from_str_radix(digits, 16).ok()?;
+    (lower && complete).then(|| family.address(number))
+}
+
+/// The keys that begin with `start`, which ends in `/`.
+fn under(start: String) -> KeyRange {
+    // '0' is the character after '/'.
+    let to = format!("{}0", start.strip_suffix('/').unwrap_or(&start));
+    KeyRange { from: start, to }
+}
+
+fn inclusive(from: String, last: String) -> KeyRange {
+    KeyRange { from, to: last + "\0" }
+}
+
+fn escape(part: &str) -> String {
+    let mut escaped = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b':' | b'@' => escaped.push(byte.into()),
+            _ => {
+                let _ = write!(escaped, "%{byte:02x}");
+            }
+        }
+    }
+    escaped
+}
+
+fn unescape(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(network: &str, container: &str, interface: &str) -> Attachment {
+        Attachment { network: network.into(), container: container.into(), interface: interface.into() }
+    }
+
+    #[test]
+    fn numbers_sort_as_they_count() {
+        let keys = Keys::new("/kube-ipam", "blue");
+        let [low, high] = ["10.188.0.2", "10.188.1.0"].map(|text| keys.address(text.parse().unwrap()));
+        assert_eq!(low, "/kube-ipam/v1/blue/addresses/4/0abc0002");
+        assert!(low < high);
+        assert_eq!(keys.hold("fd00::2".parse().unwrap()).len(), "/kube-ipam/v1/blue/holds/6/".len() + 32);
+    }
+
+    #[test]
+    fn no_part_can_escape_its_place() {
+        let keys = Keys::new("", "a/b%");
+        for name in ["../../x", "a/b", "%2f", "ü", "", "a b"] {
+            let attachment = attachment(name, "c", "eth0");
+            let key = keys.node(name, &attachment);
+            assert_eq!(key.matches('/').count(), 7, "{key}");
+            assert_eq!(keys.named(&key), Some(Named::Node { node: name.into(), attachment }), "{key}");
+        }
+        assert_ne!(Keys::new("", "a/b").everything(), Keys::new("", "a%2fb").everything());
+    }
+
+    #[test]
+    fn a_range_has_what_begins_with_it_and_no_neighbour() {
+        let keys = Keys::new("", "blue");
+        let range = keys.attachments_on("node-1", "blue");
+        let within = |key: &String| range.from <= *key && *key < range.to;
+        assert!(within(&keys.node("node-1", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-10", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", &attachment("blue2", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", &attachment("blue-2", "c", "eth0"))));
+    }
+
+    #[test]
+    fn keys_of_others_are_not_ours() {
+        let keys = Keys::new("", "blue");
+        for key in ["/v1/red/addresses/4/0abc0002", "/v1/blue/addresses/4/abc0002", "/v1/blue/addresses/4/0ABC0002"] {
+            assert_eq!(keys.named(key), None, "{key}");
+        }
+        assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
+    }
+}

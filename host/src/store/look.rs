@@ -1,0 +1,204 @@
+//! A look at the store before a decision: who asks, what they hold already, and what is known of the ranges.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::error::StoreError;
+use super::ordered::{Entry, OrderedMap, Page, Read, View};
+use super::reading::{Reading, windows};
+use super::record::Seen;
+use crate::ipam::{Attachment, Claim, Family, HeldAddress, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
+
+/// Who asks for addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// Who will hold them.
+    pub attachment: Attachment,
+    /// The Kubernetes node.
+    pub node: String,
+    /// The pod, when the runtime named one.
+    pub pod: Option<PodName>,
+}
+
+/// The store as it was at one moment. A claim consumes it: whoever loses a race has to look again.
+pub struct Look<V> {
+    /// What this very attachment holds already. The rest is not read then.
+    pub claim: Option<Claim>,
+    /// What an older attachment of the same pod, interface and network still holds.
+    pub previous: Option<Claim>,
+    /// What is known of the ranges so far.
+    pub snapshot: Snapshot,
+    pub(crate) claimant: Claimant,
+    pub(crate) reading: Reading<V>,
+    pub(crate) others: BTreeMap<Attachment, Other>,
+}
+
+/// Another attachment, some of whose addresses a claim may take over.
+pub(crate) struct Other {
+    pub(crate) claim: Seen<Claim>,
+    /// The entry of the pod's index, which may point at a newer attachment.
+    pub(crate) newest: Option<Entry>,
+}
+
+impl<M: OrderedMap> Store<M> {
+    /// Look at everything a decision for this claimant needs first: what it holds, what an older attachment of the
+    /// same pod holds, the first addresses of each range set and those after its cursor, and who holds the
+    /// `contested` addresses (of proposals that lost their race, and fixed ones).
+    ///
+    /// One read when nothing is held by an older attachment and the ranges are small; one more for either, and one
+    /// more for the addresses of an older attachment.
+    pub async fn look_up(
+        &self,
+        claimant: &Claimant,
+        range_sets: &RangeSets,
+        contested: &[IpAddr],
+        now: Timestamp,
+    ) -> Result<Look<M::View>, StoreError> {
+        let mut look = Look {
+            claim: None,
+            previous: None,
+            snapshot: Snapshot::new(range_sets.clone(), Vec::new()),
+            claimant: claimant.clone(),
+            reading: self.reading(now).await?,
+            others: BTreeMap::new(),
+        };
+        let (cursors, newest) = look.read_first(range_sets, contested).await?;
+        if look.claim.is_none() {
+            look.read_second(range_sets, &cursors, newest).await?;
+            look.read_addresses_of_previous().await?;
+        }
+        Ok(look)
+    }
+}
+
+impl<V: View> Look<V> {
+    /// Answer what the snapshot could not, from the same moment.
+    pub async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
+        self.reading.answer(question, &mut self.snapshot).await
+    }
+
+    /// Who was seen holding an address.
+    pub fn holder_of(&self, address: IpAddr) -> Option<&HeldAddress> {
+        self.reading.seen.held.get(&address)?.as_ref().map(|seen| &seen.record)
+    }
+
+    async fn read_first(
+        &mut self,
+        range_sets: &RangeSets,
+        contested: &[IpAddr],
+    ) -> Result<(Vec<Option<IpAddr>>, Option<Entry>), StoreError> {
+        let keys = self.reading.keys.clone();
+        let attachment = &self.claimant.attachment;
+        let mut reads = vec![Read::Get(keys.attachment(attachment))];
+        reads.extend(self.claimant.pod.iter().map(|pod| Read::Get(keys.pod(pod, attachment))));
+        reads.extend(range_sets.iter().map(|set| Read::Get(keys.cursor(set))));
+        let first: Vec<Span> = range_sets.iter().flat_map(|set| windows(set, None)).collect();
+        reads.extend(first.iter().flat_map(|window| self.reading.window_reads(*window)));
+        reads.extend(contested.iter().flat_map(|address| self.reading.holder_reads(*address)));
+
+        let mut pages = self.reading.read(&reads).await?.into_iter();
+        let mut entry = || pages.next().and_then(Page::into_entry);
+        if let Some(own) = entry() {
+            self.claim = Some(Seen::<Claim>::parse(&keys, own)?.record);
+            return Ok((Vec::new(), None));
+        }
+        let newest = self.claimant.pod.as_ref().and_then(|_| entry());
+        let cursors: Vec<Option<IpAddr>> = range_sets.iter().map(|set| parse_cursor(entry()?, set)).collect();
+        self.snapshot = Snapshot::new(range_sets.clone(), cursors.clone());
+        for window in first {
+            self.reading.learn_window(window, pages.by_ref().take(2), &mut self.snapshot);
+        }
+        for address in contested {
+            let holder = self.reading.learn_holder(*address, pages.by_ref().take(2))?;
+            self.snapshot.learn_holder(*address, holder);
+        }
+        Ok((cursors, newest))
+    }
+
+    async fn read_second(
+        &mut self,
+        range_sets: &RangeSets,
+        cursors: &[Option<IpAddr>],
+        newest: Option<Entry>,
+    ) -> Result<(), StoreError> {
+        let keys = self.reading.keys.clone();
+        let previous = newest.as_ref().and_then(|entry| self.previous_attachment(entry));
+        let others = self.other_attachments(previous.clone());
+        let mut reads: Vec<Read> =
+            others.iter().map(|(attachment, _)| Read::Get(keys.attachment(attachment))).collect();
+        reads
+            .extend(others.iter().filter_map(|(attachment, pod)| Some(Read::Get(keys.pod(pod.as_ref()?, attachment)))));
+        let beyond: Vec<Span> = range_sets
+            .iter()
+            .zip(cursors)
+            .filter_map(|(set, cursor)| Some(windows_after(set, (*cursor)?)))
+            .flatten()
+            .collect();
+        reads.extend(beyond.iter().flat_map(|window| self.reading.window_reads(*window)));
+
+        let mut pages = self.reading.read(&reads).await?.into_iter();
+        let claims: Vec<Option<Entry>> = pages.by_ref().take(others.len()).map(Page::into_entry).collect();
+        for ((attachment, pod), claim) in others.into_iter().zip(claims) {
+            let newest = pod.and_then(|_| pages.next()).and_then(Page::into_entry);
+            let Some(claim) = claim.and_then(|claim| Seen::<Claim>::readable(&keys, claim)) else { continue };
+            self.others.insert(attachment, Other { claim, newest });
+        }
+        for window in beyond {
+            self.reading.learn_window(window, pages.by_ref().take(2), &mut self.snapshot);
+        }
+        let claim = previous.and_then(|attachment| self.others.get(&attachment)).map(|other| &other.claim.record);
+        self.previous = claim.filter(|claim| self.is_of_same_pod(claim.pod.as_ref())).cloned();
+        Ok(())
+    }
+
+    /// The records under the addresses of the older attachment: what is released with a claim is fenced one by one.
+    async fn read_addresses_of_previous(&mut self) -> Result<(), StoreError> {
+        let Some(previous) = &self.previous else { return Ok(()) };
+        let addresses: Vec<IpAddr> = previous.addresses.iter().map(|assignment| assignment.address).collect();
+        let reads: Vec<Read> = addresses.iter().flat_map(|address| self.reading.holder_reads(*address)).collect();
+        let mut pages = self.reading.read(&reads).await?.into_iter();
+        for address in addresses {
+            let holder = self.reading.learn_holder(address, pages.by_ref().take(2))?;
+            self.snapshot.learn_holder(address, holder);
+        }
+        Ok(())
+    }
+
+    /// The attachment a pod's index points at, unless it is the claimant's own.
+    fn previous_attachment(&self, newest: &Entry) -> Option<Attachment> {
+        let container = String::from_utf8(newest.value.clone()).ok()?;
+        let own = &self.claimant.attachment;
+        (container != own.container).then(|| Attachment { container, ..own.clone() })
+    }
+
+    /// The older attachment, and those that hold a contested address, each with its pod.
+    fn other_attachments(&self, previous: Option<Attachment>) -> Vec<(Attachment, Option<PodName>)> {
+        let holders = self.reading.seen.held.values().flatten();
+        let mut others: BTreeMap<Attachment, Option<PodName>> =
+            holders.map(|seen| (seen.record.attachment.clone(), seen.record.pod.clone())).collect();
+        others.extend(previous.map(|attachment| (attachment, self.claimant.pod.clone())));
+        others.remove(&self.claimant.attachment);
+        others.into_iter().collect()
+    }
+
+    pub(crate) fn is_of_same_pod(&self, pod: Option<&PodName>) -> bool {
+        self.claimant.pod.as_ref().zip(pod).is_some_and(|(one, two)| one.is_same_pod(two))
+    }
+}
+
+/// The windows after a cursor, where the first windows do not reach.
+fn windows_after(set: &RangeSet, cursor: IpAddr) -> Vec<Span> {
+    let known = windows(set, None);
+    let mut after = windows(set, Some(cursor));
+    after.retain(|window| !known.iter().any(|known| known.contains(window.first()) && known.contains(window.last())));
+    after
+}
+
+/// A cursor is a hint: one that cannot be read is none.
+fn parse_cursor(entry: Entry, set: &RangeSet) -> Option<IpAddr> {
+    let address: IpAddr = std::str::from_utf8(&entry.value).ok()?.parse().ok()?;
+    (Family::of(address) == set.family()).then_some(address)
+}

@@ -1,0 +1,196 @@
+//! The lower layer: an ordered map of keys with one-shot transactions. It is all that a store has to implement; what
+//! addresses, claims and holds are is written once, above it.
+
+use super::error::StoreError;
+
+/// An ordered map from keys to values, shared by many processes on one or many nodes.
+///
+/// The promises every implementation keeps, and the conformance suite checks:
+/// - **A view is one moment.** All reads of one view see the same state, whatever others write meanwhile.
+/// - **A change is all or nothing.** The first change whose guards all hold at the moment of the commit is applied
+///   as a whole, with no other commit between the guards and the writes. It is durable before `Done` is returned.
+/// - **Losing is a value.** When no change's guards hold, nothing is written and the answer is [`Commit::Lost`].
+/// - **An error tells nothing** about whether a commit happened, unless its variant says so.
+///
+/// The program is one thread that works on one request and leaves: nothing here asks for `Send`.
+#[allow(async_fn_in_trait, reason = "one thread, and no caller that would need `Send`; generic code without boxes")]
+pub trait OrderedMap {
+    /// See [`View`].
+    type View: View;
+
+    /// Look at the map as it is at one moment: not before this call, and not after the first read.
+    async fn view(&self) -> Result<Self::View, StoreError>;
+
+    /// Apply the first change whose guards all hold. `alternatives` come best first.
+    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError>;
+
+    /// Whether a commit could work now, as far as can be told without writing.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The map at one moment.
+#[allow(async_fn_in_trait, reason = "see `OrderedMap`")]
+pub trait View {
+    /// One page per read, in the order of the reads.
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError>;
+}
+
+/// Keys from `from` on, up to but without `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key that may belong.
+    pub from: String,
+    /// The first key that does not belong any more.
+    pub to: String,
+}
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The entry of one key: a page of one or none.
+    Get(String),
+    /// The first `limit` entries of a range, in order.
+    Scan {
+        /// Where.
+        range: KeyRange,
+        /// How many at most.
+        limit: usize,
+        /// Leave the values empty.
+        keys_only: bool,
+    },
+    /// How many entries a range has: a page without entries.
+    Count(KeyRange),
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Its value; empty when only keys were asked for.
+    pub value: Vec<u8>,
+}
+
+/// The answer to one read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of the keys.
+    pub entries: Vec<Entry>,
+    /// Whether a scan stopped at its limit with entries left.
+    pub more: bool,
+    /// The answer to [`Read::Count`].
+    pub count: u64,
+}
+
+/// What must be so at the moment of a commit.
+///
+/// `Is` compares the whole value with what was read. That is as sound as comparing a revision: every record carries
+/// its attachment and the moment of its claim, so a record that went away and came back differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// There is no such key.
+    Absent(String),
+    /// The key has exactly this value.
+    Is(String, Vec<u8>),
+}
+
+/// What a change does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Create or replace.
+    Put(String, Vec<u8>),
+    /// Remove, if it is there.
+    Delete(String),
+}
+
+/// Guards, and the writes that happen if all of them hold. No key is written twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    guards: Vec<Guard>,
+    writes: Vec<Write>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The change with this index was applied and is durable.
+    Done(usize),
+    /// No change's guards held. Nothing was written.
+    Lost,
+}
+
+impl Read {
+    /// The first `limit` entries of a range with their values.
+    pub fn scan(range: KeyRange, limit: usize) -> Self {
+        Self::Scan { range, limit, keys_only: false }
+    }
+
+    /// The first `limit` keys of a range.
+    pub fn keys(range: KeyRange, limit: usize) -> Self {
+        Self::Scan { range, limit, keys_only: true }
+    }
+}
+
+impl Page {
+    /// The answer to [`Read::Get`].
+    pub fn into_entry(self) -> Option<Entry> {
+        self.entries.into_iter().next()
+    }
+}
+
+impl Guard {
+    /// The key it is about.
+    pub fn key(&self) -> &str {
+        let (Self::Absent(key) | Self::Is(key, _)) = self;
+        key
+    }
+}
+
+impl Write {
+    /// The key it is about.
+    pub fn key(&self) -> &str {
+        let (Self::Put(key, _) | Self::Delete(key)) = self;
+        key
+    }
+}
+
+impl Change {
+    /// All of these must hold.
+    pub fn guards(&self) -> &[Guard] {
+        &self.guards
+    }
+
+    /// All of these happen.
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// Whether it writes values, which a full store refuses, or only deletes.
+    pub fn only_deletes(&self) -> bool {
+        self.writes.iter().all(|write| matches!(write, Write::Delete(_)))
+    }
+
+    /// One more guard.
+    pub fn require(&mut self, guard: Guard) -> &mut Self {
+        if !self.guards.contains(&guard) {
+            self.guards.push(guard);
+        }
+        self
+    }
+
+    /// One more value. The last write to a key counts: etcd refuses a transaction that names a key twice.
+    pub fn put(&mut self, key: String, value: impl Into<Vec<u8>>) -> &mut Self {
+        self.write(Write::Put(key, value.into()))
+    }
+
+    /// One key less. The last write to a key counts.
+    pub fn delete(&mut self, key: String) -> &mut Self {
+        self.write(Write::Delete(key))
+    }
+
+    fn write(&mut self, write: Write) -> &mut Self {
+        self.writes.retain(|earlier| earlier.key() != write.key());
+        self.writes.push(write);
+        self
+    }
+}

@@ -1,0 +1,126 @@
+//! The second of the two writes: a release.
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::claim::free;
+use super::error::StoreError;
+use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read};
+use super::record::{Seen, encode};
+use crate::ipam::{Attachment, Claim, HeldAddress};
+use crate::limits::store::RELEASE_ATTEMPTS;
+
+impl<M: OrderedMap> Store<M> {
+    /// Release all that an attachment holds; returns what that was. Holding nothing is success.
+    ///
+    /// One read and one write. It is fenced by the claim that was read and by the record under each address: what
+    /// somebody else holds by now stays theirs. Addresses are kept where their assignment or the cool-down says so;
+    /// a store too full for that still frees them.
+    pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        let mut fence = Fence::Expected;
+        for _ in 0..RELEASE_ATTEMPTS {
+            let Some((claim, guards)) = self.read_claim(attachment, fence).await? else { return Ok(None) };
+            let ended = self.commit_release(&claim, &guards, now).await?;
+            if ended != Commit::Lost {
+                return Ok(Some(claim.record));
+            }
+            fence = Fence::Read;
+        }
+        Err(StoreError::Contended { object: attachment.to_string(), attempts: RELEASE_ATTEMPTS })
+    }
+
+    /// The attachments of one node in one network: what GC chooses from. Proportional to the node.
+    pub async fn attachments_on(&self, node: &str, network: &str) -> Result<Vec<Attachment>, StoreError> {
+        let mut entries = self.scan_all(self.keys.attachments_on(node, network), true).await?;
+        let attachments = entries.drain(..).filter_map(|entry| match self.keys.named(&entry.key) {
+            Some(super::keys::Named::Node { attachment, .. }) => Some(attachment),
+            _ => None,
+        });
+        Ok(attachments.collect())
+    }
+
+    async fn read_claim(
+        &self,
+        attachment: &Attachment,
+        fence: Fence,
+    ) -> Result<Option<(Seen<Claim>, Vec<AddressGuard>)>, StoreError> {
+        let mut reading = self.reading(Timestamp::UNIX_EPOCH).await?;
+        let pages = reading.read(&[Read::Get(self.keys.attachment(attachment))]).await?;
+        let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(None) };
+        let claim = Seen::<Claim>::parse(&self.keys, entry)?;
+        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
+        let guards = match fence {
+            Fence::Expected => held
+                .iter()
+                .map(|held| AddressGuard::Ours(Guard::Is(self.keys.address(held.address), encode(held))))
+                .collect(),
+            Fence::Read => {
+                let reads: Vec<Read> = held.iter().map(|held| Read::Get(self.keys.address(held.address))).collect();
+                let pages = reading.read(&reads).await?.into_iter().map(Page::into_entry);
+                let ours = |seen: &Seen<HeldAddress>| seen.record.attachment == *attachment;
+                let seen = pages.map(|entry| Seen::<HeldAddress>::parse(&self.keys, entry?).ok().filter(ours));
+                seen.map(|seen| seen.map_or(AddressGuard::NotOurs, |seen| AddressGuard::Ours(seen.guard()))).collect()
+            }
+        };
+        Ok(Some((claim, guards)))
+    }
+
+    async fn commit_release(
+        &self,
+        claim: &Seen<Claim>,
+        guards: &[AddressGuard],
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let change = self.release_change(claim, guards, now, true);
+        match self.map.commit(&self.with_pod_index(&claim.record, change.clone())).await {
+            // Nothing may be written any more, but deleting still passes: better no hold than no release.
+            Err(StoreError::Full { .. }) if !change.only_deletes() => {
+                let change = self.release_change(claim, guards, now, false);
+                self.map.commit(&self.with_pod_index(&claim.record, change)).await
+            }
+            ended => ended,
+        }
+    }
+
+    fn release_change(&self, claim: &Seen<Claim>, guards: &[AddressGuard], now: Timestamp, keep: bool) -> Change {
+        let mut change = Change::default();
+        change.require(claim.guard());
+        for (assignment, guard) in claim.record.addresses.iter().zip(guards) {
+            let AddressGuard::Ours(guard) = guard else { continue };
+            change.require(guard.clone());
+            if keep {
+                free(&self.keys, assignment, now, self.cooldown, &mut change);
+            } else {
+                change.delete(self.keys.address(assignment.address));
+            }
+        }
+        let Claim { attachment, node, .. } = &claim.record;
+        change.delete(self.keys.attachment(attachment)).delete(self.keys.node(node, attachment));
+        change
+    }
+
+    /// The pod's index goes too if it points here; it stays if it points at a newer attachment.
+    fn with_pod_index(&self, claim: &Claim, change: Change) -> Vec<Change> {
+        let Some(pod) = &claim.pod else { return vec![change] };
+        let key = self.keys.pod(pod, &claim.attachment);
+        let mut newest = change.clone();
+        newest.require(Guard::Is(key.clone(), claim.attachment.container.clone().into())).delete(key);
+        vec![newest, change]
+    }
+}
+
+/// How the addresses of a claim are fenced.
+#[derive(Clone, Copy)]
+enum Fence {
+    /// By the records that follow from the claim: no read, and nearly always right.
+    Expected,
+    /// By the records as they are: for those written by another version, or by hand.
+    Read,
+}
+
+enum AddressGuard {
+    /// This attachment holds it as long as the guard holds.
+    Ours(Guard),
+    /// Somebody else's by now, nobody's, or unreadable: not to be touched.
+    NotOurs,
+}
