@@ -2,18 +2,26 @@
 //! on stdout, never a secret, never a whole pod.
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
 ///
-/// Without a call of this the log costs nothing. The error is the file's.
-pub fn to_file(path: &Path, level: Level) -> std::io::Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    let times = if level >= Level::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
+/// Without a call of this the log costs nothing. A file that cannot be written is told on stderr: no pod shall fail
+/// for want of a log.
+pub fn to_file(path: &Path, level: LevelFilter) {
+    let file = match OpenOptions::new().create(true).append(true).open(path) {
+        Ok(file) => file,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "kube-ipam: no log in {}: {error}", path.display());
+            return;
+        }
+    };
+    let times = if level >= LevelFilter::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
     // A second subscriber (tests in one process) is refused by `tracing`; the first one stays.
     let _ = tracing_subscriber::fmt()
         .with_writer(Mutex::new(file))
@@ -22,7 +30,6 @@ pub fn to_file(path: &Path, level: Level) -> std::io::Result<()> {
         .with_max_level(level)
         .with_span_events(times)
         .try_init();
-    Ok(())
 }
 
 /// For commands: warnings and errors to stderr.
@@ -32,6 +39,6 @@ pub fn to_stderr() {
         .with_ansi(false)
         .with_target(false)
         .without_time()
-        .with_max_level(Level::WARN)
+        .with_max_level(LevelFilter::WARN)
         .try_init();
 }

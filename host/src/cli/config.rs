@@ -5,16 +5,48 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::output::{Done, Output};
+use super::{Format, OutputArgs};
 use crate::cni::failure::joined;
 use crate::cni::{NetConf, netconf};
 use crate::config::file::{Section, sections};
 use crate::config::{self, Network};
+
+/// The commands.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    /// What is wrong in a configuration, or unknown
+    Check {
+        /// A .conf or .conflist file
+        file: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// The JSON Schema of the ipam section
+    Schema,
+}
+
+/// Run one of them.
+pub(crate) fn run(command: Command) -> Done {
+    match command {
+        Command::Schema => Output::json(&schema()),
+        Command::Check { file, output } => {
+            let report = check(&file);
+            let exit = u8::from(report.has_errors());
+            let text = match output.output {
+                Format::Json => serde_json::to_string_pretty(&report)?,
+                Format::Table => report.to_string(),
+            };
+            Ok(Output { text, exit })
+        }
+    }
+}
 
 /// What `config check` found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::output::{self, Done, Output};
 use super::{Format, NetworkArgs};
 use crate::ipam::{HeldAddress, Kind};
-use crate::plugin::with_store;
+use crate::limits::store::PAGE;
+use crate::plugin;
 use crate::store::Filter;
 
 pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
@@ -17,10 +18,24 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
     }
 }
 
-/// The held addresses of a network's store, in the order of the addresses.
+/// The held addresses that fit, in the order of the addresses, page by page. Damaged records hide no others: they
+/// are told on stderr.
 pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAddress>, Box<dyn std::error::Error>> {
-    let configuration = network.configuration()?;
-    Ok(with_store(&configuration, async |store| Ok(store.allocations(filter).await?))?)
+    let store = network.store()?;
+    let held = plugin::block_on(async {
+        let mut held = Vec::new();
+        let mut after = None;
+        loop {
+            let listing = store.allocations(filter, after, PAGE).await?;
+            listing.damaged.iter().for_each(|damaged| tracing::warn!("{damaged}"));
+            held.extend(listing.held);
+            after = listing.next;
+            if after.is_none() {
+                return Ok(held);
+            }
+        }
+    });
+    Ok(held?)
 }
 
 /// One line an address.

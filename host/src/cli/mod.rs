@@ -74,6 +74,9 @@ pub fn run() -> u8 {
     if std::env::args_os().len() == 1 {
         return output::about();
     }
+    if let Some(arguments) = policy::compiling_child() {
+        return crate::policy::compile::child(&arguments, std::io::stdin().lock(), std::io::stdout().lock());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),

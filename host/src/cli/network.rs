@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::NetworkArgs;
+use crate::cni::NetConf;
+use crate::config::Base;
+use crate::config::file::{Section, sections};
+use crate::plugin;
+use crate::store::Store;
+use crate::store::embedded::Embedded;
+use crate::verbs;
 
 const DIRECTORY: &str = "/etc/cni/net.d";
 
@@ -20,8 +27,15 @@ pub(crate) enum NetworkError {
 }
 
 impl NetworkArgs {
+    /// The store of the network.
+    pub(crate) fn store(&self) -> Result<Store<Embedded>, Box<dyn std::error::Error>> {
+        let netconf = NetConf::parse(&self.configuration()?).map_err(verbs::Error::from)?;
+        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
+        Ok(plugin::open(&base, &netconf, None)?)
+    }
+
     /// The configuration of the network, as a main plugin would pass it on stdin.
-    pub(crate) fn configuration(&self) -> Result<Vec<u8>, NetworkError> {
+    fn configuration(&self) -> Result<Vec<u8>, NetworkError> {
         match &self.conf {
             Some(file) => {
                 let found = kube_ipam_network(file)?;
@@ -45,19 +59,10 @@ fn first_in(directory: &Path) -> Result<Vec<u8>, NetworkError> {
     networks.next().ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
 }
 
-/// The first plugin of a `.conf` or `.conflist` whose IPAM is ours, with the list's name and version, as libcni hands it on.
+/// The first network of ours in a `.conf` or `.conflist`, as libcni hands it on.
 fn kube_ipam_network(file: &Path) -> Result<Option<Vec<u8>>, NetworkError> {
     let text = std::fs::read(file).map_err(|cause| NetworkError::Unreadable { path: file.to_owned(), cause })?;
     let network: Value =
         serde_json::from_slice(&text).map_err(|cause| NetworkError::NotJson { path: file.to_owned(), cause })?;
-    let plugins = network["plugins"].as_array().cloned().unwrap_or_else(|| vec![network.clone()]);
-    let ours = plugins.into_iter().find(|plugin| plugin["ipam"]["type"] == "kube-ipam");
-    Ok(ours.map(|mut plugin| {
-        for key in ["name", "cniVersion"] {
-            if let Some(value) = network.get(key) {
-                plugin[key] = value.clone();
-            }
-        }
-        plugin.to_string().into_bytes()
-    }))
+    Ok(sections(&network).first().map(Section::json))
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::cni::Version;
+use crate::cni::failure::joined;
 use crate::verbs;
 
 /// What a command has to say, and the exit code that goes with it.
@@ -35,7 +36,7 @@ impl Output {
 /// A table without borders: columns are easy to cut and to grep.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
     table.add_rows(rows);
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
@@ -51,12 +52,7 @@ pub(crate) fn finish(done: Done) -> u8 {
             exit
         }
         Err(error) => {
-            let mut text = format!("kube-ipam: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
+            let mut text = format!("kube-ipam: {}", joined(&*error));
             if let Some(hint) = error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint) {
                 text.push_str(&format!("\nhint: {hint}"));
             }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::output::{Done, Output};
 use super::{Format, OutputArgs};
 use crate::limits::Limits;
+use crate::policy::compile::COMMAND;
 use crate::policy::guest;
 use crate::policy::inspect::{self, Inspection};
 
@@ -29,6 +30,13 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE.wasm")]
         output: Option<PathBuf>,
     },
+}
+
+/// The arguments after the hidden command by which the plugin asks its own program to compile a module.
+pub(crate) fn compiling_child() -> Option<Vec<String>> {
+    let mut arguments = std::env::args().skip(1);
+    let is_child = COMMAND.iter().all(|word| arguments.next().as_deref() == Some(word));
+    is_child.then(|| arguments.collect())
 }
 
 pub(crate) fn run(command: Command) -> Done {

@@ -11,6 +11,9 @@ use crate::limits;
 /// What can be wrong with the environment or the configuration, as far as the protocol goes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nobody says what is wanted.
+    #[error("CNI_COMMAND is empty: expected ADD, DEL, CHECK, GC, STATUS or VERSION")]
+    NoCommand,
     /// Variables the verb needs are missing: all of them, not the first.
     #[error("the environment lacks {}, which {verb} needs", .variables.join(", "))]
     MissingVariables {
@@ -102,7 +105,7 @@ impl Error {
     /// The code to answer with.
     pub fn code(&self) -> u32 {
         match self {
-            Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => code::ENVIRONMENT,
+            Self::NoCommand | Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => code::ENVIRONMENT,
             Self::Empty | Self::TooLong | Self::NotJson(_) | Self::NotAnObject | Self::WrongType { .. } => code::DECODE,
             Self::Unreadable(_) => code::IO,
             Self::UnknownVersion(_) | Self::VerbTooNew { .. } => code::INCOMPATIBLE_VERSION,

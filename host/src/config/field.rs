@@ -72,11 +72,6 @@ pub(super) fn duration(path: &str, held: &str, bounds: RangeInclusive<Duration>)
     })
 }
 
-pub(super) fn within(path: &str, held: u64, bounds: RangeInclusive<u64>) -> Result<u64, Error> {
-    let expected = || format!("a number from {} to {}", bounds.start(), bounds.end());
-    if bounds.contains(&held) { Ok(held) } else { Err(wrong(path, held, expected())) }
-}
-
 pub(super) fn at_most(path: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     if count > limit { Err(Error::TooMany { path, count, limit }) } else { Ok(()) }
 }

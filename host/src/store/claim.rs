@@ -56,6 +56,35 @@ impl<M: OrderedMap> Store<M> {
     }
 }
 
+impl<V: View> Look<V> {
+    /// Whether a claim of this address could succeed, as far as this look knows: nobody has it, or its holder has to
+    /// give way.
+    pub fn may_be_claimed(&self, assignment: &Assignment) -> bool {
+        let address = &assignment.address;
+        let held = self.reading.seen.held.get(address).is_some_and(Option::is_some);
+        let kept = self.reading.seen.kept.get(address);
+        (!held || self.may_take_over(assignment, &[]).is_some())
+            && kept.is_none_or(|kept| kept.record.ends_for(assignment, self.reading.now))
+    }
+
+    /// The record of an address that is held, where its holder has to give way.
+    fn may_take_over(
+        &self,
+        assignment: &Assignment,
+        forfeited: &[HeldAddress],
+    ) -> Option<(&Seen<HeldAddress>, &Attachment)> {
+        let seen = self.reading.seen.held.get(&assignment.address)?.as_ref()?;
+        let held = &seen.record;
+        let (from, _) = self.others.get_key_value(&held.attachment)?;
+        let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == *from);
+        // Another interface of the same container is alive: it keeps what it has.
+        let older = self.is_of_same_pod(held.pod.as_ref())
+            && held.attachment.container != self.claimant.attachment.container;
+        let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || forfeited.contains(held);
+        gives_way.then_some((seen, from))
+    }
+}
+
 /// What is needed to turn a proposal into a change.
 struct Plan<'a, V> {
     look: &'a Look<V>,
@@ -82,7 +111,7 @@ impl<V: View> Plan<'_, V> {
         change.require(Guard::Absent(keys.attachment(&claim.attachment)));
         let mut taken: BTreeMap<&Attachment, Vec<IpAddr>> = BTreeMap::new();
         for assignment in &claim.addresses {
-            match self.may_take_over(assignment) {
+            match self.look.may_take_over(assignment, self.forfeited) {
                 Some((held, from)) => {
                     change.require(held.guard());
                     taken.entry(from).or_default().push(assignment.address);
@@ -102,29 +131,12 @@ impl<V: View> Plan<'_, V> {
         change
     }
 
-    /// The record of an address that is held, where its holder has to give way.
-    fn may_take_over(&self, assignment: &Assignment) -> Option<(&Seen<HeldAddress>, &Attachment)> {
-        let seen = self.look.reading.seen.held.get(&assignment.address)?.as_ref()?;
-        let held = &seen.record;
-        let (from, _) = self.look.others.get_key_value(&held.attachment)?;
-        let replaced = self.look.previous.as_ref().is_some_and(|previous| previous.attachment == *from);
-        // Another interface of the same container is alive: it keeps what it has.
-        let older = self.look.is_of_same_pod(held.pod.as_ref())
-            && held.attachment.container != self.look.claimant.attachment.container;
-        let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || self.forfeited.contains(held);
-        gives_way.then_some((seen, from))
-    }
-
     /// An address is free of holds, or its hold is over, or it is kept for this very identity.
     fn end_hold(&self, assignment: &Assignment, change: &mut Change) {
         let keys = &self.look.reading.keys;
         let address = assignment.address;
-        let wanted = assignment.hold.as_ref().map(|hold| hold.identity.as_str());
-        let ended = self.look.reading.seen.kept.get(&address).filter(|kept| {
-            !kept.record.is_kept(self.look.reading.now)
-                || (wanted.is_some() && wanted == kept.record.identity.as_deref())
-        });
-        let Some(kept) = ended else {
+        let kept = self.look.reading.seen.kept.get(&address);
+        let Some(kept) = kept.filter(|kept| kept.record.ends_for(assignment, self.look.reading.now)) else {
             change.require(Guard::Absent(keys.hold(address)));
             return;
         };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::keys::{Keys, Named};
 use super::ordered::{Entry, Guard};
-use crate::ipam::{Claim, HeldAddress};
+use crate::ipam::{Assignment, Claim, HeldAddress};
 
 /// An address that nobody holds, but that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ impl KeptAddress {
     /// Whether it is still kept.
     pub fn is_kept(&self, now: Timestamp) -> bool {
         now < self.until
+    }
+
+    /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
+    pub(crate) fn ends_for(&self, assignment: &Assignment, now: Timestamp) -> bool {
+        let wanted = assignment.hold.as_ref().map(|hold| hold.identity.as_str());
+        !self.is_kept(now) || (wanted.is_some() && wanted == self.identity.as_deref())
     }
 }
 

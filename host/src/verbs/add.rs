@@ -6,10 +6,10 @@ use tracing::{Instrument, debug_span};
 use super::decide::{contested, decide, refuse_if_held};
 use super::{Deadline, Error};
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network};
+use crate::config::{Base, Network, PolicyConfig};
 use crate::ipam::{Assignment, Claim, Request};
 use crate::limits;
-use crate::policy::{Policy, Source};
+use crate::policy::{Compiler, Policy, Source};
 use crate::store::ordered::OrderedMap;
 use crate::store::{Claimant, Claimed, Look, Store};
 
@@ -25,7 +25,8 @@ pub async fn add<M: OrderedMap>(
     let mut policy = None;
     let mut lost = Vec::new();
     for attempt in 0..limits::ATTEMPTS {
-        let look_up = store.look_up(&claimant, &network.range_sets, &contested(&lost), Timestamp::now());
+        let contested = contested(&lost);
+        let look_up = store.look_up(&claimant, &network.range_sets, &contested, Timestamp::now());
         let mut look = look_up.instrument(debug_span!("look_up", attempt)).await?;
         if let Some(claim) = &look.claim {
             return Ok(success(&claim.addresses, network));
@@ -55,7 +56,14 @@ pub async fn add<M: OrderedMap>(
 /// The policy of a network, with settings it understands.
 pub(super) fn load(network: &Network) -> Result<Policy, Error> {
     let _inside = debug_span!("load").entered();
-    let policy = Policy::load(&Source::from(&network.policy))?;
+    let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
+    let policy = Policy::load(&Source {
+        module: module.as_deref(),
+        sha256: sha256.as_deref(),
+        cache_dir,
+        limits: *limits,
+        compiler: Compiler::Child,
+    })?;
     if network.policy.settings != "{}" {
         policy.validate_settings(&network.policy.settings)?;
     }

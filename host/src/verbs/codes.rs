@@ -18,6 +18,8 @@
 use super::Error;
 use crate::cni::{Failure, code};
 use crate::ipam::Refusal;
+use crate::policy::Class;
+use crate::store::StoreError;
 
 /// The answer for a failed verb.
 pub fn failure(error: &Error) -> Failure {
@@ -28,8 +30,11 @@ fn of(error: &Error) -> u32 {
     match error {
         Error::Cni(error) => error.code(),
         Error::Config(error) => error.code(),
-        Error::Store(error) => error.code(),
-        Error::Policy(error) => error.code(),
+        Error::Store(error) => store(error),
+        Error::Policy(error) => match error.class() {
+            Class::Configuration => code::CONFIGURATION,
+            Class::Fault => code::POLICY_FAULT,
+        },
         Error::Refused { refusal, .. } => match refusal {
             Refusal::Exhausted(_) => code::EXHAUSTED,
             Refusal::Taken(_) => code::TAKEN,
@@ -43,5 +48,14 @@ fn of(error: &Error) -> u32 {
         Error::NotHeld { .. } => code::NOT_HELD,
         Error::NotReady { .. } => code::UNAVAILABLE,
         Error::Defect { .. } => code::DEFECT,
+    }
+}
+
+fn store(error: &StoreError) -> u32 {
+    match error {
+        error if error.is_transient() => code::TRY_AGAIN,
+        StoreError::Full { .. } => code::TRY_AGAIN,
+        StoreError::KeyTooLong { .. } => code::CONFIGURATION,
+        _ => code::IO,
     }
 }

@@ -18,6 +18,11 @@ impl Deadline {
         Self { timeout, at: Instant::now() + timeout }
     }
 
+    /// The moment it passes.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+
     /// Asked just before a commit: a late claim is worse than none.
     pub fn check(&self) -> Result<(), Error> {
         if Instant::now() < self.at { Ok(()) } else { Err(self.passed()) }

@@ -45,7 +45,7 @@ pub(super) fn refuse_if_held<V: View>(proposals: &[Proposal], look: &Look<V>) ->
 fn blocked_by<V: View>(proposal: &[Assignment], look: &Look<V>) -> Option<(IpAddr, Holder)> {
     proposal.iter().filter(|assignment| assignment.kind == Kind::Fixed).find_map(|assignment| {
         let holder = look.snapshot.holder_of(assignment.address).ok()??;
-        (!look.may_be_taken(assignment)).then(|| (assignment.address, holder.clone()))
+        (!look.may_be_claimed(assignment)).then(|| (assignment.address, holder.clone()))
     })
 }
 
