@@ -1,0 +1,205 @@
+//! Compiled modules on disk. They are native code that runs as us, so the cache believes only what nobody else could
+//! have written, and nothing that comes from elsewhere. Whatever it does not believe is a miss, never a failure.
+//!
+//! ```text
+//! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
+//!   lock            held while one process compiles, so that the others wait instead of compiling too
+//!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
+//! ```
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{fmt, fs};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
+
+use crate::limits::CACHED_MODULES;
+
+/// Of the checksum behind the code.
+const CHECKSUM_BYTES: usize = 4;
+
+/// Why an entry was not used.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Nobody compiled it yet.
+    Absent,
+    /// It is there, but somebody else may have written it.
+    Untrusted(String),
+    /// It is there, but damaged.
+    Damaged(String),
+    /// It could not be read.
+    Io(String, io::Error),
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("not compiled yet"),
+            Self::Untrusted(why) => write!(f, "not trusted: {why}"),
+            Self::Damaged(why) => write!(f, "damaged: {why}"),
+            Self::Io(path, error) => write!(f, "{path}: {error}"),
+        }
+    }
+}
+
+/// A directory that passed its checks.
+pub(super) struct Cache {
+    path: PathBuf,
+    dir: File,
+}
+
+/// While it lives, this process is the one that compiles.
+pub(super) struct Lock(#[allow(dead_code, reason = "closing the file releases the lock")] Option<File>);
+
+impl Cache {
+    /// The cache in this directory; a missing one is made.
+    pub(super) fn open(path: &Path) -> Result<Self, Miss> {
+        let io = |error| Miss::Io(path.display().to_string(), error);
+        if !path.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+                Miss::Untrusted(format!("{} is a symbolic link, or no directory", path.display()))
+            }
+            error => io(error.into()),
+        })?);
+        let real = path.canonicalize().map_err(io)?;
+        check_directory(&real, &dir.metadata().map_err(io)?)?;
+        for parent in real.ancestors().skip(1) {
+            check_parent(parent, &fs::symlink_metadata(parent).map_err(io)?)?;
+        }
+        Ok(Self { path: real, dir })
+    }
+
+    /// The code kept under this name.
+    pub(super) fn get(&self, name: &str) -> Result<Vec<u8>, Miss> {
+        let path = self.path.join(name);
+        let io = |error| Miss::Io(path.display().to_string(), error);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = match openat(&self.dir, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Err(Miss::Absent),
+            Err(rustix::io::Errno::LOOP) => {
+                return Err(Miss::Untrusted(format!("{} is a symbolic link", path.display())));
+            }
+            Err(error) => return Err(io(error.into())),
+        };
+        let metadata = file.metadata().map_err(io)?;
+        check_file(&path, &metadata)?;
+        let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+        file.read_to_end(&mut bytes).map_err(io)?;
+        unseal(bytes).ok_or_else(|| Miss::Damaged(format!("{}: its checksum is wrong", path.display())))
+    }
+
+    /// Keep code under this name: all of it or nothing, also when the power fails.
+    pub(super) fn put(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        let temporary = format!(".{name}.{}", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());
+        let mut file = File::from(openat(&self.dir, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
+        let written = file
+            .write_all(code)
+            .and_then(|()| file.write_all(&checksum(code)))
+            .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o400)))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(renameat(&self.dir, &temporary, &self.dir, name)?))
+            .and_then(|()| self.dir.sync_all());
+        if written.is_err() {
+            let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());
+        }
+        written
+    }
+
+    /// Wait until nobody else compiles, but not for ever: compiling twice is a waste, not an error.
+    pub(super) fn lock(&self, most: Duration) -> Lock {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(file) = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR) else { return Lock(None) };
+        let deadline = Instant::now() + most;
+        while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if Instant::now() >= deadline {
+                return Lock(None);
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Lock(Some(File::from(file)))
+    }
+
+    /// Let the oldest entries go when there are too many. Best effort: what is in use stays readable.
+    pub(super) fn prune(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        let mut modules: Vec<_> = entries
+            .flatten()
+            .filter(|entry| entry.file_name() != "lock")
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        modules.sort();
+        let surplus = modules.len().saturating_sub(CACHED_MODULES.default as usize);
+        for (_, path) in modules.drain(..surplus) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The code without its checksum, if that is right.
+fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let length = bytes.len().checked_sub(CHECKSUM_BYTES)?;
+    let intact = bytes[length..] == checksum(&bytes[..length]);
+    bytes.truncate(length);
+    intact.then_some(bytes)
+}
+
+/// Against a failing disk, not against an attacker: one who can write here is us.
+fn checksum(code: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    crc32fast::hash(code).to_le_bytes()
+}
+
+fn check_directory(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
+    check_owner(path, metadata)?;
+    match metadata.mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(mode_is(path, metadata, "0700")),
+    }
+}
+
+/// In a directory that others may write to, a sticky bit keeps them from replacing what is not theirs.
+fn check_parent(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
+    check_owner(path, metadata)?;
+    match metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
+        true => Err(mode_is(path, metadata, "not writable by others")),
+        false => Ok(()),
+    }
+}
+
+fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
+    let untrusted = |why: String| Err(Miss::Untrusted(format!("{} {why}", path.display())));
+    if !metadata.is_file() {
+        return untrusted("is no regular file".to_owned());
+    }
+    check_owner(path, metadata)?;
+    if metadata.nlink() != 1 {
+        return untrusted(format!("has {} links, expected 1", metadata.nlink()));
+    }
+    match metadata.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err(mode_is(path, metadata, "0400")),
+    }
+}
+
+/// Ours or root's. In production we are root.
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
+    let us = rustix::process::geteuid().as_raw();
+    match metadata.uid() {
+        owner if owner == 0 || owner == us => Ok(()),
+        owner => Err(Miss::Untrusted(format!("{} belongs to user {owner}, expected {us}", path.display()))),
+    }
+}
+
+fn mode_is(path: &Path, metadata: &fs::Metadata, expected: &str) -> Miss {
+    Miss::Untrusted(format!("{} has mode {:04o}, expected {expected}", path.display(), metadata.mode() & 0o7777))
+}

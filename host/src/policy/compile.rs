@@ -1,0 +1,165 @@
+//! Compiling a module, in a child process with little time and memory: a module may be built to make a compiler work
+//! for hours. The child is a function from standard input to standard output; it opens no file.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use wasmtime::component::Component;
+
+use super::error::Flaw;
+use super::{engine, examine, module, world};
+use crate::limits::Limits;
+
+/// The hidden command that [`child`] implements; two numbers follow: seconds and MiB.
+pub const COMMAND: [&str; 2] = ["policy", "compile-child"];
+
+/// The child's exit codes: an artifact, or a flaw as JSON, is on its standard output.
+const ARTIFACT: u8 = 0;
+const FLAW: u8 = 3;
+
+/// Who compiles.
+#[derive(Clone, Debug, Default)]
+pub enum Compiler {
+    /// A child process of our own program.
+    #[default]
+    Child,
+    /// A child process of this program, which must understand [`COMMAND`].
+    Program(PathBuf),
+    /// This process: for commands that compile a module the user wrote.
+    InProcess,
+}
+
+impl Compiler {
+    /// The compiled form of a module, or the reason to refuse it.
+    pub(super) fn compile(&self, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaw> {
+        match self {
+            Self::InProcess => in_process(wasm),
+            Self::Program(program) => in_child(program, wasm, limits),
+            Self::Child => {
+                let program = std::env::current_exe().map_err(|error| broken("finding our own program", &error))?;
+                in_child(&program, wasm, limits)
+            }
+        }
+    }
+}
+
+/// Examine, compile, and check the types against the world, all before the first instruction runs.
+fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaw> {
+    if let Some(flaw) = examine::examine(wasm).flaws.into_iter().next() {
+        return Err(flaw);
+    }
+    // wasmtime's compiler may have bugs that show as panics.
+    catch_unwind(AssertUnwindSafe(|| {
+        let engine = engine::compiling(module::TARGET).map_err(|error| broken("making an engine", &error))?;
+        let component = Component::from_binary(&engine, wasm).map_err(|error| Flaw::Invalid(format!("{error:#}")))?;
+        world::link(&component)?;
+        world::check_exports(&component)?;
+        component.serialize().map_err(|error| broken("writing the code", &error))
+    }))
+    .unwrap_or_else(|_| Err(Flaw::Compiler("the compiler panicked".to_owned())))
+}
+
+fn in_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaw> {
+    let input = in_memory(wasm).map_err(|error| broken("handing the module to the compiler", &error))?;
+    let mut output = in_memory(&[]).map_err(|error| broken("handing the module to the compiler", &error))?;
+    let answer = output.try_clone().map_err(|error| broken("handing the module to the compiler", &error))?;
+    let mut child = Command::new(program)
+        .args(COMMAND)
+        .args([limits.compile_seconds.to_string(), limits.compile_mib.to_string()])
+        .env_clear()
+        .stdin(input)
+        .stdout(answer)
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| broken(&format!("starting {}", program.display()), &error))?;
+    let status = wait(&mut child, Duration::from_secs(limits.compile_seconds))
+        .map_err(|error| broken("waiting for the compiler", &error))?
+        .ok_or(Flaw::CompileTime(limits.compile_seconds))?;
+    let mut said = Vec::new();
+    output.rewind().and_then(|()| output.read_to_end(&mut said)).map_err(|error| broken("reading the code", &error))?;
+    understand(status, said, limits)
+}
+
+/// Wait for a child, but not for ever: `None` after the deadline, when it has been killed and reaped.
+fn wait(child: &mut Child, most: Duration) -> io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + most;
+    // A small module takes 30 to 100 ms.
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        sleep(Duration::from_millis(2));
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+fn understand(status: ExitStatus, said: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Flaw> {
+    match (status.code(), status.signal()) {
+        (Some(code), _) if code == i32::from(ARTIFACT) => Ok(said),
+        (Some(code), _) if code == i32::from(FLAW) => {
+            Err(serde_json::from_slice(&said).unwrap_or_else(|error| broken("understanding the compiler", &error)))
+        }
+        (_, Some(signal)) if signal == libc::SIGXCPU => Err(Flaw::CompileTime(limits.compile_seconds)),
+        // An allocation that fails aborts; one that the kernel regrets is killed. A stack that cannot grow faults.
+        (_, Some(libc::SIGABRT | libc::SIGKILL | libc::SIGSEGV)) => Err(Flaw::CompileMemory(limits.compile_mib)),
+        _ => Err(Flaw::Compiler(format!("the compiler ended with {status}"))),
+    }
+}
+
+/// The compiling child: `arguments` are what follows [`COMMAND`]. Returns the exit code of the process.
+pub fn child(arguments: &[String], input: impl Read, mut output: impl Write) -> u8 {
+    let compiled = confine(arguments).and_then(|()| {
+        let wasm = read_bounded(input).map_err(|error| broken("reading the module", &error))?;
+        in_process(&wasm)
+    });
+    let (code, said) = match compiled {
+        Ok(artifact) => (ARTIFACT, artifact),
+        Err(flaw) => (FLAW, serde_json::to_vec(&flaw).unwrap_or_default()),
+    };
+    match output.write_all(&said).and_then(|()| output.flush()) {
+        Ok(()) => code,
+        Err(_) => 1,
+    }
+}
+
+/// Limits the kernel keeps, and no longer a life than our parent's.
+fn confine(arguments: &[String]) -> Result<(), Flaw> {
+    let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
+    let (Some(seconds), Some(mib)) = (number(0), number(1)) else {
+        return Err(Flaw::Compiler(format!("{} wants seconds and MiB", COMMAND.join(" "))));
+    };
+    let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .and_then(|()| limit(Resource::Cpu, seconds))
+        .and_then(|()| limit(Resource::As, mib << 20))
+        .and_then(|()| limit(Resource::Core, 0))
+        .map_err(|error| broken("confining the compiler", &error))
+}
+
+fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    input.take((crate::limits::MODULE.default << 20) + 1).read_to_end(&mut wasm)?;
+    Ok(wasm)
+}
+
+/// A file without a name, so that neither a full disk nor a pipe that fills up is in the way.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("kube-ipam policy", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn broken(doing: &str, error: &dyn std::fmt::Display) -> Flaw {
+    Flaw::Compiler(format!("{doing}: {error:#}"))
+}

@@ -1,0 +1,243 @@
+//! What can be wrong with a policy: a flaw, for which the module is refused before it runs, or a fault of a run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ipam::proposal::ProposalError;
+use crate::limits::{Limit, Thousands};
+
+/// A policy could not be loaded, did not accept its settings, or misbehaved. Always names the module.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The module is refused; it did not run.
+    #[error("policy {module} {flaw}")]
+    Flawed {
+        /// The file, or the name of the built-in policy.
+        module: String,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// The module does not understand `policy.settings`.
+    #[error("policy {module} does not accept its settings: {reason}")]
+    Settings {
+        /// The file's name.
+        module: String,
+        /// The module's own words.
+        reason: String,
+    },
+    /// The module ran and misbehaved. Nothing was claimed.
+    #[error("policy {module}: {function} {fault}")]
+    Faulted {
+        /// The file's name.
+        module: String,
+        /// What was called.
+        function: Function,
+        /// What it did.
+        fault: Fault,
+    },
+}
+
+/// The two kinds of policy errors a CNI error code tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The configuration names a module, a digest or settings that cannot be used: CNI error code 7.
+    Configuration,
+    /// The policy faulted: error code 105.
+    Fault,
+}
+
+impl PolicyError {
+    /// Which kind of error this is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Flawed { .. } | Self::Settings { .. } => Class::Configuration,
+            Self::Faulted { .. } => Class::Fault,
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Flawed { module, flaw } => flaw.hint(module),
+            Self::Settings { module, .. } => Some(format!("the settings' schema: kube-ipam policy inspect {module}")),
+            Self::Faulted { fault: Fault::Limit { limit, .. }, .. } if limit.least < limit.most => {
+                Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
+            }
+            Self::Faulted { .. } => None,
+        }
+    }
+}
+
+/// Part of a policy that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Before any function: memories, tables, the start function.
+    Start,
+    /// `describe`.
+    Describe,
+    /// `validate-settings`.
+    ValidateSettings,
+    /// `allocate`.
+    Allocate,
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "its start",
+            Self::Describe => "describe",
+            Self::ValidateSettings => "validate-settings",
+            Self::Allocate => "allocate",
+        })
+    }
+}
+
+/// Why a module is refused before it runs. Travels as JSON from the compiling child to its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flaw {
+    /// No such file.
+    #[error("does not exist")]
+    Missing,
+    /// The file cannot be read, or is none.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// A file of no bytes.
+    #[error("is empty")]
+    Empty,
+    /// A file above the limit.
+    #[error("is too large: {} bytes, the limit is {} MiB", Thousands(*.bytes), .most_mib)]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        most_mib: u64,
+    },
+    /// The pin in the configuration is no digest.
+    #[error("is pinned to {0:?}, which is no SHA-256: 64 hexadecimal digits")]
+    BadPin(String),
+    /// The file is not the one the configuration pins.
+    #[error("is not the pinned one: policy.sha256 is {expected}, the file has {found}")]
+    OtherDigest {
+        /// The configuration's.
+        expected: String,
+        /// The file's.
+        found: String,
+    },
+    /// Not WebAssembly at all.
+    #[error("is not a WebAssembly file: it starts with {0}")]
+    NotWasm(String),
+    /// A module that was not made a component.
+    #[error("is a core module, not a component")]
+    CoreModule,
+    /// Cut off, or damaged.
+    #[error("is truncated or corrupt: {0}")]
+    Corrupt(String),
+    /// A system interface.
+    #[error("imports the system interface {0}, but a policy has no system")]
+    Wasi(String),
+    /// Anything else outside the world.
+    #[error("imports {0}, which is not part of the policy world")]
+    Import(String),
+    /// Another version of this package.
+    #[error("speaks {found}, this kube-ipam speaks {expected}")]
+    Version {
+        /// The module's interface.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
+    /// Not a policy.
+    #[error("does not export {0}")]
+    NoExport(String),
+    /// The names are right, a type is not.
+    #[error("does not fit the policy world: {0}")]
+    Type(String),
+    /// Malformed, or uses a proposal of WebAssembly that is switched off.
+    #[error("is not valid here: {0}")]
+    Invalid(String),
+    /// The compiler ran into the limit on time.
+    #[error("took too long to compile: the limit is {0} s")]
+    CompileTime(u64),
+    /// The compiler ran into the limit on memory.
+    #[error("needed too much memory to compile: the limit is {0} MiB")]
+    CompileMemory(u64),
+    /// The compiler could not be run, or broke.
+    #[error("could not be compiled: {0}")]
+    Compiler(String),
+}
+
+impl Flaw {
+    fn hint(&self, module: &str) -> Option<String> {
+        Some(match self {
+            Self::OtherDigest { found, .. } => format!("if this is the module you want, set policy.sha256 to {found}"),
+            Self::CoreModule => {
+                format!(
+                    "make it a component: kube-ipam policy build, or wasm-tools component new {module} -o policy.wasm"
+                )
+            }
+            Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
+            Self::Import(_) | Self::NoExport(_) | Self::Type(_) | Self::Invalid(_) => {
+                format!("see all of it: kube-ipam policy inspect {module}")
+            }
+            Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
+            Self::CompileTime(_) => {
+                "compile it while installing: kube-ipam policy compile; or raise policy.limits.compileSeconds"
+                    .to_owned()
+            }
+            Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// What a run of a policy did wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It used up one of its limits.
+    #[error("{}: the limit is {} {}", .limit.seen, Thousands(*.value), .limit.unit)]
+    Limit {
+        /// Which.
+        limit: &'static Limit,
+        /// As configured.
+        value: u64,
+    },
+    /// It panicked and said why.
+    #[error("{0}")]
+    Panicked(String),
+    /// It trapped.
+    #[error("trapped: {trap}{}", last_words(.said))]
+    Trapped {
+        /// Which trap.
+        trap: String,
+        /// Its last log line of level error.
+        said: Option<String>,
+    },
+    /// What it handed over is not of the type it promised.
+    #[error("handed over malformed data: {0}")]
+    Malformed(String),
+    /// It asked something that has no answer.
+    #[error("asked a question without an answer: {0}")]
+    Question(String),
+    /// A verdict without content.
+    #[error("returned neither a proposal nor a refusal")]
+    NoProposal,
+    /// A proposal that would break the network.
+    #[error("returned a bad proposal, number {nth} of {of}: {error}")]
+    Proposal {
+        /// Counted from 1.
+        nth: usize,
+        /// How many there are.
+        of: usize,
+        /// What is wrong with it.
+        error: ProposalError,
+    },
+    /// The engine itself broke.
+    #[error("broke the wasm engine: {0}")]
+    Engine(String),
+}
+
+fn last_words(said: &Option<String>) -> String {
+    said.as_ref().map(|said| format!(", after saying {said:?}")).unwrap_or_default()
+}

@@ -1,0 +1,163 @@
+//! Policies: WebAssembly components that say which address a pod gets.
+//!
+//! ```text
+//!  policy.module ── read ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
+//!                                          └── compile (child) ──┘
+//!  Policy::allocate ── fresh instance ── verdict ── every proposal checked ── Outcome
+//!                          │  ▲
+//!            pool and log  ▼  │  answers from one snapshot; what it does not know ends the run
+//! ```
+//!
+//! A policy is a function: nothing of one run reaches the next, and a run sees only the request, the settings and the
+//! snapshot. However hostile it is, the worst it can do is to give no address.
+
+mod alarm;
+mod bindings;
+mod cache;
+pub mod compile;
+mod convert;
+mod engine;
+mod error;
+mod examine;
+pub mod guest;
+mod host;
+pub mod inspect;
+mod module;
+mod native;
+mod sandbox;
+mod text;
+mod world;
+
+use std::cell::Cell;
+
+pub use compile::Compiler;
+pub use convert::Description;
+pub use error::{Class, Fault, Flaw, Function, PolicyError};
+pub use module::Source;
+pub use sandbox::Spent;
+
+use crate::ipam::{PolicyName, Proposal, Question, RangeSets, Request, Snapshot, Verdict, proposal};
+use crate::limits::{Limits, TEXT};
+use sandbox::{Line, Run, Stopped};
+
+/// A module that is ready to run.
+pub struct Policy {
+    loaded: module::Loaded,
+    limits: Limits,
+    spent: Cell<Spent>,
+}
+
+/// How a run of `allocate` ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The policy's answer; every proposal passed [`proposal::check`].
+    Verdict(Verdict),
+    /// The snapshot could not answer this. Read it at the same point in time and run the policy again: being a
+    /// function, it will ask the same questions up to here.
+    Unread(Question),
+}
+
+impl Policy {
+    /// Load a module: from the binary, from the cache, or by compiling it.
+    pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
+        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default() })
+    }
+
+    /// What is recorded with each address the policy chose.
+    pub fn name(&self) -> &PolicyName {
+        &self.loaded.name
+    }
+
+    /// What the last call cost.
+    pub fn spent(&self) -> Spent {
+        self.spent.get()
+    }
+
+    /// What the module says of itself.
+    pub fn describe(&self) -> Result<Description, PolicyError> {
+        let function = Function::Describe;
+        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
+            policy.kube_ipam_policy_allocator().call_describe(store)
+        });
+        let description = self.finish(run)?.map_err(|_| self.asked(function))?;
+        convert::description_from(description).map_err(|fault| self.faulted(function, fault))
+    }
+
+    /// Whether the module understands these settings.
+    pub fn validate_settings(&self, settings: &str) -> Result<(), PolicyError> {
+        let function = Function::ValidateSettings;
+        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
+            policy.kube_ipam_policy_allocator().call_validate_settings(store, settings)
+        });
+        let Err(reason) = self.finish(run)?.map_err(|_| self.asked(function))? else { return Ok(()) };
+        let reason = convert::text(&reason, &TEXT).map_err(|fault| self.faulted(function, fault))?;
+        Err(PolicyError::Settings { module: self.loaded.label.clone(), reason })
+    }
+
+    /// Ask the policy for an attachment's addresses.
+    pub fn allocate(&self, request: &Request, settings: &str, snapshot: &Snapshot) -> Result<Outcome, PolicyError> {
+        let function = Function::Allocate;
+        let told = convert::request(request);
+        let run = sandbox::run(&self.loaded.pre, self.limits, Some(snapshot), function, |policy, store| {
+            policy.kube_ipam_policy_allocator().call_allocate(store, &told, settings)
+        });
+        let answer = match self.finish(run)? {
+            Ok(answer) => answer,
+            Err(question) => return Ok(Outcome::Unread(question)),
+        };
+        convert::verdict_from(answer)
+            .and_then(|verdict| check(verdict, &request.range_sets))
+            .map(Outcome::Verdict)
+            .map_err(|fault| self.faulted(function, fault))
+    }
+
+    /// Take the run apart. Its log lines are written now, unless it will be repeated.
+    fn finish<T>(&self, run: Run<T>) -> Result<Result<T, Question>, PolicyError> {
+        self.spent.set(run.spent);
+        match run.answer {
+            Err(Stopped::Unread(question)) => Ok(Err(question)),
+            Err(Stopped::Fault(function, fault)) => {
+                self.log(&run.lines);
+                Err(self.faulted(function, fault))
+            }
+            Ok(answer) => {
+                self.log(&run.lines);
+                Ok(Ok(answer))
+            }
+        }
+    }
+
+    fn log(&self, lines: &[Line]) {
+        let policy = self.loaded.label.as_str();
+        for Line { level, text } in lines {
+            match *level {
+                tracing::Level::ERROR => tracing::error!(policy, "{text}"),
+                tracing::Level::WARN => tracing::warn!(policy, "{text}"),
+                tracing::Level::INFO => tracing::info!(policy, "{text}"),
+                _ => tracing::debug!(policy, "{text}"),
+            }
+        }
+    }
+
+    fn faulted(&self, function: Function, fault: Fault) -> PolicyError {
+        PolicyError::Faulted { module: self.loaded.label.clone(), function, fault }
+    }
+
+    /// Without a snapshot no question gets as far as being unread; the sandbox refuses it before.
+    fn asked(&self, function: Function) -> PolicyError {
+        self.faulted(function, Fault::Question("the pool may only be asked by allocate".to_owned()))
+    }
+}
+
+/// A policy cannot leave the configured subnets nor hand out a special address: nobody sees a proposal before this.
+fn check(verdict: Verdict, range_sets: &RangeSets) -> Result<Verdict, Fault> {
+    let Verdict::Propose(proposals) = &verdict else { return Ok(verdict) };
+    if proposals.is_empty() {
+        return Err(Fault::NoProposal);
+    }
+    let bad = |(nth, one): (usize, &Proposal)| proposal::check(one, range_sets).err().map(|error| (nth + 1, error));
+    match proposals.iter().enumerate().find_map(bad) {
+        Some((nth, error)) => Err(Fault::Proposal { nth, of: proposals.len(), error }),
+        None => Ok(verdict),
+    }
+}

@@ -1,0 +1,43 @@
+//! Text from a guest, made safe for a log, a terminal and an error message.
+
+/// On one line, with no character that moves the cursor, colours the terminal or reorders the text, and at most this
+/// many bytes of the original.
+pub(super) fn tame(text: &str, most: u64) -> String {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let cut = if text.len() <= most { text.len() } else { text.floor_char_boundary(most) };
+    let mut tamed = String::with_capacity(cut);
+    for character in text[..cut].chars() {
+        match character {
+            _ if is_harmless(character) => tamed.push(character),
+            _ => tamed.extend(character.escape_default()),
+        }
+    }
+    if cut < text.len() {
+        tamed.push_str(&format!("… ({} bytes more)", text.len() - cut));
+    }
+    tamed
+}
+
+/// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
+fn is_harmless(character: char) -> bool {
+    let is_format = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !character.is_control() && !is_format
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_reached() {
+        assert_eq!(tame("a\x1b[31mred\nnext\r\u{9b}2J", 100), "a\\u{1b}[31mred\\nnext\\r\\u{9b}2J");
+        assert_eq!(tame("grün \u{202e}olleh", 100), "grün \\u{202e}olleh");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(tame("äää", 3), "ä… (4 bytes more)");
+        assert_eq!(tame("äää", 6), "äää");
+    }
+}

@@ -1,0 +1,152 @@
+//! Reads the guests of `tests/hostile`: small WebAssembly texts that say in their first lines what shall come of them.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "a test; not every test program uses all of this")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kube_ipam::ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span};
+use kube_ipam::limits::Limits;
+use kube_ipam::policy::{Compiler, Policy, PolicyError, Source};
+use wit_component::{StringEncoding, embed_component_metadata};
+
+/// One guest, and what its comment asks for.
+pub struct Guest {
+    pub name: String,
+    text: String,
+}
+
+/// Where the guests are.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile")
+}
+
+impl Guest {
+    /// The guest of this name.
+    pub fn named(name: &str) -> Self {
+        let text = fs::read_to_string(folder().join(name).with_extension("wat")).unwrap();
+        Self { name: name.to_owned(), text }
+    }
+
+    /// The value of a `;; key: value` line.
+    pub fn says(&self, key: &str) -> Option<&str> {
+        let lines = self.text.lines().filter_map(|line| line.strip_prefix(";; ")?.split_once(": "));
+        lines.filter(|(found, _)| *found == key).map(|(_, value)| value).next()
+    }
+
+    /// The module as a policy author would ship it.
+    pub fn module(&self) -> Vec<u8> {
+        if self.text.contains("\n(component") {
+            return wat::parse_str(&self.text).unwrap();
+        }
+        let core = self.core();
+        if self.text.contains(";; core") { core } else { component(core) }
+    }
+
+    fn core(&self) -> Vec<u8> {
+        let prelude = fs::read_to_string(folder().join("prelude.wat")).unwrap();
+        let missing: Vec<&str> = prelude
+            .split("\n;;;")
+            .skip(1)
+            .filter_map(|piece| piece.split_once('\n'))
+            .filter(|(mark, _)| mark.is_empty() || !self.text.contains(mark.trim()))
+            .map(|(_, piece)| piece)
+            .collect();
+        let text = format!("(module {}\n{})", self.text, missing.join("\n"));
+        let text = text
+            .replace("allocator#", "kube-ipam:policy/allocator@0.1.0#")
+            .replace("(import \"pool\"", "(import \"kube-ipam:policy/pool@0.1.0\"")
+            .replace("(import \"log\"", "(import \"kube-ipam:policy/log@0.1.0\"");
+        wat::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+}
+
+/// A core module made a component of our world.
+fn component(mut core: Vec<u8>) -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("policy.wit", include_str!("../../../wit/policy.wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("allocation-policy")).unwrap();
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    let mut encoder = wit_component::ComponentEncoder::default();
+    // Not validated: what a guest is made of is the host's problem to find out.
+    encoder.module(&core).unwrap().encode().unwrap()
+}
+
+/// A folder with a module file and a cache in it.
+pub struct Site {
+    folder: tempfile::TempDir,
+    pub limits: Limits,
+    pub compiler: Compiler,
+}
+
+impl Site {
+    /// Compiles in a child process of the built program, as in production.
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            limits: Limits::default(),
+            compiler: Compiler::Program(env!("CARGO_BIN_EXE_kube-ipam").into()),
+        }
+    }
+
+    pub fn cache_dir(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    /// Write a module file.
+    pub fn install(&self, name: &str, module: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name).with_extension("wasm");
+        fs::write(&path, module).unwrap();
+        path
+    }
+
+    /// Load a module file.
+    pub fn load(&self, path: &Path, sha256: Option<&str>) -> Result<Policy, PolicyError> {
+        let cache_dir = self.cache_dir();
+        let (limits, compiler) = (self.limits, self.compiler.clone());
+        Policy::load(&Source { module: Some(path), sha256, cache_dir: &cache_dir, limits, compiler })
+    }
+
+    /// Write and load.
+    pub fn policy(&self, name: &str, module: &[u8]) -> Result<Policy, PolicyError> {
+        self.load(&self.install(name, module), None)
+    }
+
+    /// The only compiled module in the cache.
+    pub fn cached(&self) -> PathBuf {
+        let entries = fs::read_dir(self.cache_dir()).unwrap().map(|entry| entry.unwrap().path());
+        let modules: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect();
+        assert_eq!(modules.len(), 1, "{modules:?}");
+        modules.into_iter().next().unwrap()
+    }
+}
+
+/// `10.0.0.0/24` with 10.0.0.64/28 excluded.
+pub fn range_sets() -> RangeSets {
+    let spec = RangeSpec::of_subnet("10.0.0.0/24".parse().unwrap());
+    RangeSets::new(vec![vec![spec]], &["10.0.0.64/28".parse().unwrap()]).unwrap()
+}
+
+/// Nobody holds anything, and that is known.
+pub fn snapshot() -> Snapshot {
+    let mut snapshot = unread_snapshot();
+    snapshot.learn_span(Span::of_subnet("10.0.0.0/24".parse().unwrap()), []);
+    snapshot
+}
+
+/// Nothing is known.
+pub fn unread_snapshot() -> Snapshot {
+    Snapshot::new(range_sets(), vec![None])
+}
+
+/// A request without a pod.
+pub fn request() -> Request {
+    Request {
+        attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
+        node: "node-1".into(),
+        pod: None,
+        requested: Vec::new(),
+        previous: Vec::new(),
+        range_sets: range_sets(),
+        attempt: 0,
+    }
+}

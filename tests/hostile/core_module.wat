@@ -1,0 +1,3 @@
+;; call: allocate
+;; refused: is a core module, not a component
+;; core

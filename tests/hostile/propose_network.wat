@@ -1,0 +1,6 @@
+;; call: allocate
+;; error: policy propose_network.wasm: allocate returned a bad proposal, number 1 of 1: 10.0.0.0 is the network address of 10.0.0.0/24
+(func (export "allocator#allocate") (param i32) (result i32)
+  (i32.store8 (i32.const 2084) (i32.const 0))
+  (i32.store8 (i32.const 2085) (i32.const 0))
+  (i32.const 2048))
