@@ -152,18 +152,17 @@ impl Keys {
         parts.next().is_none().then_some(named)
     }
 
-    /// The address a key under `addresses`, `holds` or `identities` ends in.
-    pub(crate) fn address_in(&self, key: &str) -> Option<IpAddr> {
-        match self.named(key)? {
-            Named::Address(address) | Named::Hold(address) | Named::Identity { address, .. } => Some(address),
-            _ => None,
-        }
-    }
-
     fn join(&self, section: &str, parts: &[&str]) -> String {
         let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
         format!("{}{section}/{}", self.root, parts.join("/"))
     }
+}
+
+/// The address that a key under `addresses`, `holds` or `identities` ends in.
+pub(crate) fn address_in(key: &str) -> Option<IpAddr> {
+    let mut parts = key.rsplit('/');
+    let digits = parts.next()?;
+    parse_digits(parts.next()?, digits)
 }
 
 fn digit(family: Family) -> char {

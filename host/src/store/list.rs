@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::Keys;
+use super::keys::{Keys, address_in};
 use super::ordered::{Entry, KeyRange, OrderedMap, Read, View};
 use super::record::{KeptAddress, Keyed, Seen};
 use crate::ipam::address::successor;
@@ -101,7 +101,7 @@ impl<M: OrderedMap> Store<M> {
             }
             let page = view.read(&[Read::scan(range, missing)]).await?.into_iter().next().unwrap_or_default();
             missing -= page.entries.len().min(missing);
-            last = page.entries.iter().rev().find_map(|entry| self.keys.address_in(&entry.key)).or(last);
+            last = page.entries.iter().rev().find_map(|entry| address_in(&entry.key)).or(last);
             listing.add(&self.keys, page.entries, Option::Some::<HeldAddress>);
             if page.more {
                 listing.next = last;

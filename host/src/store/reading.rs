@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::keys::Keys;
+use super::keys::{Keys, address_in};
 use super::ordered::{Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use crate::ipam::address::number;
@@ -106,9 +106,9 @@ impl<V: View> Reading<V> {
     ) -> u128 {
         let mut pages = pages.into_iter();
         let mut next = || pages.next().map(|page| page.entries).unwrap_or_default();
-        let mut taken: Vec<IpAddr> = next().iter().filter_map(|entry| self.keys.address_in(&entry.key)).collect();
+        let mut taken: Vec<IpAddr> = next().iter().filter_map(|entry| address_in(&entry.key)).collect();
         for entry in next() {
-            let Some(address) = self.keys.address_in(&entry.key) else { continue };
+            let Some(address) = address_in(&entry.key) else { continue };
             let kept = Seen::<KeptAddress>::readable(&self.keys, entry);
             // A record nobody can read keeps its address from everybody, and disturbs nobody else.
             if kept.as_ref().is_none_or(|kept| kept.record.is_kept(self.now)) {

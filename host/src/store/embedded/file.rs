@@ -181,6 +181,10 @@ pub(super) fn has_room(path: &Path) -> Result<(), StoreError> {
 /// Say what an error of LMDB means for whoever runs the node.
 pub(super) fn explain(doing: &'static str, file: &Path, error: heed::Error) -> StoreError {
     match error {
+        // LMDB reports a write cut short by a full disk as an I/O error.
+        heed::Error::Io(source) if source.raw_os_error() == Some(libc::EIO) && has_room(file).is_err() => {
+            StoreError::Full { place: file.display().to_string(), source: Some(source) }
+        }
         heed::Error::Io(source) => failed(doing, file, source),
         heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => {
             StoreError::NotADatabase { path: file.to_owned() }

@@ -1,4 +1,9 @@
-//! The contract over LMDB.
+//! The contract over LMDB; many processes at once, some of them killed; and everything that can be wrong with a file.
+
+mod errors;
+mod model;
+mod processes;
+mod timings;
 
 use super::*;
 use crate::store::conformance::conformance;

@@ -1,0 +1,168 @@
+//! Whatever is wrong with the path, the file, the disk or a limit is told by name, with a way out, and never a panic.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use super::*;
+use crate::store::conformance::{Bench, block_on, claimant, dynamic};
+use crate::store::{Claimed, Store};
+
+fn claim(dir: &Path, container: &str) -> Result<Claimed, StoreError> {
+    block_on(async {
+        let bench = Bench::new(Embedded::new(dir, None), &["10.0.0.0/16"]);
+        let who = claimant(container, "");
+        let mut look = bench.store.look_up(&who, &bench.sets, &[], bench.tick()).await?;
+        let address = bench.next_free(&mut look, 0, None).await.unwrap();
+        bench.store.claim(look, &[vec![dynamic(&address.to_string())]], None, &[]).await
+    })
+}
+
+#[test]
+fn reading_before_the_first_claim_creates_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("a/b");
+    let store = Store::new(Embedded::new(&data, None), "", "blue");
+    let attachment = claimant("one", "").attachment;
+    block_on(async {
+        assert_eq!(store.held_by(&attachment).await.unwrap(), None);
+        assert_eq!(store.release(&attachment, jiff::Timestamp::now()).await.unwrap(), None);
+        store.ping().await.unwrap();
+    });
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_directory_is_roots_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("a/b");
+    claim(&data, "one").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&data.join("ipam.mdb"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_file_that_is_something_else_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ipam.mdb");
+    for content in [b"hello".repeat(4_000), vec![0; 8_192]] {
+        fs::write(&file, &content).unwrap();
+        let error = claim(dir.path(), "one").unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is not an address store", file.display()));
+        assert!(error.hint().unwrap().contains("dataDir"));
+        assert_eq!(fs::read(&file).unwrap(), content);
+    }
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let error = claim(dir.path(), "one").unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot open {}", file.display()));
+}
+
+#[test]
+fn a_data_dir_that_cannot_be_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let data = dir.path().join("file/data");
+    let error = claim(&data, "one").unwrap_err();
+    assert!(error.to_string().contains(&dir.path().join("file").display().to_string()), "{error}");
+    assert!(claim(Path::new("/proc/kube-ipam"), "one").is_err());
+}
+
+#[test]
+fn a_key_longer_than_a_page_takes_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = claim(dir.path(), &"x".repeat(2_000)).unwrap_err();
+    assert!(matches!(error, StoreError::KeyTooLong { limit: 1_900, .. }), "{error}");
+    assert!(error.to_string().len() < 200, "{error}");
+}
+
+#[test]
+fn nothing_is_committed_after_the_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(Embedded::new(dir.path(), Some(Instant::now())), &["10.0.0.0/24"]);
+    block_on(async {
+        let look = bench.look(&claimant("one", ""), &[]).await;
+        let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
+        assert!(matches!(error, StoreError::TooLate));
+        assert_eq!(bench.holder_of("10.0.0.2").await, None);
+    });
+}
+
+#[test]
+fn a_file_that_outgrew_the_map_is_opened_again() {
+    let (map, _alive) = fresh();
+    block_on(async {
+        let mut change = Change::default();
+        change.put("first".into(), "x");
+        map.commit(&[change]).await.unwrap();
+        let value = vec![7; 1 << 20];
+        // Past the 256 MiB this process mapped at first.
+        for nth in 0..300 {
+            let mut change = Change::default();
+            change.put(format!("large/{nth:03}"), value.clone());
+            assert_eq!(map.commit(&[change]).await.unwrap(), Commit::Done(0));
+        }
+        let range = KeyRange { from: "large/".into(), to: "large0".into() };
+        let pages = map.view().await.unwrap().read(&[Read::Count(range), Read::Get("first".into())]).await.unwrap();
+        assert_eq!((pages[0].count, pages[1].entries.len()), (300, 1));
+    });
+}
+
+/// The cases below need their own mounts or limits: a shell sets them up and starts this test binary again.
+fn in_a_shell(setup: &str, expectation: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("{setup} && exec \"$0\" --exact \"$1\" --ignored --nocapture --test-threads=1");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .arg("store::embedded::tests::errors::a_claim_in_the_directory_of_the_environment")
+        .env("STORE_DIR", dir.path())
+        .output()
+        .unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if told.contains("unshare failed") || told.contains("must be superuser") || told.contains("permission denied") {
+        return;
+    }
+    assert!(output.status.success(), "{:?}: {told}", output.status);
+    let expectation = expectation.replace("DIR", &dir.path().display().to_string());
+    assert!(told.contains(&expectation), "expected {expectation:?} in {told}");
+}
+
+#[test]
+#[ignore = "a part of the tests below"]
+fn a_claim_in_the_directory_of_the_environment() {
+    let Ok(dir) = std::env::var("STORE_DIR") else { return };
+    let claims = if std::env::var("STORE_CLAIMS").is_ok() { 1 } else { 2_000 };
+    for nth in 0..claims {
+        if let Err(error) = claim(Path::new(&dir), &format!("{}-{nth}", std::process::id())) {
+            println!("{error}: {:?}; {}", std::error::Error::source(&error), error.hint().unwrap());
+            let store = Store::new(Embedded::new(Path::new(&dir), None), "/test", "blue");
+            println!("ping: {:?}", block_on(store.ping()).is_ok());
+            println!("list: {:?}", block_on(store.allocations(&crate::store::Filter::default(), None, 10)).is_ok());
+            return;
+        }
+    }
+    println!("no error");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_not_a_signal() {
+    for kib in [4, 64, 300, 400, 2_000] {
+        in_a_shell(&format!("mount -t tmpfs -o size={kib}k none $STORE_DIR"), "is full");
+    }
+}
+
+#[test]
+fn a_read_only_file_system_can_be_read() {
+    in_a_shell("mount -t tmpfs -o ro none $STORE_DIR", "cannot open DIR/ipam.mdb");
+    let filled = "mount -t tmpfs none $STORE_DIR && (STORE_CLAIMS=1 \"$0\" --exact \"$1\" --ignored >/dev/null) \
+                  && mount -o remount,ro $STORE_DIR";
+    in_a_shell(filled, "list: true");
+}
+
+#[test]
+fn too_little_address_space_is_named() {
+    in_a_shell("ulimit -v 200000", "cannot map DIR/ipam.mdb: 268435456 bytes of address space");
+}
