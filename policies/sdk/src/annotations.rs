@@ -79,7 +79,7 @@ impl<'a> Annotation<'a> {
 
     /// Addresses, ranges and subnets, separated by commas.
     pub fn spans(&self) -> Result<Vec<Span>, Refusal> {
-        self.split().map(|entry| entry.parse().map_err(|error| self.invalid(Entry(entry, &error)))).collect()
+        self.split().map(|entry| entry.parse().map_err(|error| self.malformed(entry, &error))).collect()
     }
 
     /// Addresses, separated by commas.
@@ -102,7 +102,16 @@ impl<'a> Annotation<'a> {
     }
 
     fn entries<T>(&self, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
-        self.split().map(|entry| parse(entry).ok_or_else(|| self.invalid(Entry(entry, &expected)))).collect()
+        self.split().map(|entry| parse(entry).ok_or_else(|| self.malformed(entry, &expected))).collect()
+    }
+
+    /// Names the entry unless it is the whole value.
+    fn malformed(&self, entry: &str, expected: &dyn fmt::Display) -> Refusal {
+        match entry {
+            whole if whole == self.value.trim() => self.invalid(expected),
+            "" => self.invalid(format_args!("an entry is empty; {expected}")),
+            entry => self.invalid(format_args!("{}: {expected}", quoted(entry))),
+        }
     }
 
     fn split(&self) -> impl Iterator<Item = &'a str> {
@@ -113,19 +122,6 @@ impl<'a> Annotation<'a> {
 impl fmt::Display for Annotation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "annotation {} {}", self.name, quoted(self.value))
-    }
-}
-
-struct Entry<'a>(&'a str, &'a dyn fmt::Display);
-
-impl fmt::Display for Entry<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(entry, expected) = self;
-        if entry.is_empty() {
-            write!(f, "an entry is empty; {expected}")
-        } else {
-            write!(f, "{} is malformed; {expected}", quoted(entry))
-        }
     }
 }
 

@@ -24,9 +24,8 @@ impl Appearance {
         choice: &[Span],
     ) -> Result<Self, Refusal> {
         let named = addresses.iter().map(|(address, _)| Family::of(*address)).chain(choice.iter().map(Span::family));
-        let mut families: Vec<Family> = named.collect();
-        families.sort();
-        families.dedup();
+        let families: Vec<Family> =
+            Family::BOTH.into_iter().filter(|family| named.clone().any(|other| other == *family)).collect();
         let netmask = Annotation::find(request, NETMASK);
         let gateway = Annotation::find(request, GATEWAY);
         let appearance = Self {

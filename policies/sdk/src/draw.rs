@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::address::Family;
 use crate::pool::Pool;
-use crate::proposal::{Proposal, Refusal};
-use crate::range::list;
+use crate::proposal::{Assignment, Proposal, Refusal};
+use crate::range::{RangeSet, list};
 use crate::request::Request;
 use crate::ring::Ring;
-use crate::wish::Wish;
+use crate::wish::{Origin, Wish};
 
 /// Where the search for a free address starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -93,19 +93,19 @@ pub fn propose(
         .collect())
 }
 
+/// Named addresses alone stay in the order the pod gave them. Together with drawn ones, the family of the
+/// configuration's first range set comes first: the first address is the pod's primary one.
 fn combine(wish: &Wish<'_>, drawn: impl Iterator<Item = IpAddr>) -> Proposal {
     let mut proposal = wish.fixed().to_vec();
-    let named = proposal.len();
     proposal.extend(drawn.filter_map(|address| wish.dynamic(address)));
-    if proposal.len() > named {
-        // The first address is the pod's primary one: keep the families in the order of the configuration.
-        proposal.sort_by_key(|assignment| rank(wish.request(), Family::of(assignment.address)));
+    let named_alone = proposal.len() == wish.fixed().len();
+    if named_alone || *wish.origin() == Origin::Nowhere {
+        return proposal;
     }
-    proposal
-}
-
-fn rank(request: &Request, family: Family) -> Option<usize> {
-    request.range_sets.iter().position(|set| set.family() == Some(family))
+    let first_family = wish.request().range_sets.iter().find_map(RangeSet::family);
+    let is_first = |assignment: &Assignment| Some(Family::of(assignment.address)) == first_family;
+    let (first, others): (Proposal, Proposal) = proposal.into_iter().partition(is_first);
+    [first, others].concat()
 }
 
 impl Draw {
@@ -127,7 +127,7 @@ impl Draw {
     /// One address for each family of the pool the pod named; the spans in the pod's order, from the first on.
     pub fn of_choice(wish: &Wish<'_>) -> Vec<Self> {
         let of_family = |family| Ring::new(wish.choice().iter().copied().filter(move |span| span.family() == family));
-        let rings = [Family::V4, Family::V6].map(of_family).into_iter().filter(|ring| !ring.is_empty());
+        let rings = Family::BOTH.map(of_family).into_iter().filter(|ring| !ring.is_empty());
         let draw = |ring: Ring| {
             let none_free = format!("none of the {} addresses of {} is free", ring.size(), wish.origin());
             Self { ring, range_set: None, strategy: Strategy::Lowest, none_free }

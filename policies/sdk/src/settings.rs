@@ -24,15 +24,22 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
         return Err(SettingsError::NotAnObject);
     }
     let mut json = serde_json::Deserializer::from_str(settings);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| SettingsError::Field {
-        path: error.path().to_string(),
-        problem: without_position(&error.into_inner().to_string()).to_owned(),
-    })
+    let decoded = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| SettingsError::Field { path: error.path().to_string(), problem: problem(error.inner()) })?;
+    match json.end() {
+        Ok(()) => Ok(decoded),
+        Err(error) => Err(SettingsError::Field { path: ".".to_owned(), problem: problem(&error) }),
+    }
 }
 
-/// Line and column are those of the host's compact text, which nobody has seen.
-fn without_position(problem: &str) -> &str {
-    problem.rsplit_once(" at line ").map_or(problem, |(problem, _)| problem)
+/// Without line and column: those are of the host's compact text, which nobody has seen.
+fn problem(error: &serde_json::Error) -> String {
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let mut problem = error.to_string();
+    if problem.ends_with(&position) {
+        problem.truncate(problem.len() - position.len());
+    }
+    problem
 }
 
 fn at(path: &str) -> String {
@@ -72,6 +79,7 @@ mod tests {
                 r#"{"strategie": "hash"}"#,
                 "policy.settings.strategie: unknown field `strategie`, expected one of `strategy`, `proposals`, `nested`",
             ),
+            (r#"{} {}"#, "policy.settings: trailing characters"),
             (r#"["hash"]"#, "policy.settings must be a JSON object"),
             ("", "policy.settings must be a JSON object"),
             (r#"{"strategy""#, "policy.settings: EOF while parsing an object"),
