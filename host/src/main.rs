@@ -1,5 +1,10 @@
 //! `kube-ipam`: a CNI plugin when a runtime calls it (`CNI_COMMAND` is set), a command line otherwise.
 
+mod arena;
+
+#[global_allocator]
+static MEMORY: arena::Arena = arena::Arena::new();
+
 fn main() {
     let exit = match std::env::var_os("CNI_COMMAND") {
         Some(_) => kube_ipam::plugin::run(),
