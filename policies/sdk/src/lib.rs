@@ -1,1 +1,80 @@
+//! Write an allocation policy for kube-ipam.
+//!
+//! A policy is a function from a [`Request`] to proposals or a [`Refusal`]; it may ask the [`Pool`] about the ranges.
+//! Implement [`Policy`], put [`export!`] below it, build for `wasm32-unknown-unknown`. In a native test the same
+//! function runs on plain values and a [`testing::PoolDouble`].
+//!
+//! ```
+//! use kube_ipam_policy::{Assignment, Description, Policy, Pool, Proposal, Refusal, Request};
+//! # use kube_ipam_policy::testing::{self, PoolDouble};
+//!
+//! /// The lowest free address of every range set.
+//! struct Lowest;
+//!
+//! impl Policy for Lowest {
+//!     type Settings = kube_ipam_policy::NoSettings;
+//!
+//!     fn describe() -> Description {
+//!         Description { name: "lowest", version: "1.0.0", summary: "The lowest free address", settings_schema: "" }
+//!     }
+//!
+//!     fn allocate(request: &Request, _: &Self::Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
+//!         let one_of_each = request.range_sets.iter().enumerate().map(|(index, set)| {
+//!             let address = pool.next_free(index, None)?;
+//!             Some(Assignment::dynamic(address, set.containing(address)?))
+//!         });
+//!         let proposal: Option<Proposal> = one_of_each.collect();
+//!         proposal.map(|proposal| vec![proposal]).ok_or_else(|| Refusal::Exhausted("no address is free".to_owned()))
+//!     }
+//! }
+//!
+//! kube_ipam_policy::export!(Lowest);
+//! # let request = testing::request(&["10.0.0.0/24"]);
+//! # let pool = PoolDouble::of(&request.range_sets).holding(["10.0.0.2"]);
+//! # let proposals = Lowest::allocate(&request, &Default::default(), &pool).unwrap();
+//! # assert_eq!(proposals[0][0].address.to_string(), "10.0.0.3");
+//! ```
 
+pub mod address;
+pub mod annotations;
+mod appearance;
+mod draw;
+pub mod log;
+mod policy;
+mod pool;
+mod proposal;
+mod range;
+mod request;
+mod ring;
+mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod wish;
+
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod guest;
+
+pub use address::{Family, Prefix, Span};
+pub use draw::{Draw, ProposalCount, Strategy, propose};
+pub use policy::{Description, Policy};
+pub use pool::{AttachmentHolder, Holder, Pool, Usage};
+pub use proposal::{Assignment, Hold, Kind, Proposal, Refusal};
+pub use range::{AddressRange, RangeSet, RangeSets, Unusable, list};
+pub use request::{Owner, Pod, Request};
+pub use ring::Ring;
+pub use settings::{NoSettings, SettingsError, decode};
+pub use wish::{Origin, Wish};
+
+/// Make a module of a [`Policy`]: exports its three functions, decodes the settings and logs a panic with its place.
+/// Once per crate, of crate type `cdylib`. Does nothing natively.
+#[macro_export]
+macro_rules! export {
+    ($policy:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            type Exported = $crate::guest::Exported<$policy>;
+    $crate::guest::bindings::export!(Exported with_types_in $crate::guest::bindings);
+        };
+    };
+}

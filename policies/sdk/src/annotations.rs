@@ -1,0 +1,171 @@
+//! The pod's annotations, as text: which form counts, how a value is split, what a malformed one is told.
+//!
+//! Every annotation may be given for one network alone, with the network's name at the end
+//! (`kube-ipam.ip.blue`); for that network this form wins.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::address::{Family, Span, decimal};
+use crate::proposal::Refusal;
+use crate::request::Request;
+
+/// The addresses the pod shall have, all of them.
+pub const IP: &str = "kube-ipam.ip";
+/// Addresses of which the pod shall have one.
+pub const IP_POOL: &str = "kube-ipam.ip-pool";
+/// The subnet length of the named addresses.
+pub const NETMASK: &str = "kube-ipam.netmask";
+/// The gateway of the named addresses.
+pub const GATEWAY: &str = "kube-ipam.gateway";
+
+/// An annotation of the pod, under the name it really has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation<'a> {
+    base: &'static str,
+    name: String,
+    value: &'a str,
+}
+
+/// The longest value repeated in an error; the rest is cut.
+const LONGEST_QUOTE: usize = 120;
+
+impl<'a> Annotation<'a> {
+    /// The form for this network, or else the general one.
+    pub fn find(request: &'a Request, base: &'static str) -> Option<Self> {
+        Self::for_network(request, base).or_else(|| Self::general(request, base))
+    }
+
+    /// `<base>.<network>`.
+    pub fn for_network(request: &'a Request, base: &'static str) -> Option<Self> {
+        let name = format!("{base}.{}", request.network);
+        request.annotation(&name).map(|value| Self { base, name, value })
+    }
+
+    /// `<base>` alone.
+    pub fn general(request: &'a Request, base: &'static str) -> Option<Self> {
+        request.annotation(base).map(|value| Self { base, name: base.to_owned(), value })
+    }
+
+    /// Whether it is this annotation, in either form.
+    pub fn is(&self, base: &str) -> bool {
+        self.base == base
+    }
+
+    /// The name as the pod spells it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is the form for one network.
+    pub fn is_for_network(&self) -> bool {
+        self.name != self.base
+    }
+
+    /// The refusal of this annotation; `why` says what was expected.
+    pub fn invalid(&self, why: impl fmt::Display) -> Refusal {
+        Refusal::Invalid(format!("{self}: {why}"))
+    }
+
+    /// `address` or `address/length`, separated by commas.
+    pub fn addresses(&self) -> Result<Vec<(IpAddr, Option<u8>)>, Refusal> {
+        let expected = "expected addresses separated by commas, such as 10.0.0.7 or 10.0.0.7/24,fd00::7";
+        let addresses = self.entries(expected, address_with_length)?;
+        match first_repeated(addresses.iter().map(|(address, _)| *address)) {
+            Some(address) => Err(self.invalid(format_args!("{address} appears twice"))),
+            None => Ok(addresses),
+        }
+    }
+
+    /// Addresses, ranges and subnets, separated by commas.
+    pub fn spans(&self) -> Result<Vec<Span>, Refusal> {
+        self.split().map(|entry| entry.parse().map_err(|error| self.malformed(entry, &error))).collect()
+    }
+
+    /// Addresses, separated by commas.
+    pub fn gateways(&self) -> Result<Vec<IpAddr>, Refusal> {
+        self.entries("expected an address such as 10.0.0.1, or one per subnet separated by commas", |entry| {
+            entry.parse().ok()
+        })
+    }
+
+    /// A mask or a length, at most one for each family. A bare length is for the only family there is; where there are
+    /// two, up to 32 it is IPv4's.
+    pub fn netmasks(&self, families: &[Family]) -> Result<Vec<(Family, u8)>, Refusal> {
+        let expected =
+            "expected a netmask such as 255.255.255.0, 24 or ffff:ffff:ffff:ffff::, at most one for each family";
+        let lengths = self.entries(expected, |entry| mask(entry, families))?;
+        match first_repeated(lengths.iter().map(|(family, _)| *family)) {
+            Some(_) => Err(self.invalid(expected)),
+            None => Ok(lengths),
+        }
+    }
+
+    fn entries<T>(&self, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refusal> {
+        self.split().map(|entry| parse(entry).ok_or_else(|| self.malformed(entry, &expected))).collect()
+    }
+
+    /// Names the entry unless it is the whole value.
+    fn malformed(&self, entry: &str, expected: &dyn fmt::Display) -> Refusal {
+        match entry {
+            whole if whole == self.value.trim() => self.invalid(expected),
+            "" => self.invalid(format_args!("an entry is empty; {expected}")),
+            entry => self.invalid(format_args!("{}: {expected}", quoted(entry))),
+        }
+    }
+
+    fn split(&self) -> impl Iterator<Item = &'a str> {
+        self.value.split(',').map(str::trim)
+    }
+}
+
+impl fmt::Display for Annotation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "annotation {} {}", self.name, quoted(self.value))
+    }
+}
+
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn first_repeated<T: PartialEq>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut seen = Vec::new();
+    for value in values {
+        if seen.contains(&value) {
+            return Some(value);
+        }
+        seen.push(value);
+    }
+    None
+}
+
+fn address_with_length(entry: &str) -> Option<(IpAddr, Option<u8>)> {
+    let Some((address, length)) = entry.split_once('/') else { return Some((entry.parse().ok()?, None)) };
+    let address: IpAddr = address.parse().ok()?;
+    let length = decimal(length).filter(|length| (1..=Family::of(address).bits()).contains(length))?;
+    Some((address, Some(length)))
+}
+
+fn mask(entry: &str, families: &[Family]) -> Option<(Family, u8)> {
+    if let Ok(mask) = entry.parse::<Ipv4Addr>() {
+        return contiguous(mask.to_bits().leading_ones(), mask.to_bits().count_ones()).map(|bits| (Family::V4, bits));
+    }
+    if let Ok(mask) = entry.parse::<Ipv6Addr>() {
+        return contiguous(mask.to_bits().leading_ones(), mask.to_bits().count_ones()).map(|bits| (Family::V6, bits));
+    }
+    let length = decimal(entry).filter(|&length| length > 0)?;
+    let family = match families {
+        [family] => *family,
+        _ if length <= Family::V4.bits() => Family::V4,
+        _ => Family::V6,
+    };
+    (length <= family.bits()).then_some((family, length))
+}
+
+fn contiguous(leading_ones: u32, ones: u32) -> Option<u8> {
+    (leading_ones == ones && ones > 0).then(|| u8::try_from(ones).ok()).flatten()
+}

@@ -1,0 +1,218 @@
+//! Proposals out of draws: each draw offers one address, the n-th proposal combines the n-th candidates of all.
+//!
+//! Many pods may start from one snapshot. The first proposals of contenders agree, so each brings several; and once
+//! all of them lost (`attempt` > 0) contenders spread over the ring by a hash of their container and bring more.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::address::Family;
+use crate::pool::Pool;
+use crate::proposal::{Assignment, Proposal, Refusal};
+use crate::range::{RangeSet, list};
+use crate::request::Request;
+use crate::ring::Ring;
+use crate::wish::{Origin, Wish};
+
+/// Where the search for a free address starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// After the address that was claimed last: a released address rests as long as possible.
+    #[default]
+    RoundRobin,
+    /// At the start of the range.
+    Lowest,
+    /// At a place that the pod's namespace and name (the container's ID where there is no pod) always give.
+    Hash,
+}
+
+/// How many proposals to bring: 1 to 64, 16 unless told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct ProposalCount(u8);
+
+/// The largest number of proposals.
+const MOST_PROPOSALS: u8 = 64;
+
+/// How far contenders spread at their first retry, in addresses; doubled at each further one.
+const SPREAD: u128 = 64;
+
+/// One address out of a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// What the address may be.
+    pub ring: Ring,
+    /// The range set it is drawn for: its cursor and its usage are asked for.
+    pub range_set: Option<usize>,
+    /// Where to start; without a range set, round-robin starts at the first address.
+    pub strategy: Strategy,
+    /// Who has no free address where, for the refusal: `network "blue" has no free address in 10.0.0.2-10.0.0.9`.
+    pub none_free: String,
+}
+
+impl Default for ProposalCount {
+    fn default() -> Self {
+        Self(16)
+    }
+}
+
+impl TryFrom<u64> for ProposalCount {
+    type Error = String;
+
+    fn try_from(count: u64) -> Result<Self, String> {
+        match u8::try_from(count) {
+            Ok(count @ 1..=MOST_PROPOSALS) => Ok(Self(count)),
+            _ => Err(format!("{count}: expected a whole number from 1 to {MOST_PROPOSALS}")),
+        }
+    }
+}
+
+impl ProposalCount {
+    /// Twice as many at each retry, up to the largest number.
+    fn at(self, attempt: u32) -> usize {
+        let doubled = usize::from(self.0) << attempt.min(6);
+        doubled.min(MOST_PROPOSALS.into())
+    }
+}
+
+/// The named addresses together with one address of each draw, best first; a refusal when a draw has none.
+pub fn propose(
+    wish: &Wish<'_>,
+    draws: &[Draw],
+    count: ProposalCount,
+    pool: &dyn Pool,
+) -> Result<Vec<Proposal>, Refusal> {
+    let request = wish.request();
+    let count = count.at(request.attempt);
+    let drawn = draws.iter().map(|draw| draw.candidates(request, count, pool)).collect::<Result<Vec<_>, _>>()?;
+    let longest = drawn.iter().map(Vec::len).max().unwrap_or(1);
+    Ok((0..longest)
+        .map(|nth| combine(wish, drawn.iter().map(|candidates| candidates[nth % candidates.len()])))
+        .collect())
+}
+
+/// Named addresses alone stay in the order the pod gave them. Together with drawn ones, the family of the
+/// configuration's first range set comes first: the first address is the pod's primary one.
+fn combine(wish: &Wish<'_>, drawn: impl Iterator<Item = IpAddr>) -> Proposal {
+    let mut proposal = wish.fixed().to_vec();
+    proposal.extend(drawn.filter_map(|address| wish.dynamic(address)));
+    let named_alone = proposal.len() == wish.fixed().len();
+    if named_alone || *wish.origin() == Origin::Nowhere {
+        return proposal;
+    }
+    let first_family = wish.request().range_sets.iter().find_map(RangeSet::family);
+    let is_first = |assignment: &Assignment| Some(Family::of(assignment.address)) == first_family;
+    let (first, others): (Proposal, Proposal) = proposal.into_iter().partition(is_first);
+    [first, others].concat()
+}
+
+impl Draw {
+    /// A dynamic address of a range set: anywhere in it but in the part kept for fixed addresses.
+    pub fn of_range_set(request: &Request, range_set: usize, strategy: Strategy) -> Result<Self, Refusal> {
+        let network = &request.network;
+        let ring = Ring::new(request.range_sets.dynamic(range_set));
+        if ring.is_empty() {
+            return Err(Refusal::Denied(format!(
+                "network {network:?} keeps all of range set {range_set} for fixed addresses; \
+                 name one by annotation {}",
+                crate::annotations::IP
+            )));
+        }
+        let none_free = format!("network {network:?} has no free address in {}", list(ring.spans()));
+        Ok(Self { ring, range_set: Some(range_set), strategy, none_free })
+    }
+
+    /// One address for each family of the pool the pod named; the spans in the pod's order, from the first on.
+    pub fn of_choice(wish: &Wish<'_>) -> Vec<Self> {
+        let of_family = |family| Ring::new(wish.choice().iter().copied().filter(move |span| span.family() == family));
+        let rings = Family::BOTH.map(of_family).into_iter().filter(|ring| !ring.is_empty());
+        let draw = |ring: Ring| {
+            let none_free = format!("none of the {} addresses of {} is free", ring.size(), wish.origin());
+            Self { ring, range_set: None, strategy: Strategy::Lowest, none_free }
+        };
+        rings.map(draw).collect()
+    }
+
+    /// At least one address. What an older attachment of this pod holds comes first: taking it over frees nothing and
+    /// costs nothing, and the pod keeps its address.
+    fn candidates(&self, request: &Request, count: usize, pool: &dyn Pool) -> Result<Vec<IpAddr>, Refusal> {
+        let usable = |address: &IpAddr| self.ring.contains(*address) && request.range_sets.unusable(*address).is_none();
+        let mut candidates: Vec<IpAddr> = request.previous.iter().copied().filter(usable).collect();
+        let fresh = self.ring.free_from(pool, self.start(request, pool), count);
+        candidates.extend(fresh.into_iter().filter(|address| !request.previous.contains(address)));
+        candidates.truncate(count);
+        if candidates.is_empty() { Err(self.exhausted(pool)) } else { Ok(candidates) }
+    }
+
+    fn start(&self, request: &Request, pool: &dyn Pool) -> u128 {
+        let last = || self.range_set.and_then(|range_set| pool.last_claimed(range_set));
+        let start = match self.strategy {
+            Strategy::Lowest => 0,
+            Strategy::RoundRobin => last().map_or(0, |last| self.ring.position_after(last)),
+            Strategy::Hash => u128::from(identity_hash(request)),
+        };
+        if request.attempt == 0 {
+            return start;
+        }
+        // Measured from the first free address: in a dense range all contenders would meet there again.
+        let free = self.ring.free_from(pool, start, 1).first().map_or(start, |&free| self.ring.position(free));
+        let salt = request.attempt.to_le_bytes();
+        let jump = u128::from(hash(&[request.container_id.as_bytes(), &salt])) % (SPREAD << request.attempt.min(6));
+        free.saturating_add(jump)
+    }
+
+    fn exhausted(&self, pool: &dyn Pool) -> Refusal {
+        let Some(range_set) = self.range_set else { return Refusal::Exhausted(self.none_free.clone()) };
+        let usage = pool.usage(range_set);
+        Refusal::Exhausted(format!(
+            "{}: {} of {} addresses of range set {range_set} are held",
+            self.none_free, usage.held, usage.size
+        ))
+    }
+}
+
+fn identity_hash(request: &Request) -> u64 {
+    match &request.pod {
+        Some(pod) => hash(&[pod.namespace.as_bytes(), b"/", pod.name.as_bytes()]),
+        None => hash(&[request.container_id.as_bytes()]),
+    }
+}
+
+/// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable for ever: a
+/// pod's address hangs on it.
+fn hash(parts: &[&[u8]]) -> u64 {
+    let bytes = parts.iter().copied().flatten();
+    let fnv =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    mixed ^ (mixed >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_never_changes() {
+        assert_eq!(hash(&[b"default", b"/", b"web-0"]), hash(&[b"default/web-0"]));
+        assert_eq!(hash(&[b"default/web-0"]), 15_004_675_615_223_515_774);
+    }
+
+    #[test]
+    fn retries_bring_more_up_to_the_limit() {
+        let counts: Vec<usize> = (0..4).map(|attempt| ProposalCount::default().at(attempt)).collect();
+        assert_eq!(counts, [16, 32, 64, 64]);
+        assert_eq!(ProposalCount(1).at(u32::MAX), 64);
+    }
+
+    #[test]
+    fn a_count_out_of_bounds_is_refused() {
+        for count in [0, 65, u64::MAX] {
+            let error = ProposalCount::try_from(count).unwrap_err();
+            assert_eq!(error, format!("{count}: expected a whole number from 1 to 64"));
+        }
+    }
+}

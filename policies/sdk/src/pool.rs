@@ -1,0 +1,63 @@
+//! The questions a policy may ask of the ranges. All answers of one call come from one consistent snapshot.
+
+use std::net::IpAddr;
+
+use crate::address::Span;
+
+/// Questions about the ranges. In a module the host answers them; in a native test,
+/// [`PoolDouble`](crate::testing::PoolDouble) does, by the same contract.
+pub trait Pool {
+    /// The lowest free address of a range set above `after`, or from the start of the set without it. Skips gateways,
+    /// network, broadcast and excluded addresses, but not the part kept for fixed addresses. Does not wrap around.
+    fn next_free(&self, range_set: usize, after: Option<IpAddr>) -> Option<IpAddr>;
+
+    /// The lowest free usable address of a span, anywhere in the configured subnets.
+    fn next_free_within(&self, span: Span) -> Option<IpAddr>;
+
+    /// Who holds an address; `None` when it is free.
+    fn holder_of(&self, address: IpAddr) -> Option<Holder>;
+
+    /// The dynamic address of a range set that was claimed last, by anybody.
+    fn last_claimed(&self, range_set: usize) -> Option<IpAddr>;
+
+    /// How full a range set is.
+    fn usage(&self, range_set: usize) -> Usage;
+
+    /// The addresses kept for an identity, in order.
+    fn held_for(&self, identity: &str) -> Vec<IpAddr>;
+}
+
+/// Who has an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An attachment holds it.
+    Attachment(AttachmentHolder),
+    /// Nobody holds it, but it is kept for this identity.
+    Hold(String),
+}
+
+/// An attachment that holds an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttachmentHolder {
+    /// The container.
+    pub container_id: String,
+    /// The interface inside the pod.
+    pub interface_name: String,
+    /// The network.
+    pub network: String,
+    /// The Kubernetes node.
+    pub node: String,
+    /// Namespace and name.
+    pub pod: Option<(String, String)>,
+    /// Since when: RFC 3339, UTC.
+    pub since: String,
+}
+
+/// How full a range set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Usable addresses, capped at the largest 64-bit number.
+    pub size: u64,
+    /// How many of them are held.
+    pub held: u64,
+}

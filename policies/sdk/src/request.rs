@@ -1,0 +1,71 @@
+//! Who asks, and for what: plain values.
+
+use std::net::IpAddr;
+
+use crate::range::RangeSets;
+
+/// One attachment asks for its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The name of the network in the CNI configuration.
+    pub network: String,
+    /// The container.
+    pub container_id: String,
+    /// The interface inside the pod, for example `eth0`.
+    pub interface_name: String,
+    /// The Kubernetes node.
+    pub node: String,
+    /// Absent when the runtime named no pod.
+    pub pod: Option<Pod>,
+    /// Addresses the runtime asked for by `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
+    pub requested: Vec<IpAddr>,
+    /// Addresses that an older attachment of this very pod and interface still holds. To propose them is to take them
+    /// over; the others are released.
+    pub previous: Vec<IpAddr>,
+    /// One set of ranges per address the attachment shall have.
+    pub range_sets: RangeSets,
+    /// How often every proposal lost its race so far.
+    pub attempt: u32,
+}
+
+/// The pod the addresses are for, as far as the runtime or the API server told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`, when known.
+    pub uid: Option<String>,
+    /// `metadata.annotations`.
+    pub annotations: Vec<(String, String)>,
+    /// `metadata.labels`; empty unless the network's configuration asks for them.
+    pub labels: Vec<(String, String)>,
+    /// The controller; absent unless the network's configuration asks for labels.
+    pub owner: Option<Owner>,
+}
+
+/// The controller of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// For example `StatefulSet`.
+    pub kind: String,
+    /// The controller's name.
+    pub name: String,
+}
+
+impl Request {
+    /// The value of an annotation of the pod.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.pod.as_ref().and_then(|pod| value_of(&pod.annotations, name))
+    }
+
+    /// The value of a label of the pod.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.pod.as_ref().and_then(|pod| value_of(&pod.labels, name))
+    }
+}
+
+fn value_of<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,159 @@
+//! Spans end to end as one ring of addresses, and the walk around it that finds free ones.
+
+use std::net::IpAddr;
+
+use crate::address::{Span, number, without};
+use crate::pool::Pool;
+
+/// Spans end to end: position 0 is the first address of the first span, and after the last comes the first again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ring {
+    spans: Vec<Span>,
+}
+
+impl Ring {
+    /// In the order of the spans; what an earlier span has, a later one does not repeat.
+    pub fn new(spans: impl IntoIterator<Item = Span>) -> Self {
+        let fresh = |known: Vec<Span>, span| {
+            let part = without(vec![span], known.iter().copied());
+            [known, part].concat()
+        };
+        Self { spans: spans.into_iter().fold(Vec::new(), fresh) }
+    }
+
+    /// The spans, none of which overlap.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// How many addresses, usable or not.
+    pub fn size(&self) -> u128 {
+        self.spans.iter().map(Span::size).fold(0, u128::saturating_add)
+    }
+
+    /// Whether it has no address at all.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Whether the address is on the ring.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.spans.iter().any(|span| span.contains(address))
+    }
+
+    /// The position that follows an address; of one that is not on the ring, the position of the lowest span above it,
+    /// or 0.
+    pub fn position_after(&self, address: IpAddr) -> u128 {
+        let here = self.spans.iter().find(|span| span.contains(address));
+        let above = || self.spans.iter().filter(|span| span.first() > address).min_by_key(|span| span.first());
+        match here {
+            Some(_) => self.position(address).saturating_add(1),
+            None => above().map_or(0, |span| self.position(span.first())),
+        }
+    }
+
+    /// The first free addresses from the start of the ring.
+    pub fn first_free(&self, pool: &dyn Pool, count: usize) -> Vec<IpAddr> {
+        self.free_from(pool, 0, count)
+    }
+
+    /// The free addresses that follow `last`, around the ring.
+    pub fn round_robin(&self, pool: &dyn Pool, last: Option<IpAddr>, count: usize) -> Vec<IpAddr> {
+        self.free_from(pool, last.map_or(0, |last| self.position_after(last)), count)
+    }
+
+    /// The free addresses from a position on (modulo the size), once around the ring: one question each.
+    pub fn free_from(&self, pool: &dyn Pool, position: u128, count: usize) -> Vec<IpAddr> {
+        let mut found = Vec::with_capacity(count);
+        for span in self.turned_to(position) {
+            let mut rest = Some(span);
+            while let Some(span) = rest.filter(|_| found.len() < count) {
+                let free = pool.next_free_within(span);
+                found.extend(free);
+                rest = free.and_then(|free| span.above(free));
+            }
+        }
+        found
+    }
+
+    /// The position of an address of the ring.
+    pub(crate) fn position(&self, address: IpAddr) -> u128 {
+        let before = self.spans.iter().take_while(|span| !span.contains(address));
+        let here = self.spans.iter().find(|span| span.contains(address));
+        let offset = here.map_or(0, |span| number(address) - number(span.first()));
+        before.map(Span::size).fold(offset, u128::saturating_add)
+    }
+
+    /// The spans of the ring from a position on; the span it falls into comes first with its upper part and last with
+    /// its lower one.
+    fn turned_to(&self, position: u128) -> Vec<Span> {
+        let mut offset = position.checked_rem(self.size()).unwrap_or(0);
+        for (nth, span) in self.spans.iter().enumerate() {
+            if offset < span.size() {
+                let start = span.family().address(number(span.first()) + offset);
+                let (earlier, later) = (&self.spans[..nth], &self.spans[nth + 1..]);
+                let upper = [span.starting_at(start)];
+                return upper.iter().chain(later).chain(earlier).copied().chain(span.below(start)).collect();
+            }
+            offset -= span.size();
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::range::list;
+    use crate::testing::{PoolDouble, range_sets};
+
+    fn ring(spans: &str) -> Ring {
+        Ring::new(spans.split_whitespace().map(|span| span.parse().unwrap()))
+    }
+
+    fn position_after(spans: &str, address: &str) -> u128 {
+        ring(spans).position_after(address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_walk_goes_once_around() {
+        let pool = PoolDouble::of(&range_sets(&["10.0.0.0/24"])).holding(["10.0.0.6"]);
+        for (spans, position, count, expected) in [
+            ("10.0.0.4-10.0.0.7", 0, 9, "10.0.0.4, 10.0.0.5, 10.0.0.7"),
+            ("10.0.0.4-10.0.0.7", 1, 9, "10.0.0.5, 10.0.0.7, 10.0.0.4"),
+            ("10.0.0.4-10.0.0.7", 2, 1, "10.0.0.7"),
+            ("10.0.0.4-10.0.0.7", 5, 1, "10.0.0.5"),
+            ("10.0.0.20-10.0.0.21 10.0.0.8-10.0.0.9", 1, 9, "10.0.0.21, 10.0.0.8, 10.0.0.9, 10.0.0.20"),
+            ("10.0.0.20-10.0.0.21 10.0.0.8-10.0.0.9", 3, 9, "10.0.0.9, 10.0.0.20, 10.0.0.21, 10.0.0.8"),
+            ("10.0.0.8 10.0.0.7-10.0.0.9", 0, 9, "10.0.0.8, 10.0.0.7, 10.0.0.9"),
+            ("10.0.0.6", 0, 9, ""),
+            ("", 7, 9, ""),
+        ] {
+            let found = ring(spans).free_from(&pool, position, count);
+            assert_eq!(list(found), expected, "{spans} from {position}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_address() {
+        assert_eq!(position_after("10.0.0.4-10.0.0.7", "10.0.0.5"), 2);
+        assert_eq!(position_after("10.0.0.4-10.0.0.7", "10.0.0.2"), 0);
+        assert_eq!(position_after("10.0.0.4-10.0.0.7", "10.0.0.9"), 0);
+        assert_eq!(position_after("10.0.0.4-10.0.0.7 10.0.0.20-10.0.0.29", "10.0.0.9"), 4);
+        assert_eq!(position_after("10.0.0.20-10.0.0.29 10.0.0.4-10.0.0.7", "10.0.0.2"), 10);
+    }
+
+    #[test]
+    fn the_last_address_is_followed_by_the_first() {
+        let pool = PoolDouble::of(&range_sets(&["10.0.0.0/24"]));
+        let next = ring("10.0.0.4-10.0.0.7").round_robin(&pool, "10.0.0.7".parse().ok(), 1);
+        assert_eq!(list(next), "10.0.0.4");
+    }
+
+    #[test]
+    fn all_of_ipv6_is_a_ring_like_any_other() {
+        let pool = PoolDouble::of(&range_sets(&["fd00::/64"]));
+        let next = ring("fd00::/64").round_robin(&pool, "fd00::ffff:ffff:ffff:ffff".parse().ok(), 2);
+        assert_eq!(list(next), "fd00::2, fd00::3");
+    }
+}

@@ -1,0 +1,185 @@
+//! Cases as data: a JSON file of situations and what the policy answers, for people who never saw this crate.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{PoolDouble, addresses, range, request};
+use crate::policy::Policy;
+use crate::pool::Pool;
+use crate::proposal::{Kind, Proposal, Refusal};
+use crate::range::{RangeSet, RangeSets};
+use crate::request::Request;
+use crate::settings::decode;
+
+/// One situation. Only `case` and one of `first`, `addresses` and `refusal` are required.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Case {
+    /// What it shows.
+    case: String,
+    /// The range sets; one range over all of 10.0.0.0/24 unless told.
+    #[serde(default)]
+    range_sets: Vec<Vec<Range>>,
+    /// `namespace/name`; `default/web-0` unless told, the empty string for no pod.
+    pod: Option<String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    requested: Vec<IpAddr>,
+    #[serde(default)]
+    previous: Vec<IpAddr>,
+    #[serde(default)]
+    attempt: u32,
+    container: Option<String>,
+    /// Addresses and spans that are held.
+    #[serde(default)]
+    held: Vec<String>,
+    /// By range set.
+    #[serde(default)]
+    last_claimed: BTreeMap<usize, String>,
+    #[serde(default)]
+    settings: Option<Value>,
+    /// The first proposal in full: `10.0.0.7/24 via 10.0.0.1 fixed + fd00::2/64 via fd00::1 dynamic`.
+    first: Option<String>,
+    /// The addresses of all proposals.
+    addresses: Option<Vec<String>>,
+    /// `invalid: ` and the whole text.
+    refusal: Option<String>,
+}
+
+/// Defaults as in the network's configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    subnet: String,
+    /// First and last dynamic address.
+    span: Option<String>,
+    gateway: Option<IpAddr>,
+    fixed: Option<String>,
+    #[serde(default)]
+    excluded: Vec<String>,
+}
+
+/// Run every case of a JSON array and report all that differ.
+///
+/// # Panics
+/// When a case differs or the text is not a list of cases.
+pub fn check_cases<P: Policy>(json: &str) {
+    let cases: Vec<Case> = match serde_json::from_str(json) {
+        Ok(cases) => cases,
+        Err(error) => panic!("not a list of cases: {error}"),
+    };
+    let differ: String = cases.iter().filter_map(|case| case.differs::<P>()).collect();
+    assert!(differ.is_empty(), "{differ}");
+}
+
+impl Case {
+    fn differs<P: Policy>(&self) -> Option<String> {
+        let request = self.request();
+        let settings = self.settings.as_ref().map_or("{}".to_owned(), ToString::to_string);
+        let settings = decode::<P::Settings>(&settings).unwrap_or_else(|error| panic!("{}: {error}", self.case));
+        let answer = P::allocate(&request, &settings, &self.pool(&request));
+        let fault = answer.as_ref().ok().and_then(|proposals| fault(&request, proposals));
+        let mut said = String::new();
+        match &answer {
+            Ok(proposals) => {
+                self.compare(&mut said, "first", &self.first, proposals.first().map(in_full));
+                let all = self.addresses.as_ref().map(|_| addresses(proposals));
+                self.compare(&mut said, "addresses", &self.addresses, all);
+                self.compare(&mut said, "refusal", &self.refusal, None);
+            }
+            Err(refusal) => {
+                self.compare(&mut said, "refusal", &Some(described(refusal)), self.refusal.clone());
+            }
+        }
+        (!said.is_empty() || fault.is_some()).then(|| format!("\n{}:{}{said}\n", self.case, fault.unwrap_or_default()))
+    }
+
+    fn compare<T: PartialEq + std::fmt::Debug>(&self, said: &mut String, what: &str, one: &Option<T>, two: Option<T>) {
+        let only_asked = one.is_none() && what != "refusal";
+        if !only_asked && *one != two {
+            let _ = write!(said, "\n  {what}: {one:#?}\n  against: {two:#?}");
+        }
+    }
+
+    fn request(&self) -> Request {
+        let mut request = request(&["10.0.0.0/24"]);
+        if !self.range_sets.is_empty() {
+            let set = |ranges: &Vec<Range>| RangeSet(ranges.iter().map(Range::build).collect());
+            request.range_sets = RangeSets(self.range_sets.iter().map(set).collect());
+        }
+        match self.pod.as_deref().map(|pod| pod.split_once('/')) {
+            Some(None) => request.pod = None,
+            Some(Some((namespace, name))) => {
+                let pod = request.pod.get_or_insert_default();
+                (pod.namespace, pod.name) = (namespace.to_owned(), name.to_owned());
+            }
+            None => {}
+        }
+        request.requested.clone_from(&self.requested);
+        request.previous.clone_from(&self.previous);
+        request.attempt = self.attempt;
+        request.container_id = self.container.clone().unwrap_or(request.container_id);
+        self.annotations.iter().fold(request, |request, (name, value)| request.annotated(name, value))
+    }
+
+    fn pool(&self, request: &Request) -> impl Pool + use<> {
+        let pool = PoolDouble::of(&request.range_sets).holding(self.held.iter().map(String::as_str));
+        self.last_claimed.iter().fold(pool, |pool, (set, address)| pool.claimed_last(*set, address))
+    }
+}
+
+impl Range {
+    fn build(&self) -> crate::range::AddressRange {
+        let mut built = range(&self.subnet);
+        let span = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        let prefix = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        built.span = self.span.as_deref().map_or(built.span, span);
+        built.gateway = self.gateway.or(built.gateway);
+        built.fixed = self.fixed.as_deref().map(span);
+        built.excluded = self.excluded.iter().map(prefix).collect();
+        built
+    }
+}
+
+/// What the host would find wrong with the proposals.
+fn fault(request: &Request, proposals: &[Proposal]) -> Option<String> {
+    let unusable = proposals.iter().flatten().find_map(|assignment| {
+        let why = request.range_sets.unusable(assignment.address)?;
+        Some(format!("\n  proposes {} which {why}", assignment.address))
+    });
+    let repeats = proposals.iter().find(|proposal| {
+        let address = |nth: usize| proposal[nth].address;
+        (0..proposal.len()).any(|nth| (0..nth).any(|earlier| address(earlier) == address(nth)))
+    });
+    let lacking = proposals.iter().find(|proposal| {
+        let served = |family| proposal.iter().any(|assignment| crate::Family::of(assignment.address) == family);
+        request.range_sets.ranges().any(|range| !served(range.family()))
+    });
+    unusable
+        .or(repeats.map(|proposal| format!("\n  repeats an address: {}", in_full(proposal))))
+        .or(lacking.map(|proposal| format!("\n  leaves a family out: {}", in_full(proposal))))
+        .or(proposals.is_empty().then(|| "\n  neither proposal nor refusal".to_owned()))
+}
+
+fn in_full(proposal: &Proposal) -> String {
+    let assignment = |assignment: &crate::Assignment| {
+        let via = assignment.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+        let kind = if assignment.kind == Kind::Fixed { "fixed" } else { "dynamic" };
+        format!("{}/{}{via} {kind}", assignment.address, assignment.prefix_length)
+    };
+    proposal.iter().map(assignment).collect::<Vec<_>>().join(" + ")
+}
+
+fn described(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Exhausted(why) => format!("exhausted: {why}"),
+        Refusal::Taken(why) => format!("taken: {why}"),
+        Refusal::Invalid(why) => format!("invalid: {why}"),
+        Refusal::Denied(why) => format!("denied: {why}"),
+    }
+}

@@ -1,0 +1,76 @@
+//! For native tests of a policy: requests of plain values, and a pool that answers like the host.
+
+mod cases;
+mod pool_double;
+
+use std::net::IpAddr;
+
+pub use cases::check_cases;
+pub use pool_double::PoolDouble;
+
+use crate::address::{Family, Prefix, Span, number};
+use crate::proposal::Proposal;
+use crate::range::{AddressRange, RangeSet, RangeSets};
+use crate::request::{Pod, Request};
+
+/// A range over a whole subnet with the host's defaults: gateway .1, from .2 to the last usable address; subnets of
+/// one or two addresses have no gateway and use all of them.
+///
+/// # Panics
+/// When the text is not a subnet.
+pub fn range(subnet: &str) -> AddressRange {
+    let Ok(subnet) = subnet.parse::<Prefix>() else { panic!("{subnet:?} is not a subnet") };
+    let (whole, family) = (subnet.span(), subnet.family());
+    let nth = |nth: u128| family.address(number(whole.first()) + nth);
+    let (gateway, first, last) = match whole.size() {
+        ..=2 => (None, whole.first(), whole.last()),
+        size => (Some(nth(1)), nth(2.min(size - 1)), nth(size - 1 - u128::from(family == Family::V4))),
+    };
+    let Some(span) = Span::new(first, last) else { panic!("{subnet} has no usable address") };
+    AddressRange { subnet, span, gateway, fixed: None, excluded: Vec::new() }
+}
+
+/// One range set for each subnet.
+pub fn range_sets(subnets: &[&str]) -> RangeSets {
+    RangeSets(subnets.iter().map(|subnet| RangeSet(vec![range(subnet)])).collect())
+}
+
+/// Pod `default/web-0` asks in network `blue`, for the first time, for one address of each subnet.
+pub fn request(subnets: &[&str]) -> Request {
+    let pod = Pod { namespace: "default".to_owned(), name: "web-0".to_owned(), ..Pod::default() };
+    Request {
+        network: "blue".to_owned(),
+        container_id: "c0ffee".to_owned(),
+        interface_name: "eth0".to_owned(),
+        node: "node-1".to_owned(),
+        pod: Some(pod),
+        range_sets: range_sets(subnets),
+        ..Request::default()
+    }
+}
+
+impl Request {
+    /// With one more annotation of its pod; without a pod, it gets one.
+    #[must_use]
+    pub fn annotated(mut self, name: &str, value: &str) -> Self {
+        let pod = self.pod.get_or_insert_default();
+        pod.annotations.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The addresses of proposals, to compare: those of one proposal joined by ` + `.
+pub fn addresses(proposals: &[Proposal]) -> Vec<String> {
+    let joined = |proposal: &Proposal| {
+        let addresses: Vec<String> = proposal.iter().map(|assignment| assignment.address.to_string()).collect();
+        addresses.join(" + ")
+    };
+    proposals.iter().map(joined).collect()
+}
+
+fn parse(address: &str) -> IpAddr {
+    match address.parse() {
+        Ok(address) => address,
+        Err(_) => panic!("{address:?} is not an address"),
+    }
+}

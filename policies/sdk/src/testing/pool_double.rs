@@ -1,0 +1,125 @@
+//! The pool of a native test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::parse;
+use crate::address::{Prefix, Span, without};
+use crate::pool::{AttachmentHolder, Holder, Pool, Usage};
+use crate::range::{RangeSet, RangeSets};
+
+/// A pool of plain values that obeys the host's contract: no wrap-around; gateways, network, broadcast and excluded
+/// addresses are skipped, the part kept for fixed addresses is not.
+#[derive(Clone, Debug, Default)]
+pub struct PoolDouble {
+    range_sets: RangeSets,
+    held: BTreeMap<IpAddr, Holder>,
+    last_claimed: BTreeMap<usize, IpAddr>,
+}
+
+impl PoolDouble {
+    /// Every address is free.
+    pub fn of(range_sets: &RangeSets) -> Self {
+        Self { range_sets: range_sets.clone(), ..Self::default() }
+    }
+
+    /// These addresses or spans are held by some attachment.
+    ///
+    /// # Panics
+    /// When a text is neither.
+    #[must_use]
+    pub fn holding<'a>(mut self, spans: impl IntoIterator<Item = &'a str>) -> Self {
+        for text in spans {
+            let Ok(span) = text.parse::<Span>() else { panic!("{text:?} is not a span") };
+            let mut rest = Some(span);
+            while let Some(span) = rest {
+                self.held.insert(span.first(), Holder::Attachment(AttachmentHolder::default()));
+                rest = span.above(span.first());
+            }
+        }
+        self
+    }
+
+    /// This address has this holder.
+    #[must_use]
+    pub fn held_by(mut self, address: &str, holder: Holder) -> Self {
+        self.held.insert(parse(address), holder);
+        self
+    }
+
+    /// Where a range set was claimed last.
+    #[must_use]
+    pub fn claimed_last(mut self, range_set: usize, address: &str) -> Self {
+        self.last_claimed.insert(range_set, parse(address));
+        self
+    }
+
+    fn set(&self, range_set: usize) -> &RangeSet {
+        let Some(set) = self.range_sets.get(range_set) else { panic!("there is no range set {range_set}") };
+        set
+    }
+
+    fn usable(&self, spans: Vec<Span>) -> Vec<Span> {
+        let special = self.range_sets.ranges().flat_map(|range| {
+            let single = [range.gateway, range.network_address(), range.broadcast_address()].into_iter().flatten();
+            single.map(Span::single).chain(range.excluded.iter().map(Prefix::span))
+        });
+        without(spans, special)
+    }
+
+    fn first_free(&self, spans: &[Span]) -> Option<IpAddr> {
+        spans.iter().find_map(|span| {
+            let mut rest = Some(*span);
+            while let Some(span) = rest.filter(|span| self.held.contains_key(&span.first())) {
+                rest = span.above(span.first());
+            }
+            rest.map(|span| span.first())
+        })
+    }
+
+    fn offered(&self, range_set: usize) -> Vec<Span> {
+        self.usable(self.set(range_set).iter().map(|range| range.span).collect())
+    }
+}
+
+impl Pool for PoolDouble {
+    fn next_free(&self, range_set: usize, after: Option<IpAddr>) -> Option<IpAddr> {
+        let offered = self.offered(range_set).into_iter();
+        let rest: Vec<Span> = match after {
+            Some(after) => offered.filter_map(|span| span.above(after)).collect(),
+            None => offered.collect(),
+        };
+        self.first_free(&rest)
+    }
+
+    fn next_free_within(&self, span: Span) -> Option<IpAddr> {
+        let subnets: BTreeSet<(IpAddr, IpAddr)> = self
+            .range_sets
+            .ranges()
+            .filter_map(|range| range.subnet.span().intersection(&span))
+            .map(|part| (part.first(), part.last()))
+            .collect();
+        let inside = subnets.into_iter().filter_map(|(first, last)| Span::new(first, last)).collect();
+        self.first_free(&self.usable(inside))
+    }
+
+    fn holder_of(&self, address: IpAddr) -> Option<Holder> {
+        self.held.get(&address).cloned()
+    }
+
+    fn last_claimed(&self, range_set: usize) -> Option<IpAddr> {
+        self.last_claimed.get(&range_set).copied()
+    }
+
+    fn usage(&self, range_set: usize) -> Usage {
+        let offered = self.offered(range_set);
+        let held = self.held.keys().filter(|address| offered.iter().any(|span| span.contains(**address))).count();
+        let size = offered.iter().map(Span::size).fold(0, u128::saturating_add);
+        Usage { size: u64::try_from(size).unwrap_or(u64::MAX), held: held as u64 }
+    }
+
+    fn held_for(&self, identity: &str) -> Vec<IpAddr> {
+        let mine = |holder: &Holder| matches!(holder, Holder::Hold(other) if other == identity);
+        self.held.iter().filter(|(_, holder)| mine(holder)).map(|(address, _)| *address).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! What the pod, or the runtime for it, asks for by name, checked against the ranges.
+//!
+//! An annotation that cannot be followed is refused, never passed over: a pod that names an address and gets
+//! another one is worse off than a pod that waits.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::address::{Family, Span};
+use crate::annotations::{Annotation, IP, IP_POOL};
+use crate::appearance::Appearance;
+use crate::proposal::{Assignment, Refusal};
+use crate::range::Unusable;
+use crate::request::Request;
+
+/// The addresses a pod names, or the pool it names. A family of which it names none is served dynamically.
+#[derive(Clone, Debug)]
+pub struct Wish<'a> {
+    request: &'a Request,
+    origin: Origin<'a>,
+    fixed: Vec<Assignment>,
+    choice: Vec<Span>,
+    appearance: Appearance,
+}
+
+/// Where addresses were named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Nowhere.
+    Nowhere,
+    /// By an annotation of the pod.
+    Annotation(Annotation<'a>),
+    /// By `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
+    Runtime,
+}
+
+impl<'a> Wish<'a> {
+    /// Annotation `kube-ipam.ip` or `kube-ipam.ip-pool`; without both, the addresses the runtime asked for. With them
+    /// `kube-ipam.netmask` and `kube-ipam.gateway`.
+    pub fn read(request: &'a Request) -> Result<Self, Refusal> {
+        let origin = origin(request)?;
+        let (addresses, choice) = match &origin {
+            Origin::Annotation(annotation) if annotation.is(IP_POOL) => (Vec::new(), annotation.spans()?),
+            Origin::Annotation(annotation) => (annotation.addresses()?, Vec::new()),
+            Origin::Runtime => (request.requested.iter().map(|&address| (address, None)).collect(), Vec::new()),
+            Origin::Nowhere => (Vec::new(), Vec::new()),
+        };
+        for (address, _) in &addresses {
+            refuse_unusable(request, &origin, *address)?;
+        }
+        for span in &choice {
+            refuse_outside(request, &origin, span)?;
+        }
+        let appearance = Appearance::read(request, &addresses, &choice)?;
+        let fixed = addresses.into_iter().filter_map(|(address, length)| {
+            let range = request.range_sets.containing(address)?;
+            let assignment = appearance.dress(Assignment::fixed(address, range), range);
+            Some(Assignment { prefix_length: length.unwrap_or(assignment.prefix_length), ..assignment })
+        });
+        Ok(Self { request, origin, fixed: fixed.collect(), choice, appearance })
+    }
+
+    /// The request it was read from.
+    pub fn request(&self) -> &'a Request {
+        self.request
+    }
+
+    /// Where the addresses were named, for a refusal.
+    pub fn origin(&self) -> &Origin<'a> {
+        &self.origin
+    }
+
+    /// The addresses the pod shall have, all of them, in the order they were named.
+    pub fn fixed(&self) -> &[Assignment] {
+        &self.fixed
+    }
+
+    /// The addresses of which the pod shall have one for each family, best first.
+    pub fn choice(&self) -> &[Span] {
+        &self.choice
+    }
+
+    /// The range sets of the families of which nothing was named.
+    pub fn unnamed(&self) -> impl Iterator<Item = usize> {
+        let sets = self.request.range_sets.iter().enumerate();
+        sets.filter(|(_, set)| set.family().is_some_and(|family| !self.names(family))).map(|(index, _)| index)
+    }
+
+    /// A dynamic assignment of the address, as the pod asked to see it.
+    pub fn dynamic(&self, address: IpAddr) -> Option<Assignment> {
+        let range = self.request.range_sets.containing(address)?;
+        Some(self.appearance.dress(Assignment::dynamic(address, range), range))
+    }
+
+    fn names(&self, family: Family) -> bool {
+        self.fixed.iter().any(|assignment| Family::of(assignment.address) == family)
+            || self.choice.iter().any(|span| span.family() == family)
+    }
+}
+
+impl Origin<'_> {
+    /// The refusal of what was named there.
+    pub fn invalid(&self, why: impl fmt::Display) -> Refusal {
+        Refusal::Invalid(format!("{self}: {why}"))
+    }
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str("nowhere"),
+            Self::Annotation(annotation) => annotation.fmt(f),
+            Self::Runtime => f.write_str("the runtime's request (CNI_ARGS IP, args.cni.ips or runtimeConfig.ips)"),
+        }
+    }
+}
+
+/// The form for this network comes before the general one. Addresses and a pool in the same form contradict.
+fn origin(request: &Request) -> Result<Origin<'_>, Refusal> {
+    for find in [Annotation::for_network, Annotation::general] {
+        match (find(request, IP), find(request, IP_POOL)) {
+            (Some(ip), Some(pool)) => {
+                return Err(pool.invalid(format_args!("it contradicts {ip}; keep one of the two")));
+            }
+            (Some(only), None) | (None, Some(only)) => return Ok(Origin::Annotation(only)),
+            (None, None) => {}
+        }
+    }
+    Ok(if request.requested.is_empty() { Origin::Nowhere } else { Origin::Runtime })
+}
+
+fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> Result<(), Refusal> {
+    match request.range_sets.unusable(address) {
+        None => Ok(()),
+        Some(Unusable::Outside) => Err(outside(request, origin, address)),
+        Some(why) => Err(origin.invalid(format_args!("{address} {why}"))),
+    }
+}
+
+/// A span may contain unusable addresses, the pool skips them; but not leave the subnets nor be nothing else.
+fn refuse_outside(request: &Request, origin: &Origin<'_>, span: &Span) -> Result<(), Refusal> {
+    let mut subnets = request.range_sets.ranges().map(|range| range.subnet.span());
+    if !subnets.any(|subnet| subnet.intersection(span) == Some(*span)) {
+        return Err(outside(request, origin, span));
+    }
+    if span.size() == 1 { refuse_unusable(request, origin, span.first()) } else { Ok(()) }
+}
+
+fn outside(request: &Request, origin: &Origin<'_>, what: impl fmt::Display) -> Refusal {
+    let Request { network, range_sets, .. } = request;
+    let why = format!("{what} is outside every subnet of network {network:?} ({range_sets})");
+    match origin {
+        Origin::Annotation(annotation) if !annotation.is_for_network() => origin
+            .invalid(format_args!("{why}; if it is for another network, name that: {}.NETWORK", annotation.name())),
+        _ => origin.invalid(why),
+    }
+}
