@@ -139,8 +139,10 @@ fn confine(arguments: &[String]) -> Result<(), Flaw> {
         return Err(Flaw::Compiler(format!("{} wants seconds and MiB", COMMAND.join(" "))));
     };
     let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    // The first second above the limit ends with SIGXCPU, which says what happened; the next with SIGKILL.
+    let time = Rlimit { current: Some(seconds), maximum: Some(seconds + 1) };
     set_parent_process_death_signal(Some(Signal::KILL))
-        .and_then(|()| limit(Resource::Cpu, seconds))
+        .and_then(|()| setrlimit(Resource::Cpu, time))
         .and_then(|()| limit(Resource::As, mib << 20))
         .and_then(|()| limit(Resource::Core, 0))
         .map_err(|error| broken("confining the compiler", &error))

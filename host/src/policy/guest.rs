@@ -1,6 +1,7 @@
 //! From a guest crate to a component: what `kube-ipam policy build` does for authors and the build script does for the
 //! default policy.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,9 +78,10 @@ fn compile_crate(crate_dir: &Path, target_dir: &Path) -> Result<PathBuf, GuestEr
     let mut command = Command::new(&cargo);
     command.current_dir(crate_dir).args(["build", "--release", "--lib", "--target", TARGET]);
     command.args(["--message-format", "json-render-diagnostics"]).arg("--target-dir").arg(target_dir);
-    for variable in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "RUSTC"] {
+    for variable in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "RUSTC"] {
         command.env_remove(variable);
     }
+    command.env("CARGO_ENCODED_RUSTFLAGS", remapped_home());
     // A policy is loaded by every ADD: small matters more than clever.
     let profile =
         [("OPT_LEVEL", "s"), ("LTO", "fat"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "debuginfo")];
@@ -96,10 +98,22 @@ fn compile_crate(crate_dir: &Path, target_dir: &Path) -> Result<PathBuf, GuestEr
     }
 }
 
+/// The same bytes, and so the same digest, whoever builds: panic messages name source files, and those of dependencies
+/// lie in somebody's home.
+fn remapped_home() -> OsString {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let Some(home) = home else { return OsString::new() };
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(home.join("registry").join("src"));
+    flag.push("=registry");
+    flag
+}
+
 /// The last `.wasm` file among cargo's messages, one JSON object a line.
 fn produced_module(messages: &[u8]) -> Option<PathBuf> {
     let messages = messages.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let files = messages.filter_map(|message: serde_json::Value| message.get("filenames")?.as_array().cloned());
-    let paths = files.flatten().filter_map(|file| file.as_str().map(PathBuf::from));
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).last()
+    let mut paths = files.flatten().filter_map(|file| file.as_str().map(PathBuf::from));
+    paths.rfind(|path| path.extension().is_some_and(|extension| extension == "wasm"))
 }

@@ -40,9 +40,10 @@ impl CustomCodeMemory for InPlace {
 
     #[allow(unsafe_code, reason = "there is no safe interface to page protection")]
     fn publish_executable(&self, code: *const u8, length: usize) -> Result<()> {
+        let protection = MprotectFlags::READ | MprotectFlags::EXEC;
         // SAFETY: wasmtime passes whole pages of code memory that it, or `default_policy`, owns for as long as it is
         // executable. Nothing writes there any more: W^X holds.
-        Ok(unsafe { mprotect(code.cast_mut().cast::<c_void>(), length, MprotectFlags::READ | MprotectFlags::EXEC)? })
+        unsafe { mprotect(code.cast_mut().cast::<c_void>(), length, protection) }.map_err(wasmtime::Error::from)
     }
 
     /// Asked for when a component is dropped; its memory is unmapped next, or is our binary.
