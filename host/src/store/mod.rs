@@ -24,6 +24,7 @@ mod reading;
 mod release;
 
 pub mod embedded;
+pub mod etcd;
 
 #[cfg(test)]
 mod conformance;
@@ -111,7 +112,7 @@ impl<M: OrderedMap> Store<M> {
 
     /// Whether a claim could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.map.ping().await
+        self.map.ping(&self.keys.everything().from).await
     }
 
     async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {
