@@ -38,14 +38,18 @@ impl Cluster {
         self.round_trips.get()
     }
 
-    /// Ask something that may be asked twice.
+    /// Ask something that may be asked twice: every member once, and the only one again when its connection broke.
     pub(super) async fn ask<T>(
         &self,
         doing: &'static str,
         request: impl AsyncFn(Client) -> Result<T, etcd_client::Error>,
     ) -> Result<T, StoreError> {
+        let (start, members) = (Instant::now(), self.options.endpoints.len());
         let mut failures = Vec::new();
-        for _ in 0..self.options.endpoints.len() {
+        for attempt in 0..members.max(2) {
+            if attempt >= members && start.elapsed() >= ETCD_ANSWER {
+                break;
+            }
             match self.send(doing, &request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(StoreError::TooLate)) if !failures.is_empty() => break,
@@ -53,6 +57,7 @@ impl Cluster {
                 Err(Failure::Silence(failure)) => failures.push(failure),
             }
         }
+        failures.dedup();
         Err(StoreError::Unreachable { failures })
     }
 
@@ -63,7 +68,10 @@ impl Cluster {
         request: impl AsyncFn(Client) -> Result<T, etcd_client::Error>,
     ) -> Result<T, Failure> {
         let patience = self.patience()?;
-        let endpoint = &self.options.endpoints[self.turn.get() % self.options.endpoints.len()];
+        let endpoints = &self.options.endpoints;
+        let Some(endpoint) = endpoints.get(self.turn.get() % endpoints.len().max(1)) else {
+            return Err(Failure::Final(StoreError::Unreachable { failures: vec!["no endpoint is configured".into()] }));
+        };
         let answer = tokio::time::timeout(patience, async {
             let client = self.connect(endpoint).await?;
             self.round_trips.set(self.round_trips.get() + 1);

@@ -87,6 +87,7 @@ impl Etcd {
                 Ok(done) => return Ok(done),
                 Err(StoreError::Unreachable { failures: more }) => {
                     failures.extend(more);
+                    failures.dedup();
                     return Err(StoreError::OutcomeUnknown { failures });
                 }
                 Err(error) => return Err(error),
