@@ -8,7 +8,7 @@
 //!   └── etcd          one cluster
 //! ```
 //!
-//! [`keys`](self) draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
+//! `keys.rs` draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
 //! loses it looks again. `conformance` is this contract as tests, run over every implementation.
 
 mod error;

@@ -2,7 +2,7 @@
 //! one is told by its name before a handshake fails for reasons nobody can read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use etcd_client::{Certificate, Identity, TlsOptions};
 use jiff::Timestamp;
@@ -72,7 +72,7 @@ fn certificates(field: &'static str, path: &Path, now: Timestamp) -> Result<Vec<
     }
 }
 
-fn private_key(path: &PathBuf) -> Result<Vec<u8>, StoreError> {
+fn private_key(path: &Path) -> Result<Vec<u8>, StoreError> {
     let pem = read(KEY, path)?;
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(_) => Ok(pem),
