@@ -1,5 +1,7 @@
 //! Limits of the address store.
 
+use std::time::Duration;
+
 /// Addresses read at once around a place where a free one is looked for. One etcd answer of this size is 15 KiB;
 /// the chance that 256 neighbours are all held while the range is not nearly full is slim. Never seen: when all
 /// of them are held, the search goes on by counting.
@@ -45,3 +47,16 @@ pub const MAP_BYTES: u64 = 256 << 20;
 
 /// How often opening the embedded store is tried while another process dies in the middle of creating it.
 pub const OPEN_ATTEMPTS: u32 = 5;
+
+/// How long one etcd member may take to connect and answer before the next one is asked. An answer takes some
+/// milliseconds; a member that is frozen or cut off gives none at all. The operator sees "no answer within 3s".
+pub const ETCD_ANSWER: Duration = Duration::from_secs(3);
+
+/// How often a transaction is sent again when etcd did not say how it ended and it is found not to have happened.
+pub const ETCD_RESENDS: u32 = 2;
+
+/// Operations of one etcd transaction with all that is nested in it. etcd takes 128 (`--max-txn-ops`).
+pub const ETCD_OPERATIONS: usize = 120;
+
+/// How deep alternatives are nested in one transaction. The client decodes 100 levels, two for each.
+pub const ETCD_NESTING: usize = 40;

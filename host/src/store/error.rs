@@ -85,6 +85,41 @@ pub enum StoreError {
         /// How many places there are.
         readers: u32,
     },
+    /// A file that etcd's configuration names cannot be used.
+    #[error("{field} {path}: {what}")]
+    Credentials {
+        /// The configuration's field.
+        field: &'static str,
+        /// The file it names.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// No etcd member answered.
+    #[error("etcd does not answer: {}", .failures.join("; "))]
+    Unreachable {
+        /// Each endpoint that was tried, and what happened.
+        failures: Vec<String>,
+    },
+    /// etcd answered, and said no.
+    #[error("etcd at {endpoint} refused to {doing}: {why}")]
+    Refused {
+        /// What was tried.
+        doing: &'static str,
+        /// Which member.
+        endpoint: String,
+        /// In its words.
+        why: String,
+    },
+    /// The connection broke before etcd said whether it committed. Looking again finds out.
+    #[error("etcd did not say whether it committed: {}", .failures.join("; "))]
+    OutcomeUnknown {
+        /// Each endpoint that was tried, and what happened.
+        failures: Vec<String>,
+    },
+    /// etcd was compacted between two reads of one view.
+    #[error("etcd compacted its history while it was being read")]
+    Compacted,
     /// LMDB gave up.
     #[error("cannot {doing} {path}")]
     Embedded {
@@ -103,7 +138,20 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => "kube-ipam fsck shows what it should be; other pods are not affected".into(),
-            Self::TooLate | Self::Contended { .. } | Self::Busy { .. } => "the runtime tries again".into(),
+            Self::TooLate
+            | Self::Contended { .. }
+            | Self::Busy { .. }
+            | Self::Compacted
+            | Self::OutcomeUnknown { .. } => "the runtime tries again".into(),
+            Self::Credentials { .. } => "replace the file; it is read at every call".into(),
+            Self::Unreachable { .. } => {
+                "check that the members run and that etcdConfig.etcdURL and its certificates fit them".into()
+            }
+            Self::Refused { .. } => {
+                "check the user, its role and the limits of etcd; the role must allow reading and writing under \
+                 etcdPrefix"
+                    .into()
+            }
             Self::Full { .. } => {
                 "DEL still works where it can; free space on the disk, or raise etcd's quota, compact, defragment and \
                  disarm the NOSPACE alarm"
@@ -124,6 +172,14 @@ impl StoreError {
 
     /// Whether the same request may well succeed a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::TooLate | Self::Contended { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::TooLate
+                | Self::Contended { .. }
+                | Self::Busy { .. }
+                | Self::Unreachable { .. }
+                | Self::OutcomeUnknown { .. }
+                | Self::Compacted
+        )
     }
 }

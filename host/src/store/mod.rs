@@ -8,7 +8,7 @@
 //!   └── etcd          one cluster
 //! ```
 //!
-//! [`keys`](self) draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
+//! `keys.rs` draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
 //! loses it looks again. `conformance` is this contract as tests, run over every implementation.
 
 mod error;
@@ -24,6 +24,7 @@ mod reading;
 mod release;
 
 pub mod embedded;
+pub mod etcd;
 
 #[cfg(test)]
 mod conformance;
@@ -111,7 +112,7 @@ impl<M: OrderedMap> Store<M> {
 
     /// Whether a claim could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.map.ping().await
+        self.map.ping(&self.keys.everything().from).await
     }
 
     async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {

@@ -24,8 +24,8 @@ pub trait OrderedMap {
     /// Apply the first change whose guards all hold. `alternatives` come best first.
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError>;
 
-    /// Whether a commit could work now, as far as can be told without writing.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Whether a commit could work now, as far as can be told without writing. `key` is one that would be read.
+    async fn ping(&self, key: &str) -> Result<(), StoreError>;
 }
 
 /// The map at one moment.
@@ -104,6 +104,9 @@ pub enum Write {
 }
 
 /// Guards, and the writes that happen if all of them hold. No key is written twice.
+///
+/// The first guard is about the change's *subject*, a key that the change writes, too: whoever did not hear how a
+/// commit ended looks there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     guards: Vec<Guard>,
@@ -165,7 +168,16 @@ impl Change {
         &self.writes
     }
 
-    /// Whether it writes values, which a full store refuses, or only deletes.
+    /// The subject, and the value it has once the change is applied.
+    pub fn outcome(&self) -> Option<(&str, Option<&[u8]>)> {
+        let subject = self.guards.first()?.key();
+        self.writes.iter().find(|write| write.key() == subject).map(|write| match write {
+            Write::Put(key, value) => (key.as_str(), Some(value.as_slice())),
+            Write::Delete(key) => (key.as_str(), None),
+        })
+    }
+
+    /// Whether it only deletes: a store that is too full for values may still take it.
     pub fn only_deletes(&self) -> bool {
         self.writes.iter().all(|write| matches!(write, Write::Delete(_)))
     }

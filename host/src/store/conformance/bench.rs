@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,13 +21,14 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 pub(crate) struct Bench<M: OrderedMap> {
     pub(crate) store: Store<Counting<M>>,
+    pub(crate) prefix: String,
     pub(crate) sets: RangeSets,
     pub(crate) now: Cell<Timestamp>,
 }
 
 /// A map that counts the reads of its views: round trips, where the map is far away.
 pub(crate) struct Counting<M> {
-    inner: M,
+    pub(crate) inner: M,
     pub(crate) reads: Rc<Cell<u32>>,
 }
 
@@ -46,8 +48,8 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
         self.inner.commit(alternatives).await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
+    async fn ping(&self, key: &str) -> Result<(), StoreError> {
+        self.inner.ping(key).await
     }
 }
 
@@ -100,9 +102,17 @@ pub(crate) fn assignment(address: IpAddr, kind: Kind) -> Assignment {
 
 impl<M: OrderedMap> Bench<M> {
     pub(crate) fn new(map: M, subnets: &[&str]) -> Self {
+        // Maps may be shared by many cases: each has its own prefix.
+        static CASES: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("/test-{}", CASES.fetch_add(1, Ordering::Relaxed));
+        Self::with_prefix(map, subnets, prefix)
+    }
+
+    pub(crate) fn with_prefix(map: M, subnets: &[&str], prefix: String) -> Self {
         let map = Counting { inner: map, reads: Rc::default() };
         Self {
-            store: Store::new(map, "/test", "blue"),
+            store: Store::new(map, &prefix, "blue"),
+            prefix,
             sets: range_sets(subnets),
             now: Cell::new("2026-01-01T00:00:00.000001Z".parse().unwrap()),
         }

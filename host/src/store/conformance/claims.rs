@@ -35,8 +35,7 @@ pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses<M: Orde
 pub(crate) async fn two_domains_know_nothing_of_each_other<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
-    let Bench { store, sets, now } = bench;
-    let other = Bench { store: Store::new(store.map, "/test", "red"), sets, now };
+    let other = Bench { store: Store::new(bench.store.map, &bench.prefix, "red"), ..bench };
     assert_eq!(other.holder_of("10.0.0.2").await, None);
     other.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
     other.agrees().await;

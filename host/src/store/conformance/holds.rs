@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::bench::{Bench, claimant, dynamic, fixed, held_for, ip};
+use crate::store::Claimed;
 use crate::store::ordered::OrderedMap;
-use crate::store::{Claimed, Store};
 
 pub(crate) async fn a_kept_address_goes_to_its_identity_alone<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
@@ -59,9 +59,8 @@ pub(crate) async fn a_policy_is_told_what_is_kept_for_an_identity<M: OrderedMap>
 
 pub(crate) async fn a_released_dynamic_address_cools_down_and_a_fixed_one_does_not<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let Bench { store, sets, now } = bench;
-    let store = Store { cooldown: Some(Duration::from_secs(30)), ..store };
-    let bench = Bench { store, sets, now };
+    let store = bench.store.with_cooldown(Some(Duration::from_secs(30)));
+    let bench = Bench { store, ..bench };
     let one = claimant("one", "a");
     bench.hold(&one, &[dynamic("10.0.0.2"), fixed("10.0.0.3")]).await;
     bench.release(&one).await;

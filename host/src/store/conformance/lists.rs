@@ -100,7 +100,8 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
     bench.release(&two).await;
     let keys = bench.store.keys.clone();
     let record = held(&bench, &one).await;
-    bench.scribble("/test/v1/blue/odd", b"").await;
+    let odd = format!("{}/v1/blue/odd", bench.prefix);
+    bench.scribble(&odd, b"").await;
     bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&HeldAddress { address: ip("10.0.0.9"), ..record })).await;
     bench.scribble(&keys.node("node-7", &one.attachment), b"").await;
     bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
@@ -113,7 +114,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
     let found = bench.store.inspect().await.unwrap();
     let gone = Attachment { container: "gone".into(), ..attachment.clone() };
     let expected = [
-        Disagreement::Foreign("/test/v1/blue/odd".into()),
+        Disagreement::Foreign(odd),
         Disagreement::ClaimWithoutAddress {
             attachment: attachment.clone(),
             address: ip("10.0.0.3"),

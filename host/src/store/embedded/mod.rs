@@ -146,7 +146,7 @@ impl OrderedMap for Embedded {
         self.with_env(Purpose::Write, "write", |opened| self.try_commit(opened, alternatives))
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self, _key: &str) -> Result<(), StoreError> {
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
             return file::could_create(&self.file);
         }

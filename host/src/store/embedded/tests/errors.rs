@@ -11,7 +11,7 @@ use crate::store::{Claimed, Store};
 
 fn claim(dir: &Path, container: &str) -> Result<Claimed, StoreError> {
     block_on(async {
-        let bench = Bench::new(Embedded::new(dir, None), &["10.0.0.0/16"]);
+        let bench = Bench::with_prefix(Embedded::new(dir, None), &["10.0.0.0/16"], "/test".into());
         let who = claimant(container, "");
         let mut look = bench.store.look_up(&who, &bench.sets, &[], bench.tick()).await?;
         let address = bench.next_free(&mut look, 0, None).await.unwrap();

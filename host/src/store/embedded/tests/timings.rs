@@ -16,7 +16,10 @@ fn timings() {
         let dir = tempfile::tempdir_in(".").unwrap();
         if held > 0 {
             let last = std::net::Ipv4Addr::from(0x0a00_0001 + held).to_string();
-            block_on(Bench::new(Embedded::new(dir.path(), None), &["10.0.0.0/16"]).fill(span("10.0.0.2", &last)));
+            block_on(
+                Bench::with_prefix(Embedded::new(dir.path(), None), &["10.0.0.0/16"], "/test".into())
+                    .fill(span("10.0.0.2", &last)),
+            );
         }
         let mut times: [Vec<Duration>; 4] = Default::default();
         for nth in 0..200 {
@@ -38,7 +41,7 @@ fn timings() {
 async fn one_round(dir: &Path, container: &str) -> [Duration; 4] {
     let who = claimant(container, container);
     let mut start = Instant::now();
-    let bench = Bench::new(Embedded::new(dir, None), &["10.0.0.0/16"]);
+    let bench = Bench::with_prefix(Embedded::new(dir, None), &["10.0.0.0/16"], "/test".into());
     let mut look = bench.store.look_up(&who, &bench.sets, &[], Timestamp::now()).await.unwrap();
     let cursor = look.snapshot.last_claimed(0);
     let address = bench.next_free(&mut look, 0, cursor).await.unwrap().to_string();

@@ -1,0 +1,187 @@
+//! The shared store: one etcd cluster for all nodes.
+//!
+//! ```text
+//!   look     one transaction of ranges, linearisable: no vote, no flush        → fixes the revision
+//!   answer   one transaction of ranges at that revision
+//!   claim    one transaction:  if guards 1 then writes 1
+//!                              else if guards 2 then writes 2   (nested, to 40 deep)
+//!                              else …
+//!   release  one transaction
+//! ```
+//!
+//! So an ADD costs two round trips and a DEL two, a burst of contenders no more. There is no lock, no lease and no
+//! watch. Members are asked one after the other until one answers; what a broken connection left open is read back.
+
+mod connection;
+mod credentials;
+mod transaction;
+mod validity;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use etcd_client::{GetOptions, GetResponse, Txn, TxnOp, TxnOpResponse, TxnResponse};
+
+use super::error::StoreError;
+use super::ordered::{Change, Commit, Entry, OrderedMap, Page, Read, View};
+use crate::limits::store::{ETCD_OPERATIONS, ETCD_RESENDS};
+use connection::{Cluster, Failure};
+
+/// Where the cluster is, and who asks. Files are read when they are needed, at every call.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `etcdURL`: members, tried in turn.
+    pub endpoints: Vec<String>,
+    /// `etcdCertFile`.
+    pub cert: Option<PathBuf>,
+    /// `etcdKeyFile`.
+    pub key: Option<PathBuf>,
+    /// `etcdTrustedCAFileFile`.
+    pub ca: Option<PathBuf>,
+    /// `etcdUsername`.
+    pub username: Option<String>,
+    /// `etcdPasswordFile`.
+    pub password_file: Option<PathBuf>,
+    /// No request is sent, and none is waited for, after this.
+    pub deadline: Option<Instant>,
+}
+
+/// An ordered map in an etcd cluster. Connects when it is first used.
+pub struct Etcd {
+    cluster: Rc<Cluster>,
+}
+
+/// The cluster at one revision: that of the first read.
+pub struct Moment {
+    cluster: Rc<Cluster>,
+    revision: Option<i64>,
+}
+
+impl Etcd {
+    /// The map in this cluster.
+    pub fn new(options: Options) -> Self {
+        Self { cluster: Rc::new(Cluster::new(options)) }
+    }
+
+    /// How many requests were sent so far.
+    pub fn round_trips(&self) -> u32 {
+        self.cluster.round_trips()
+    }
+
+    async fn commit_nested(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut failures = Vec::new();
+        for attempt in 0..=ETCD_RESENDS {
+            let txn = transaction::nested(alternatives);
+            match self.cluster.send("commit", async |mut client| client.txn(txn.clone()).await).await {
+                Ok(response) => match transaction::outcome(response) {
+                    // Lost, perhaps, to the attempt before, of which nothing was heard.
+                    Commit::Lost if attempt > 0 => return self.read_back(alternatives).await,
+                    outcome => return Ok(outcome),
+                },
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Silence(failure)) => failures.push(failure),
+            }
+            match self.read_back(alternatives).await {
+                Ok(Commit::Lost) => {}
+                Ok(done) => return Ok(done),
+                Err(StoreError::Unreachable { failures: more }) => {
+                    failures.extend(more);
+                    failures.dedup();
+                    return Err(StoreError::OutcomeUnknown { failures });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::OutcomeUnknown { failures })
+    }
+
+    /// Which change was applied, told by the subjects: `Lost` when none was so far.
+    async fn read_back(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let outcomes: Vec<_> = alternatives.iter().map(Change::outcome).collect();
+        let reads: Vec<Read> = outcomes.iter().flatten().map(|(subject, _)| Read::Get((*subject).to_owned())).collect();
+        let mut pages = self.view().await?.read(&reads).await?.into_iter();
+        let applied = outcomes.iter().position(|outcome| {
+            outcome.is_some_and(|(_, expected)| {
+                let found = pages.next().and_then(Page::into_entry).map(|entry| entry.value);
+                found.as_deref() == expected
+            })
+        });
+        Ok(applied.map_or(Commit::Lost, Commit::Done))
+    }
+}
+
+impl OrderedMap for Etcd {
+    type View = Moment;
+
+    async fn view(&self) -> Result<Moment, StoreError> {
+        Ok(Moment { cluster: self.cluster.clone(), revision: None })
+    }
+
+    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut first = 0;
+        for part in transaction::parts(alternatives) {
+            if let Commit::Done(index) = self.commit_nested(part).await? {
+                return Ok(Commit::Done(first + index));
+            }
+            first += part.len();
+        }
+        Ok(Commit::Lost)
+    }
+
+    async fn ping(&self, key: &str) -> Result<(), StoreError> {
+        self.view().await?.read(&[Read::Get(key.to_owned())]).await?;
+        self.cluster.refuse_alarms().await
+    }
+}
+
+impl View for Moment {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
+        let mut pages = Vec::with_capacity(reads.len());
+        for reads in reads.chunks(ETCD_OPERATIONS) {
+            let ops: Vec<TxnOp> = reads.iter().map(|read| self.range(read)).collect();
+            let txn = Txn::new().and_then(ops);
+            let response = self.cluster.ask("read", async |mut client| client.txn(txn.clone()).await).await?;
+            if self.revision.is_none() {
+                self.revision = response.header().map(|header| header.revision());
+            }
+            pages.extend(ranges(response).map(page));
+        }
+        Ok(pages)
+    }
+}
+
+impl Moment {
+    fn range(&self, read: &Read) -> TxnOp {
+        let at = GetOptions::new().with_revision(self.revision.unwrap_or_default());
+        let (from, options) = match read {
+            Read::Get(key) => (key, at),
+            Read::Count(range) => (&range.from, at.with_range(range.to.as_str()).with_count_only()),
+            Read::Scan { range, limit, keys_only } => {
+                let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
+                let at = at.with_range(range.to.as_str()).with_limit(limit);
+                (&range.from, if *keys_only { at.with_keys_only() } else { at })
+            }
+        };
+        TxnOp::get(from.as_str(), Some(options))
+    }
+}
+
+fn ranges(response: TxnResponse) -> impl Iterator<Item = GetResponse> {
+    response.op_responses().into_iter().filter_map(|response| match response {
+        TxnOpResponse::Get(range) => Some(range),
+        _ => None,
+    })
+}
+
+fn page(mut range: GetResponse) -> Page {
+    let (more, count) = (range.more(), range.count().unsigned_abs());
+    let entries = range.take_kvs().into_iter().map(|kv| {
+        let (key, value) = kv.into_key_value();
+        Entry { key: String::from_utf8_lossy(&key).into_owned(), value }
+    });
+    Page { entries: entries.collect(), more, count }
+}
+
+#[cfg(test)]
+mod tests;
