@@ -121,8 +121,7 @@ impl<'a> Tenant<'a> {
                 self.setting
             )));
         }
-        let none_free = format!("{who} has no free address in {} of network {network:?}", list(ring.spans()));
-        Ok(Draw { ring, range_set: Some(range_set), strategy, none_free })
+        Ok(Draw { ring, range_set: Some(range_set), strategy, whom: who.clone() })
     }
 }
 

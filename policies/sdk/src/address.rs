@@ -59,74 +59,88 @@ pub fn number(address: IpAddr) -> u128 {
 /// Addresses from `first` to `last`, both included, of one family.
 ///
 /// In text: an address, `first-last`, or a subnet `address/length`.
+///
+/// Kept as numbers: a walk over a range compares and counts far more often than it shows an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
-    first: IpAddr,
-    last: IpAddr,
+    family: Family,
+    first: u128,
+    last: u128,
 }
 
 impl Span {
     /// `None` when the families differ or `first` is above `last`.
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
-        (Family::of(first) == Family::of(last) && first <= last).then_some(Self { first, last })
+        let family = Family::of(first);
+        (family == Family::of(last)).then(|| Self::of(family, number(first), number(last))).flatten()
     }
 
     /// The span of a single address.
     pub fn single(address: IpAddr) -> Self {
-        Self { first: address, last: address }
+        Self { family: Family::of(address), first: number(address), last: number(address) }
+    }
+
+    fn of(family: Family, first: u128, last: u128) -> Option<Self> {
+        (first <= last).then_some(Self { family, first, last })
     }
 
     /// The lowest address.
     pub fn first(&self) -> IpAddr {
-        self.first
+        self.family.address(self.first)
     }
 
     /// The highest address.
     pub fn last(&self) -> IpAddr {
-        self.last
+        self.family.address(self.last)
     }
 
     /// The family of both ends.
     pub fn family(&self) -> Family {
-        Family::of(self.first)
+        self.family
     }
 
     /// How many addresses; all of IPv6 counts as the largest number.
     pub fn size(&self) -> u128 {
-        (number(self.last) - number(self.first)).saturating_add(1)
+        (self.last - self.first).saturating_add(1)
     }
 
     /// Whether the address lies in the span.
     pub fn contains(&self, address: IpAddr) -> bool {
-        Family::of(address) == self.family() && self.first <= address && address <= self.last
+        self.position(address).is_some()
+    }
+
+    /// How many addresses of the span are below this one; `None` for one that is not in it.
+    pub fn position(&self, address: IpAddr) -> Option<u128> {
+        let number = number(address);
+        let inside = Family::of(address) == self.family && self.first <= number && number <= self.last;
+        inside.then(|| number - self.first)
+    }
+
+    /// The span from a position on, if it has that many addresses.
+    pub fn starting_at(&self, position: u128) -> Option<Self> {
+        Self::of(self.family, self.first.checked_add(position)?, self.last)
     }
 
     /// What lies in both.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
-        Self::new(self.first.max(other.first), self.last.min(other.last)).filter(|_| self.family() == other.family())
+        let common = Self::of(self.family, self.first.max(other.first), self.last.min(other.last));
+        common.filter(|_| self.family == other.family)
     }
 
-    /// What is left from an address of the span on.
-    pub fn starting_at(&self, address: IpAddr) -> Self {
-        Self { first: address.clamp(self.first, self.last), last: self.last }
-    }
-
-    /// What is left above an address: all of the span when the address is below it.
+    /// What is left above an address of the same family: all of the span when the address is below it.
     pub fn above(&self, address: IpAddr) -> Option<Self> {
-        let next = number(address).checked_add(1).map(|next| self.family().address(next))?;
-        (address < self.last).then(|| Self { first: next.max(self.first), last: self.last })
+        Self::of(self.family, number(address).checked_add(1)?.max(self.first), self.last)
     }
 
-    /// What is left below an address: all of the span when the address is above it.
+    /// What is left below an address of the same family: all of the span when the address is above it.
     pub fn below(&self, address: IpAddr) -> Option<Self> {
-        let before = number(address).checked_sub(1).map(|before| self.family().address(before))?;
-        (address > self.first).then(|| Self { first: self.first, last: before.min(self.last) })
+        Self::of(self.family, self.first, number(address).checked_sub(1)?.min(self.last))
     }
 
     /// The part of the span below a hole and the part above it.
     pub fn without(&self, hole: &Self) -> impl Iterator<Item = Self> {
         let parts = match self.intersection(hole) {
-            Some(common) => [self.below(common.first), self.above(common.last)],
+            Some(common) => [self.below(common.first()), self.above(common.last())],
             None => [Some(*self), None],
         };
         parts.into_iter().flatten()
@@ -135,7 +149,10 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+        match self.first == self.last {
+            true => write!(f, "{}", self.first()),
+            false => write!(f, "{}-{}", self.first(), self.last()),
+        }
     }
 }
 
@@ -147,7 +164,7 @@ pub fn without(spans: Vec<Span>, holes: impl IntoIterator<Item = Span>) -> Vec<S
 /// A subnet: a network address with host bits zero, and a length in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
-    address: IpAddr,
+    span: Span,
     length: u8,
 }
 
@@ -156,18 +173,19 @@ impl Prefix {
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let family = Family::of(address);
         let host_bits = family.bits().checked_sub(length)?;
-        let network = number(address) & u128::MAX.checked_shl(host_bits.into()).unwrap_or(0);
-        Some(Self { address: family.address(network), length })
+        let hosts = u128::MAX.checked_shr(128 - u32::from(host_bits)).unwrap_or(0);
+        let network = number(address) & !hosts;
+        Some(Self { span: Span { family, first: network, last: network | hosts }, length })
     }
 
     /// The subnet of a single address.
     pub fn host(address: IpAddr) -> Self {
-        Self { address, length: Family::of(address).bits() }
+        Self { span: Span::single(address), length: Family::of(address).bits() }
     }
 
     /// The network address.
     pub fn address(&self) -> IpAddr {
-        self.address
+        self.span.first()
     }
 
     /// The length in bits.
@@ -177,25 +195,23 @@ impl Prefix {
 
     /// The family of the subnet.
     pub fn family(&self) -> Family {
-        Family::of(self.address)
+        self.span.family
     }
 
     /// Every address, with the network and broadcast addresses.
     pub fn span(&self) -> Span {
-        let host_bits = self.family().bits() - self.length;
-        let hosts = u128::MAX.checked_shr(128 - u32::from(host_bits)).unwrap_or(0);
-        Span { first: self.address, last: self.family().address(number(self.address) | hosts) }
+        self.span
     }
 
     /// Whether the address lies in the subnet.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.span().contains(address)
+        self.span.contains(address)
     }
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
+        write!(f, "{}/{}", self.address(), self.length)
     }
 }
 
@@ -225,7 +241,7 @@ impl FromStr for Prefix {
         let (address, length) = text.split_once('/').ok_or(SpanError::Form)?;
         let address = address.parse().map_err(|_| SpanError::Form)?;
         let subnet = decimal(length).and_then(|length| Self::new(address, length)).ok_or(SpanError::Form)?;
-        if subnet.address == address { Ok(subnet) } else { Err(SpanError::HostBits { subnet, address }) }
+        if subnet.address() == address { Ok(subnet) } else { Err(SpanError::HostBits { subnet, address }) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use crate::address::Family;
-use crate::pool::Pool;
+use crate::pool::{Pool, Usage};
 use crate::proposal::{Assignment, Proposal, Refusal};
 use crate::range::{RangeSet, list};
 use crate::request::Request;
@@ -48,8 +48,8 @@ pub struct Draw {
     pub range_set: Option<usize>,
     /// Where to start; without a range set, round-robin starts at the first address.
     pub strategy: Strategy,
-    /// Who has no free address where, for the refusal: `network "blue" has no free address in 10.0.0.2-10.0.0.9`.
-    pub none_free: String,
+    /// For whom, in a refusal: `namespace "team-a"`, `annotation kube-ipam.ip-pool "…"`; empty for anybody.
+    pub whom: String,
 }
 
 impl Default for ProposalCount {
@@ -120,18 +120,15 @@ impl Draw {
                 crate::annotations::IP
             )));
         }
-        let none_free = format!("network {network:?} has no free address in {}", list(ring.spans()));
-        Ok(Self { ring, range_set: Some(range_set), strategy, none_free })
+        Ok(Self { ring, range_set: Some(range_set), strategy, whom: String::new() })
     }
 
     /// One address for each family of the pool the pod named; the spans in the pod's order, from the first on.
     pub fn of_choice(wish: &Wish<'_>) -> Vec<Self> {
         let of_family = |family| Ring::new(wish.choice().iter().copied().filter(move |span| span.family() == family));
         let rings = Family::BOTH.map(of_family).into_iter().filter(|ring| !ring.is_empty());
-        let draw = |ring: Ring| {
-            let none_free = format!("none of the {} addresses of {} is free", ring.size(), wish.origin());
-            Self { ring, range_set: None, strategy: Strategy::Lowest, none_free }
-        };
+        let whom = || wish.origin().to_string();
+        let draw = |ring| Self { ring, range_set: None, strategy: Strategy::Lowest, whom: whom() };
         rings.map(draw).collect()
     }
 
@@ -143,7 +140,7 @@ impl Draw {
         let fresh = self.ring.free_from(pool, self.start(request, pool), count);
         candidates.extend(fresh.into_iter().filter(|address| !request.previous.contains(address)));
         candidates.truncate(count);
-        if candidates.is_empty() { Err(self.exhausted(pool)) } else { Ok(candidates) }
+        if candidates.is_empty() { Err(self.exhausted(request, pool)) } else { Ok(candidates) }
     }
 
     fn start(&self, request: &Request, pool: &dyn Pool) -> u128 {
@@ -157,18 +154,24 @@ impl Draw {
             return start;
         }
         // Measured from the first free address: in a dense range all contenders would meet there again.
-        let free = self.ring.free_from(pool, start, 1).first().map_or(start, |&free| self.ring.position(free));
+        let free = self.ring.free_from(pool, start, 1);
+        let free = free.first().and_then(|free| self.ring.position(*free)).unwrap_or(start);
         let salt = request.attempt.to_le_bytes();
         let jump = u128::from(hash(&[request.container_id.as_bytes(), &salt])) % (SPREAD << request.attempt.min(6));
         free.saturating_add(jump)
     }
 
-    fn exhausted(&self, pool: &dyn Pool) -> Refusal {
-        let Some(range_set) = self.range_set else { return Refusal::Exhausted(self.none_free.clone()) };
-        let usage = pool.usage(range_set);
+    fn exhausted(&self, request: &Request, pool: &dyn Pool) -> Refusal {
+        let Self { ring, whom, .. } = self;
+        let Some(range_set) = self.range_set else {
+            return Refusal::Exhausted(format!("none of the {} addresses of {whom} is free", ring.size()));
+        };
+        let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
+        let Usage { size, held } = pool.usage(range_set);
         Refusal::Exhausted(format!(
-            "{}: {} of {} addresses of range set {range_set} are held",
-            self.none_free, usage.held, usage.size
+            "network {:?} has no free address{whom} in {}: {held} of {size} addresses of range set {range_set} are held",
+            request.network,
+            list(ring.spans())
         ))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::address::{Span, number, without};
+use crate::address::{Span, without};
 use crate::pool::Pool;
 
 /// Spans end to end: position 0 is the first address of the first span, and after the last comes the first again.
@@ -44,12 +44,23 @@ impl Ring {
     /// The position that follows an address; of one that is not on the ring, the position of the lowest span above it,
     /// or 0.
     pub fn position_after(&self, address: IpAddr) -> u128 {
-        let here = self.spans.iter().find(|span| span.contains(address));
         let above = || self.spans.iter().filter(|span| span.first() > address).min_by_key(|span| span.first());
-        match here {
-            Some(_) => self.position(address).saturating_add(1),
-            None => above().map_or(0, |span| self.position(span.first())),
+        match self.position(address) {
+            Some(position) => position.saturating_add(1),
+            None => above().and_then(|span| self.position(span.first())).unwrap_or(0),
         }
+    }
+
+    /// The position of an address of the ring.
+    pub fn position(&self, address: IpAddr) -> Option<u128> {
+        let mut before: u128 = 0;
+        for span in &self.spans {
+            if let Some(position) = span.position(address) {
+                return Some(before.saturating_add(position));
+            }
+            before = before.saturating_add(span.size());
+        }
+        None
     }
 
     /// The first free addresses from the start of the ring.
@@ -76,24 +87,15 @@ impl Ring {
         found
     }
 
-    /// The position of an address of the ring.
-    pub(crate) fn position(&self, address: IpAddr) -> u128 {
-        let before = self.spans.iter().take_while(|span| !span.contains(address));
-        let here = self.spans.iter().find(|span| span.contains(address));
-        let offset = here.map_or(0, |span| number(address) - number(span.first()));
-        before.map(Span::size).fold(offset, u128::saturating_add)
-    }
-
     /// The spans of the ring from a position on; the span it falls into comes first with its upper part and last with
     /// its lower one.
     fn turned_to(&self, position: u128) -> Vec<Span> {
         let mut offset = position.checked_rem(self.size()).unwrap_or(0);
         for (nth, span) in self.spans.iter().enumerate() {
-            if offset < span.size() {
-                let start = span.family().address(number(span.first()) + offset);
+            if let Some(upper) = span.starting_at(offset) {
                 let (earlier, later) = (&self.spans[..nth], &self.spans[nth + 1..]);
-                let upper = [span.starting_at(start)];
-                return upper.iter().chain(later).chain(earlier).copied().chain(span.below(start)).collect();
+                let lower = span.below(upper.first());
+                return [upper].iter().chain(later).chain(earlier).copied().chain(lower).collect();
             }
             offset -= span.size();
         }

@@ -13,7 +13,7 @@ use wit_bindgen_rust::Opts;
 fn carried_bindings_match_the_world() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let carried = here.join("src/guest/bindings.rs");
-    let generated = generate(&here.join("../../wit"));
+    let generated = generate(&here.join("../../wit")).unwrap();
     if std::env::var_os("REGENERATE").is_some() {
         fs::write(&carried, &generated).unwrap();
     }
@@ -21,15 +21,13 @@ fn carried_bindings_match_the_world() {
     assert!(carried == generated, "src/guest/bindings.rs is not what wit-bindgen generates: run with REGENERATE=1");
 }
 
-fn generate(wit: &Path) -> String {
+fn generate(wit: &Path) -> Result<String, Box<dyn std::error::Error>> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some("allocation-policy")).unwrap();
+    let (package, _) = resolve.push_dir(wit)?;
+    let world = resolve.select_world(&[package], Some("allocation-policy"))?;
     let options = Opts { format: true, pub_export_macro: true, generate_all: true, ..Opts::default() };
     let mut files = Files::default();
-    options.build().generate(&mut resolve, world, &mut files).unwrap();
-    let (_, source) = files.iter().next().unwrap();
-    let source = std::str::from_utf8(source).unwrap();
-    // Inner attributes and formatting are ours to choose; the code is not.
-    format!("//! Generated from `wit/policy.wit` by `wit-bindgen`; see `tests/bindings.rs`.\n{source}")
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let sources: Vec<&str> = files.iter().map(|(_, source)| std::str::from_utf8(source)).collect::<Result<_, _>>()?;
+    Ok(format!("//! Generated from `wit/policy.wit` by `wit-bindgen`; see `tests/bindings.rs`.\n{}", sources.concat()))
 }

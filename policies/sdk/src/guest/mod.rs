@@ -3,9 +3,11 @@
 //! Exists on wasm32 alone; [`export!`](crate::export) is its only user.
 
 #[expect(unsafe_code, reason = "generated: the component model's calling convention is raw pointers")]
-#[allow(missing_docs, unreachable_pub, reason = "generated")]
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
 pub mod bindings;
 mod convert;
+#[expect(unsafe_code, reason = "an allocator hands out raw memory")]
+mod memory;
 
 use std::marker::PhantomData;
 use std::net::IpAddr;

@@ -1,0 +1,41 @@
+//! The settings, and that their schema says what the code does.
+
+use kube_ipam_policy::{Policy, ProposalCount, Strategy, decode};
+use range_fixed::{RangeFixed, Settings};
+use serde_json::{Value, json};
+
+#[test]
+fn none_are_required() {
+    assert_eq!(decode::<Settings>("{}").unwrap(), Settings::default());
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    for (settings, error) in [
+        (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown variant `random`, expected one of"),
+        (r#"{"proposals": 0}"#, "policy.settings.proposals: 0: expected a whole number from 1 to 64"),
+        (r#"{"proposals": 1.5}"#, "policy.settings.proposals: invalid type: floating point `1.5`, expected u64"),
+        (r#"{"Strategy": "hash"}"#, "policy.settings.Strategy: unknown field `Strategy`, expected `strategy` or"),
+        ("null", "policy.settings must be a JSON object"),
+    ] {
+        let said = decode::<Settings>(settings).unwrap_err().to_string();
+        assert!(said.starts_with(error), "{settings}: {said}");
+    }
+}
+
+#[test]
+fn the_schema_agrees_with_the_code() {
+    let schema: Value = serde_json::from_str(RangeFixed::describe().settings_schema).unwrap();
+    let properties = schema["properties"].as_object().unwrap();
+    assert_eq!(properties.keys().collect::<Vec<_>>(), ["proposals", "strategy"]);
+    for strategy in properties["strategy"]["enum"].as_array().unwrap() {
+        decode::<Settings>(&json!({ "strategy": strategy }).to_string()).unwrap();
+    }
+    let defaults =
+        json!({ "strategy": properties["strategy"]["default"], "proposals": properties["proposals"]["default"] });
+    assert_eq!(decode::<Settings>(&defaults.to_string()).unwrap(), Settings::default());
+    let (least, most) = (&properties["proposals"]["minimum"], &properties["proposals"]["maximum"]);
+    assert_eq!((least.as_u64(), most.as_u64()), (Some(1), Some(64)));
+    assert!(ProposalCount::try_from(64).is_ok() && ProposalCount::try_from(65).is_err());
+    assert_eq!(Strategy::default(), Strategy::RoundRobin);
+}
