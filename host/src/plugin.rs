@@ -4,10 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cni::{self, Answer, Args, Call, NetConf, Version, respond};
-use crate::config::{self, Base, Network, StoreConfig};
+use crate::config::{self, Base, Network};
 use crate::store::ordered::OrderedMap;
-use crate::store::embedded::Embedded;
-use crate::store::Store;
+use crate::store::{AnyMap, Store};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, codes};
 
@@ -41,7 +40,7 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
     }
     let _span = call_span(&call, &base).entered();
     let deadline = Deadline::after(base.timeout);
-    let store = open(&base, &netconf, Some(deadline))?;
+    let store = open(&base, &netconf, Some(deadline));
     block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline)))
 }
 
@@ -86,12 +85,10 @@ fn call_span(call: &Call, base: &Base) -> tracing::Span {
 }
 
 /// The store of a network.
-pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Result<Store<Embedded>, Error> {
+pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store<AnyMap> {
     // Whatever else is wrong with it, a cool-down must not keep a DEL from releasing.
     let cooldown = config::network::cooldown(netconf).unwrap_or_default();
-    let StoreConfig::Embedded { dir } = &base.store else { unimplemented!("etcd") };
-    let map = Embedded::new(dir, deadline.map(|deadline| deadline.at()));
-    Ok(Store::new(map, "/kube-ipam", &base.domain).with_cooldown(cooldown))
+    Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at())).with_cooldown(cooldown)
 }
 
 /// Run the one task of this process on its one thread.

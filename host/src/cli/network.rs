@@ -9,8 +9,7 @@ use crate::cni::NetConf;
 use crate::config::Base;
 use crate::config::file::{Section, sections};
 use crate::plugin;
-use crate::store::Store;
-use crate::store::embedded::Embedded;
+use crate::store::{AnyMap, Store};
 use crate::verbs;
 
 const DIRECTORY: &str = "/etc/cni/net.d";
@@ -28,10 +27,10 @@ pub(crate) enum NetworkError {
 
 impl NetworkArgs {
     /// The store of the network.
-    pub(crate) fn store(&self) -> Result<Store<Embedded>, Box<dyn std::error::Error>> {
+    pub(crate) fn store(&self) -> Result<Store<AnyMap>, Box<dyn std::error::Error>> {
         let netconf = NetConf::parse(&self.configuration()?).map_err(verbs::Error::from)?;
         let base = Base::read(&netconf).map_err(verbs::Error::from)?;
-        Ok(plugin::open(&base, &netconf, None)?)
+        Ok(plugin::open(&base, &netconf, None))
     }
 
     /// The configuration of the network, as a main plugin would pass it on stdin.

@@ -55,6 +55,11 @@ pub struct User {
     pub password_file: PathBuf,
 }
 
+impl EtcdConfig {
+    /// `etcdPrefix` unless told otherwise; the embedded store's keys begin with it, too.
+    pub const DEFAULT_PREFIX: &str = "/kube-ipam";
+}
+
 impl StoreConfig {
     pub(super) fn read(ipam: &Ipam) -> Result<Self, Error> {
         match &ipam.etcd_config {
@@ -137,7 +142,7 @@ fn is_authority(text: &str) -> bool {
 }
 
 fn prefix(etcd: &netconf::EtcdConfig) -> Result<String, Error> {
-    let held = given(etcd.prefix.as_ref()).unwrap_or("/kube-ipam");
+    let held = given(etcd.prefix.as_ref()).unwrap_or(EtcdConfig::DEFAULT_PREFIX);
     let prefix = held.trim_end_matches('/');
     if prefix.starts_with('/') && !prefix.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Ok(prefix.to_owned());

@@ -141,7 +141,7 @@ impl RangeSets {
         for range in self.ranges() {
             let Some(part) = Span::of_subnet(range.subnet()).intersection(&span) else { continue };
             // Ranges may share a subnet: count each address once.
-            let fresh = inside.iter().fold(vec![part], |parts, known| punch(parts, known));
+            let fresh = inside.iter().fold(vec![part], punch);
             inside.extend(fresh);
         }
         inside.sort();

@@ -16,6 +16,7 @@ mod keys;
 pub mod ordered;
 mod record;
 
+mod any;
 mod claim;
 mod inspect;
 mod list;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
 pub use inspect::Disagreement;

@@ -54,8 +54,8 @@ fn of(error: &Error) -> u32 {
 fn store(error: &StoreError) -> u32 {
     match error {
         error if error.is_transient() => code::TRY_AGAIN,
-        StoreError::Full { .. } => code::TRY_AGAIN,
-        StoreError::KeyTooLong { .. } => code::CONFIGURATION,
+        StoreError::Full { .. } | StoreError::Refused { .. } => code::TRY_AGAIN,
+        StoreError::Credentials { .. } | StoreError::KeyTooLong { .. } => code::CONFIGURATION,
         _ => code::IO,
     }
 }

@@ -1,0 +1,87 @@
+//! The store a network's configuration names: one of the two, chosen at run time.
+
+use std::time::Instant;
+
+use super::Store;
+use super::embedded::{self, Embedded};
+use super::error::StoreError;
+use super::etcd::{self, Etcd};
+use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
+use crate::config::{EtcdConfig, StoreConfig};
+
+/// Either map.
+pub enum AnyMap {
+    /// On this node's disk.
+    Embedded(Embedded),
+    /// In a cluster.
+    Etcd(Etcd),
+}
+
+/// Either view.
+pub enum AnyView {
+    /// Of this node's disk.
+    Embedded(embedded::Moment),
+    /// Of a cluster.
+    Etcd(etcd::Moment),
+}
+
+impl Store<AnyMap> {
+    /// The allocations of a domain, where the configuration says. Nothing is committed after the deadline.
+    pub fn configured(config: &StoreConfig, domain: &str, deadline: Option<Instant>) -> Self {
+        match config {
+            StoreConfig::Embedded { dir } => {
+                Self::new(AnyMap::Embedded(Embedded::new(dir, deadline)), EtcdConfig::DEFAULT_PREFIX, domain)
+            }
+            StoreConfig::Etcd(config) => {
+                Self::new(AnyMap::Etcd(Etcd::new(options(config, deadline))), &config.prefix, domain)
+            }
+        }
+    }
+}
+
+fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
+    let (client, user) = (config.client.as_ref(), config.user.as_ref());
+    etcd::Options {
+        endpoints: config.endpoints.clone(),
+        cert: client.map(|client| client.cert.clone()),
+        key: client.map(|client| client.key.clone()),
+        ca: config.trusted_ca.clone(),
+        username: user.map(|user| user.name.clone()),
+        password_file: user.map(|user| user.password_file.clone()),
+        deadline,
+    }
+}
+
+impl OrderedMap for AnyMap {
+    type View = AnyView;
+
+    async fn view(&self) -> Result<AnyView, StoreError> {
+        Ok(match self {
+            Self::Embedded(map) => AnyView::Embedded(map.view().await?),
+            Self::Etcd(map) => AnyView::Etcd(map.view().await?),
+        })
+    }
+
+    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        match self {
+            Self::Embedded(map) => map.commit(alternatives).await,
+            Self::Etcd(map) => map.commit(alternatives).await,
+        }
+    }
+
+    async fn ping(&self, key: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(map) => map.ping(key).await,
+            Self::Etcd(map) => map.ping(key).await,
+        }
+    }
+}
+
+impl View for AnyView {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
+        match self {
+            Self::Embedded(view) => view.read(reads).await,
+            Self::Etcd(view) => view.read(reads).await,
+        }
+    }
+}
