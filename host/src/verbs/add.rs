@@ -79,28 +79,22 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
 }
 
 fn request<V>(claimant: &Claimant, network: &Network, look: &Look<V>, attempt: u32) -> Request {
-    let previous = look.previous.iter().flat_map(|claim| &claim.addresses);
     Request {
         attachment: claimant.attachment.clone(),
         node: claimant.node.clone(),
         pod: network.pod.as_ref().map(|known| known.pod.clone()),
         requested: network.requested.clone(),
-        previous: previous.map(|assignment| assignment.address).collect(),
+        previous: look.previous.iter().flat_map(Claim::addresses).collect(),
         range_sets: network.range_sets.clone(),
         attempt,
     }
 }
 
 fn claimed(claim: &Claim, network: &Network) -> Success {
-    let addresses: Vec<_> = claim.addresses.iter().map(|assignment| assignment.address).collect();
-    tracing::info!(?addresses, "claimed");
+    tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
     success(&claim.addresses, network)
 }
 
 fn success(addresses: &[Assignment], network: &Network) -> Success {
-    Success {
-        ips: addresses.iter().map(Ip::from).collect(),
-        routes: network.routes.clone(),
-        dns: network.dns.clone(),
-    }
+    Success { ips: addresses.iter().map(Ip::from).collect(), routes: network.routes.clone(), dns: network.dns.clone() }
 }
