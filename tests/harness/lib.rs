@@ -1,5 +1,8 @@
 //! What whole-program tests share: the built binary run as a container runtime runs it.
-#![allow(clippy::unwrap_used, reason = "a harness that cannot start its parts has nothing better to do than to say so and stop")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a harness that cannot start its parts has nothing better to do than to say so and stop"
+)]
 
 pub mod namespace;
 pub mod program;
