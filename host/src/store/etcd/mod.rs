@@ -9,7 +9,8 @@
 //!   release  one transaction
 //! ```
 //!
-//! So an ADD costs two round trips and a DEL two, a burst of contenders no more. There is no lock, no lease and no
+//! So an ADD costs two round trips and a DEL two; one more where the cursor is far from the first free address, and one
+//! more for contenders that lose their first proposals. There is no lock, no lease and no
 //! watch. Members are asked one after the other until one answers; what a broken connection left open is read back.
 
 mod connection;
