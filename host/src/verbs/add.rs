@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::decide::{contested, decide, refuse_if_held};
+use super::meanwhile::meanwhile;
 use super::{Deadline, Error};
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, PolicyConfig};
@@ -27,13 +28,18 @@ pub async fn add<M: OrderedMap>(
     for attempt in 0..limits::ATTEMPTS {
         let contested = contested(&lost);
         let look_up = store.look_up(&claimant, &network.range_sets, &contested, Timestamp::now());
-        let mut look = look_up.instrument(debug_span!("look_up", attempt)).await?;
+        let look_up = look_up.instrument(debug_span!("look_up", attempt));
+        let (look, loaded) = match &policy {
+            Some(_) => (look_up.await, None),
+            None => meanwhile(look_up, || load(network)).await,
+        };
+        let mut look = look?;
         if let Some(claim) = &look.claim {
             return Ok(success(&claim.addresses, network));
         }
         let policy = match &policy {
             Some(loaded) => loaded,
-            None => policy.insert(load(network)?),
+            None => policy.insert(loaded.unwrap_or_else(|| load(network))?),
         };
         let request = request(&claimant, network, &look, attempt);
         let proposals = decide(policy, &request, &network.policy.settings, &mut look)

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod del;
 pub mod error;
 pub mod gc;
+mod meanwhile;
 pub mod status;
 
 pub use add::add;
