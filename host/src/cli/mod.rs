@@ -6,6 +6,7 @@ mod network;
 mod output;
 mod policy;
 mod show;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -35,6 +36,13 @@ enum Command {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
         #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
         what: String,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// How full the ranges are
+    Usage {
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -85,6 +93,7 @@ pub fn run() -> u8 {
     let done = match cli.command {
         Command::List { network, output } => list::list(&network, output.output),
         Command::Show { what, network, output } => show::show(&what, &network, output.output),
+        Command::Usage { network, output } => usage::usage(&network, output.output),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

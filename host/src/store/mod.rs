@@ -21,6 +21,7 @@ mod claim;
 mod inspect;
 mod list;
 mod look;
+mod occupancy;
 mod reading;
 mod release;
 
@@ -41,6 +42,7 @@ pub use error::StoreError;
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
+pub use occupancy::Occupancy;
 pub use record::KeptAddress;
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};

@@ -98,9 +98,5 @@ fn claimed(claim: &Claim, network: &Network) -> Success {
 }
 
 fn success(addresses: &[Assignment], network: &Network) -> Success {
-    Success {
-        ips: addresses.iter().map(Ip::from).collect(),
-        routes: network.routes.clone(),
-        dns: network.dns.clone(),
-    }
+    Success { ips: addresses.iter().map(Ip::from).collect(), routes: network.routes.clone(), dns: network.dns.clone() }
 }

@@ -109,14 +109,18 @@ impl Error {
             Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_), .. } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
-            Self::Taken { holder: Holder::Attachment(_), .. } => Some(
-                "the address is free as soon as its holder is deleted; the runtime retries until then".to_owned(),
-            ),
+            Self::Taken { holder: Holder::Attachment(_), .. } => {
+                Some("the address is free as soon as its holder is deleted; the runtime retries until then".to_owned())
+            }
             Self::Taken { holder: Holder::Hold { until, .. }, .. } => Some(format!("it is free again at {until}")),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::Refused { .. } | Self::Inquisitive { .. } | Self::Late { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
+            Self::Refused { .. }
+            | Self::Inquisitive { .. }
+            | Self::Late { .. }
+            | Self::NotHeld { .. }
+            | Self::Garbage { .. } => None,
         }
     }
 }
