@@ -1,6 +1,7 @@
 //! Commands for operators and policy authors. Tables for people, `-o json` for programs.
 
 pub mod config;
+mod fsck;
 mod list;
 mod network;
 mod output;
@@ -43,6 +44,15 @@ enum Command {
     },
     /// How full the ranges are
     Usage {
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Whether the records agree with each other; mends them on request
+    Fsck {
+        #[command(flatten)]
+        options: fsck::Options,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -94,6 +104,7 @@ pub fn run() -> u8 {
         Command::List { network, output } => list::list(&network, output.output),
         Command::Show { what, network, output } => show::show(&what, &network, output.output),
         Command::Usage { network, output } => usage::usage(&network, output.output),
+        Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -24,6 +24,7 @@ mod look;
 mod occupancy;
 mod reading;
 mod release;
+mod repair;
 
 pub mod embedded;
 pub mod etcd;
@@ -44,6 +45,7 @@ pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
 pub use occupancy::Occupancy;
 pub use record::KeptAddress;
+pub use repair::{Repair, Repaired};
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
 use keys::Keys;
