@@ -1,7 +1,9 @@
 //! Commands for operators and policy authors. Tables for people, `-o json` for programs.
 
 pub mod config;
+mod doctor;
 mod fsck;
+mod import;
 mod list;
 mod network;
 mod output;
@@ -58,6 +60,22 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Take over the addresses that another IPAM plugin has given out
+    Import {
+        #[command(flatten)]
+        options: import::Options,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Whether pods can get addresses here, and if not, why
+    Doctor {
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Network configurations
     #[command(subcommand)]
     Config(config::Command),
@@ -105,6 +123,8 @@ pub fn run() -> u8 {
         Command::Show { what, network, output } => show::show(&what, &network, output.output),
         Command::Usage { network, output } => usage::usage(&network, output.output),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
+        Command::Import { options, network, output } => import::import(&options, &network, output.output),
+        Command::Doctor { network, output } => doctor::doctor(&network, output.output),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -18,6 +18,7 @@ mod record;
 
 mod any;
 mod claim;
+mod import;
 mod inspect;
 mod list;
 mod look;
@@ -40,6 +41,7 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
+pub use import::{Booking, Import, Imported};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};

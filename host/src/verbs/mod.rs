@@ -12,6 +12,7 @@ pub mod gc;
 pub mod status;
 
 pub use add::add;
+pub(crate) use add::load;
 pub use check::check;
 pub use deadline::Deadline;
 pub use del::del;
