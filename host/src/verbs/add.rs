@@ -60,7 +60,7 @@ pub async fn add<M: OrderedMap>(
 }
 
 /// The policy of a network, with settings it understands.
-pub(super) fn load(network: &Network) -> Result<Policy, Error> {
+pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
     let _inside = debug_span!("load").entered();
     let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
     let policy = Policy::load(&Source {

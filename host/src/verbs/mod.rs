@@ -13,6 +13,7 @@ mod meanwhile;
 pub mod status;
 
 pub use add::add;
+pub(crate) use add::load;
 pub use check::check;
 pub use deadline::Deadline;
 pub use del::del;
