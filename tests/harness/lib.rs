@@ -1,6 +1,13 @@
 //! What whole-program tests share: the built binary run as a container runtime runs it.
-#![allow(clippy::unwrap_used, reason = "a harness that cannot start its parts has nothing better to do than to say so and stop")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a harness that cannot start its parts has nothing better to do than to say so and stop"
+)]
 
+pub mod authority;
+pub mod etcd;
+pub mod history;
+pub mod listing;
 pub mod namespace;
 pub mod program;
 
