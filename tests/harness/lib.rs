@@ -4,6 +4,10 @@
     reason = "a harness that cannot start its parts has nothing better to do than to say so and stop"
 )]
 
+pub mod authority;
+pub mod etcd;
+pub mod history;
+pub mod listing;
 pub mod namespace;
 pub mod program;
 

@@ -62,7 +62,7 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?} (ipam.timeout); nothing was claimed")]
+    #[error("not done within {timeout:?} (ipam.timeout)")]
     Late {
         /// The configured time.
         timeout: Duration,
@@ -113,14 +113,11 @@ impl Error {
                 Some("the address is free as soon as its holder is deleted; the runtime retries until then".to_owned())
             }
             Self::Taken { holder: Holder::Hold { until, .. }, .. } => Some(format!("it is free again at {until}")),
+            Self::Late { .. } => Some("the runtime tries again; a DEL releases whatever was claimed".to_owned()),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::Refused { .. }
-            | Self::Inquisitive { .. }
-            | Self::Late { .. }
-            | Self::NotHeld { .. }
-            | Self::Garbage { .. } => None,
+            Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
 }

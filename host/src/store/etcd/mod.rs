@@ -80,6 +80,8 @@ impl Etcd {
                     Commit::Lost if attempt > 0 => return self.read_back(alternatives).await,
                     outcome => return Ok(outcome),
                 },
+                // What was sent before and not answered may still happen.
+                Err(Failure::Final(StoreError::TooLate)) if attempt > 0 => break,
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Silence(failure)) => failures.push(failure),
             }
@@ -88,12 +90,13 @@ impl Etcd {
                 Ok(done) => return Ok(done),
                 Err(StoreError::Unreachable { failures: more }) => {
                     failures.extend(more);
-                    failures.dedup();
-                    return Err(StoreError::OutcomeUnknown { failures });
+                    break;
                 }
+                Err(StoreError::TooLate) => break,
                 Err(error) => return Err(error),
             }
         }
+        failures.dedup();
         Err(StoreError::OutcomeUnknown { failures })
     }
 

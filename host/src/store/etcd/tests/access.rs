@@ -1,58 +1,10 @@
 //! Certificates, users and quotas: each thing that can be wrong, told by its file and its reason.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-
 use super::*;
-
-/// An authority, and the files it made.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    dir: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Self { issuer, dir: tempfile::tempdir().unwrap() };
-        authority.write("ca.pem", &authority.issuer.pem());
-        authority
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// `NAME.pem` and `NAME.key`, valid until a year.
-    fn issue(&self, name: &str, until: i32) {
-        let mut params = CertificateParams::new(vec!["127.0.0.1".into(), "localhost".into()]).unwrap();
-        params.not_after = date_time_ymd(until, 5, 6);
-        let key = KeyPair::generate().unwrap();
-        let certificate: Certificate = params.signed_by(&key, &self.issuer).unwrap();
-        self.write(&format!("{name}.pem"), &certificate.pem());
-        self.write(&format!("{name}.key"), &key.serialize_pem());
-    }
-
-    fn options(&self, server: &Server) -> Options {
-        Options {
-            ca: Some(self.path("ca.pem")),
-            cert: Some(self.path("client.pem")),
-            key: Some(self.path("client.key")),
-            ..at(&[&server.url()])
-        }
-    }
-}
 
 fn ping(options: Options) -> Result<(), StoreError> {
     block_on(Store::new(Etcd::new(options), "/kube-ipam", "blue").ping())
@@ -61,24 +13,10 @@ fn ping(options: Options) -> Result<(), StoreError> {
 #[test]
 fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
     let authority = Authority::new();
-    authority.issue("server", 2999);
-    authority.issue("client", 2999);
     authority.issue("expired", 2020);
     authority.write("empty.pem", "");
     authority.write("broken.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
-    let path = |name: &str| authority.path(name).display().to_string();
-    let server = Server::start_as(
-        "https",
-        &[
-            "--cert-file",
-            &path("server.pem"),
-            "--key-file",
-            &path("server.key"),
-            "--trusted-ca-file",
-            &path("ca.pem"),
-            "--client-cert-auth",
-        ],
-    );
+    let server = authority.server();
     ping(authority.options(&server)).unwrap();
 
     let good = || authority.options(&server);

@@ -116,6 +116,19 @@ fn an_outcome_nobody_can_tell_is_told_as_such() {
 }
 
 #[test]
+fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
+    let server = Server::start(&[]);
+    block_on(async {
+        let deadline = Some(Instant::now() + Duration::from_millis(500));
+        let bench = Bench::new(Etcd::new(Options { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
+        let look = bench.look(&claimant("one", "a"), &[]).await;
+        server.signal("STOP");
+        let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
+        assert!(matches!(&error, StoreError::OutcomeUnknown { .. }), "{error}");
+    });
+}
+
+#[test]
 fn a_compacted_moment_is_told_as_such() {
     block_on(async {
         let server = Server::start(&[]);

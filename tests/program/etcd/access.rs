@@ -1,0 +1,80 @@
+//! Certificates, users and passwords.
+
+use kube_ipam_tests::etcd::Setup;
+use kube_ipam_tests::listing::held;
+use serde_json::json;
+
+use super::{add, del};
+
+#[test]
+fn a_bad_certificate_is_named_with_its_file_and_date() {
+    let etcd = Setup::single().with_certificates().start();
+    etcd.authority().issue("expired", 2020);
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    for (name, says) in [("expired.pem", "it expired on 2020-05-06"), ("none.pem", "No such file")] {
+        let mut wrong = network.clone();
+        wrong["ipam"]["etcdConfig"]["etcdCertFile"] = json!(etcd.authority().path(name));
+        for call in [add("c1", &wrong), del("c1", &wrong)] {
+            let (code, text) = call.run().failure();
+            assert_eq!(code, 7, "{text}");
+            assert!(text.contains("etcdCertFile") && text.contains(name) && text.contains(says), "{text}");
+        }
+    }
+    // Renewed in place, it serves: nothing remembers the old one.
+    let mut renewed = network.clone();
+    renewed["ipam"]["etcdConfig"]["etcdCertFile"] = json!(etcd.authority().path("expired.pem"));
+    renewed["ipam"]["etcdConfig"]["etcdKeyFile"] = json!(etcd.authority().path("expired.key"));
+    etcd.authority().issue("expired", 2999);
+    assert_eq!(add("c1", &renewed).run().addresses(), ["10.1.0.2"]);
+}
+
+#[test]
+fn without_a_certificate_etcd_does_not_answer() {
+    let etcd = Setup::single().with_certificates().start();
+    let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24", "timeout": "2s"}));
+    let section = network["ipam"]["etcdConfig"].as_object_mut().unwrap();
+    section.remove("etcdCertFile");
+    section.remove("etcdKeyFile");
+    let (code, text) = add("c1", &network).run().failure();
+    assert_eq!(code, 11, "{text}");
+    assert!(text.contains(&etcd.endpoints()[0]) && text.contains("certificate"), "{text}");
+}
+
+#[test]
+fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
+    let etcd = Setup::single().with(&["--bcrypt-cost", "4"]).start();
+    for command in [
+        "user add root:secret",
+        "user grant-role root root",
+        "role add ipam",
+        "role grant-permission ipam readwrite /kube-ipam/ --prefix",
+        "user add ipam:word",
+        "user grant-role ipam ipam",
+        "auth enable",
+    ] {
+        etcd.control(&command.split(' ').collect::<Vec<_>>());
+    }
+    let file = etcd.directory().join("password");
+    let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    network["ipam"]["etcdConfig"]["etcdUsername"] = json!("ipam");
+    network["ipam"]["etcdConfig"]["etcdPasswordFile"] = json!(file);
+
+    let (code, text) = add("c1", &network).run().failure();
+    assert_eq!(code, 7, "{text}");
+    assert!(text.contains("etcdPasswordFile") && text.contains("password"), "{text}");
+    std::fs::write(&file, "wrong\n").unwrap();
+    let (code, text) = add("c1", &network).run().failure();
+    assert_eq!(code, 11, "{text}");
+    assert!(text.contains("authentication failed") && !text.contains("wrong"), "{text}");
+
+    std::fs::write(&file, "word\n").unwrap();
+    assert_eq!(add("c1", &network).run().addresses(), ["10.1.0.2"]);
+    assert_eq!(held(&network).len(), 1);
+    let mut elsewhere = network.clone();
+    elsewhere["ipam"]["etcdConfig"]["etcdPrefix"] = json!("/other");
+    let (code, text) = add("c1", &elsewhere).run().failure();
+    assert_eq!(code, 11, "{text}");
+    assert!(text.contains("permission denied") && text.contains("etcdPrefix"), "{text}");
+    del("c1", &network).run().success();
+    assert_eq!(held(&network).len(), 0);
+}

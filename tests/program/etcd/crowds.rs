@@ -1,0 +1,56 @@
+//! Many processes at once on a cluster of three.
+
+use std::collections::BTreeSet;
+
+use kube_ipam_tests::etcd::Setup;
+use kube_ipam_tests::listing::held;
+use serde_json::{Value, json};
+
+use super::{add, all_at_once, answered, assert_empty, del};
+
+#[test]
+fn sixty_four_processes_race_for_sixty_addresses() {
+    let etcd = Setup::cluster().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.61"}));
+    let answers = all_at_once((0..64).map(|nth| add(&format!("c{nth}"), &network)));
+    let given = answered(&answers);
+    assert_eq!(given.len(), 60, "every address is used");
+    assert_eq!(held(&network), given, "the store agrees with what was answered");
+    for loser in answers.iter().filter(|answer| answer.status != Some(0)) {
+        let (code, text) = loser.failure();
+        assert_eq!(code, 101, "{text}");
+        assert!(text.contains("60 of 60"), "{text}");
+    }
+    all_at_once((0..64).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
+fn a_crowd_of_128_processes_gets_sixteen_addresses_each() {
+    let etcd = Setup::cluster().start();
+    let ranges: Vec<Value> = (0..16).map(|nth| json!([{"subnet": format!("10.{nth}.0.0/16")}])).collect();
+    let network = etcd.network(&json!({"ranges": ranges, "timeout": "60s"}));
+    let answers = all_at_once((0..128).map(|nth| add(&format!("c{nth}"), &network)));
+    for answer in &answers {
+        let subnets: BTreeSet<String> =
+            answer.addresses().iter().map(|address| address.split('.').nth(1).unwrap().to_owned()).collect();
+        assert_eq!(subnets.len(), 16, "one of each range set: {answer:?}");
+    }
+    let given = answered(&answers);
+    assert_eq!(given.len(), 128 * 16);
+    assert_eq!(held(&network), given);
+    all_at_once((0..128).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
+fn one_attachment_asked_for_many_times_at_once_has_one_address() {
+    let etcd = Setup::cluster().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    let answers = all_at_once((0..32).map(|_| add("c0", &network)));
+    let distinct: BTreeSet<Vec<String>> = answers.iter().map(kube_ipam_tests::Answer::addresses).collect();
+    assert_eq!(distinct.len(), 1, "{distinct:?}");
+    assert_eq!(held(&network).len(), 1);
+    all_at_once((0..32).map(|_| del("c0", &network))).iter().for_each(|answer| drop(answer.success()));
+    assert_empty(&etcd, "/kube-ipam/");
+}

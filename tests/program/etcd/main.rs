@@ -1,0 +1,45 @@
+//! The whole program on real etcd: the life of a pod, faults of every kind, users and certificates, and crowds.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod access;
+mod crowds;
+mod faults;
+mod life;
+
+use std::collections::BTreeMap;
+
+use kube_ipam_tests::etcd::Etcd;
+use kube_ipam_tests::program::wait;
+use kube_ipam_tests::{Answer, Call};
+use serde_json::Value;
+
+fn add(container: &str, network: &Value) -> Call {
+    Call::new("ADD", container, network)
+}
+
+fn del(container: &str, network: &Value) -> Call {
+    Call::new("DEL", container, network)
+}
+
+fn all_at_once(calls: impl Iterator<Item = Call>) -> Vec<Answer> {
+    let children: Vec<_> = calls.map(|call| call.start()).collect();
+    children.into_iter().map(wait).collect()
+}
+
+/// What `c0`, `c1`, … were answered, by address; no address twice.
+fn answered(answers: &[Answer]) -> BTreeMap<String, String> {
+    let mut held = BTreeMap::new();
+    for (nth, answer) in answers.iter().enumerate().filter(|(_, answer)| answer.status == Some(0)) {
+        for address in answer.addresses() {
+            let other = held.insert(address.clone(), format!("c{nth}"));
+            assert_eq!(other, None, "{address} was given to c{nth}, too");
+        }
+    }
+    held
+}
+
+/// Nothing is left but the cursors, which say where to go on.
+fn assert_empty(etcd: &Etcd, prefix: &str) {
+    let keys = etcd.keys(prefix);
+    assert!(keys.iter().all(|key| key.contains("/cursors/")), "left behind: {keys:?}");
+}
