@@ -1,5 +1,7 @@
 //! ADD: give an attachment its addresses (CNI specification 1.1, "ADD"; delegated plugins print the abbreviated result).
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
@@ -23,26 +25,15 @@ pub async fn add<M: OrderedMap>(
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
-    let mut policy = None;
-    let mut lost = Vec::new();
+    let (look, policy) = meanwhile(look_up(store, &claimant, network, &[]), || load(network)).await;
+    let mut look = look?;
+    if let Some(claim) = &look.claim {
+        return Ok(success(&claim.addresses, network));
+    }
+    let policy = policy.unwrap_or_else(|| load(network))?;
     for attempt in 0..limits::ATTEMPTS {
-        let contested = contested(&lost);
-        let look_up = store.look_up(&claimant, &network.range_sets, &contested, Timestamp::now());
-        let look_up = look_up.instrument(debug_span!("look_up", attempt));
-        let (look, loaded) = match &policy {
-            Some(_) => (look_up.await, None),
-            None => meanwhile(look_up, || load(network)).await,
-        };
-        let mut look = look?;
-        if let Some(claim) = &look.claim {
-            return Ok(success(&claim.addresses, network));
-        }
-        let policy = match &policy {
-            Some(loaded) => loaded,
-            None => policy.insert(loaded.unwrap_or_else(|| load(network))?),
-        };
         let request = request(&claimant, network, &look, attempt);
-        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
+        let proposals = decide(&policy, &request, &network.policy.settings, &mut look)
             .instrument(debug_span!("decide", attempt))
             .await?;
         for proposal in &proposals {
@@ -53,10 +44,23 @@ pub async fn add<M: OrderedMap>(
         let claim = store.claim(look, &proposals, Some(policy.name().clone()), &[]);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => return Ok(claimed(&claim, network)),
-            Claimed::Lost => lost = proposals,
+            Claimed::Lost => look = look_up(store, &claimant, network, &contested(&proposals)).await?,
+        }
+        if let Some(claim) = &look.claim {
+            return Ok(success(&claim.addresses, network));
         }
     }
     Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+}
+
+async fn look_up<M: OrderedMap>(
+    store: &Store<M>,
+    claimant: &Claimant,
+    network: &Network,
+    contested: &[IpAddr],
+) -> Result<Look<M::View>, Error> {
+    let look = store.look_up(claimant, &network.range_sets, contested, Timestamp::now());
+    Ok(look.instrument(debug_span!("look_up")).await?)
 }
 
 /// The policy of a network, with settings it understands.
