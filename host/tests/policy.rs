@@ -173,7 +173,7 @@ fn the_built_in_policy_needs_neither_file_nor_compiler() {
     let source = Source {
         module: None,
         sha256: None,
-        cache_dir: Path::new("/nonexistent"),
+        cache_dir: None,
         limits: Limits::default(),
         compiler: Compiler::Program("/nonexistent".into()),
     };

@@ -182,10 +182,7 @@ impl Flaw {
                 format!("see all of it: kube-ipam policy inspect {module}")
             }
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) => {
-                "compile it while installing: kube-ipam policy compile; or raise policy.limits.compileSeconds"
-                    .to_owned()
-            }
+            Self::CompileTime(_) => "raise policy.limits.compileSeconds".to_owned(),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,
         })

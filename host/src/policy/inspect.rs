@@ -61,14 +61,7 @@ fn run(path: &Path, wasm: &[u8], limits: Limits, inspection: &mut Inspection) {
         Ok(artifact) => inspection.compiled_bytes = Some(artifact.len() as u64),
         Err(flaw) => return inspection.refused.push(flaw.to_string()),
     }
-    // A directory that is no cache: nothing is kept of an inspection.
-    let source = Source {
-        module: Some(path),
-        sha256: None,
-        cache_dir: Path::new("/dev/null"),
-        limits,
-        compiler: Compiler::InProcess,
-    };
+    let source = Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler: Compiler::InProcess };
     match Policy::load(&source).and_then(|policy| policy.describe()) {
         Ok(description) => inspection.description = Some(description),
         Err(error) => inspection.refused.push(error.to_string()),

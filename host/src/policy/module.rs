@@ -35,8 +35,8 @@ pub struct Source<'a> {
     pub module: Option<&'a Path>,
     /// `policy.sha256`.
     pub sha256: Option<&'a str>,
-    /// Where compiled modules are kept.
-    pub cache_dir: &'a Path,
+    /// Where compiled modules are kept; nowhere, for a module that is only looked at.
+    pub cache_dir: Option<&'a Path>,
     /// `policy.limits` over the defaults.
     pub limits: Limits,
     /// Who compiles what is not in the cache.
@@ -138,7 +138,8 @@ fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
 fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component, Flaw> {
     let engine = running_engine().map_err(|error| Flaw::Compiler(format!("{error:#}")))?;
     let name = format!("{sha256}-{ENGINE}-{TARGET}.cwasm");
-    let cache = Cache::open(source.cache_dir).inspect_err(|miss| unusable(source.cache_dir, miss)).ok();
+    let open = |dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok();
+    let cache = source.cache_dir.and_then(open);
     if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
         return Ok(component);
     }
@@ -147,10 +148,10 @@ fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component,
         return Ok(component);
     }
     let artifact = source.compiler.compile(wasm, source.limits)?;
-    if let Some(cache) = cache {
+    if let Some((cache, dir)) = cache.zip(source.cache_dir) {
         cache.prune();
         if let Err(error) = cache.put(&name, &artifact) {
-            unusable(source.cache_dir, &Miss::Io(name, error));
+            unusable(dir, &Miss::Io(name, error));
         }
     }
     native::compiled(engine, &artifact)

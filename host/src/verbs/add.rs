@@ -70,7 +70,7 @@ pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
     let policy = Policy::load(&Source {
         module: module.as_deref(),
         sha256: sha256.as_deref(),
-        cache_dir,
+        cache_dir: Some(cache_dir),
         limits: *limits,
         compiler: Compiler::Child,
     })?;

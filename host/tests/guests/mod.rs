@@ -103,7 +103,7 @@ impl Site {
     pub fn load(&self, path: &Path, sha256: Option<&str>) -> Result<Policy, PolicyError> {
         let cache_dir = self.cache_dir();
         let (limits, compiler) = (self.limits, self.compiler.clone());
-        Policy::load(&Source { module: Some(path), sha256, cache_dir: &cache_dir, limits, compiler })
+        Policy::load(&Source { module: Some(path), sha256, cache_dir: Some(&cache_dir), limits, compiler })
     }
 
     /// Write and load.
