@@ -43,7 +43,7 @@ pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
     let mut checks = vec![configuration(&file)];
     // Why it cannot be opened, the check of the configuration has said.
     if let Ok(opened) = network.open() {
-        checks.extend(checks_of(&opened));
+        checks.extend(plugin::block_on(async { Ok(checks_of(&opened).await) })?);
     }
     let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
     let text = match format {
@@ -53,20 +53,22 @@ pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
     Ok(Output { text, exit })
 }
 
-fn checks_of(opened: &Opened) -> Vec<Check> {
+async fn checks_of(opened: &Opened) -> Vec<Check> {
     let mut checks = vec![Check::good("node", format!("{} (ipam.nodeName, or the host's name)", opened.base.node))];
     let network = Network::read(&opened.netconf, &Args::default());
     if let Ok(network) = &network {
         checks.push(policy(network));
         checks.push(cache(network));
     }
-    let store = store(opened);
+    let store = store(opened).await;
     let reachable = store.verdict == Verdict::Good;
     checks.push(store);
     if reachable {
-        checks.extend(network.iter().flat_map(|network| ranges(opened, &network.range_sets)));
-        checks.push(predecessor(opened));
-        checks.push(records(opened));
+        if let Ok(network) = &network {
+            checks.extend(ranges(opened, &network.range_sets).await);
+        }
+        checks.push(predecessor(opened).await);
+        checks.push(records(opened).await);
     }
     checks
 }
@@ -110,10 +112,10 @@ fn cache(network: &Network) -> Check {
     }
 }
 
-fn store(opened: &Opened) -> Check {
-    match plugin::block_on(async { Ok(opened.store.ping().await?) }) {
+async fn store(opened: &Opened) -> Check {
+    match opened.store.ping().await {
         Ok(()) => Check::good("store", place(&opened.base.store)),
-        Err(error) => Check::failed("store", &error),
+        Err(error) => Check::failed("store", &error.into()),
     }
 }
 
@@ -124,11 +126,10 @@ fn place(store: &StoreConfig) -> String {
     }
 }
 
-fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
-    let occupancies = async { Ok(opened.store.occupancy(range_sets, Timestamp::now()).await?) };
-    let occupancies = match plugin::block_on(occupancies) {
+async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
+    let occupancies = match opened.store.occupancy(range_sets, Timestamp::now()).await {
         Ok(occupancies) => occupancies,
-        Err(error) => return vec![Check::failed("ranges", &error)],
+        Err(error) => return vec![Check::failed("ranges", &error.into())],
     };
     let check = |(nth, occupancy): (usize, &crate::store::Occupancy)| {
         let verdict = match occupancy.percent() {
@@ -143,10 +144,9 @@ fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
     occupancies.iter().enumerate().map(check).collect()
 }
 
-fn predecessor(opened: &Opened) -> Check {
+async fn predecessor(opened: &Opened) -> Check {
     let name = "predecessor";
-    let count = async { Ok(opened.store.count_predecessor_bookings(&opened.base.network).await?) };
-    match plugin::block_on(count) {
+    match opened.store.count_predecessor_bookings(&opened.base.network).await {
         Ok(0) => Check::good(name, "no addresses of kube-ipam 0.x wait to be imported".to_owned()),
         Ok(count) => Check {
             name,
@@ -157,12 +157,12 @@ fn predecessor(opened: &Opened) -> Check {
             hint: Some("kube-ipam import --from kube-ipam-v0 --dry-run".to_owned()),
         },
         // A role that lets us see our own keys only is a good role.
-        Err(error) => Check { verdict: Verdict::Warning, ..Check::failed(name, &error) },
+        Err(error) => Check { verdict: Verdict::Warning, ..Check::failed(name, &error.into()) },
     }
 }
 
-fn records(opened: &Opened) -> Check {
-    match plugin::block_on(async { Ok(opened.store.inspect().await?) }) {
+async fn records(opened: &Opened) -> Check {
+    match opened.store.inspect().await {
         Ok(found) => match found.as_slice() {
             [] => Check::good("records", "agree with each other".to_owned()),
             [first, rest @ ..] => Check {
@@ -172,7 +172,7 @@ fn records(opened: &Opened) -> Check {
                 hint: Some("kube-ipam fsck shows them all and what mends them".to_owned()),
             },
         },
-        Err(error) => Check::failed("records", &error),
+        Err(error) => Check::failed("records", &error.into()),
     }
 }
 

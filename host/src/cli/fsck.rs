@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::output::{Done, Output};
 use super::{Format, NetworkArgs};
+use crate::ipam::RangeSets;
 use crate::plugin;
 use crate::store::ordered::OrderedMap;
 use crate::store::{Repair, Repaired, Store};
@@ -50,21 +51,30 @@ pub(crate) fn fsck(options: &Options, network: &NetworkArgs, format: Format) -> 
     let opened = network.open()?;
     let range_sets = opened.range_sets().unwrap_or_else(|error| {
         tracing::warn!("the ranges cannot be read, so a claim written again has no gateway: {error}");
-        Default::default()
+        RangeSets::default()
     });
-    let repairs = plugin::block_on(async { Ok(opened.store.plan_repairs(&range_sets).await?) })?;
-    let mut findings: Vec<Finding> = repairs.iter().map(|repair| found(repair, options)).collect();
-    let wanted = options.repair && findings.iter().any(|finding| finding.outcome == Outcome::Found);
-    let agreed = wanted && (options.yes || agreed_to(&report(&findings, options))?);
-    if agreed {
-        plugin::block_on(carry_out(&opened.store, &repairs, &mut findings))?;
-    }
+    let findings = plugin::block_on(run(options, &opened.store, &range_sets))?;
     let exit = u8::from(findings.iter().any(|finding| finding.outcome != Outcome::Repaired));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&findings)?,
         Format::Table => report(&findings, options),
     };
     Ok(Output { text, exit })
+}
+
+/// Find, show, ask, mend.
+async fn run<M: OrderedMap>(
+    options: &Options,
+    store: &Store<M>,
+    range_sets: &RangeSets,
+) -> Result<Vec<Finding>, verbs::Error> {
+    let repairs = store.plan_repairs(range_sets).await?;
+    let mut findings: Vec<Finding> = repairs.iter().map(|repair| found(repair, options)).collect();
+    let wanted = options.repair && findings.iter().any(|finding| finding.outcome == Outcome::Found);
+    if wanted && (options.yes || agreed_to(&report(&findings, options))) {
+        carry_out(store, &repairs, &mut findings).await?;
+    }
+    Ok(findings)
 }
 
 fn found(repair: &Repair, options: &Options) -> Finding {
@@ -90,15 +100,11 @@ async fn carry_out<M: OrderedMap>(
 }
 
 /// Ask whoever sits at the terminal; nobody there is a no.
-fn agreed_to(plan: &str) -> io::Result<bool> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return Ok(false);
-    }
-    write!(io::stderr().lock(), "{plan}\ncarry this out? [y/N] ")?;
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+fn agreed_to(plan: &str) -> bool {
+    let (stdin, mut answer) = (io::stdin(), String::new());
+    let asked = stdin.is_terminal() && write!(io::stderr().lock(), "{plan}\ncarry this out? [y/N] ").is_ok();
+    let _ = asked.then(|| stdin.lock().read_line(&mut answer));
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 fn report(findings: &[Finding], options: &Options) -> String {

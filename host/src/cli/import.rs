@@ -92,8 +92,20 @@ enum Action {
 pub(crate) fn import(options: &Options, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
     let range_sets = opened.range_sets()?;
-    let bookings = bookings(options, &opened)?;
+    let network = &opened.base.network;
+    let files = match (options.from, &opened.base.store) {
+        (Source::HostLocal, _) => Some(host_local::read(&options.dir, network)?),
+        (Source::Predecessor, StoreConfig::Etcd(_)) => None,
+        (Source::Predecessor, StoreConfig::Embedded { .. }) => {
+            return Err(ImportError::NotInEtcd { network: network.clone() }.into());
+        }
+    };
     let rows = plugin::block_on(async {
+        let mut bookings = match files {
+            Some(bookings) => bookings,
+            None => opened.store.predecessor_bookings(network).await?,
+        };
+        bookings.sort_by_cached_key(|booking| (booking.address.parse::<IpAddr>().ok(), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
         for booking in &bookings {
             rows.push(import_one(options, &opened, &range_sets, booking).await?);
@@ -107,19 +119,6 @@ pub(crate) fn import(options: &Options, network: &NetworkArgs, format: Format) -
         Format::Table => table(&rows),
     };
     Ok(Output { text, exit })
-}
-
-fn bookings(options: &Options, opened: &Opened) -> Result<Vec<Booking>, Box<dyn std::error::Error>> {
-    let network = &opened.base.network;
-    match (options.from, &opened.base.store) {
-        (Source::HostLocal, _) => Ok(host_local::read(&options.dir, network)?),
-        (Source::Predecessor, StoreConfig::Etcd(_)) => {
-            Ok(plugin::block_on(async { Ok(opened.store.predecessor_bookings(network).await?) })?)
-        }
-        (Source::Predecessor, StoreConfig::Embedded { .. }) => {
-            Err(ImportError::NotInEtcd { network: network.clone() }.into())
-        }
-    }
 }
 
 async fn import_one(

@@ -28,7 +28,6 @@ pub(super) fn read(dir: &Path, network: &str) -> Result<Vec<Booking>, ImportErro
         let text = fs::read_to_string(entry.path()).map_err(unreadable)?;
         bookings.push(booking(name, &text));
     }
-    bookings.sort_by_key(|booking| (booking.address.parse::<std::net::IpAddr>().ok(), booking.address.clone()));
     Ok(bookings)
 }
 
@@ -62,13 +61,14 @@ mod tests {
             ("last_reserved_ip.0", "10.0.0.10"),
         ];
         files.iter().for_each(|(name, text)| fs::write(network.join(name), text).unwrap());
-        let read = read(dir.path(), "blue").unwrap();
-        let short: Vec<_> =
-            read.iter().map(|b| (b.address.as_str(), b.container.as_str(), b.interface.as_deref())).collect();
-        assert_eq!(
-            short,
-            [("10.0.0.9", "c1", None), ("10.0.0.10", "c2", Some("eth1")), ("fd00::2", "c2", Some("eth1"))]
-        );
+        let mut read = read(dir.path(), "blue").unwrap();
+        read.sort_by_key(|booking| booking.address.len());
+        let short = |booking: &Booking| {
+            let Booking { address, container, interface } = booking;
+            format!("{address} {container} {interface:?}")
+        };
+        let expected = [r#"fd00::2 c2 Some("eth1")"#, "10.0.0.9 c1 None", r#"10.0.0.10 c2 Some("eth1")"#];
+        assert_eq!(read.iter().map(short).collect::<Vec<_>>(), expected);
         assert_eq!(super::read(dir.path(), "green").unwrap(), []);
         assert!(super::read(&dir.path().join("absent"), "blue").unwrap_err().to_string().contains("absent/blue"));
     }

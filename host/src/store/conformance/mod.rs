@@ -3,6 +3,7 @@
 mod bench;
 pub(crate) mod claims;
 pub(crate) mod holds;
+pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod ranges;
 pub(crate) mod releases;
@@ -62,6 +63,12 @@ macro_rules! conformance {
                 a_damaged_record_disturbs_nobody_else,
                 names_with_odd_characters_stay_apart,
                 inspection_finds_every_kind_of_disagreement,
+            ]
+            imports: [
+                an_import_is_a_claim_that_a_release_ends,
+                an_import_takes_nothing_from_anybody,
+                the_predecessors_entries_move_aside_with_their_claims,
+                occupancy_adds_up,
             ]
             repairs: [
                 any_one_damaged_key_is_mended,
