@@ -10,7 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Untouched pages of it cost nothing.
 const SIZE: usize = 2 << 20;
 
+/// Pages are asked of the kernel in groups of this size: one call is cheaper than thirty-two page faults.
+const GROUP: usize = 128 << 10;
+
 /// See the module's text.
+#[repr(align(4096))]
 pub(crate) struct Arena {
     block: UnsafeCell<[u8; SIZE]>,
     used: AtomicUsize,
@@ -39,7 +43,22 @@ impl Arena {
         let place = |used: usize| (self.base() + used).next_multiple_of(layout.align()) - self.base();
         let take = |used| place(used).checked_add(layout.size()).filter(|&end| end <= SIZE);
         let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        Some(self.block.get().cast::<u8>().wrapping_add(place(used)))
+        let start = place(used);
+        if used / GROUP != (start + layout.size()) / GROUP {
+            self.populate((start + layout.size()) / GROUP * GROUP);
+        }
+        Some(self.block.get().cast::<u8>().wrapping_add(start))
+    }
+
+    /// Have the group of pages from `start` on mapped at once. Kernels before 5.14 do not know how, and fault as ever.
+    fn populate(&self, start: usize) {
+        let group = self.block.get().cast::<u8>().wrapping_add(start).cast();
+        let length = GROUP.min(SIZE - start);
+        // SAFETY: the pages belong to the block; populating them changes none of their bytes.
+        #[allow(unsafe_code, reason = "a system call on our own pages")]
+        unsafe {
+            libc::madvise(group, length, libc::MADV_POPULATE_WRITE);
+        }
     }
 
     /// Let the last part that was cut off grow where it is. Nothing is given back, so what is cut off is always zero.

@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::prelude::*;
 
 /// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
 ///
@@ -22,19 +25,16 @@ pub fn to_file(path: &Path, level: LevelFilter) {
         }
     };
     let times = if level >= LevelFilter::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
+    let lines = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_target(false).with_span_events(times);
+    // Our own words only: libraries have nothing to tell an operator.
+    let ours = Targets::new().with_target("kube_ipam", level);
     // A second subscriber (tests in one process) is refused by `tracing`; the first one stays.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(Mutex::new(file))
-        .with_ansi(false)
-        .with_target(false)
-        .with_max_level(level)
-        .with_span_events(times)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }
 
 /// For commands: warnings and errors to stderr.
 pub fn to_stderr() {
-    let _ = tracing_subscriber::fmt()
+    let _ = fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false)

@@ -1,86 +1,41 @@
 //! Whole-process times, paired in one run: every sample of ours stands beside one of the other program, taken right
 //! after it, so that a noisy machine hurts both alike. Read the ratios.
+//!
+//! `bench [embedded] [etcd] [scale] [burst]`: these sections, or all of them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a developer's terminal")]
 
+mod burst;
+mod embedded;
+mod etcd;
 mod phases;
 mod sample;
+mod scale;
+mod server;
 
-use std::path::Path;
+/// A part of the benchmark: how it is asked for, what it compares, and how it is run.
+type Section = (&'static str, &'static str, fn());
 
-use kube_ipam_tests::Call;
-use kube_ipam_tests::program::network;
-use sample::{Pairs, fill, host_local, time};
-use serde_json::{Value, json};
-
-const ROUNDS: usize = 200;
-const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+const SECTIONS: [Section; 4] = [
+    ("embedded", "the embedded store; host-local is Debian's", embedded::print),
+    ("etcd", "etcd; the floor connects, reads a range, commits a transaction and leaves", etcd::print),
+    ("scale", "etcd with addresses held, beside an etcd with none", scale::print),
+    ("burst", "many at once, on both stores; host-local is Debian's", burst::print),
+];
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(sample::PEAK_MEMORY) {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if asked.first().map(String::as_str) == Some(sample::PEAK_MEMORY) {
         return sample::print_peak_memory();
     }
-    println!("whole processes, posix_spawn to exit, {ROUNDS} paired rounds a line; host-local is Debian's\n");
-    println!("{:<28} {:>12} {:>12} {:>12} {:>7}", "", "kube-ipam", "p99", "host-local", "ratio");
-    version();
-    for held in [0, 250, 5_000, 10_000] {
-        add_and_del(held);
+    if let Some(unknown) = asked.iter().find(|asked| SECTIONS.iter().all(|(name, ..)| name != asked)) {
+        println!("no section \"{unknown}\": there are {}", SECTIONS.map(|(name, ..)| name).join(", "));
+        return;
     }
-    refusal();
-    println!();
-    phases::print();
-    println!("\npeak memory of an ADD: {:.1} MB", sample::peak_memory_mb());
-}
-
-fn version() {
-    let ours = Call::new("VERSION", "", &Value::Null).stdin("{\"cniVersion\":\"1.0.0\"}");
-    let theirs = ours.clone().of(HOST_LOCAL);
-    let nothing = ours.clone().of(Path::new(&std::env::args().next().unwrap()).with_file_name("nothing"));
-    let mut pairs = Pairs::default();
-    let mut floor = Pairs::default();
-    for _ in 0..ROUNDS {
-        pairs.push(time(&ours), time(&theirs));
-        floor.push(time(&nothing), time(&ours));
+    println!("whole processes, spawn to exit, medians of paired rounds");
+    for (name, what, print) in SECTIONS {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            println!("\n# {name}: {what}\n");
+            print();
+        }
     }
-    floor.print("a process that does nothing");
-    pairs.print("VERSION");
-}
-
-fn add_and_del(held: usize) {
-    let ours = tempfile::tempdir().unwrap();
-    let theirs = tempfile::tempdir().unwrap();
-    let our_network = network(ours.path(), &json!({"subnet": "10.4.0.0/14"}));
-    let their_network = host_local(theirs.path());
-    fill(&our_network, held);
-    sample::fill_host_local(theirs.path(), held);
-
-    let mut add = Pairs::default();
-    let mut del = Pairs::default();
-    let rounds = if held > 1_000 { ROUNDS / 4 } else { ROUNDS };
-    for n in 0..rounds {
-        let name = format!("bench-{n}");
-        let call = |verb| Call::new(verb, &name, &our_network);
-        let their_call = |verb| Call::new(verb, &name, &their_network).of(HOST_LOCAL);
-        add.push(time(&call("ADD")), time(&their_call("ADD")));
-        del.push(time(&call("DEL")), time(&their_call("DEL")));
-    }
-    add.print(&format!("ADD with {held} held"));
-    del.print(&format!("DEL with {held} held"));
-}
-
-/// A /24 with nothing left.
-fn refusal() {
-    let ours = tempfile::tempdir().unwrap();
-    let theirs = tempfile::tempdir().unwrap();
-    let our_network = network(ours.path(), &json!({"subnet": "10.4.0.0/24"}));
-    let mut their_network = host_local(theirs.path());
-    their_network["ipam"]["ranges"] = json!([[{"subnet": "10.4.0.0/24"}]]);
-    fill(&our_network, 253);
-    sample::fill_host_local(theirs.path(), 253);
-    let mut pairs = Pairs::default();
-    for _ in 0..ROUNDS {
-        let call = Call::new("ADD", "one-too-many", &our_network);
-        let their_call = Call::new("ADD", "one-too-many", &their_network).of(HOST_LOCAL);
-        pairs.push(time(&call), time(&their_call));
-    }
-    pairs.print("refusal of a full /24");
 }

@@ -8,11 +8,19 @@ use kube_ipam_tests::program::{network, wait};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
+pub(crate) const ROUNDS: usize = 200;
+pub(crate) const HOST_LOCAL: &str = "/usr/lib/cni/host-local";
+
 /// Samples of two programs, taken in turn.
 #[derive(Default)]
 pub(crate) struct Pairs {
     ours: Vec<Duration>,
     theirs: Vec<Duration>,
+}
+
+/// What the columns of [`Pairs::print`] are.
+pub(crate) fn header(theirs: &str) {
+    println!("{:<28} {:>12} {:>12} {:>12} {:>7}", "", "kube-ipam", "p99", theirs, "ratio");
 }
 
 impl Pairs {
@@ -21,28 +29,46 @@ impl Pairs {
         self.theirs.push(theirs);
     }
 
-    pub(crate) fn print(mut self, what: &str) {
+    /// One line; gives the ratio of the medians.
+    pub(crate) fn print(mut self, what: &str) -> f64 {
         let (ours, theirs) = (median(&mut self.ours), median(&mut self.theirs));
-        let p99 = self.ours[self.ours.len() * 99 / 100];
+        let p99 = p99(&mut self.ours);
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
         println!("{what:<28} {} {} {} {ratio:>7.2}", milliseconds(ours), milliseconds(p99), milliseconds(theirs));
+        ratio
     }
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:>9.2} ms", time.as_secs_f64() * 1e3)
 }
 
-fn median(samples: &mut [Duration]) -> Duration {
+pub(crate) fn median(samples: &mut [Duration]) -> Duration {
     samples.sort();
     samples[samples.len() / 2]
 }
 
-/// One call, from spawn to exit. Whether it succeeded is for the tests.
+pub(crate) fn p99(samples: &mut [Duration]) -> Duration {
+    samples.sort();
+    samples[samples.len() * 99 / 100]
+}
+
+/// One call that succeeds, from spawn to exit.
 pub(crate) fn time(call: &Call) -> Duration {
     let start = Instant::now();
-    wait(call.start());
-    start.elapsed()
+    let answer = wait(call.start());
+    let elapsed = start.elapsed();
+    answer.success();
+    elapsed
+}
+
+/// One call that is refused, from spawn to exit.
+pub(crate) fn time_refusal(call: &Call) -> Duration {
+    let start = Instant::now();
+    let answer = wait(call.start());
+    let elapsed = start.elapsed();
+    assert_ne!(answer.status, Some(0), "{answer:?}");
+    elapsed
 }
 
 /// Claim this many addresses, thirty-two at a time.

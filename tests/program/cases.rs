@@ -46,9 +46,8 @@ fn tell(file: &Path) -> Result<(), Failed> {
         if step["run"] == "ADD" && answer.status == Some(0) {
             previous = answer.json();
         }
-        compare(step, &answer.json(), answer.status).map_err(|difference| {
-            format!("step {nth} ({}): {difference}\nstderr: {}", step["run"], answer.stderr)
-        })?;
+        compare(step, &answer.json(), answer.status)
+            .map_err(|difference| format!("step {nth} ({}): {difference}\nstderr: {}", step["run"], answer.stderr))?;
     }
     Ok(())
 }

@@ -66,7 +66,9 @@ fn forty_pods_want_one_fixed_address_and_one_gets_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut configuration = network(directory.path(), &json!({"subnet": "10.1.0.0/24"}));
     configuration["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.1.0.216"}});
-    let call = |n: usize| Call::new("ADD", &format!("c{n}"), &configuration).for_pod("shop", &format!("p{n}"), &format!("u{n}"));
+    let call = |n: usize| {
+        Call::new("ADD", &format!("c{n}"), &configuration).for_pod("shop", &format!("p{n}"), &format!("u{n}"))
+    };
     let answers = all_at_once((0..40).map(call));
     let winners = answers.iter().filter(|answer| answer.status == Some(0)).count();
     assert_eq!(winners, 1);

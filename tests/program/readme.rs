@@ -40,7 +40,8 @@ fn blocks(text: &str) -> Vec<Vec<Step>> {
 
 fn run(page: &str, root: &Path, directory: &Path, steps: &[Step]) {
     for step in steps {
-        let path = format!("{}:{}", root.join("target").canonicalize().unwrap().display(), std::env::var("PATH").unwrap());
+        let path =
+            format!("{}:{}", root.join("target").canonicalize().unwrap().display(), std::env::var("PATH").unwrap());
         let output = Command::new("bash")
             .args(["-c", &step.command])
             .current_dir(directory)
@@ -49,8 +50,13 @@ fn run(page: &str, root: &Path, directory: &Path, steps: &[Step]) {
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        for wanted in step.shown.iter().flat_map(|line| line.split('…')).map(str::trim).filter(|part| !part.is_empty()) {
-            assert!(printed.contains(wanted), "{page}: `{}` should print {wanted:?}, printed:\n{printed}", step.command);
+        for wanted in step.shown.iter().flat_map(|line| line.split('…')).map(str::trim).filter(|part| !part.is_empty())
+        {
+            assert!(
+                printed.contains(wanted),
+                "{page}: `{}` should print {wanted:?}, printed:\n{printed}",
+                step.command
+            );
         }
     }
 }

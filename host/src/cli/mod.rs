@@ -1,11 +1,15 @@
 //! Commands for operators and policy authors. Tables for people, `-o json` for programs.
 
 pub mod config;
+mod doctor;
+mod fsck;
+mod import;
 mod list;
 mod network;
 mod output;
 mod policy;
 mod show;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -35,6 +39,38 @@ enum Command {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
         #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
         what: String,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// How full the ranges are
+    Usage {
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Whether the records agree with each other; mends them on request
+    Fsck {
+        #[command(flatten)]
+        options: fsck::Options,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Take over the addresses that another IPAM plugin has given out
+    Import {
+        #[command(flatten)]
+        options: import::Options,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Whether pods can get addresses here, and if not, why
+    Doctor {
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -85,6 +121,10 @@ pub fn run() -> u8 {
     let done = match cli.command {
         Command::List { network, output } => list::list(&network, output.output),
         Command::Show { what, network, output } => show::show(&what, &network, output.output),
+        Command::Usage { network, output } => usage::usage(&network, output.output),
+        Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
+        Command::Import { options, network, output } => import::import(&options, &network, output.output),
+        Command::Doctor { network, output } => doctor::doctor(&network, output.output),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::NetworkArgs;
 use crate::cni::NetConf;
-use crate::config::Base;
 use crate::config::file::{Section, sections};
+use crate::config::{Base, Network};
+use crate::ipam::RangeSets;
 use crate::plugin;
 use crate::store::{AnyMap, Store};
 use crate::verbs;
@@ -25,27 +26,51 @@ pub(crate) enum NetworkError {
     NoNetwork { path: PathBuf },
 }
 
+/// A network's configuration file, taken apart as far as a command needs it.
+pub(crate) struct Opened {
+    /// As written.
+    pub(crate) netconf: NetConf,
+    /// What every verb needs.
+    pub(crate) base: Base,
+    /// The store it names.
+    pub(crate) store: Store<AnyMap>,
+}
+
+impl Opened {
+    /// The ranges, checked.
+    pub(crate) fn range_sets(&self) -> Result<RangeSets, verbs::Error> {
+        Ok(Network::range_sets(&self.netconf)?)
+    }
+}
+
 impl NetworkArgs {
     /// The store of the network.
     pub(crate) fn store(&self) -> Result<Store<AnyMap>, Box<dyn std::error::Error>> {
-        let netconf = NetConf::parse(&self.configuration()?).map_err(verbs::Error::from)?;
-        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
-        Ok(plugin::open(&base, &netconf, None))
+        Ok(self.open()?.store)
     }
 
-    /// The configuration of the network, as a main plugin would pass it on stdin.
-    fn configuration(&self) -> Result<Vec<u8>, NetworkError> {
+    /// The network and its store.
+    pub(crate) fn open(&self) -> Result<Opened, Box<dyn std::error::Error>> {
+        let (_, configuration) = self.found()?;
+        let netconf = NetConf::parse(&configuration).map_err(verbs::Error::from)?;
+        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
+        let store = plugin::open(&base, &netconf, None);
+        Ok(Opened { netconf, base, store })
+    }
+
+    /// The file of the network, and its configuration as a main plugin would pass it on stdin.
+    pub(crate) fn found(&self) -> Result<(PathBuf, Vec<u8>), NetworkError> {
         match &self.conf {
             Some(file) => {
-                let found = kube_ipam_network(file)?;
-                found.ok_or_else(|| NetworkError::NoNetwork { path: file.clone() })
+                let found = kube_ipam_network(file)?.ok_or_else(|| NetworkError::NoNetwork { path: file.clone() });
+                Ok((file.clone(), found?))
             }
             None => first_in(Path::new(DIRECTORY)),
         }
     }
 }
 
-fn first_in(directory: &Path) -> Result<Vec<u8>, NetworkError> {
+fn first_in(directory: &Path) -> Result<(PathBuf, Vec<u8>), NetworkError> {
     let unreadable = |cause| NetworkError::Unreadable { path: directory.to_owned(), cause };
     let entries = std::fs::read_dir(directory).map_err(unreadable)?;
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
@@ -54,7 +79,8 @@ fn first_in(directory: &Path) -> Result<Vec<u8>, NetworkError> {
         file.extension().is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known))
     };
     // A file of another plugin that cannot be read is not our business.
-    let mut networks = files.iter().filter(is_configuration).filter_map(|file| kube_ipam_network(file).ok().flatten());
+    let network = |file: &PathBuf| Some((file.clone(), kube_ipam_network(file).ok().flatten()?));
+    let mut networks = files.iter().filter(is_configuration).filter_map(network);
     networks.next().ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
 }
 

@@ -22,9 +22,7 @@ fn filter(what: &str) -> Filter {
         return Filter { address: Some(address), ..Filter::default() };
     }
     match what.split_once('/') {
-        Some((namespace, name)) => {
-            Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() }
-        }
+        Some((namespace, name)) => Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() },
         None => Filter { container: Some(what.to_owned()), ..Filter::default() },
     }
 }

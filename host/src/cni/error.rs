@@ -105,7 +105,9 @@ impl Error {
     /// The code to answer with.
     pub fn code(&self) -> u32 {
         match self {
-            Self::NoCommand | Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => code::ENVIRONMENT,
+            Self::NoCommand | Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => {
+                code::ENVIRONMENT
+            }
             Self::Empty | Self::TooLong | Self::NotJson(_) | Self::NotAnObject | Self::WrongType { .. } => code::DECODE,
             Self::Unreadable(_) => code::IO,
             Self::UnknownVersion(_) | Self::VerbTooNew { .. } => code::INCOMPATIBLE_VERSION,

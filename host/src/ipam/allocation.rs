@@ -64,6 +64,11 @@ pub struct HeldAddress {
 }
 
 impl Claim {
+    /// The bare addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().map(|assignment| assignment.address)
+    }
+
     /// The records to keep under each address.
     pub fn held_addresses(&self) -> impl Iterator<Item = HeldAddress> + '_ {
         self.addresses.iter().map(|assignment| HeldAddress {

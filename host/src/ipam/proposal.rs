@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::address::Family;
+use super::range::Range;
 use super::range_set::{RangeSets, Unusable};
 
 /// How strongly an address is wanted.
@@ -42,6 +43,20 @@ pub struct Assignment {
     /// Keep it after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+}
+
+impl Assignment {
+    /// A dynamic address as the range says a pod shall see it; alone in its subnet where no range has it.
+    pub fn in_range_of(range_sets: &RangeSets, address: IpAddr) -> Self {
+        let range = range_sets.iter().find_map(|set| set.range_of(address));
+        Self {
+            address,
+            prefix_length: range.map_or(Family::of(address).bits(), |range| range.subnet().prefix()),
+            gateway: range.and_then(Range::gateway),
+            kind: Kind::Dynamic,
+            hold: None,
+        }
+    }
 }
 
 /// All the addresses an attachment would get, together or not at all.

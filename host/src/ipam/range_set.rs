@@ -47,8 +47,8 @@ impl RangeSet {
         self.ranges[0].family()
     }
 
-    /// What can be handed out, in the order of the ranges: `rangeStart..rangeEnd` without gateways, network,
-    /// broadcast and excluded addresses.
+    /// What can be handed out, lowest first: `rangeStart..rangeEnd` of every range without gateways, network, broadcast
+    /// and excluded addresses.
     pub fn offered(&self) -> impl Iterator<Item = Span> + '_ {
         self.offered.iter().copied()
     }
@@ -183,6 +183,7 @@ impl RangeSets {
                 }
                 spans.extend(usable);
             }
+            spans.sort();
             offered.push(spans);
         }
         for (set, spans) in self.sets.iter_mut().zip(offered) {
@@ -241,6 +242,12 @@ mod tests {
         assert!(mixed.to_string().contains("mixes families: 10.0.0.0/24 and fd00::/64"), "{mixed}");
         assert!(matches!(sets(vec![vec![]], &[]), Err(RangeError::EmptySet { set: 0 })));
         assert!(matches!(sets(vec![vec![spec("10.0.0.0/24")]], &["10.0.0.0/16"]), Err(RangeError::Empty { .. })));
+    }
+
+    #[test]
+    fn what_is_offered_is_in_order_whatever_the_order_of_the_ranges() {
+        let sets = sets(vec![vec![spec("10.2.0.0/30"), spec("10.1.0.0/30")]], &[]).unwrap();
+        assert_eq!(offered(&sets, 0), ["10.1.0.2", "10.2.0.2"]);
     }
 
     #[test]

@@ -240,8 +240,7 @@ impl Default for Limits {
 
 impl Limits {
     /// What a configuration may set.
-    pub const CONFIGURABLE: [&'static Limit; 6] =
-        [&FUEL, &TIME, &MEMORY, &HOST_CALLS, &COMPILE_TIME, &COMPILE_MEMORY];
+    pub const CONFIGURABLE: [&'static Limit; 6] = [&FUEL, &TIME, &MEMORY, &HOST_CALLS, &COMPILE_TIME, &COMPILE_MEMORY];
 
     /// Set one limit by its key, within its bounds.
     pub fn set(&mut self, key: &str, value: u64) -> Result<(), LimitError> {

@@ -7,6 +7,10 @@ use std::time::Duration;
 /// of them are held, the search goes on by counting.
 pub const WINDOW: u128 = 256;
 
+/// Addresses a first read has to show beyond the cursor, so that no second read is made for those that follow: four
+/// times as many as a policy proposes as a rule. Where most of them are held, the policy asks for more.
+pub const WINDOW_AHEAD: u128 = 64;
+
 /// Addresses a search lists at most in one read once it had to go on: 8,192 keys with the records of their holds
 /// stay below the 4 MiB a gRPC client takes in one message. Never seen: the search asks again.
 pub const WIDEST_WINDOW: u128 = 8_192;
@@ -60,3 +64,7 @@ pub const ETCD_OPERATIONS: usize = 120;
 
 /// How deep alternatives are nested in one transaction. The client decodes 100 levels, two for each.
 pub const ETCD_NESTING: usize = 40;
+
+/// How many alternatives the first transaction of a claim brings. A lonely claim gets its first, and each further one
+/// costs it time: a kilobyte to log on every member. Contenders send the rest when these are gone.
+pub const ETCD_FIRST: usize = 4;

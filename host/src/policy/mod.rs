@@ -29,6 +29,7 @@ mod text;
 mod world;
 
 use std::cell::Cell;
+use std::path::Path;
 
 pub use compile::Compiler;
 pub use convert::Description;
@@ -146,6 +147,14 @@ impl Policy {
     /// Without a snapshot no question gets as far as being unread; the sandbox refuses it before.
     fn asked(&self, function: Function) -> PolicyError {
         self.faulted(function, Fault::Question("the pool may only be asked by allocate".to_owned()))
+    }
+}
+
+/// Whether compiled modules could be kept in this directory, or why what is there would not be believed. Makes nothing.
+pub fn check_cache(dir: &Path) -> Result<(), String> {
+    match dir.exists() {
+        true => cache::Cache::open(dir).map(drop).map_err(|miss| miss.to_string()),
+        false => Ok(()),
     }
 }
 

@@ -78,8 +78,8 @@ impl<V: View> Look<V> {
         let (from, _) = self.others.get_key_value(&held.attachment)?;
         let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == *from);
         // Another interface of the same container is alive: it keeps what it has.
-        let older = self.is_of_same_pod(held.pod.as_ref())
-            && held.attachment.container != self.claimant.attachment.container;
+        let older =
+            self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.claimant.attachment.container;
         let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || forfeited.contains(held);
         gives_way.then_some((seen, from))
     }

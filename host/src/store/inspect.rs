@@ -9,15 +9,20 @@ use super::keys::{Keys, Named};
 use super::list::scan_all;
 use super::ordered::{Entry, OrderedMap};
 use super::record::{KeptAddress, Seen};
-use crate::ipam::{Attachment, Claim, HeldAddress};
+use crate::ipam::{Attachment, Claim, HeldAddress, PodName};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, however it is
 /// killed; they come from hands, restored backups and other programs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// A record nobody can use.
-    #[error("{0}")]
-    Damaged(String),
+    #[error("the record {key} is damaged: {what}")]
+    Damaged {
+        /// Where it is kept.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A key that is none of the store's.
     #[error("the key {0} has no meaning")]
     Foreign(String),
@@ -58,8 +63,8 @@ pub enum Disagreement {
     /// The pod's index points at an attachment that holds nothing.
     #[error("the index of pod {pod} points at {attachment}, which holds nothing of it")]
     StalePod {
-        /// Namespace and name.
-        pod: String,
+        /// Which pod.
+        pod: PodName,
         /// Who.
         attachment: Attachment,
     },
@@ -79,31 +84,41 @@ pub enum Disagreement {
 impl<M: OrderedMap> Store<M> {
     /// Read everything at one moment and compare. Empty when everything agrees.
     pub async fn inspect(&self) -> Result<Vec<Disagreement>, StoreError> {
+        let (_, found) = self.everything().await?;
+        Ok(found)
+    }
+
+    /// All that is readable, and what does not agree.
+    pub(super) async fn everything(&self) -> Result<(Everything, Vec<Disagreement>), StoreError> {
         let entries = scan_all(&mut self.map.view().await?, self.keys.everything(), false).await?;
         let mut all = Everything::default();
         for entry in entries {
             all.add(&self.keys, entry);
         }
-        all.compare();
-        Ok(all.found)
+        let found = all.compare();
+        Ok((all, found))
     }
 }
 
+/// A whole domain at one moment, by what its keys name.
 #[derive(Default)]
-struct Everything {
-    addresses: BTreeMap<IpAddr, HeldAddress>,
-    claims: BTreeMap<Attachment, Claim>,
-    nodes: BTreeSet<(Attachment, String)>,
+pub(super) struct Everything {
+    /// Every key with its bytes, readable or not.
+    pub(super) bytes: BTreeMap<String, Vec<u8>>,
+    pub(super) addresses: BTreeMap<IpAddr, HeldAddress>,
+    pub(super) claims: BTreeMap<Attachment, Claim>,
+    pub(super) nodes: BTreeSet<(Attachment, String)>,
     /// By pod, interface and network: the container it points at.
     pods: BTreeMap<(String, String, String, String), String>,
-    kept: BTreeMap<IpAddr, KeptAddress>,
-    identities: BTreeMap<(IpAddr, String), KeptAddress>,
+    pub(super) kept: BTreeMap<IpAddr, KeptAddress>,
+    pub(super) identities: BTreeMap<(IpAddr, String), KeptAddress>,
     found: Vec<Disagreement>,
 }
 
 impl Everything {
     fn add(&mut self, keys: &Keys, entry: Entry) {
         let key = entry.key.clone();
+        self.bytes.insert(key.clone(), entry.value.clone());
         let read = match keys.named(&key) {
             Some(Named::Address(address)) => {
                 Seen::parse(keys, entry).map(|seen| drop(self.addresses.insert(address, seen.record)))
@@ -128,14 +143,17 @@ impl Everything {
             }
             Some(Named::Cursor) => Ok(()),
             None => {
-                self.found.push(Disagreement::Foreign(key));
+                self.found.push(Disagreement::Foreign(key.clone()));
                 Ok(())
             }
         };
-        self.found.extend(read.err().map(|error| Disagreement::Damaged(error.to_string())));
+        self.found.extend(read.err().map(|error| match error {
+            StoreError::Damaged { key, what } => Disagreement::Damaged { key, what },
+            error => Disagreement::Damaged { key, what: error.to_string() },
+        }));
     }
 
-    fn compare(&mut self) {
+    fn compare(&mut self) -> Vec<Disagreement> {
         let mut found = std::mem::take(&mut self.found);
         for claim in self.claims.values() {
             found.extend(self.addresses_of(claim));
@@ -150,7 +168,7 @@ impl Everything {
         }));
         found.extend(self.stale_indexes());
         found.extend(self.holds());
-        self.found = found;
+        found
     }
 
     fn addresses_of<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = Disagreement> + 'a {
@@ -185,7 +203,8 @@ impl Everything {
                 Attachment { network: network.clone(), container: container.clone(), interface: interface.clone() };
             let pod = self.claims.get(&attachment).and_then(|claim| claim.pod.as_ref());
             if pod.is_none_or(|pod| pod.namespace != *namespace || pod.name != *name) {
-                found.push(Disagreement::StalePod { pod: format!("{namespace}/{name}"), attachment });
+                let pod = PodName { namespace: namespace.clone(), name: name.clone(), uid: None };
+                found.push(Disagreement::StalePod { pod, attachment });
             }
         }
         found
@@ -204,7 +223,10 @@ impl Everything {
                 }
             }
         }
-        let unknown = self.identities.keys().filter(|(address, _)| !self.kept.contains_key(address));
+        let is_kept_for = |(address, identity): &&(IpAddr, String)| {
+            self.kept.get(address).is_some_and(|kept| kept.identity.as_ref() == Some(identity))
+        };
+        let unknown = self.identities.keys().filter(|key| !is_kept_for(key));
         found.extend(
             unknown.map(|(address, identity)| Disagreement::Identity { address: *address, identity: identity.clone() }),
         );

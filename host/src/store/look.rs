@@ -11,6 +11,7 @@ use super::ordered::{Entry, OrderedMap, Page, Read, View};
 use super::reading::{Reading, windows};
 use super::record::Seen;
 use crate::ipam::{Attachment, Claim, Family, HeldAddress, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
+use crate::limits::store::WINDOW_AHEAD;
 
 /// Who asks for addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,12 +190,14 @@ impl<V: View> Look<V> {
     }
 }
 
-/// The windows after a cursor, where the first windows do not reach.
+/// The windows after a cursor, where the first windows do not reach far enough beyond it. A policy that needs more asks.
 fn windows_after(set: &RangeSet, cursor: IpAddr) -> Vec<Span> {
     let known = windows(set, None);
-    let mut after = windows(set, Some(cursor));
-    after.retain(|window| !known.iter().any(|known| known.contains(window.first()) && known.contains(window.last())));
-    after
+    let after = windows(set, Some(cursor));
+    let both = after.iter().flat_map(|after| known.iter().filter_map(|known| known.intersection(after)));
+    let ahead: u128 = both.map(|part| part.len()).sum();
+    let all: u128 = after.iter().map(Span::len).sum();
+    if ahead >= all.min(WINDOW_AHEAD) { Vec::new() } else { after }
 }
 
 /// A cursor is a hint: one that cannot be read is none.

@@ -18,11 +18,14 @@ mod record;
 
 mod any;
 mod claim;
+mod import;
 mod inspect;
 mod list;
 mod look;
+mod occupancy;
 mod reading;
 mod release;
+mod repair;
 
 pub mod embedded;
 pub mod etcd;
@@ -38,10 +41,13 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
+pub use import::{Booking, Import, Imported};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
+pub use occupancy::Occupancy;
 pub use record::KeptAddress;
+pub use repair::{Repair, Repaired};
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
 use keys::Keys;

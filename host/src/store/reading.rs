@@ -11,7 +11,8 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::keys::{Keys, address_in};
-use super::ordered::{Page, Read, View};
+use super::list;
+use super::ordered::{Entry, KeyRange, Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use crate::ipam::address::number;
 use crate::ipam::{Family, HeldAddress, Holder, Question, RangeSet, Snapshot, Span};
@@ -40,6 +41,10 @@ impl<V: View> Reading<V> {
 
     pub(crate) async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         if reads.is_empty() { Ok(Vec::new()) } else { self.view.read(reads).await }
+    }
+
+    pub(crate) async fn scan_all(&mut self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
+        list::scan_all(&mut self.view, range, keys_only).await
     }
 
     /// Read what a question asks for and teach it to the snapshot.

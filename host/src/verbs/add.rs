@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::decide::{contested, decide, refuse_if_held};
+use super::meanwhile::meanwhile;
 use super::{Deadline, Error};
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, PolicyConfig};
@@ -27,13 +28,18 @@ pub async fn add<M: OrderedMap>(
     for attempt in 0..limits::ATTEMPTS {
         let contested = contested(&lost);
         let look_up = store.look_up(&claimant, &network.range_sets, &contested, Timestamp::now());
-        let mut look = look_up.instrument(debug_span!("look_up", attempt)).await?;
+        let look_up = look_up.instrument(debug_span!("look_up", attempt));
+        let (look, loaded) = match &policy {
+            Some(_) => (look_up.await, None),
+            None => meanwhile(look_up, || load(network)).await,
+        };
+        let mut look = look?;
         if let Some(claim) = &look.claim {
             return Ok(success(&claim.addresses, network));
         }
         let policy = match &policy {
             Some(loaded) => loaded,
-            None => policy.insert(load(network)?),
+            None => policy.insert(loaded.unwrap_or_else(|| load(network))?),
         };
         let request = request(&claimant, network, &look, attempt);
         let proposals = decide(policy, &request, &network.policy.settings, &mut look)
@@ -54,7 +60,7 @@ pub async fn add<M: OrderedMap>(
 }
 
 /// The policy of a network, with settings it understands.
-pub(super) fn load(network: &Network) -> Result<Policy, Error> {
+pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
     let _inside = debug_span!("load").entered();
     let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
     let policy = Policy::load(&Source {
@@ -79,28 +85,22 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
 }
 
 fn request<V>(claimant: &Claimant, network: &Network, look: &Look<V>, attempt: u32) -> Request {
-    let previous = look.previous.iter().flat_map(|claim| &claim.addresses);
     Request {
         attachment: claimant.attachment.clone(),
         node: claimant.node.clone(),
         pod: network.pod.as_ref().map(|known| known.pod.clone()),
         requested: network.requested.clone(),
-        previous: previous.map(|assignment| assignment.address).collect(),
+        previous: look.previous.iter().flat_map(Claim::addresses).collect(),
         range_sets: network.range_sets.clone(),
         attempt,
     }
 }
 
 fn claimed(claim: &Claim, network: &Network) -> Success {
-    let addresses: Vec<_> = claim.addresses.iter().map(|assignment| assignment.address).collect();
-    tracing::info!(?addresses, "claimed");
+    tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
     success(&claim.addresses, network)
 }
 
 fn success(addresses: &[Assignment], network: &Network) -> Success {
-    Success {
-        ips: addresses.iter().map(Ip::from).collect(),
-        routes: network.routes.clone(),
-        dns: network.dns.clone(),
-    }
+    Success { ips: addresses.iter().map(Ip::from).collect(), routes: network.routes.clone(), dns: network.dns.clone() }
 }

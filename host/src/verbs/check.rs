@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Error;
-use crate::ipam::{Attachment, RangeSets};
+use crate::ipam::{Attachment, Claim, RangeSets};
 use crate::store::Store;
 use crate::store::ordered::OrderedMap;
 
@@ -16,7 +16,7 @@ pub async fn check<M: OrderedMap>(
     store: &Store<M>,
 ) -> Result<(), Error> {
     let claim = store.held_by(attachment).await?;
-    let held = |address| claim.iter().flat_map(|claim| &claim.addresses).any(|held| held.address == address);
+    let held = |address| claim.iter().flat_map(Claim::addresses).any(|held| held == address);
     let ours = previous.iter().copied().filter(|&address| range_sets.is_inside(address));
     let missing: Vec<IpAddr> = ours.filter(|&address| !held(address)).collect();
     if missing.is_empty() {

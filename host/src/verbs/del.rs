@@ -10,7 +10,7 @@ use crate::store::ordered::OrderedMap;
 /// Release what this very attachment holds: never an address that has moved on to another.
 pub async fn del<M: OrderedMap>(attachment: &Attachment, store: &Store<M>) -> Result<(), Error> {
     match store.release(attachment, Timestamp::now()).await? {
-        Some(claim) => tracing::info!(addresses = ?claim.addresses, "released"),
+        Some(claim) => tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "released"),
         None => tracing::info!("nothing to release"),
     }
     Ok(())

@@ -109,9 +109,9 @@ impl Error {
             Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_), .. } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
-            Self::Taken { holder: Holder::Attachment(_), .. } => Some(
-                "the address is free as soon as its holder is deleted; the runtime retries until then".to_owned(),
-            ),
+            Self::Taken { holder: Holder::Attachment(_), .. } => {
+                Some("the address is free as soon as its holder is deleted; the runtime retries until then".to_owned())
+            }
             Self::Taken { holder: Holder::Hold { until, .. }, .. } => Some(format!("it is free again at {until}")),
             Self::Late { .. } => Some("the runtime tries again; a DEL releases whatever was claimed".to_owned()),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),

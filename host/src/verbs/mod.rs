@@ -9,9 +9,11 @@ pub mod decide;
 pub mod del;
 pub mod error;
 pub mod gc;
+mod meanwhile;
 pub mod status;
 
 pub use add::add;
+pub(crate) use add::load;
 pub use check::check;
 pub use deadline::Deadline;
 pub use del::del;

@@ -12,8 +12,22 @@ pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store
     add::load(network).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
+    warn_of_predecessor(base, store).await;
     match usage.iter().position(Usage::is_full) {
         Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),
         None => Ok(()),
+    }
+}
+
+/// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,
+/// and so it could where etcd does not let us read those keys.
+async fn warn_of_predecessor<M: OrderedMap>(base: &Base, store: &Store<M>) {
+    let count = store.count_predecessor_bookings(&base.network).await.unwrap_or_default();
+    if count > 0 {
+        tracing::warn!(
+            count,
+            "kube-ipam 0.x has given out addresses of this network that are not imported: \
+             run kube-ipam import --from kube-ipam-v0"
+        );
     }
 }

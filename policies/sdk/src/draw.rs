@@ -28,7 +28,7 @@ pub enum Strategy {
     Hash,
 }
 
-/// How many proposals to bring: 1 to 64, 16 unless told.
+/// How many proposals to bring: 1 to 64, 4 unless told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct ProposalCount(u8);
@@ -54,7 +54,7 @@ pub struct Draw {
 
 impl Default for ProposalCount {
     fn default() -> Self {
-        Self(16)
+        Self(4)
     }
 }
 
@@ -70,10 +70,10 @@ impl TryFrom<u64> for ProposalCount {
 }
 
 impl ProposalCount {
-    /// Twice as many at each retry, up to the largest number.
+    /// Four times as many at each retry, up to the largest number.
     fn at(self, attempt: u32) -> usize {
-        let doubled = usize::from(self.0) << attempt.min(6);
-        doubled.min(MOST_PROPOSALS.into())
+        let more = usize::from(self.0) << (2 * attempt.min(3));
+        more.min(MOST_PROPOSALS.into())
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn retries_bring_more_up_to_the_limit() {
         let counts: Vec<usize> = (0..4).map(|attempt| ProposalCount::default().at(attempt)).collect();
-        assert_eq!(counts, [16, 32, 64, 64]);
+        assert_eq!(counts, [4, 16, 64, 64]);
         assert_eq!(ProposalCount(1).at(u32::MAX), 64);
     }
 

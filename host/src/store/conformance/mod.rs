@@ -6,6 +6,7 @@ pub(crate) mod holds;
 pub(crate) mod lists;
 pub(crate) mod ranges;
 pub(crate) mod releases;
+pub(crate) mod repairs;
 
 pub(crate) use bench::{Bench, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
@@ -61,6 +62,13 @@ macro_rules! conformance {
                 a_damaged_record_disturbs_nobody_else,
                 names_with_odd_characters_stay_apart,
                 inspection_finds_every_kind_of_disagreement,
+            ]
+            repairs: [
+                any_one_damaged_key_is_mended,
+                an_address_that_two_claim_stays_with_its_record,
+                several_damages_of_one_attachment_are_one_repair,
+                what_nobody_can_explain_is_left_to_people,
+                what_changed_since_it_was_judged_is_left_alone,
             ]
         }
     };

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_client::{AlarmAction, AlarmType, Client, ConnectOptions};
@@ -16,7 +17,7 @@ pub(super) struct Cluster {
     options: Options,
     /// Which member is asked next. Processes begin with different ones.
     turn: Cell<usize>,
-    connected: RefCell<Option<Client>>,
+    connected: RefCell<Option<Rc<Client>>>,
     round_trips: Cell<u32>,
 }
 
@@ -42,7 +43,7 @@ impl Cluster {
     pub(super) async fn ask<T>(
         &self,
         doing: &'static str,
-        request: impl AsyncFn(Client) -> Result<T, etcd_client::Error>,
+        request: impl AsyncFn(Rc<Client>) -> Result<T, etcd_client::Error>,
     ) -> Result<T, StoreError> {
         let (start, members) = (Instant::now(), self.options.endpoints.len());
         let mut failures = Vec::new();
@@ -65,18 +66,21 @@ impl Cluster {
     pub(super) async fn send<T>(
         &self,
         doing: &'static str,
-        request: impl AsyncFn(Client) -> Result<T, etcd_client::Error>,
+        request: impl AsyncFn(Rc<Client>) -> Result<T, etcd_client::Error>,
     ) -> Result<T, Failure> {
         let patience = self.patience()?;
         let endpoints = &self.options.endpoints;
         let Some(endpoint) = endpoints.get(self.turn.get() % endpoints.len().max(1)) else {
             return Err(Failure::Final(StoreError::Unreachable { failures: vec!["no endpoint is configured".into()] }));
         };
-        let answer = tokio::time::timeout(patience, async {
+        // Boxed: what the client needs to make a request is tens of kilobytes, and every caller's future would carry,
+        // move and touch them.
+        let answer = Box::pin(async {
             let client = self.connect(endpoint).await?;
             self.round_trips.set(self.round_trips.get() + 1);
             request(client).await.map_err(|error| explain(doing, endpoint, error))
         });
+        let answer = tokio::time::timeout(patience, answer);
         let failure = match answer.await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
@@ -91,8 +95,9 @@ impl Cluster {
 
     /// A full etcd answers reads as if nothing were wrong.
     pub(super) async fn refuse_alarms(&self) -> Result<(), StoreError> {
-        let alarms =
-            self.ask("read alarms", async |mut client| client.alarm(AlarmAction::Get, AlarmType::None, None).await);
+        let alarms = self.ask("read alarms", async |client| {
+            client.maintenance_client().alarm(AlarmAction::Get, AlarmType::None, None).await
+        });
         match alarms.await {
             Ok(alarms) if alarms.alarms().iter().any(|alarm| alarm.alarm() == AlarmType::Nospace) => {
                 Err(StoreError::Full { place: self.options.endpoints.join(","), source: None })
@@ -103,7 +108,7 @@ impl Cluster {
         }
     }
 
-    async fn connect(&self, endpoint: &str) -> Result<Client, Failure> {
+    async fn connect(&self, endpoint: &str) -> Result<Rc<Client>, Failure> {
         if let Some(client) = self.connected.borrow().clone() {
             return Ok(client);
         }
@@ -115,7 +120,7 @@ impl Cluster {
             options = options.with_user(name, password);
         }
         let client = Client::connect([endpoint], Some(options)).await;
-        let client = client.map_err(|error| explain("log in", endpoint, error))?;
+        let client = Rc::new(client.map_err(|error| explain("log in", endpoint, error))?);
         self.connected.replace(Some(client.clone()));
         Ok(client)
     }

@@ -9,7 +9,8 @@
 //!   release  one transaction
 //! ```
 //!
-//! So an ADD costs two round trips and a DEL two, a burst of contenders no more. There is no lock, no lease and no
+//! So an ADD costs two round trips and a DEL two; one more where the cursor is far from the first free address, and one
+//! more for contenders that lose their first proposals. There is no lock, no lease and no
 //! watch. Members are asked one after the other until one answers; what a broken connection left open is read back.
 
 mod connection;
@@ -73,7 +74,7 @@ impl Etcd {
         let mut failures = Vec::new();
         for attempt in 0..=ETCD_RESENDS {
             let txn = transaction::nested(alternatives);
-            match self.cluster.send("commit", async |mut client| client.txn(txn.clone()).await).await {
+            match self.cluster.send("commit", async |client| client.kv_client().txn(txn.clone()).await).await {
                 Ok(response) => match transaction::outcome(response) {
                     // Lost, perhaps, to the attempt before, of which nothing was heard.
                     Commit::Lost if attempt > 0 => return self.read_back(alternatives).await,
@@ -144,7 +145,7 @@ impl View for Moment {
         for reads in reads.chunks(ETCD_OPERATIONS) {
             let ops: Vec<TxnOp> = reads.iter().map(|read| self.range(read)).collect();
             let txn = Txn::new().and_then(ops);
-            let response = self.cluster.ask("read", async |mut client| client.txn(txn.clone()).await).await?;
+            let response = self.cluster.ask("read", async |client| client.kv_client().txn(txn.clone()).await).await?;
             if self.revision.is_none() {
                 self.revision = response.header().map(|header| header.revision());
             }

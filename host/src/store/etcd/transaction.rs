@@ -2,7 +2,7 @@
 
 use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
-use crate::limits::store::{ETCD_NESTING, ETCD_OPERATIONS};
+use crate::limits::store::{ETCD_FIRST, ETCD_NESTING, ETCD_OPERATIONS};
 use crate::store::ordered::{Change, Commit, Guard, Write};
 
 /// Cut alternatives into parts of one transaction each. etcd counts, over all levels, the longer of each level's
@@ -10,9 +10,10 @@ use crate::store::ordered::{Change, Commit, Guard, Write};
 pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     let mut parts = Vec::new();
     let mut rest = alternatives;
+    let mut depth = ETCD_FIRST;
     while !rest.is_empty() {
         let mut operations = 0;
-        let fitting = rest.iter().take(ETCD_NESTING).take_while(|change| {
+        let fitting = rest.iter().take(depth).take_while(|change| {
             // One more for the nested transaction itself.
             operations += change.guards().len().max(change.writes().len()).max(1) + 1;
             operations <= ETCD_OPERATIONS
@@ -20,6 +21,7 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
         let (part, after) = rest.split_at(fitting.count().max(1));
         parts.push(part);
         rest = after;
+        depth = ETCD_NESTING;
     }
     parts
 }
@@ -81,8 +83,8 @@ mod tests {
             change
         };
         let lengths = |changes: Vec<Change>| parts(&changes).iter().map(|part| part.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(vec![change(5); 64]), [20, 20, 20, 4]);
-        assert_eq!(lengths(vec![change(0); 90]), [40, 40, 10]);
+        assert_eq!(lengths(vec![change(5); 64]), [4, 20, 20, 20]);
+        assert_eq!(lengths(vec![change(0); 90]), [4, 40, 40, 6]);
         // One that is too large for etcd is sent alone: etcd says so.
         assert_eq!(lengths(vec![change(3), change(200), change(3)]), [1, 1, 1]);
         assert_eq!(lengths(vec![]), [0; 0]);

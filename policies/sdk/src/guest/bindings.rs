@@ -390,8 +390,9 @@ pub mod kube_ipam {
             pub type Holder = super::super::super::kube_ipam::policy::types::Holder;
             pub type RangeUsage = super::super::super::kube_ipam::policy::types::Usage;
             #[allow(unused_unsafe, clippy::all)]
-            /// The lowest free address of a range set above `after`, or from the start of the set without it. Skips gateways,
-            /// network, broadcast and excluded addresses, but not the part kept for fixed addresses. `none` at the end of the set: it does not wrap around.
+            /// The lowest free address of a range set above `after`, or the lowest of all without it. Skips gateways, network,
+            /// broadcast and excluded addresses, but not the part kept for fixed addresses. `none` above the highest: it does
+            /// not wrap around.
             #[allow(async_fn_in_trait)]
             pub fn next_free(
                 range_set: u32,

@@ -24,7 +24,7 @@ fn a_claim_costs_two_round_trips_and_a_release_two() {
 }
 
 #[test]
-fn a_crowd_of_proposals_costs_one_round_trip() {
+fn a_crowd_of_proposals_costs_two_round_trips() {
     block_on(async {
         let (etcd, ()) = shared();
         let bench = Bench::new(etcd, &["10.0.0.0/24"]);
@@ -34,7 +34,7 @@ fn a_crowd_of_proposals_costs_one_round_trip() {
         let proposals: Vec<_> = (2..22).map(|last| vec![dynamic(&format!("10.0.0.{last}"))]).collect();
         let claimed = bench.store.claim(look, &proposals, None, &[]).await.unwrap();
         assert!(matches!(claimed, Claimed::Done(claim) if claim.addresses[0] == dynamic("10.0.0.21")));
-        assert_eq!(bench.store.map().inner.round_trips() - before, 1);
+        assert_eq!(bench.store.map().inner.round_trips() - before, 2);
     });
 }
 

@@ -1,0 +1,199 @@
+//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with the way out. Changes nothing.
+
+use std::fmt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::network::Opened;
+use super::output::{Done, Output};
+use super::{Format, NetworkArgs, config};
+use crate::cni::Args;
+use crate::cni::failure::joined;
+use crate::config::{Network, StoreConfig};
+use crate::ipam::RangeSets;
+use crate::policy;
+use crate::{plugin, verbs};
+
+/// From this percentage on, a range set is worth a warning.
+const NEARLY_FULL: u8 = 90;
+
+/// One check and how it went.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Good,
+    /// Pods get addresses, but somebody should look.
+    Warning,
+    Bad,
+}
+
+pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
+    let (file, _) = network.found()?;
+    let mut checks = vec![configuration(&file)];
+    // Why it cannot be opened, the check of the configuration has said.
+    if let Ok(opened) = network.open() {
+        checks.extend(checks_of(&opened));
+    }
+    let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&checks)?,
+        Format::Table => checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(Output { text, exit })
+}
+
+fn checks_of(opened: &Opened) -> Vec<Check> {
+    let mut checks = vec![Check::good("node", format!("{} (ipam.nodeName, or the host's name)", opened.base.node))];
+    let network = Network::read(&opened.netconf, &Args::default());
+    if let Ok(network) = &network {
+        checks.push(policy(network));
+        checks.push(cache(network));
+    }
+    let store = store(opened);
+    let reachable = store.verdict == Verdict::Good;
+    checks.push(store);
+    if reachable {
+        checks.extend(network.iter().flat_map(|network| ranges(opened, &network.range_sets)));
+        checks.push(predecessor(opened));
+        checks.push(records(opened));
+    }
+    checks
+}
+
+fn configuration(file: &Path) -> Check {
+    let report = config::check(file);
+    let verdict = match (report.has_errors(), report.findings.is_empty()) {
+        (true, _) => Verdict::Bad,
+        (false, false) => Verdict::Warning,
+        (false, true) => Verdict::Good,
+    };
+    let mut hints: Vec<String> = report.findings.iter().filter_map(|finding| finding.hint.clone()).collect();
+    hints.dedup();
+    let mut messages: Vec<&str> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
+    if messages.is_empty() {
+        messages.push("valid");
+    }
+    let hint = (!hints.is_empty()).then(|| hints.join("; "));
+    Check { name: "configuration", verdict, detail: format!("{}: {}", report.file, messages.join("; ")), hint }
+}
+
+fn policy(network: &Network) -> Check {
+    match verbs::load(network) {
+        Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
+        Err(error) => Check::failed("policy", &error),
+    }
+}
+
+/// Without a trusted cache a policy is compiled again by every ADD: slow, but right.
+fn cache(network: &Network) -> Check {
+    let dir = &network.policy.cache_dir;
+    match policy::check_cache(dir) {
+        _ if network.policy.module.is_none() => Check::good("cache", "not needed: the policy is built in".to_owned()),
+        Ok(()) => Check::good("cache", dir.display().to_string()),
+        Err(why) => Check {
+            name: "cache",
+            verdict: Verdict::Warning,
+            detail: format!("the policy is compiled again by every ADD: {why}"),
+            hint: Some("give the directory to root with mode 0700, and its parents to root".to_owned()),
+        },
+    }
+}
+
+fn store(opened: &Opened) -> Check {
+    match plugin::block_on(async { Ok(opened.store.ping().await?) }) {
+        Ok(()) => Check::good("store", place(&opened.base.store)),
+        Err(error) => Check::failed("store", &error),
+    }
+}
+
+fn place(store: &StoreConfig) -> String {
+    match store {
+        StoreConfig::Embedded { dir } => format!("embedded, in {}", dir.display()),
+        StoreConfig::Etcd(etcd) => format!("etcd at {}, under {}", etcd.endpoints.join(", "), etcd.prefix),
+    }
+}
+
+fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
+    let occupancies = async { Ok(opened.store.occupancy(range_sets, Timestamp::now()).await?) };
+    let occupancies = match plugin::block_on(occupancies) {
+        Ok(occupancies) => occupancies,
+        Err(error) => return vec![Check::failed("ranges", &error)],
+    };
+    let check = |(nth, occupancy): (usize, &crate::store::Occupancy)| {
+        let verdict = match occupancy.percent() {
+            _ if occupancy.free == 0 => Verdict::Bad,
+            NEARLY_FULL.. => Verdict::Warning,
+            _ => Verdict::Good,
+        };
+        let detail = format!("range set {nth}: {} of {} addresses free", occupancy.free, occupancy.size);
+        let hint = "`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods";
+        Check { name: "ranges", verdict, detail, hint: (verdict != Verdict::Good).then(|| hint.to_owned()) }
+    };
+    occupancies.iter().enumerate().map(check).collect()
+}
+
+fn predecessor(opened: &Opened) -> Check {
+    let name = "predecessor";
+    let count = async { Ok(opened.store.count_predecessor_bookings(&opened.base.network).await?) };
+    match plugin::block_on(count) {
+        Ok(0) => Check::good(name, "no addresses of kube-ipam 0.x wait to be imported".to_owned()),
+        Ok(count) => Check {
+            name,
+            verdict: Verdict::Bad,
+            detail: format!(
+                "{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again"
+            ),
+            hint: Some("kube-ipam import --from kube-ipam-v0 --dry-run".to_owned()),
+        },
+        // A role that lets us see our own keys only is a good role.
+        Err(error) => Check { verdict: Verdict::Warning, ..Check::failed(name, &error) },
+    }
+}
+
+fn records(opened: &Opened) -> Check {
+    match plugin::block_on(async { Ok(opened.store.inspect().await?) }) {
+        Ok(found) => match found.as_slice() {
+            [] => Check::good("records", "agree with each other".to_owned()),
+            [first, rest @ ..] => Check {
+                name: "records",
+                verdict: Verdict::Bad,
+                detail: format!("{first}; {} more disagreements", rest.len()),
+                hint: Some("kube-ipam fsck shows them all and what mends them".to_owned()),
+            },
+        },
+        Err(error) => Check::failed("records", &error),
+    }
+}
+
+impl Check {
+    fn good(name: &'static str, detail: String) -> Self {
+        Self { name, verdict: Verdict::Good, detail, hint: None }
+    }
+
+    fn failed(name: &'static str, error: &verbs::Error) -> Self {
+        Self { name, verdict: Verdict::Bad, detail: joined(error), hint: error.hint() }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Good => '✓',
+            Verdict::Warning => '!',
+            Verdict::Bad => '✗',
+        };
+        write!(f, "{mark} {:<14} {}", self.name, self.detail)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
+    }
+}
