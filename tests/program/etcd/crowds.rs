@@ -1,28 +1,33 @@
 //! Many processes at once on a cluster of three.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
 
-use kube_ipam_tests::etcd::Setup;
+use kube_ipam_tests::etcd::{Release, Setup};
 use kube_ipam_tests::listing::held;
+use kube_ipam_tests::program::wait;
 use serde_json::{Value, json};
 
-use super::{add, all_at_once, answered, assert_empty, del};
+use super::{add, all_at_once, answered, assert_empty, del, release_all};
 
 #[test]
 fn sixty_four_processes_race_for_sixty_addresses() {
-    let etcd = Setup::cluster().start();
-    let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.61"}));
-    let answers = all_at_once((0..64).map(|nth| add(&format!("c{nth}"), &network)));
-    let given = answered(&answers);
-    assert_eq!(given.len(), 60, "every address is used");
-    assert_eq!(held(&network), given, "the store agrees with what was answered");
-    for loser in answers.iter().filter(|answer| answer.status != Some(0)) {
-        let (code, text) = loser.failure();
-        assert_eq!(code, 101, "{text}");
-        assert!(text.contains("60 of 60"), "{text}");
+    for release in Release::all() {
+        let etcd = Setup::cluster().of(&release).start();
+        let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.61"}));
+        let answers = all_at_once((0..64).map(|nth| add(&format!("c{nth}"), &network)));
+        let given = answered(&answers);
+        assert_eq!(given.len(), 60, "every address is used");
+        assert_eq!(held(&network), given, "the store agrees with what was answered");
+        for loser in answers.iter().filter(|answer| answer.status != Some(0)) {
+            let (code, text) = loser.failure();
+            assert_eq!(code, 101, "{text}");
+            assert!(text.contains("60 of 60"), "{text}");
+        }
+        release_all(64, &network);
+        assert_empty(&etcd, "/kube-ipam/");
     }
-    all_at_once((0..64).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
-    assert_empty(&etcd, "/kube-ipam/");
 }
 
 #[test]
@@ -39,7 +44,7 @@ fn a_crowd_of_128_processes_gets_sixteen_addresses_each() {
     let given = answered(&answers);
     assert_eq!(given.len(), 128 * 16);
     assert_eq!(held(&network), given);
-    all_at_once((0..128).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
+    release_all(128, &network);
     assert_empty(&etcd, "/kube-ipam/");
 }
 
@@ -52,5 +57,31 @@ fn one_attachment_asked_for_many_times_at_once_has_one_address() {
     assert_eq!(distinct.len(), 1, "{distinct:?}");
     assert_eq!(held(&network).len(), 1);
     all_at_once((0..32).map(|_| del("c0", &network))).iter().for_each(|answer| drop(answer.success()));
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
+fn processes_killed_at_any_moment_double_nothing_and_a_del_releases_what_they_claimed() {
+    let etcd = Setup::single().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    let mut killed = 0;
+    let mut answers = Vec::new();
+    for nth in 0..150 {
+        let mut child = add(&format!("c{nth}"), &network).start();
+        if nth % 3 > 0 {
+            // An ADD takes some milliseconds: this is before, amid and after its commit.
+            thread::sleep(Duration::from_micros(nth * 97 % 9_000));
+            child.kill().unwrap();
+        }
+        let answer = wait(child);
+        killed += usize::from(answer.status.is_none());
+        answers.push(answer);
+    }
+    let (given, listed) = (answered(&answers), held(&network));
+    assert!(killed > 20 && given.len() >= 50, "{killed} killed, {} answered", given.len());
+    for (address, holder) in &given {
+        assert_eq!(listed.get(address), Some(holder), "{address} was lost");
+    }
+    release_all(150, &network);
     assert_empty(&etcd, "/kube-ipam/");
 }

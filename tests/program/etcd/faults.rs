@@ -10,7 +10,7 @@ use kube_ipam_tests::listing::{held, operate};
 use kube_ipam_tests::program::wait;
 use serde_json::json;
 
-use super::{add, all_at_once, answered, assert_empty, del};
+use super::{add, all_at_once, answered, assert_empty, del, release_all};
 
 /// What a busy machine may add to a `timeout` of two seconds.
 const SLACK: Duration = Duration::from_secs(10);
@@ -58,6 +58,7 @@ fn frozen_etcd_is_given_up_at_the_deadline_and_nothing_is_claimed() {
         let (code, text) = answer.failure();
         assert_eq!(code, 11, "{text}");
     }
+    assert_eq!(Call::new("STATUS", "", &network).run().failure().0, 50);
     assert!(start.elapsed() < SLACK);
     etcd.thaw(0);
     etcd.wait_for(0);
@@ -80,7 +81,7 @@ fn frozen_amid_a_burst_doubles_nothing_and_a_del_releases_what_is_open() {
         assert_eq!(listed.get(address), Some(holder), "{address} was lost");
     }
     answers.iter().filter(|answer| answer.status != Some(0)).for_each(|answer| assert_eq!(answer.failure().0, 11));
-    all_at_once((0..48).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
+    release_all(48, &network);
     assert_empty(&etcd, "/kube-ipam/");
 }
 
@@ -105,7 +106,7 @@ fn allocations_survive_the_death_of_every_member() {
     (0..3).for_each(|nth| etcd.wait_for(nth));
     assert_eq!(held(&network), before);
     assert_eq!(answered(&all_at_once((0..20).map(|nth| add(&format!("c{nth}"), &network)))), before);
-    all_at_once((0..20).map(|nth| del(&format!("c{nth}"), &network))).iter().for_each(|answer| drop(answer.success()));
+    release_all(20, &network);
     assert_empty(&etcd, "/kube-ipam/");
 }
 

@@ -26,6 +26,13 @@ fn all_at_once(calls: impl Iterator<Item = Call>) -> Vec<Answer> {
     children.into_iter().map(wait).collect()
 }
 
+/// DEL of `c0`, `c1`, …, all of which have to succeed.
+fn release_all(count: usize, network: &Value) {
+    for answer in all_at_once((0..count).map(|nth| del(&format!("c{nth}"), network))) {
+        answer.success();
+    }
+}
+
 /// What `c0`, `c1`, … were answered, by address; no address twice.
 fn answered(answers: &[Answer]) -> BTreeMap<String, String> {
     let mut held = BTreeMap::new();
