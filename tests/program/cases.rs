@@ -1,7 +1,7 @@
 //! Cases as data: every file under `tests/cases` is a network and a story of calls with what they must answer.
 //!
 //! A step names its verb; `container`, `ifname`, `args`, `env`, `stdin` and `conf` (merged into the network's
-//! configuration for this step) are optional. `expect` is the exact JSON on stdout (`null`: nothing), or, for a
+//! configuration for this step) are optional; `$PROJECT` is the project's root. `expect` is the exact JSON on stdout (`null`: nothing), or, for a
 //! failure, `{"code": …, "says": [texts that message and details must contain]}`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -36,7 +36,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn tell(file: &Path) -> Result<(), Failed> {
-    let case: Value = serde_json::from_str(&std::fs::read_to_string(file)?).map_err(|error| error.to_string())?;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let text = std::fs::read_to_string(file)?.replace("$PROJECT", &project.display().to_string());
+    let case: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let directory = tempfile::tempdir()?;
     let steps = case["steps"].as_array().ok_or("a case needs steps")?;
     let mut previous = Value::Null;
