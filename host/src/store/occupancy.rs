@@ -27,7 +27,7 @@ impl Occupancy {
     /// 100.
     pub fn percent(&self) -> u8 {
         let taken = u128::from(self.held) + u128::from(self.kept);
-        let percent = if self.size == 0 { 100 } else { taken.saturating_mul(100) / self.size };
+        let percent = taken.saturating_mul(100).checked_div(self.size).unwrap_or(100);
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
 }
