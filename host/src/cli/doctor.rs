@@ -41,9 +41,11 @@ enum Verdict {
 pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
     let (file, _) = network.found()?;
     let mut checks = vec![configuration(&file)];
-    // Why it cannot be opened, the check of the configuration has said.
-    if let Ok(opened) = network.open() {
-        checks.extend(plugin::block_on(async { Ok(checks_of(&opened).await) })?);
+    match network.open() {
+        Ok(opened) => checks.extend(plugin::block_on(async { Ok(checks_of(&opened).await) })?),
+        // What keeps it from being opened was said already, as a rule.
+        Err(_) if checks[0].verdict == Verdict::Bad => {}
+        Err(error) => return Err(error),
     }
     let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
     let text = match format {
