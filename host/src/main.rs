@@ -7,7 +7,10 @@ static MEMORY: arena::Arena = arena::Arena::new();
 
 fn main() {
     let exit = match std::env::var_os("CNI_COMMAND") {
-        Some(_) => kube_ipam::plugin::run(),
+        Some(_) => {
+            MEMORY.warm_up();
+            kube_ipam::plugin::run()
+        }
         None => kube_ipam::cli::run(),
     };
     #[allow(clippy::exit, reason = "the one place: nothing that is left in memory is worth the time to drop it")]

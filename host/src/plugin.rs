@@ -1,6 +1,7 @@
 //! Called by a runtime: from the environment and stdin to one answer. Prints nothing itself and exits nowhere.
 
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cni::{self, Answer, Args, Call, NetConf, Version, respond};
@@ -91,10 +92,12 @@ pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -
     Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at())).with_cooldown(cooldown)
 }
 
-/// Run the one task of this process on its one thread.
+/// Run the one task of this process on its one thread. The process ends soon after: taking the event loop and its
+/// connections apart is left to the kernel.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?.block_on(work)
+    let runtime = runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;
+    ManuallyDrop::new(runtime).block_on(work)
 }
 
 fn defect(panic: &(dyn Any + Send)) -> Error {

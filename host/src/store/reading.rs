@@ -25,6 +25,8 @@ pub(crate) struct Reading<V> {
     pub(crate) now: Timestamp,
     pub(crate) seen: Seens,
     reach: u128,
+    /// Whether the last window was full.
+    dense: bool,
 }
 
 /// Records as they were read.
@@ -36,7 +38,7 @@ pub(crate) struct Seens {
 
 impl<V: View> Reading<V> {
     pub(crate) fn new(view: V, keys: Keys, now: Timestamp) -> Self {
-        Self { view, keys, now, seen: Seens::default(), reach: WINDOW }
+        Self { view, keys, now, seen: Seens::default(), reach: WINDOW, dense: false }
     }
 
     pub(crate) async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
@@ -130,13 +132,20 @@ impl<V: View> Reading<V> {
         let window = head(span, self.reach);
         self.reach = (self.reach * 2).min(WIDEST_WINDOW);
         let beyond = span.after(window.last()).map(|rest| doubling_parts(rest, window.len())).unwrap_or_default();
+        let counts: Vec<Read> = beyond.iter().map(|part| Read::Count(self.keys.addresses_in(*part))).collect();
         let mut reads = self.window_reads(window).to_vec();
-        reads.extend(beyond.iter().map(|part| Read::Count(self.keys.addresses_in(*part))));
-        let mut pages = self.read(&reads).await?.into_iter();
-        let taken = self.learn_window(window, pages.by_ref().take(2), snapshot);
-        if taken < window.len() {
+        // Counting is not free, etcd walks the keys it counts: not before a window was full.
+        if self.dense {
+            reads.extend_from_slice(&counts);
+        }
+        let mut pages = self.read(&reads).await?;
+        let counted = pages.split_off(2);
+        let taken = self.learn_window(window, pages, snapshot);
+        let dense = std::mem::replace(&mut self.dense, taken >= window.len());
+        if !self.dense {
             return Ok(());
         }
+        let pages = if dense { counted } else { self.read(&counts).await? };
         let mut partial = step_over_full(&beyond, pages, snapshot);
         while let Some(part) = partial.filter(|part| part.len() > 4 * WINDOW) {
             let parts = equal_parts(part);
