@@ -1,5 +1,8 @@
 //! Two thousand calls of 128 workers on a cluster of three whose leader is killed twice, and a proof from the recorded
 //! history that no address was ever held twice, that none was lost, and that nothing stays behind.
+//!
+//! Once with the usual deadline, where every call outlives an election, and once with one that is shorter than an
+//! election: hundreds of calls then fail at every stage, and nobody is told how they ended.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -28,32 +31,42 @@ struct Storm {
 
 #[test]
 fn no_address_is_held_twice_while_leaders_die() {
-    let etcd = Setup::cluster().start();
-    let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.49"}));
-    let storm = Storm { network, start: Instant::now(), made: AtomicUsize::new(0), events: Mutex::default() };
-    thread::scope(|scope| {
-        let storm = &storm;
-        let workers: Vec<_> = (0..WORKERS).map(|nth| scope.spawn(move || storm.work(nth))).collect();
-        for at in [CALLS / 4, CALLS / 2] {
-            storm.kill_the_leader(&etcd, at);
-        }
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
-    });
+    let counts = Storm::rage("10s");
+    assert!(counts["added"] > CALLS / 3, "{counts:?}");
+}
 
-    let standing = storm.judge();
-    assert!(standing.sure.len() >= WORKERS / 8, "{standing:?}");
-    agrees(&standing, &held(&storm.network));
-
-    let last = last_calls(&storm.events.lock().unwrap());
-    let unreleased: Vec<String> =
-        last.into_iter().filter(|(_, what)| *what != What::Deleted).map(|(name, _)| name).collect();
-    unreleased.iter().for_each(|attachment| assert_eq!(storm.call("DEL", attachment), What::Deleted));
-    assert_eq!(held(&storm.network), BTreeMap::new());
-    let keys = etcd.keys("/kube-ipam/");
-    assert!(keys.iter().all(|key| key.contains("/cursors/")), "left behind: {keys:?}");
+#[test]
+fn no_address_is_held_twice_where_calls_are_cut_off() {
+    let counts = Storm::rage("1s");
+    assert!(counts["ADD failed"] > 0, "no call was cut off: {counts:?}");
 }
 
 impl Storm {
+    /// How often each result was seen.
+    fn rage(timeout: &str) -> BTreeMap<&'static str, usize> {
+        let etcd = Setup::cluster().start();
+        let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.49", "timeout": timeout}));
+        let storm = Self { network, start: Instant::now(), made: AtomicUsize::new(0), events: Mutex::default() };
+        thread::scope(|scope| {
+            let storm = &storm;
+            let workers: Vec<_> = (0..WORKERS).map(|nth| scope.spawn(move || storm.work(nth))).collect();
+            for at in [CALLS / 4, CALLS / 2] {
+                storm.kill_the_leader(&etcd, at);
+            }
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+        });
+        let (counts, standing) = storm.judge();
+        agrees(&standing, &held(&storm.network));
+
+        let last = last_calls(&storm.events.lock().unwrap());
+        let unreleased = last.iter().filter(|(_, what)| **what != What::Deleted).map(|(name, _)| name);
+        unreleased.for_each(|attachment| storm.release(attachment));
+        assert_eq!(held(&storm.network), BTreeMap::new());
+        let keys = etcd.keys("/kube-ipam/");
+        assert!(keys.iter().all(|key| key.contains("/cursors/")), "left behind: {keys:?}");
+        counts
+    }
+
     /// Attachments of its own, one after the other; every fourth worker leaves its last one.
     fn work(&self, worker: usize) {
         let mut nth = 0;
@@ -66,9 +79,14 @@ impl Storm {
             nth += 1;
             let last = self.made.load(Ordering::Relaxed) >= CALLS;
             if !(last && worker.is_multiple_of(4) && matches!(added, What::Added(_))) {
-                self.call("DEL", &attachment);
+                self.release(&attachment);
             }
         }
+    }
+
+    /// A runtime repeats a DEL until it succeeds.
+    fn release(&self, attachment: &str) {
+        while self.call("DEL", attachment) != What::Deleted {}
     }
 
     fn call(&self, verb: &str, attachment: &str) -> What {
@@ -107,9 +125,9 @@ impl Storm {
         etcd.wait_for(leader);
     }
 
-    fn judge(&self) -> Standing {
+    fn judge(&self) -> (BTreeMap<&'static str, usize>, Standing) {
         let events = self.events.lock().unwrap();
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut counts = BTreeMap::new();
         for event in events.iter() {
             let what = match event.what {
                 What::Added(_) => "added",
@@ -121,8 +139,7 @@ impl Storm {
             *counts.entry(what).or_default() += 1;
         }
         eprintln!("{} calls in {:.1?}: {counts:?}", events.len(), self.start.elapsed());
-        assert!(counts["added"] > CALLS / 8, "{counts:?}");
-        check(&events, ADDRESSES).unwrap()
+        (counts, check(&events, ADDRESSES).unwrap())
     }
 }
 

@@ -69,6 +69,13 @@ impl OrderedMap for AnyMap {
         }
     }
 
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(map) => map.confirm_absent(key).await,
+            Self::Etcd(map) => map.confirm_absent(key).await,
+        }
+    }
+
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         match self {
             Self::Embedded(map) => map.ping(key).await,

@@ -19,7 +19,12 @@ impl<M: OrderedMap> Store<M> {
     pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
         let mut fence = Fence::Expected;
         for _ in 0..RELEASE_ATTEMPTS {
-            let Some((claim, guards)) = self.read_claim(attachment, fence).await? else { return Ok(None) };
+            let Some((claim, guards)) = self.read_claim(attachment, fence).await? else {
+                if self.map.confirm_absent(&self.keys.attachment(attachment)).await? {
+                    return Ok(None);
+                }
+                continue;
+            };
             let ended = self.commit_release(&claim, &guards, now).await?;
             if ended != Commit::Lost {
                 return Ok(Some(claim.record));

@@ -48,6 +48,10 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
         self.inner.commit(alternatives).await
     }
 
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        self.inner.confirm_absent(key).await
+    }
+
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         self.inner.ping(key).await
     }

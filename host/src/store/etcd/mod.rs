@@ -6,7 +6,7 @@
 //!   claim    one transaction:  if guards 1 then writes 1
 //!                              else if guards 2 then writes 2   (nested, to 40 deep)
 //!                              else …
-//!   release  one transaction
+//!   release  one transaction; where there is nothing to release, one that waits behind claims still on their way
 //! ```
 //!
 //! So an ADD costs two round trips and a DEL two; one more where the cursor is far from the first free address, and one
@@ -25,7 +25,7 @@ use std::time::Instant;
 use etcd_client::{GetOptions, GetResponse, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Entry, OrderedMap, Page, Read, View};
+use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use crate::limits::store::{ETCD_OPERATIONS, ETCD_RESENDS};
 use connection::{Cluster, Failure};
 
@@ -131,6 +131,16 @@ impl OrderedMap for Etcd {
             first += part.len();
         }
         Ok(Commit::Lost)
+    }
+
+    /// A read sees what is applied; a claim whose caller was cut off may be in the cluster's log already and not yet
+    /// applied. A write waits its turn behind it. This one changes nothing, and may be asked twice.
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        let mut nothing = Change::default();
+        nothing.require(Guard::Absent(key.to_owned())).delete(key.to_owned());
+        let txn = transaction::nested(&[nothing]);
+        let response = self.cluster.ask("commit", async |client| client.kv_client().txn(txn.clone()).await).await?;
+        Ok(response.succeeded())
     }
 
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
