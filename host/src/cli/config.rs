@@ -143,7 +143,28 @@ fn check_section(section: &Section) -> Vec<Finding> {
     let known = schema();
     let unknown = section.ipam().map(|ipam| unknown_keys(ipam, &known, "ipam")).unwrap_or_default();
     findings.extend(unknown.into_iter().map(|key| key.finding(&section.path, &known)));
+    findings.extend(section.ipam().into_iter().flat_map(|ipam| without_effect(ipam, &section.path)));
     findings
+}
+
+/// Keys that are understood and reserved, but nothing follows from them yet.
+fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
+    let reserved = [
+        ("/kubeConfig", "pods are not looked up; let the runtime pass their annotations: see \"capabilities\""),
+        (
+            "/etcdConfig/kubeConfig",
+            "pods are not looked up; let the runtime pass their annotations: see \"capabilities\"",
+        ),
+        ("/policy/shadow", "no second module is asked"),
+    ];
+    let written = reserved.into_iter().filter(|(pointer, _)| ipam.pointer(pointer).is_some());
+    let finding = |(pointer, hint): (&str, &str)| Finding {
+        severity: Severity::Warning,
+        section: section.to_owned(),
+        message: format!("ipam{} has no effect yet", pointer.replace('/', ".")),
+        hint: Some(hint.to_owned()),
+    };
+    written.map(finding).collect()
 }
 
 /// A key the schema does not have.

@@ -30,6 +30,7 @@ pub async fn add<M: OrderedMap>(
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
+    refuse_if_annotations_are_unknown(network)?;
     let policy = policy.unwrap_or_else(|| load(network))?;
     for attempt in 0..limits::ATTEMPTS {
         let request = request(&claimant, network, &look, attempt);
@@ -61,6 +62,17 @@ async fn look_up<M: OrderedMap>(
 ) -> Result<Look<M::View>, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, Timestamp::now());
     Ok(look.instrument(debug_span!("look_up")).await?)
+}
+
+/// A pod may want a fixed address. Where the configuration names an API server that would know, and the runtime did not
+/// say, no random address is given in its place.
+fn refuse_if_annotations_are_unknown(network: &Network) -> Result<(), Error> {
+    match &network.pod {
+        Some(known) if !known.annotations_known && network.kube_config.is_some() => {
+            Err(Error::AnnotationsUnknown { pod: known.pod.name.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The policy of a network, with settings it understands.

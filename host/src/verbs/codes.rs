@@ -41,6 +41,7 @@ fn of(error: &Error) -> u32 {
             Refusal::Invalid(_) => code::INVALID_REQUEST,
             Refusal::Denied(_) => code::DENIED,
         },
+        Error::AnnotationsUnknown { .. } => code::CONFIGURATION,
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } => code::TAKEN,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,

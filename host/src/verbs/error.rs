@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ipam::{Attachment, Holder, Refusal, Usage};
+use crate::ipam::{Attachment, Holder, PodName, Refusal, Usage};
 use crate::{cni, config, policy, store};
 
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
@@ -28,6 +28,14 @@ pub enum Error {
         network: String,
         /// What the policy said.
         refusal: Refusal,
+    },
+    /// A pod whose annotations nobody told: it may have asked for a fixed address.
+    #[error(
+        "the annotations of pod {pod} are not known: the runtime did not pass them, and asking the API server that ipam.kubeConfig names is not possible yet"
+    )]
+    AnnotationsUnknown {
+        /// The pod.
+        pod: PodName,
     },
     /// A range set has no free address.
     #[error("range set {range_set} is full: {} of {} addresses held", .usage.held, .usage.size)]
@@ -117,6 +125,11 @@ impl Error {
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
+            Self::AnnotationsUnknown { .. } => Some(
+                "declare \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network, so that the \
+                 runtime passes them; or remove kubeConfig if no pod needs a fixed address"
+                    .to_owned(),
+            ),
             Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
