@@ -161,7 +161,7 @@ fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
     let finding = |(pointer, hint): (&str, &str)| Finding {
         severity: Severity::Warning,
         section: section.to_owned(),
-        message: format!("ipam{} has no effect yet", pointer.replace('/', ".")),
+        message: format!("ipam{} is not followed yet", pointer.replace('/', ".")),
         hint: Some(hint.to_owned()),
     };
     written.map(finding).collect()
