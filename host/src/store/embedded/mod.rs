@@ -109,6 +109,7 @@ impl Embedded {
     }
 
     fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, Failure> {
+        let _turn = file::take_turn(&self.file).map_err(Failure::Store)?;
         // A reader that was killed pins the past for ever, and no page of it would be used again.
         opened.env.clear_stale_readers()?;
         let mut txn = opened.env.write_txn()?;
