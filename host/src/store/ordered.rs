@@ -25,10 +25,8 @@ pub trait OrderedMap {
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError>;
 
     /// Whether a key that a view did not show stays absent: no commit that somebody sent before and did not wait for
-    /// will still create it. A map whose commits end with their callers has none of those.
-    async fn confirm_absent(&self, _key: &str) -> Result<bool, StoreError> {
-        Ok(true)
-    }
+    /// will still create it.
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError>;
 
     /// Whether a commit could work now, as far as can be told without writing. `key` is one that would be read.
     async fn ping(&self, key: &str) -> Result<(), StoreError>;

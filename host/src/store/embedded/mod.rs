@@ -147,6 +147,24 @@ impl OrderedMap for Embedded {
         self.with_env(Purpose::Write, "write", |opened| self.try_commit(opened, alternatives))
     }
 
+    /// A process that was killed between its commit and its unlocking has a claim that no view shows before the next
+    /// writer takes its turn; one that is still at work has its turn now. Both are over once we have had ours.
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        if file::is_absent(&self.file)? {
+            return Ok(true);
+        }
+        let absent = self.with_env(Purpose::Write, "read", |opened| {
+            let _turn = file::take_turn(&self.file).map_err(Failure::Store)?;
+            let txn = opened.env.write_txn()?;
+            Ok(opened.entries.get(&txn, key.as_bytes())?.is_none())
+        });
+        match absent {
+            // Where nobody can write, nobody is about to.
+            Err(StoreError::File { source, .. }) if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Ok(true),
+            absent => absent,
+        }
+    }
+
     async fn ping(&self, _key: &str) -> Result<(), StoreError> {
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
             return file::could_create(&self.file);
