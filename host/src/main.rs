@@ -7,8 +7,11 @@ static MEMORY: arena::Arena = arena::Arena::new();
 
 fn main() {
     let exit = match std::env::var_os("CNI_COMMAND") {
-        Some(_) => {
-            MEMORY.warm_up();
+        Some(verb) => {
+            // VERSION needs next to nothing.
+            if verb != "VERSION" {
+                MEMORY.warm_up();
+            }
             kube_ipam::plugin::run()
         }
         None => kube_ipam::cli::run(),
