@@ -8,6 +8,7 @@ use tracing::{Instrument, debug_span};
 use super::decide::{contested, decide, refuse_if_held};
 use super::meanwhile::meanwhile;
 use super::{Deadline, Error};
+use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, PolicyConfig};
 use crate::ipam::{Assignment, Claim, Request};
@@ -38,7 +39,7 @@ pub async fn add<M: OrderedMap>(
             .instrument(debug_span!("decide", attempt))
             .await?;
         for proposal in &proposals {
-            success(proposal, network).in_version(base.version)?;
+            check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
         refuse_if_held(&proposals, &look)?;
         deadline.check()?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 
-/// `timeout` of the configuration, counted from the start of the process.
+/// `timeout` of the configuration, counted from when the configuration was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     timeout: Duration,
