@@ -41,7 +41,7 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
     }
     let _span = call_span(&call, &base).entered();
     let deadline = Deadline::after(base.timeout);
-    let store = open(&base, &netconf, Some(deadline));
+    let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
     block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline)))
 }
 
@@ -55,7 +55,7 @@ async fn serve<M: OrderedMap>(
     match call {
         Call::Add(container, args) => {
             let network = Network::read(netconf, args)?;
-            let success = verbs::add(container, base, &network, store, deadline).await?;
+            let success = Box::pin(verbs::add(container, base, &network, store, deadline)).await?;
             return Ok(Answer::Success(base.version, success));
         }
         Call::Del(container) => verbs::del(&container.attachment(&base.network), store).await?,
@@ -92,8 +92,8 @@ pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -
     Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at())).with_cooldown(cooldown)
 }
 
-/// Run the one task of this process on its one thread. The process ends soon after: taking the event loop and its
-/// connections apart is left to the kernel.
+/// Run the one task of this process on its one thread. The process ends soon after: taking the event loop apart is left
+/// to the kernel.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;

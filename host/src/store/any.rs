@@ -52,6 +52,7 @@ fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
     }
 }
 
+/// What waits for a network is large and boxed: a call to the disk carries none of it about.
 impl OrderedMap for AnyMap {
     type View = AnyView;
 
@@ -65,21 +66,21 @@ impl OrderedMap for AnyMap {
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         match self {
             Self::Embedded(map) => map.commit(alternatives).await,
-            Self::Etcd(map) => map.commit(alternatives).await,
+            Self::Etcd(map) => Box::pin(map.commit(alternatives)).await,
         }
     }
 
     async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
         match self {
             Self::Embedded(map) => map.confirm_absent(key).await,
-            Self::Etcd(map) => map.confirm_absent(key).await,
+            Self::Etcd(map) => Box::pin(map.confirm_absent(key)).await,
         }
     }
 
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         match self {
             Self::Embedded(map) => map.ping(key).await,
-            Self::Etcd(map) => map.ping(key).await,
+            Self::Etcd(map) => Box::pin(map.ping(key)).await,
         }
     }
 }
@@ -88,7 +89,7 @@ impl View for AnyView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         match self {
             Self::Embedded(view) => view.read(reads).await,
-            Self::Etcd(view) => view.read(reads).await,
+            Self::Etcd(view) => Box::pin(view.read(reads)).await,
         }
     }
 }

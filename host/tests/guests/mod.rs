@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kube_ipam::ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span};
 use kube_ipam::limits::Limits;
 use kube_ipam::policy::{Compiler, Policy, PolicyError, Source};
 use wit_component::{StringEncoding, embed_component_metadata};
+
+/// What a busy machine may add to a run: the bound tells "stopped" from "hangs".
+pub const SLACK: Duration = Duration::from_secs(30);
 
 /// One guest, and what its comment asks for.
 pub struct Guest {
