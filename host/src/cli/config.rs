@@ -149,14 +149,7 @@ fn check_section(section: &Section) -> Vec<Finding> {
 
 /// Keys that are understood and reserved, but nothing follows from them yet.
 fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
-    let reserved = [
-        ("/kubeConfig", "pods are not looked up; let the runtime pass their annotations: see \"capabilities\""),
-        (
-            "/etcdConfig/kubeConfig",
-            "pods are not looked up; let the runtime pass their annotations: see \"capabilities\"",
-        ),
-        ("/policy/shadow", "no second module is asked"),
-    ];
+    let reserved = [("/policy/shadow", "no second module is asked")];
     let written = reserved.into_iter().filter(|(pointer, _)| ipam.pointer(pointer).is_some());
     let finding = |(pointer, hint): (&str, &str)| Finding {
         severity: Severity::Warning,

@@ -8,6 +8,7 @@ mod list;
 mod network;
 mod output;
 mod policy;
+mod reclaim;
 mod show;
 mod usage;
 
@@ -55,6 +56,15 @@ enum Command {
     Fsck {
         #[command(flatten)]
         options: fsck::Options,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Release the addresses of pods that are gone
+    Reclaim {
+        #[command(flatten)]
+        options: reclaim::Options,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -123,6 +133,7 @@ pub fn run() -> u8 {
         Command::Show { what, network, output } => show::show(&what, &network, output.output),
         Command::Usage { network, output } => usage::usage(&network, output.output),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
+        Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
         Command::Doctor { network, output } => doctor::doctor(&network, output.output),
         Command::Config(command) => config::run(command),

@@ -48,6 +48,8 @@ pub struct Ipam {
     pub data_dir: Option<String>,
     /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations.
     pub kube_config: Option<Unread<String>>,
+    /// What a policy is told of the cluster on top of annotations.
+    pub kubernetes: Option<Unread<Kubernetes>>,
     /// A subnet in CIDR form; the first range set. `ranges` may follow.
     pub subnet: Option<Unread<String>>,
     /// First dynamic address of `subnet`. Default: the second usable one.
@@ -111,6 +113,14 @@ pub struct EtcdConfig {
     pub prefix: Option<String>,
     /// As `kubeConfig` of the section itself, which is the better place.
     pub kube_config: Option<Unread<String>>,
+}
+
+/// What a policy is told of the cluster.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Kubernetes {
+    /// Of `labels` (the pod's, and its controller), `namespace` and `node` (labels and annotations of either). Each costs a request to the API server.
+    pub include: Option<Vec<String>>,
 }
 
 /// A range of addresses.

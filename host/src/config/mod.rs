@@ -13,6 +13,7 @@ pub mod dns;
 pub mod error;
 mod field;
 pub mod file;
+pub mod kubernetes;
 pub mod network;
 pub mod pod;
 pub mod policy;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use base::{Base, Log};
 pub use error::Error;
+pub use kubernetes::{Include, KubernetesConfig};
 pub use network::Network;
 pub use pod::KnownPod;
 pub use policy::PolicyConfig;

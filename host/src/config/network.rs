@@ -1,12 +1,12 @@
 //! What an ADD needs on top of the base: ranges, policy, pod, requests.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::base::Base;
 use super::error::Error;
-use super::field::{absolute_path, duration, read_text};
+use super::field::{duration, read_text};
+use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
 use super::{dns, ranges, requested, routes};
@@ -31,8 +31,8 @@ pub struct Network {
     pub cooldown: Option<Duration>,
     /// The pod, when the runtime names one.
     pub pod: Option<KnownPod>,
-    /// How to reach the API server.
-    pub kube_config: Option<PathBuf>,
+    /// How to reach the API server, if it is to be asked at all.
+    pub kubernetes: Option<KubernetesConfig>,
 }
 
 impl Network {
@@ -47,13 +47,18 @@ impl Network {
             policy: policy::read(netconf)?,
             cooldown: cooldown(netconf)?,
             pod: pod::known(runtime, args),
-            kube_config: kube_config(netconf)?,
+            kubernetes: kubernetes::read(netconf)?,
         })
     }
 
     /// The ranges alone: CHECK needs nothing else.
     pub fn range_sets(netconf: &NetConf) -> Result<RangeSets, Error> {
         ranges::read(netconf, &netconf.runtime_config()?)
+    }
+
+    /// The API server alone.
+    pub fn kubernetes(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error> {
+        kubernetes::read(netconf)
     }
 
     /// Everything that is wrong, where [`Network::read`] and [`Base::read`] stop at the first: for whoever writes a
@@ -72,7 +77,7 @@ impl Network {
             requested::read(netconf, &runtime, &args).err(),
             policy::read(netconf).err(),
             cooldown(netconf).err(),
-            kube_config(netconf).err(),
+            kubernetes::read(netconf).err(),
         ];
         for error in parts.into_iter().flatten() {
             // Parts share fields: what two of them stumble over is said once.
@@ -89,17 +94,4 @@ pub fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
     let Some(held) = read_text(netconf.ipam()?.cooldown.as_ref(), "ipam.cooldown")? else { return Ok(None) };
     let cooldown = duration("ipam.cooldown", &held, limits::COOLDOWN)?;
     Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))
-}
-
-/// Beside `etcdConfig`, or inside it, where an older manual put it.
-fn kube_config(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
-    let ipam = netconf.ipam()?;
-    let inside = ipam.etcd_config.as_ref().and_then(|etcd| etcd.kube_config.as_ref());
-    let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];
-    for (path, field) in places {
-        if let Some(held) = read_text(field, path)? {
-            return absolute_path(path, &held).map(Some);
-        }
-    }
-    Ok(None)
 }

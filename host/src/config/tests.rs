@@ -73,7 +73,7 @@ fn understood(network: &Network) -> String {
     lines.push(format!("{:?}", network.dns));
     lines.push(format!("requested: {:?}", network.requested));
     lines.push(format!("{:#?}", network.policy));
-    lines.push(format!("cooldown: {:?}, kubeConfig: {:?}", network.cooldown, network.kube_config));
+    lines.push(format!("cooldown: {:?}, kubernetes: {:?}", network.cooldown, network.kubernetes));
     lines.push(format!("{:#?}", network.pod));
     lines.join("\n")
 }

@@ -12,7 +12,7 @@ pub mod verdict;
 
 pub use address::{Family, Span};
 pub use allocation::{Claim, HeldAddress, Holder, PolicyName};
-pub use attachment::{Attachment, Owner, Pod, PodName};
+pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use pool::{Question, Snapshot, Usage};
 pub use proposal::{Assignment, Hold, Kind, Proposal};
 pub use range::{Range, RangeError, RangeSpec};

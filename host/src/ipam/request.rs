@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::attachment::{Attachment, Pod};
+use super::attachment::{Attachment, Metadata, Pod};
 use super::range_set::RangeSets;
 
 /// One attachment asks for its addresses. Mirrors `request` of the policy world.
@@ -22,4 +22,8 @@ pub struct Request {
     pub range_sets: RangeSets,
     /// How often every proposal lost its race so far.
     pub attempt: u32,
+    /// Of the pod's namespace, when the configuration includes it.
+    pub namespace: Option<Metadata>,
+    /// Of the node, when the configuration includes it.
+    pub node_metadata: Option<Metadata>,
 }

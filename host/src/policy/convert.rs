@@ -1,5 +1,6 @@
 //! Between the subject's types and the guest's, both ways. The only file that knows both.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
@@ -63,14 +64,13 @@ pub(super) fn request(request: &ipam::Request) -> wit::Request {
         previous: request.previous.iter().copied().map(address).collect(),
         range_sets: range_sets(&request.range_sets),
         attempt: request.attempt,
+        namespace_metadata: request.namespace.as_ref().map(metadata),
+        node_metadata: request.node_metadata.as_ref().map(metadata),
     }
 }
 
 fn pod(pod: &ipam::Pod) -> wit::Pod {
     let ipam::Pod { name, annotations, labels, owner } = pod;
-    let pairs = |map: &std::collections::BTreeMap<String, String>| {
-        map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
     wit::Pod {
         namespace: name.namespace.clone(),
         name: name.name.clone(),
@@ -79,6 +79,14 @@ fn pod(pod: &ipam::Pod) -> wit::Pod {
         labels: pairs(labels),
         owner: owner.as_ref().map(|owner| wit::OwnerRef { kind: owner.kind.clone(), name: owner.name.clone() }),
     }
+}
+
+fn metadata(metadata: &ipam::Metadata) -> wit::Metadata {
+    wit::Metadata { labels: pairs(&metadata.labels), annotations: pairs(&metadata.annotations) }
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn range_sets(sets: &ipam::RangeSets) -> Vec<Vec<wit::AddressRange>> {

@@ -81,6 +81,10 @@ impl Keys {
         self.join("attachments", &[container, interface, network])
     }
 
+    pub(crate) fn attachments(&self) -> KeyRange {
+        under(self.join("attachments", &[]))
+    }
+
     pub(crate) fn attachments_of(&self, container: &str) -> KeyRange {
         under(self.join("attachments", &[container]) + "/")
     }

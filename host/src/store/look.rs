@@ -86,6 +86,11 @@ impl<V: View> Look<V> {
         self.reading.seen.held.get(&address)?.as_ref().map(|seen| &seen.record)
     }
 
+    /// The pod that asks.
+    pub fn pod(&self) -> Option<&PodName> {
+        self.claimant.pod.as_ref()
+    }
+
     async fn read_first(
         &mut self,
         range_sets: &RangeSets,

@@ -24,6 +24,7 @@ mod list;
 mod look;
 mod occupancy;
 mod reading;
+mod reclaim;
 mod release;
 mod repair;
 
@@ -46,6 +47,7 @@ pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
 pub use occupancy::Occupancy;
+pub use reclaim::Standing;
 pub use record::KeptAddress;
 pub use repair::{Repair, Repaired};
 

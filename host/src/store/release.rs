@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Store;
 use super::claim::free;
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read};
+use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use super::record::{Seen, encode};
 use crate::ipam::{Attachment, Claim, HeldAddress};
 use crate::limits::store::RELEASE_ATTEMPTS;
@@ -53,24 +53,28 @@ impl<M: OrderedMap> Store<M> {
         let pages = reading.read(&[Read::Get(self.keys.attachment(attachment))]).await?;
         let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(None) };
         let claim = Seen::<Claim>::parse(&self.keys, entry)?;
-        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
-        let guards = match fence {
-            Fence::Expected => held
-                .iter()
-                .map(|held| AddressGuard::Ours(Guard::Is(self.keys.address(held.address), encode(held))))
-                .collect(),
-            Fence::Read => {
-                let reads: Vec<Read> = held.iter().map(|held| Read::Get(self.keys.address(held.address))).collect();
-                let pages = reading.read(&reads).await?.into_iter().map(Page::into_entry);
-                let ours = |seen: &Seen<HeldAddress>| seen.record.attachment == *attachment;
-                let seen = pages.map(|entry| Seen::<HeldAddress>::parse(&self.keys, entry?).ok().filter(ours));
-                seen.map(|seen| seen.map_or(AddressGuard::NotOurs, |seen| AddressGuard::Ours(seen.guard()))).collect()
-            }
-        };
+        let guards = self.address_guards(&claim, fence).await?;
         Ok(Some((claim, guards)))
     }
 
-    async fn commit_release(
+    pub(super) async fn address_guards(
+        &self,
+        claim: &Seen<Claim>,
+        fence: Fence,
+    ) -> Result<Vec<AddressGuard>, StoreError> {
+        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
+        if fence == Fence::Expected {
+            let expected = |held: &HeldAddress| Guard::Is(self.keys.address(held.address), encode(held));
+            return Ok(held.iter().map(|held| AddressGuard::Ours(expected(held))).collect());
+        }
+        let reads: Vec<Read> = held.iter().map(|held| Read::Get(self.keys.address(held.address))).collect();
+        let pages = self.map.view().await?.read(&reads).await?.into_iter().map(Page::into_entry);
+        let ours = |seen: &Seen<HeldAddress>| seen.record.attachment == claim.record.attachment;
+        let seen = pages.map(|entry| Seen::<HeldAddress>::parse(&self.keys, entry?).ok().filter(ours));
+        Ok(seen.map(|seen| seen.map_or(AddressGuard::NotOurs, |seen| AddressGuard::Ours(seen.guard()))).collect())
+    }
+
+    pub(super) async fn commit_release(
         &self,
         claim: &Seen<Claim>,
         guards: &[AddressGuard],
@@ -115,15 +119,15 @@ impl<M: OrderedMap> Store<M> {
 }
 
 /// How the addresses of a claim are fenced.
-#[derive(Clone, Copy)]
-enum Fence {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fence {
     /// By the records that follow from the claim: no read, and nearly always right.
     Expected,
     /// By the records as they are: for those written by another version, or by hand.
     Read,
 }
 
-enum AddressGuard {
+pub(super) enum AddressGuard {
     /// This attachment holds it as long as the guard holds.
     Ours(Guard),
     /// Somebody else's by now, nobody's, or unreadable: not to be touched.

@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
-use super::decide::{contested, decide, refuse_if_held};
+use super::asking::{Asking, who_asks};
+use super::decide::{contested, decide};
+use super::hand_over::hand_over;
 use super::meanwhile::meanwhile;
 use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, PolicyConfig};
 use crate::ipam::{Assignment, Claim, Request};
+use crate::kubernetes::ApiServer;
 use crate::limits;
 use crate::policy::{Compiler, Policy, Source};
 use crate::store::ordered::OrderedMap;
@@ -26,24 +29,26 @@ pub async fn add<M: OrderedMap>(
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
-    let (look, policy) = meanwhile(look_up(store, &claimant, network, &[]), || load(network)).await;
+    let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
+    let look = meanwhile(look_up(store, &claimant, network, &[]), || load(network));
+    let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
     let mut look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
-    refuse_if_annotations_are_unknown(network)?;
+    let asking = asking?;
     let policy = policy.unwrap_or_else(|| load(network))?;
     for attempt in 0..limits::ATTEMPTS {
-        let request = request(&claimant, network, &look, attempt);
+        let request = request(&claimant, &asking, network, &look, attempt);
         let proposals = decide(&policy, &request, &network.policy.settings, &mut look)
             .instrument(debug_span!("decide", attempt))
             .await?;
         for proposal in &proposals {
             check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
-        refuse_if_held(&proposals, &look)?;
+        let forfeited = hand_over(&proposals, &look, server.as_ref()).await?;
         deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &[]);
+        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => return Ok(claimed(&claim, network)),
             Claimed::Lost => look = look_up(store, &claimant, network, &contested(&proposals)).await?,
@@ -63,17 +68,6 @@ async fn look_up<M: OrderedMap>(
 ) -> Result<Look<M::View>, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, Timestamp::now());
     Ok(look.instrument(debug_span!("look_up")).await?)
-}
-
-/// A pod may want a fixed address. Where the configuration names an API server that would know, and the runtime did not
-/// say, no random address is given in its place.
-fn refuse_if_annotations_are_unknown(network: &Network) -> Result<(), Error> {
-    match &network.pod {
-        Some(known) if !known.annotations_known && network.kube_config.is_some() => {
-            Err(Error::AnnotationsUnknown { pod: known.pod.name.clone() })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The policy of a network, with settings it understands.
@@ -101,15 +95,17 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
     }
 }
 
-fn request<V>(claimant: &Claimant, network: &Network, look: &Look<V>, attempt: u32) -> Request {
+fn request<V>(claimant: &Claimant, asking: &Asking, network: &Network, look: &Look<V>, attempt: u32) -> Request {
     Request {
         attachment: claimant.attachment.clone(),
         node: claimant.node.clone(),
-        pod: network.pod.as_ref().map(|known| known.pod.clone()),
+        pod: asking.pod.clone(),
         requested: network.requested.clone(),
         previous: look.previous.iter().flat_map(Claim::addresses).collect(),
         range_sets: network.range_sets.clone(),
         attempt,
+        namespace: asking.namespace.clone(),
+        node_metadata: asking.node.clone(),
     }
 }
 

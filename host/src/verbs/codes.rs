@@ -18,6 +18,7 @@
 use super::Error;
 use crate::cni::{Failure, code};
 use crate::ipam::Refusal;
+use crate::kubernetes;
 use crate::policy::Class;
 use crate::store::StoreError;
 
@@ -41,7 +42,8 @@ fn of(error: &Error) -> u32 {
             Refusal::Invalid(_) => code::INVALID_REQUEST,
             Refusal::Denied(_) => code::DENIED,
         },
-        Error::AnnotationsUnknown { .. } => code::CONFIGURATION,
+        Error::Kubernetes(kubernetes::Error::Kubeconfig { .. }) => code::CONFIGURATION,
+        Error::Kubernetes(_) => code::TRY_AGAIN,
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } => code::TAKEN,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,

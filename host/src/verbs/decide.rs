@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::Error;
-use crate::ipam::{Assignment, Holder, Kind, Proposal, Request, Verdict};
+use crate::ipam::{Proposal, Request, Verdict};
 use crate::limits;
 use crate::policy::{Outcome, Policy};
 use crate::store::Look;
@@ -27,26 +27,6 @@ pub(super) async fn decide<V: View>(
         }
     }
     Err(Error::Inquisitive { policy: policy.name().name.clone(), limit: limits::READS_PER_DECISION })
-}
-
-/// An error that names the holder when every proposal wants, by name, an address whose holder does not hand it over.
-/// Holders are known only of addresses whose race was lost: before that, nothing is refused here.
-pub(super) fn refuse_if_held<V: View>(proposals: &[Proposal], look: &Look<V>) -> Result<(), Error> {
-    let mut taken = None;
-    for proposal in proposals {
-        match blocked_by(proposal, look) {
-            None => return Ok(()),
-            Some((address, holder)) => taken = taken.or(Some(Error::Taken { address, holder })),
-        }
-    }
-    taken.map_or(Ok(()), Err)
-}
-
-fn blocked_by<V: View>(proposal: &[Assignment], look: &Look<V>) -> Option<(IpAddr, Holder)> {
-    proposal.iter().filter(|assignment| assignment.kind == Kind::Fixed).find_map(|assignment| {
-        let holder = look.snapshot.holder_of(assignment.address).ok()??;
-        (!look.may_be_claimed(assignment)).then(|| (assignment.address, holder.clone()))
-    })
 }
 
 /// The addresses of proposals that lost their race: whoever holds them now is worth knowing.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ipam::{Attachment, Holder, PodName, Refusal, Usage};
-use crate::{cni, config, policy, store};
+use crate::ipam::{Attachment, Holder, Refusal, Usage};
+use crate::{cni, config, kubernetes, policy, store};
 
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +29,9 @@ pub enum Error {
         /// What the policy said.
         refusal: Refusal,
     },
-    /// A pod whose annotations nobody told: it may have asked for a fixed address.
-    #[error(
-        "the annotations of pod {pod} are not known: the runtime did not pass them, and asking the API server that ipam.kubeConfig names is not possible yet"
-    )]
-    AnnotationsUnknown {
-        /// The pod.
-        pod: PodName,
-    },
+    /// The API server, asked about the pod.
+    #[error(transparent)]
+    Kubernetes(#[from] kubernetes::Error),
     /// A range set has no free address.
     #[error("range set {range_set} is full: {} of {} addresses held", .usage.held, .usage.size)]
     Full {
@@ -52,6 +47,8 @@ pub enum Error {
         address: IpAddr,
         /// Who has it.
         holder: Holder,
+        /// Why it is not handed over.
+        stays: Stays,
     },
     /// Every proposal lost its race, again and again.
     #[error("network {network:?} is too contended: all proposals were taken by others {attempts} times")]
@@ -106,6 +103,21 @@ pub enum Error {
     },
 }
 
+/// Why the holder of a wanted address keeps it.
+#[derive(Debug)]
+pub enum Stays {
+    /// Its pod lives.
+    Alive,
+    /// It is no pod.
+    NoPod,
+    /// There is no API server to ask.
+    NotAsked,
+    /// The API server could not be asked.
+    Unknown(String),
+    /// Nobody holds it, but it is kept for somebody.
+    Kept,
+}
+
 impl Error {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
@@ -114,22 +126,15 @@ impl Error {
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Policy(error) => error.hint(),
+            Self::Kubernetes(error) => error.hint(),
             Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_), .. } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
-            Self::Taken { holder: Holder::Attachment(_), .. } => {
-                Some("the address is free as soon as its holder is deleted; the runtime retries until then".to_owned())
-            }
-            Self::Taken { holder: Holder::Hold { until, .. }, .. } => Some(format!("it is free again at {until}")),
+            Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),
             Self::Late { .. } => Some("the runtime tries again; a DEL releases whatever was claimed".to_owned()),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::AnnotationsUnknown { .. } => Some(
-                "declare \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network, so that the \
-                 runtime passes them; or remove kubeConfig if no pod needs a fixed address"
-                    .to_owned(),
-            ),
             Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
@@ -142,6 +147,21 @@ fn holder_text(holder: &Holder) -> String {
             format!("{pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
         Holder::Hold { identity, until } => format!("nobody, but kept for {identity:?} until {until}"),
+    }
+}
+
+/// What will release the address.
+fn release_text(holder: &Holder, stays: &Stays) -> String {
+    if let Holder::Hold { until, .. } = holder {
+        return format!("it is free again at {until}");
+    }
+    let when = "the address is free as soon as its holder is deleted; the runtime retries until then";
+    match stays {
+        Stays::Alive => format!("that pod lives; {when}"),
+        Stays::NoPod => format!("{when} (it is no pod, so nobody can be asked whether it is gone)"),
+        Stays::NotAsked => format!("{when}; with ipam.kubeConfig, a pod that is gone would give way at once"),
+        Stays::Unknown(error) => format!("{when}; whether that pod is gone could not be found out: {error}"),
+        Stays::Kept => when.to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! a verb that is not handed a policy or the ranges cannot depend on them.
 
 pub mod add;
+mod asking;
 pub mod check;
 pub mod codes;
 pub mod deadline;
@@ -9,6 +10,7 @@ pub mod decide;
 pub mod del;
 pub mod error;
 pub mod gc;
+mod hand_over;
 mod meanwhile;
 pub mod status;
 

@@ -152,5 +152,7 @@ pub fn request() -> Request {
         previous: Vec::new(),
         range_sets: range_sets(),
         attempt: 0,
+        namespace: None,
+        node_metadata: None,
     }
 }

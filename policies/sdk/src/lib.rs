@@ -61,7 +61,7 @@ pub use policy::{Description, Policy};
 pub use pool::{AttachmentHolder, Holder, Pool, Usage};
 pub use proposal::{Assignment, Hold, Kind, Proposal, Refusal};
 pub use range::{AddressRange, RangeSet, RangeSets, Unusable, list};
-pub use request::{Owner, Pod, Request};
+pub use request::{Metadata, Owner, Pod, Request};
 pub use ring::Ring;
 pub use settings::{NoSettings, SettingsError, decode};
 pub use wish::{Origin, Wish};

@@ -26,6 +26,19 @@ pub struct Request {
     pub range_sets: RangeSets,
     /// How often every proposal lost its race so far.
     pub attempt: u32,
+    /// Of the pod's namespace; absent unless the network's configuration includes namespaces.
+    pub namespace: Option<Metadata>,
+    /// Of the node; absent unless the network's configuration includes nodes.
+    pub node_metadata: Option<Metadata>,
+}
+
+/// Labels and annotations of an object of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// `metadata.labels`.
+    pub labels: Vec<(String, String)>,
+    /// `metadata.annotations`.
+    pub annotations: Vec<(String, String)>,
 }
 
 /// The pod the addresses are for, as far as the runtime or the API server told.
@@ -63,6 +76,18 @@ impl Request {
     /// The value of a label of the pod.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.pod.as_ref().and_then(|pod| value_of(&pod.labels, name))
+    }
+}
+
+impl Metadata {
+    /// The value of an annotation.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        value_of(&self.annotations, name)
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        value_of(&self.labels, name)
     }
 }
 

@@ -83,3 +83,38 @@ pub(crate) async fn gc_sees_its_own_node_and_network_only<M: OrderedMap>(map: M)
     assert_eq!(bench.store.holders(&[ip("10.0.0.4")], bench.now.get()).await.unwrap().len(), 1);
     bench.agrees().await;
 }
+
+pub(crate) async fn what_was_judged_is_reclaimed<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
+    let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+    bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
+    bench.hold(&two, &[dynamic("10.0.0.3"), dynamic("fd00::3")]).await;
+    let judged = bench.store.claims("blue").await.unwrap();
+    assert_eq!(judged.len(), 2);
+    assert_eq!(bench.store.claims("red").await.unwrap().len(), 0);
+    let of_one = judged.iter().find(|standing| standing.claim().attachment == one.attachment).unwrap();
+    assert!(bench.store.reclaim(of_one, bench.tick()).await.unwrap());
+    assert_eq!(bench.holder_of("10.0.0.2").await, None);
+    assert_eq!(bench.holder_of("fd00::3").await.as_deref(), Some("two"));
+    assert!(!bench.store.reclaim(of_one, bench.tick()).await.unwrap(), "it is gone already");
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_claim_that_changed_since_it_was_judged_stays<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let one = claimant("one", "a");
+    bench.hold(&one, &[fixed("10.0.0.2")]).await;
+    let judged = bench.store.claims("blue").await.unwrap();
+    // The runtime released it and the same attachment came back, as after a node's restart.
+    bench.release(&one).await.unwrap();
+    bench.hold(&one, &[fixed("10.0.0.2")]).await;
+    assert!(!bench.store.reclaim(&judged[0], bench.tick()).await.unwrap());
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
+    // Another pod took the address over: what is left of the judged claim is not what was judged.
+    let judged = bench.store.claims("blue").await.unwrap();
+    let two = claimant("two", "a");
+    bench.hold(&two, &[fixed("10.0.0.2")]).await;
+    assert!(!bench.store.reclaim(&judged[0], bench.tick()).await.unwrap());
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("two"));
+    bench.agrees().await;
+}

@@ -98,6 +98,23 @@ pub mod kube_ipam {
                         .finish()
                 }
             }
+            /// Labels and annotations of an object of the cluster.
+            #[derive(Clone)]
+            pub struct Metadata {
+                pub labels: _rt::Vec<(_rt::String, _rt::String)>,
+                pub annotations: _rt::Vec<(_rt::String, _rt::String)>,
+            }
+            impl ::core::fmt::Debug for Metadata {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Metadata")
+                        .field("labels", &self.labels)
+                        .field("annotations", &self.annotations)
+                        .finish()
+                }
+            }
             /// The controller a pod belongs to.
             #[derive(Clone)]
             pub struct OwnerRef {
@@ -164,6 +181,10 @@ pub mod kube_ipam {
                 pub range_sets: _rt::Vec<_rt::Vec<AddressRange>>,
                 /// How often every proposal for this attachment lost its race so far: 0 at first.
                 pub attempt: u32,
+                /// Of the pod's namespace. Absent unless the network's configuration includes namespaces.
+                pub namespace_metadata: ::core::option::Option<Metadata>,
+                /// Of the node. Absent unless the network's configuration includes nodes.
+                pub node_metadata: ::core::option::Option<Metadata>,
             }
             impl ::core::fmt::Debug for Request {
                 fn fmt(
@@ -180,6 +201,8 @@ pub mod kube_ipam {
                         .field("previous", &self.previous)
                         .field("range-sets", &self.range_sets)
                         .field("attempt", &self.attempt)
+                        .field("namespace-metadata", &self.namespace_metadata)
+                        .field("node-metadata", &self.node_metadata)
                         .finish()
                 }
             }
@@ -1396,7 +1419,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result197 = {
+                        let result235 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -1914,17 +1937,27 @@ pub mod exports {
                             let l193 = *arg0
                                 .add(31 * ::core::mem::size_of::<*const u8>())
                                 .cast::<i32>();
-                            let l194 = *arg0
-                                .add(32 * ::core::mem::size_of::<*const u8>())
+                            let l194 = i32::from(
+                                *arg0
+                                    .add(32 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l213 = i32::from(
+                                *arg0
+                                    .add(37 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l232 = *arg0
+                                .add(42 * ::core::mem::size_of::<*const u8>())
                                 .cast::<*mut u8>();
-                            let l195 = *arg0
-                                .add(33 * ::core::mem::size_of::<*const u8>())
+                            let l233 = *arg0
+                                .add(43 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len196 = l195;
-                            let bytes196 = _rt::Vec::from_raw_parts(
-                                l194.cast(),
-                                len196,
-                                len196,
+                            let len234 = l233;
+                            let bytes234 = _rt::Vec::from_raw_parts(
+                                l232.cast(),
+                                len234,
+                                len234,
                             );
                             T_::allocate(
                                 super::super::super::super::kube_ipam::policy::types::Request {
@@ -2132,128 +2165,330 @@ pub mod exports {
                                     previous: result81,
                                     range_sets: result192,
                                     attempt: l193 as u32,
+                                    namespace_metadata: match l194 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l195 = *arg0
+                                                    .add(33 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l196 = *arg0
+                                                    .add(34 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base203 = l195;
+                                                let len203 = l196;
+                                                let mut result203 = _rt::Vec::with_capacity(len203);
+                                                for i in 0..len203 {
+                                                    let base = base203
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e203 = {
+                                                        let l197 = *base.add(0).cast::<*mut u8>();
+                                                        let l198 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len199 = l198;
+                                                        let bytes199 = _rt::Vec::from_raw_parts(
+                                                            l197.cast(),
+                                                            len199,
+                                                            len199,
+                                                        );
+                                                        let l200 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l201 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len202 = l201;
+                                                        let bytes202 = _rt::Vec::from_raw_parts(
+                                                            l200.cast(),
+                                                            len202,
+                                                            len202,
+                                                        );
+                                                        (_rt::string_lift(bytes199), _rt::string_lift(bytes202))
+                                                    };
+                                                    result203.push(e203);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base203,
+                                                    len203 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l204 = *arg0
+                                                    .add(35 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l205 = *arg0
+                                                    .add(36 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base212 = l204;
+                                                let len212 = l205;
+                                                let mut result212 = _rt::Vec::with_capacity(len212);
+                                                for i in 0..len212 {
+                                                    let base = base212
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e212 = {
+                                                        let l206 = *base.add(0).cast::<*mut u8>();
+                                                        let l207 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len208 = l207;
+                                                        let bytes208 = _rt::Vec::from_raw_parts(
+                                                            l206.cast(),
+                                                            len208,
+                                                            len208,
+                                                        );
+                                                        let l209 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l210 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len211 = l210;
+                                                        let bytes211 = _rt::Vec::from_raw_parts(
+                                                            l209.cast(),
+                                                            len211,
+                                                            len211,
+                                                        );
+                                                        (_rt::string_lift(bytes208), _rt::string_lift(bytes211))
+                                                    };
+                                                    result212.push(e212);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base212,
+                                                    len212 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                super::super::super::super::kube_ipam::policy::types::Metadata {
+                                                    labels: result203,
+                                                    annotations: result212,
+                                                }
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    node_metadata: match l213 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l214 = *arg0
+                                                    .add(38 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l215 = *arg0
+                                                    .add(39 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base222 = l214;
+                                                let len222 = l215;
+                                                let mut result222 = _rt::Vec::with_capacity(len222);
+                                                for i in 0..len222 {
+                                                    let base = base222
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e222 = {
+                                                        let l216 = *base.add(0).cast::<*mut u8>();
+                                                        let l217 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len218 = l217;
+                                                        let bytes218 = _rt::Vec::from_raw_parts(
+                                                            l216.cast(),
+                                                            len218,
+                                                            len218,
+                                                        );
+                                                        let l219 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l220 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len221 = l220;
+                                                        let bytes221 = _rt::Vec::from_raw_parts(
+                                                            l219.cast(),
+                                                            len221,
+                                                            len221,
+                                                        );
+                                                        (_rt::string_lift(bytes218), _rt::string_lift(bytes221))
+                                                    };
+                                                    result222.push(e222);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base222,
+                                                    len222 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l223 = *arg0
+                                                    .add(40 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l224 = *arg0
+                                                    .add(41 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base231 = l223;
+                                                let len231 = l224;
+                                                let mut result231 = _rt::Vec::with_capacity(len231);
+                                                for i in 0..len231 {
+                                                    let base = base231
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e231 = {
+                                                        let l225 = *base.add(0).cast::<*mut u8>();
+                                                        let l226 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len227 = l226;
+                                                        let bytes227 = _rt::Vec::from_raw_parts(
+                                                            l225.cast(),
+                                                            len227,
+                                                            len227,
+                                                        );
+                                                        let l228 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l229 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len230 = l229;
+                                                        let bytes230 = _rt::Vec::from_raw_parts(
+                                                            l228.cast(),
+                                                            len230,
+                                                            len230,
+                                                        );
+                                                        (_rt::string_lift(bytes227), _rt::string_lift(bytes230))
+                                                    };
+                                                    result231.push(e231);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base231,
+                                                    len231 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                super::super::super::super::kube_ipam::policy::types::Metadata {
+                                                    labels: result222,
+                                                    annotations: result231,
+                                                }
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
                                 },
-                                _rt::string_lift(bytes196),
+                                _rt::string_lift(bytes234),
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            34 * ::core::mem::size_of::<*const u8>(),
+                            44 * ::core::mem::size_of::<*const u8>(),
                             ::core::mem::size_of::<*const u8>(),
                         );
-                        let ptr198 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result197 {
+                        let ptr236 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result235 {
                             Ok(e) => {
-                                *ptr198.add(0).cast::<u8>() = (0i32) as u8;
-                                let vec209 = e;
-                                let len209 = vec209.len();
-                                let layout209 = _rt::alloc::Layout::from_size_align(
-                                        vec209.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                *ptr236.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec247 = e;
+                                let len247 = vec247.len();
+                                let layout247 = _rt::alloc::Layout::from_size_align(
+                                        vec247.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result209, _cleanup209) = wit_bindgen::rt::Cleanup::new(
-                                    layout209,
+                                let (result247, _cleanup247) = wit_bindgen::rt::Cleanup::new(
+                                    layout247,
                                 );
-                                if let Some(cleanup) = _cleanup209 {
+                                if let Some(cleanup) = _cleanup247 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec209.into_iter().enumerate() {
-                                    let base = result209
+                                for (i, e) in vec247.into_iter().enumerate() {
+                                    let base = result247
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec208 = e;
-                                        let len208 = vec208.len();
-                                        let layout208 = _rt::alloc::Layout::from_size_align(
-                                                vec208.len()
+                                        let vec246 = e;
+                                        let len246 = vec246.len();
+                                        let layout246 = _rt::alloc::Layout::from_size_align(
+                                                vec246.len()
                                                     * (64 + 2 * ::core::mem::size_of::<*const u8>()),
                                                 8,
                                             )
                                             .unwrap();
-                                        let (result208, _cleanup208) = wit_bindgen::rt::Cleanup::new(
-                                            layout208,
+                                        let (result246, _cleanup246) = wit_bindgen::rt::Cleanup::new(
+                                            layout246,
                                         );
-                                        if let Some(cleanup) = _cleanup208 {
+                                        if let Some(cleanup) = _cleanup246 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec208.into_iter().enumerate() {
-                                            let base = result208
+                                        for (i, e) in vec246.into_iter().enumerate() {
+                                            let base = result246
                                                 .add(i * (64 + 2 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::kube_ipam::policy::types::Assignment {
-                                                    address: address199,
-                                                    prefix_length: prefix_length199,
-                                                    gateway: gateway199,
-                                                    kind: kind199,
-                                                    hold: hold199,
+                                                    address: address237,
+                                                    prefix_length: prefix_length237,
+                                                    gateway: gateway237,
+                                                    kind: kind237,
+                                                    hold: hold237,
                                                 } = e;
-                                                use super::super::super::super::kube_ipam::policy::types::IpAddress as V202;
-                                                match address199 {
-                                                    V202::Ipv4(e) => {
+                                                use super::super::super::super::kube_ipam::policy::types::IpAddress as V240;
+                                                match address237 {
+                                                    V240::Ipv4(e) => {
                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                        let (t200_0, t200_1, t200_2, t200_3) = e;
-                                                        *base.add(2).cast::<u8>() = (_rt::as_i32(t200_0)) as u8;
-                                                        *base.add(3).cast::<u8>() = (_rt::as_i32(t200_1)) as u8;
-                                                        *base.add(4).cast::<u8>() = (_rt::as_i32(t200_2)) as u8;
-                                                        *base.add(5).cast::<u8>() = (_rt::as_i32(t200_3)) as u8;
+                                                        let (t238_0, t238_1, t238_2, t238_3) = e;
+                                                        *base.add(2).cast::<u8>() = (_rt::as_i32(t238_0)) as u8;
+                                                        *base.add(3).cast::<u8>() = (_rt::as_i32(t238_1)) as u8;
+                                                        *base.add(4).cast::<u8>() = (_rt::as_i32(t238_2)) as u8;
+                                                        *base.add(5).cast::<u8>() = (_rt::as_i32(t238_3)) as u8;
                                                     }
-                                                    V202::Ipv6(e) => {
+                                                    V240::Ipv6(e) => {
                                                         *base.add(0).cast::<u8>() = (1i32) as u8;
                                                         let (
-                                                            t201_0,
-                                                            t201_1,
-                                                            t201_2,
-                                                            t201_3,
-                                                            t201_4,
-                                                            t201_5,
-                                                            t201_6,
-                                                            t201_7,
+                                                            t239_0,
+                                                            t239_1,
+                                                            t239_2,
+                                                            t239_3,
+                                                            t239_4,
+                                                            t239_5,
+                                                            t239_6,
+                                                            t239_7,
                                                         ) = e;
-                                                        *base.add(2).cast::<u16>() = (_rt::as_i32(t201_0)) as u16;
-                                                        *base.add(4).cast::<u16>() = (_rt::as_i32(t201_1)) as u16;
-                                                        *base.add(6).cast::<u16>() = (_rt::as_i32(t201_2)) as u16;
-                                                        *base.add(8).cast::<u16>() = (_rt::as_i32(t201_3)) as u16;
-                                                        *base.add(10).cast::<u16>() = (_rt::as_i32(t201_4)) as u16;
-                                                        *base.add(12).cast::<u16>() = (_rt::as_i32(t201_5)) as u16;
-                                                        *base.add(14).cast::<u16>() = (_rt::as_i32(t201_6)) as u16;
-                                                        *base.add(16).cast::<u16>() = (_rt::as_i32(t201_7)) as u16;
+                                                        *base.add(2).cast::<u16>() = (_rt::as_i32(t239_0)) as u16;
+                                                        *base.add(4).cast::<u16>() = (_rt::as_i32(t239_1)) as u16;
+                                                        *base.add(6).cast::<u16>() = (_rt::as_i32(t239_2)) as u16;
+                                                        *base.add(8).cast::<u16>() = (_rt::as_i32(t239_3)) as u16;
+                                                        *base.add(10).cast::<u16>() = (_rt::as_i32(t239_4)) as u16;
+                                                        *base.add(12).cast::<u16>() = (_rt::as_i32(t239_5)) as u16;
+                                                        *base.add(14).cast::<u16>() = (_rt::as_i32(t239_6)) as u16;
+                                                        *base.add(16).cast::<u16>() = (_rt::as_i32(t239_7)) as u16;
                                                     }
                                                 }
-                                                *base.add(18).cast::<u8>() = (_rt::as_i32(prefix_length199))
+                                                *base.add(18).cast::<u8>() = (_rt::as_i32(prefix_length237))
                                                     as u8;
-                                                match gateway199 {
+                                                match gateway237 {
                                                     Some(e) => {
                                                         *base.add(20).cast::<u8>() = (1i32) as u8;
-                                                        use super::super::super::super::kube_ipam::policy::types::IpAddress as V205;
+                                                        use super::super::super::super::kube_ipam::policy::types::IpAddress as V243;
                                                         match e {
-                                                            V205::Ipv4(e) => {
+                                                            V243::Ipv4(e) => {
                                                                 *base.add(22).cast::<u8>() = (0i32) as u8;
-                                                                let (t203_0, t203_1, t203_2, t203_3) = e;
-                                                                *base.add(24).cast::<u8>() = (_rt::as_i32(t203_0)) as u8;
-                                                                *base.add(25).cast::<u8>() = (_rt::as_i32(t203_1)) as u8;
-                                                                *base.add(26).cast::<u8>() = (_rt::as_i32(t203_2)) as u8;
-                                                                *base.add(27).cast::<u8>() = (_rt::as_i32(t203_3)) as u8;
+                                                                let (t241_0, t241_1, t241_2, t241_3) = e;
+                                                                *base.add(24).cast::<u8>() = (_rt::as_i32(t241_0)) as u8;
+                                                                *base.add(25).cast::<u8>() = (_rt::as_i32(t241_1)) as u8;
+                                                                *base.add(26).cast::<u8>() = (_rt::as_i32(t241_2)) as u8;
+                                                                *base.add(27).cast::<u8>() = (_rt::as_i32(t241_3)) as u8;
                                                             }
-                                                            V205::Ipv6(e) => {
+                                                            V243::Ipv6(e) => {
                                                                 *base.add(22).cast::<u8>() = (1i32) as u8;
                                                                 let (
-                                                                    t204_0,
-                                                                    t204_1,
-                                                                    t204_2,
-                                                                    t204_3,
-                                                                    t204_4,
-                                                                    t204_5,
-                                                                    t204_6,
-                                                                    t204_7,
+                                                                    t242_0,
+                                                                    t242_1,
+                                                                    t242_2,
+                                                                    t242_3,
+                                                                    t242_4,
+                                                                    t242_5,
+                                                                    t242_6,
+                                                                    t242_7,
                                                                 ) = e;
-                                                                *base.add(24).cast::<u16>() = (_rt::as_i32(t204_0)) as u16;
-                                                                *base.add(26).cast::<u16>() = (_rt::as_i32(t204_1)) as u16;
-                                                                *base.add(28).cast::<u16>() = (_rt::as_i32(t204_2)) as u16;
-                                                                *base.add(30).cast::<u16>() = (_rt::as_i32(t204_3)) as u16;
-                                                                *base.add(32).cast::<u16>() = (_rt::as_i32(t204_4)) as u16;
-                                                                *base.add(34).cast::<u16>() = (_rt::as_i32(t204_5)) as u16;
-                                                                *base.add(36).cast::<u16>() = (_rt::as_i32(t204_6)) as u16;
-                                                                *base.add(38).cast::<u16>() = (_rt::as_i32(t204_7)) as u16;
+                                                                *base.add(24).cast::<u16>() = (_rt::as_i32(t242_0)) as u16;
+                                                                *base.add(26).cast::<u16>() = (_rt::as_i32(t242_1)) as u16;
+                                                                *base.add(28).cast::<u16>() = (_rt::as_i32(t242_2)) as u16;
+                                                                *base.add(30).cast::<u16>() = (_rt::as_i32(t242_3)) as u16;
+                                                                *base.add(32).cast::<u16>() = (_rt::as_i32(t242_4)) as u16;
+                                                                *base.add(34).cast::<u16>() = (_rt::as_i32(t242_5)) as u16;
+                                                                *base.add(36).cast::<u16>() = (_rt::as_i32(t242_6)) as u16;
+                                                                *base.add(38).cast::<u16>() = (_rt::as_i32(t242_7)) as u16;
                                                             }
                                                         }
                                                     }
@@ -2261,25 +2496,25 @@ pub mod exports {
                                                         *base.add(20).cast::<u8>() = (0i32) as u8;
                                                     }
                                                 };
-                                                *base.add(40).cast::<u8>() = (kind199.clone() as i32) as u8;
-                                                match hold199 {
+                                                *base.add(40).cast::<u8>() = (kind237.clone() as i32) as u8;
+                                                match hold237 {
                                                     Some(e) => {
                                                         *base.add(48).cast::<u8>() = (1i32) as u8;
                                                         let super::super::super::super::kube_ipam::policy::types::Hold {
-                                                            identity: identity206,
-                                                            seconds: seconds206,
+                                                            identity: identity244,
+                                                            seconds: seconds244,
                                                         } = e;
-                                                        let vec207 = (identity206.into_bytes()).into_boxed_slice();
-                                                        let ptr207 = vec207.as_ptr().cast::<u8>();
-                                                        let len207 = vec207.len();
-                                                        ::core::mem::forget(vec207);
+                                                        let vec245 = (identity244.into_bytes()).into_boxed_slice();
+                                                        let ptr245 = vec245.as_ptr().cast::<u8>();
+                                                        let len245 = vec245.len();
+                                                        ::core::mem::forget(vec245);
                                                         *base
                                                             .add(56 + 1 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len207;
-                                                        *base.add(56).cast::<*mut u8>() = ptr207.cast_mut();
+                                                            .cast::<usize>() = len245;
+                                                        *base.add(56).cast::<*mut u8>() = ptr245.cast_mut();
                                                         *base
                                                             .add(56 + 2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<i64>() = _rt::as_i64(seconds206);
+                                                            .cast::<i64>() = _rt::as_i64(seconds244);
                                                     }
                                                     None => {
                                                         *base.add(48).cast::<u8>() = (0i32) as u8;
@@ -2289,85 +2524,85 @@ pub mod exports {
                                         }
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len208;
-                                        *base.add(0).cast::<*mut u8>() = result208;
+                                            .cast::<usize>() = len246;
+                                        *base.add(0).cast::<*mut u8>() = result246;
                                     }
                                 }
-                                *ptr198
+                                *ptr236
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len209;
-                                *ptr198
+                                    .cast::<usize>() = len247;
+                                *ptr236
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result209;
+                                    .cast::<*mut u8>() = result247;
                             }
                             Err(e) => {
-                                *ptr198.add(0).cast::<u8>() = (1i32) as u8;
-                                use super::super::super::super::kube_ipam::policy::types::Refusal as V214;
+                                *ptr236.add(0).cast::<u8>() = (1i32) as u8;
+                                use super::super::super::super::kube_ipam::policy::types::Refusal as V252;
                                 match e {
-                                    V214::Exhausted(e) => {
-                                        *ptr198
+                                    V252::Exhausted(e) => {
+                                        *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
-                                        let vec210 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr210 = vec210.as_ptr().cast::<u8>();
-                                        let len210 = vec210.len();
-                                        ::core::mem::forget(vec210);
-                                        *ptr198
+                                        let vec248 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr248 = vec248.as_ptr().cast::<u8>();
+                                        let len248 = vec248.len();
+                                        ::core::mem::forget(vec248);
+                                        *ptr236
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len210;
-                                        *ptr198
+                                            .cast::<usize>() = len248;
+                                        *ptr236
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr210.cast_mut();
+                                            .cast::<*mut u8>() = ptr248.cast_mut();
                                     }
-                                    V214::Taken(e) => {
-                                        *ptr198
+                                    V252::Taken(e) => {
+                                        *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec211 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr211 = vec211.as_ptr().cast::<u8>();
-                                        let len211 = vec211.len();
-                                        ::core::mem::forget(vec211);
-                                        *ptr198
+                                        let vec249 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr249 = vec249.as_ptr().cast::<u8>();
+                                        let len249 = vec249.len();
+                                        ::core::mem::forget(vec249);
+                                        *ptr236
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len211;
-                                        *ptr198
+                                            .cast::<usize>() = len249;
+                                        *ptr236
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr211.cast_mut();
+                                            .cast::<*mut u8>() = ptr249.cast_mut();
                                     }
-                                    V214::Invalid(e) => {
-                                        *ptr198
+                                    V252::Invalid(e) => {
+                                        *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (2i32) as u8;
-                                        let vec212 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr212 = vec212.as_ptr().cast::<u8>();
-                                        let len212 = vec212.len();
-                                        ::core::mem::forget(vec212);
-                                        *ptr198
+                                        let vec250 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr250 = vec250.as_ptr().cast::<u8>();
+                                        let len250 = vec250.len();
+                                        ::core::mem::forget(vec250);
+                                        *ptr236
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len212;
-                                        *ptr198
+                                            .cast::<usize>() = len250;
+                                        *ptr236
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr212.cast_mut();
+                                            .cast::<*mut u8>() = ptr250.cast_mut();
                                     }
-                                    V214::Denied(e) => {
-                                        *ptr198
+                                    V252::Denied(e) => {
+                                        *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (3i32) as u8;
-                                        let vec213 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr213 = vec213.as_ptr().cast::<u8>();
-                                        let len213 = vec213.len();
-                                        ::core::mem::forget(vec213);
-                                        *ptr198
+                                        let vec251 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr251 = vec251.as_ptr().cast::<u8>();
+                                        let len251 = vec251.len();
+                                        ::core::mem::forget(vec251);
+                                        *ptr236
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len213;
-                                        *ptr198
+                                            .cast::<usize>() = len251;
+                                        *ptr236
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr213.cast_mut();
+                                            .cast::<*mut u8>() = ptr251.cast_mut();
                                     }
                                 }
                             }
                         };
-                        ptr198
+                        ptr236
                     }
                 }
                 #[doc(hidden)]
@@ -2683,48 +2918,49 @@ macro_rules! __export_allocation_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:kube-ipam:policy@0.1.0:allocation-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1753] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1829] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd1\x0c\x01A\x02\x01\
-A\x0f\x01B-\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9d\x0d\x01A\x02\x01\
+A\x0f\x01B0\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
 k\x03\x01k\x07\x01p\x05\x01r\x05\x06subnet\x05\x04span\x07\x07gateway\x08\x05fix\
-ed\x09\x08excluded\x0a\x04\0\x0daddress-range\x03\0\x0b\x01r\x02\x04kinds\x04nam\
-es\x04\0\x09owner-ref\x03\0\x0d\x01ks\x01o\x02ss\x01p\x10\x01k\x0e\x01r\x06\x09n\
-amespaces\x04names\x03uid\x0f\x0bannotations\x11\x06labels\x11\x05owner\x12\x04\0\
-\x03pod\x03\0\x13\x01k\x14\x01p\x03\x01p\x0c\x01p\x17\x01r\x09\x07networks\x0cco\
-ntainer-ids\x0einterface-names\x04nodes\x03pod\x15\x09requested\x16\x08previous\x16\
-\x0arange-sets\x18\x07attempty\x04\0\x07request\x03\0\x19\x01r\x02\x08identitys\x07\
-secondsw\x04\0\x04hold\x03\0\x1b\x01m\x02\x07dynamic\x05fixed\x04\0\x0fassignmen\
-t-kind\x03\0\x1d\x01k\x1c\x01r\x05\x07address\x03\x0dprefix-length}\x07gateway\x08\
-\x04kind\x1e\x04hold\x1f\x04\0\x0aassignment\x03\0\x20\x01p!\x04\0\x08proposal\x03\
-\0\"\x01q\x04\x09exhausted\x01s\0\x05taken\x01s\0\x07invalid\x01s\0\x06denied\x01\
-s\0\x04\0\x07refusal\x03\0$\x01k\x10\x01r\x06\x0ccontainer-ids\x0einterface-name\
-s\x07networks\x04nodes\x03pod&\x05sinces\x04\0\x11attachment-holder\x03\0'\x01q\x02\
-\x0aattachment\x01(\0\x04hold\x01s\0\x04\0\x06holder\x03\0)\x01r\x02\x04sizew\x04\
-heldw\x04\0\x05usage\x03\0+\x03\0\x1ckube-ipam:policy/types@0.1.0\x05\0\x02\x03\0\
-\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06holder\x02\x03\0\0\x05usa\
-ge\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\0\0\x02\x03\x02\x01\x02\x04\
-\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06holder\x03\0\x04\x02\x03\x02\
-\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01@\x02\x09range-sety\x05after\
-\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04span\x03\0\x08\x04\0\x10next-f\
-ree-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\0\x0b\x04\0\x09holder-of\x01\
-\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claimed\x01\x0d\x01@\x01\x09rang\
-e-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\x08identitys\0\x0f\x04\0\x08\
-held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01m\x04\x05\
-debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07m\
-essages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.0\x05\x06\
-\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\x03\0\0\x07refusal\x01B\x11\x02\
-\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x08proposal\x03\
-\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\0\x04\x01r\x04\x04names\x07versi\
-ons\x07summarys\x0fsettings-schemas\x04\0\x0bdescription\x03\0\x06\x01@\0\0\x07\x04\
-\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08settingss\0\x09\x04\0\x11validate\
--settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\x01@\x02\x07request\x01\x08setti\
-ngss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20kube-ipam:policy/allocator@0.1.0\x05\
-\x0a\x04\0(kube-ipam:policy/allocation-policy@0.1.0\x04\0\x0b\x17\x01\0\x11alloc\
-ation-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+ed\x09\x08excluded\x0a\x04\0\x0daddress-range\x03\0\x0b\x01o\x02ss\x01p\x0d\x01r\
+\x02\x06labels\x0e\x0bannotations\x0e\x04\0\x08metadata\x03\0\x0f\x01r\x02\x04ki\
+nds\x04names\x04\0\x09owner-ref\x03\0\x11\x01ks\x01k\x12\x01r\x06\x09namespaces\x04\
+names\x03uid\x13\x0bannotations\x0e\x06labels\x0e\x05owner\x14\x04\0\x03pod\x03\0\
+\x15\x01k\x16\x01p\x03\x01p\x0c\x01p\x19\x01k\x10\x01r\x0b\x07networks\x0ccontai\
+ner-ids\x0einterface-names\x04nodes\x03pod\x17\x09requested\x18\x08previous\x18\x0a\
+range-sets\x1a\x07attempty\x12namespace-metadata\x1b\x0dnode-metadata\x1b\x04\0\x07\
+request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01m\
+\x02\x07dynamic\x05fixed\x04\0\x0fassignment-kind\x03\0\x20\x01k\x1f\x01r\x05\x07\
+address\x03\x0dprefix-length}\x07gateway\x08\x04kind!\x04hold\"\x04\0\x0aassignm\
+ent\x03\0#\x01p$\x04\0\x08proposal\x03\0%\x01q\x04\x09exhausted\x01s\0\x05taken\x01\
+s\0\x07invalid\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0'\x01k\x0d\x01r\x06\
+\x0ccontainer-ids\x0einterface-names\x07networks\x04nodes\x03pod)\x05sinces\x04\0\
+\x11attachment-holder\x03\0*\x01q\x02\x0aattachment\x01+\0\x04hold\x01s\0\x04\0\x06\
+holder\x03\0,\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\0.\x03\0\x1ckube-ipa\
+m:policy/types@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\
+\0\0\x06holder\x02\x03\0\0\x05usage\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-add\
+ress\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\
+\0\x06holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\
+\x01@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04\
+span\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
+\0\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-cla\
+imed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
+\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1\
+.0\x05\x05\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
+\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akub\
+e-ipam:policy/log@0.1.0\x05\x06\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\
+\x03\0\0\x07refusal\x01B\x11\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\
+\x02\x01\x08\x04\0\x08proposal\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\
+\0\x04\x01r\x04\x04names\x07versions\x07summarys\x0fsettings-schemas\x04\0\x0bde\
+scription\x03\0\x06\x01@\0\0\x07\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08\
+settingss\0\x09\x04\0\x11validate-settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\
+\x01@\x02\x07request\x01\x08settingss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20k\
+ube-ipam:policy/allocator@0.1.0\x05\x0a\x04\0(kube-ipam:policy/allocation-policy\
+@0.1.0\x04\0\x0b\x17\x01\0\x11allocation-policy\x03\0\0\0G\x09producers\x01\x0cp\
+rocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2737,41 +2973,42 @@ pub use __export_allocation_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1518] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc6\x0a\x01A\x02\x01\
-A\x0a\x01B-\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1594] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x92\x0b\x01A\x02\x01\
+A\x0a\x01B0\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
 k\x03\x01k\x07\x01p\x05\x01r\x05\x06subnet\x05\x04span\x07\x07gateway\x08\x05fix\
-ed\x09\x08excluded\x0a\x04\0\x0daddress-range\x03\0\x0b\x01r\x02\x04kinds\x04nam\
-es\x04\0\x09owner-ref\x03\0\x0d\x01ks\x01o\x02ss\x01p\x10\x01k\x0e\x01r\x06\x09n\
-amespaces\x04names\x03uid\x0f\x0bannotations\x11\x06labels\x11\x05owner\x12\x04\0\
-\x03pod\x03\0\x13\x01k\x14\x01p\x03\x01p\x0c\x01p\x17\x01r\x09\x07networks\x0cco\
-ntainer-ids\x0einterface-names\x04nodes\x03pod\x15\x09requested\x16\x08previous\x16\
-\x0arange-sets\x18\x07attempty\x04\0\x07request\x03\0\x19\x01r\x02\x08identitys\x07\
-secondsw\x04\0\x04hold\x03\0\x1b\x01m\x02\x07dynamic\x05fixed\x04\0\x0fassignmen\
-t-kind\x03\0\x1d\x01k\x1c\x01r\x05\x07address\x03\x0dprefix-length}\x07gateway\x08\
-\x04kind\x1e\x04hold\x1f\x04\0\x0aassignment\x03\0\x20\x01p!\x04\0\x08proposal\x03\
-\0\"\x01q\x04\x09exhausted\x01s\0\x05taken\x01s\0\x07invalid\x01s\0\x06denied\x01\
-s\0\x04\0\x07refusal\x03\0$\x01k\x10\x01r\x06\x0ccontainer-ids\x0einterface-name\
-s\x07networks\x04nodes\x03pod&\x05sinces\x04\0\x11attachment-holder\x03\0'\x01q\x02\
-\x0aattachment\x01(\0\x04hold\x01s\0\x04\0\x06holder\x03\0)\x01r\x02\x04sizew\x04\
-heldw\x04\0\x05usage\x03\0+\x03\0\x1ckube-ipam:policy/types@0.1.0\x05\0\x02\x03\0\
-\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06holder\x02\x03\0\0\x05usa\
-ge\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\0\0\x02\x03\x02\x01\x02\x04\
-\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06holder\x03\0\x04\x02\x03\x02\
-\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01@\x02\x09range-sety\x05after\
-\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04span\x03\0\x08\x04\0\x10next-f\
-ree-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\0\x0b\x04\0\x09holder-of\x01\
-\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claimed\x01\x0d\x01@\x01\x09rang\
-e-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\x08identitys\0\x0f\x04\0\x08\
-held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01m\x04\x05\
-debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07m\
-essages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.0\x05\x06\
-\x04\0Hkube-ipam:policy/allocation-policy-with-all-of-its-exports-removed@0.1.0\x04\
-\0\x0b7\x01\01allocation-policy-with-all-of-its-exports-removed\x03\0\0\0G\x09pr\
-oducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
-0.61.1";
+ed\x09\x08excluded\x0a\x04\0\x0daddress-range\x03\0\x0b\x01o\x02ss\x01p\x0d\x01r\
+\x02\x06labels\x0e\x0bannotations\x0e\x04\0\x08metadata\x03\0\x0f\x01r\x02\x04ki\
+nds\x04names\x04\0\x09owner-ref\x03\0\x11\x01ks\x01k\x12\x01r\x06\x09namespaces\x04\
+names\x03uid\x13\x0bannotations\x0e\x06labels\x0e\x05owner\x14\x04\0\x03pod\x03\0\
+\x15\x01k\x16\x01p\x03\x01p\x0c\x01p\x19\x01k\x10\x01r\x0b\x07networks\x0ccontai\
+ner-ids\x0einterface-names\x04nodes\x03pod\x17\x09requested\x18\x08previous\x18\x0a\
+range-sets\x1a\x07attempty\x12namespace-metadata\x1b\x0dnode-metadata\x1b\x04\0\x07\
+request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01m\
+\x02\x07dynamic\x05fixed\x04\0\x0fassignment-kind\x03\0\x20\x01k\x1f\x01r\x05\x07\
+address\x03\x0dprefix-length}\x07gateway\x08\x04kind!\x04hold\"\x04\0\x0aassignm\
+ent\x03\0#\x01p$\x04\0\x08proposal\x03\0%\x01q\x04\x09exhausted\x01s\0\x05taken\x01\
+s\0\x07invalid\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0'\x01k\x0d\x01r\x06\
+\x0ccontainer-ids\x0einterface-names\x07networks\x04nodes\x03pod)\x05sinces\x04\0\
+\x11attachment-holder\x03\0*\x01q\x02\x0aattachment\x01+\0\x04hold\x01s\0\x04\0\x06\
+holder\x03\0,\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\0.\x03\0\x1ckube-ipa\
+m:policy/types@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\
+\0\0\x06holder\x02\x03\0\0\x05usage\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-add\
+ress\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\
+\0\x06holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\
+\x01@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04\
+span\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
+\0\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-cla\
+imed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
+\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1\
+.0\x05\x05\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
+\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akub\
+e-ipam:policy/log@0.1.0\x05\x06\x04\0Hkube-ipam:policy/allocation-policy-with-al\
+l-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01allocation-policy-with-all-of-it\
+s-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
+nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

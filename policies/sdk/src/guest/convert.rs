@@ -70,7 +70,16 @@ impl From<wit::Request> for request::Request {
             previous: request.previous.into_iter().map(Into::into).collect(),
             range_sets: range::RangeSets(request.range_sets.into_iter().map(set).collect()),
             attempt: request.attempt,
+            namespace: request.namespace_metadata.map(Into::into),
+            node_metadata: request.node_metadata.map(Into::into),
         }
+    }
+}
+
+impl From<wit::Metadata> for request::Metadata {
+    fn from(metadata: wit::Metadata) -> Self {
+        let wit::Metadata { labels, annotations } = metadata;
+        Self { labels, annotations }
     }
 }
 

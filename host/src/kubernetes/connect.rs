@@ -1,0 +1,60 @@
+//! From credentials in files to a client.
+
+use std::path::{Path, PathBuf};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::error::{Error, chain};
+use crate::limits;
+
+/// Where a pod finds the token of its service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Where the server's address and our credentials are.
+pub(super) enum Access {
+    /// In a file, as on a node.
+    Kubeconfig(PathBuf),
+    /// Where Kubernetes puts them into a pod.
+    ServiceAccount,
+}
+
+impl Access {
+    /// Inside a pod that has a service account.
+    pub(super) fn of_service_account() -> Option<Self> {
+        let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Path::new(SERVICE_ACCOUNT).exists();
+        inside.then_some(Self::ServiceAccount)
+    }
+
+    /// The file that errors name.
+    pub(super) fn file(&self) -> &Path {
+        match self {
+            Self::Kubeconfig(file) => file,
+            Self::ServiceAccount => Path::new(SERVICE_ACCOUNT),
+        }
+    }
+
+    /// A client, and the server's URL for errors. Reads the files, connects nothing yet.
+    pub(super) async fn client(&self) -> Result<(Client, String), Error> {
+        let mut config = self.config().await.map_err(|why| self.unusable(why))?;
+        config.connect_timeout = Some(limits::KUBERNETES_ANSWER);
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+        Ok((client, server.trim_end_matches('/').to_owned()))
+    }
+
+    async fn config(&self) -> Result<Config, String> {
+        match self {
+            Self::Kubeconfig(file) => {
+                let kubeconfig = Kubeconfig::read_from(file).map_err(|error| chain(&error))?;
+                let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+                config.map_err(|error| chain(&error))
+            }
+            Self::ServiceAccount => Config::incluster().map_err(|error| chain(&error)),
+        }
+    }
+
+    fn unusable(&self, why: String) -> Error {
+        Error::Kubeconfig { file: self.file().to_owned(), why }
+    }
+}

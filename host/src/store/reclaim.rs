@@ -1,0 +1,38 @@
+//! Reclaim: releasing what no DEL will ever release.
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::error::StoreError;
+use super::ordered::{Commit, OrderedMap};
+use super::record::Seen;
+use super::release::Fence;
+use crate::ipam::Claim;
+
+/// A claim as it stood when somebody looked at it to judge it.
+#[derive(Clone, Debug)]
+pub struct Standing(Seen<Claim>);
+
+impl Standing {
+    /// What is claimed.
+    pub fn claim(&self) -> &Claim {
+        &self.0.record
+    }
+}
+
+impl<M: OrderedMap> Store<M> {
+    /// Every claim of a network. One that cannot be read is logged and left out: nobody can judge it.
+    pub async fn claims(&self, network: &str) -> Result<Vec<Standing>, StoreError> {
+        let entries = self.scan_all(self.keys.attachments(), false).await?;
+        let readable = entries.into_iter().filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
+        Ok(readable.filter(|seen| seen.record.attachment.network == network).map(Standing).collect())
+    }
+
+    /// Release a claim if it is, to the byte, the one that was judged. Whether it was.
+    ///
+    /// Addresses that somebody else holds by now stay theirs, as with any release.
+    pub async fn reclaim(&self, judged: &Standing, now: Timestamp) -> Result<bool, StoreError> {
+        let guards = self.address_guards(&judged.0, Fence::Read).await?;
+        Ok(self.commit_release(&judged.0, &guards, now).await? != Commit::Lost)
+    }
+}

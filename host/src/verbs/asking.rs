@@ -1,0 +1,59 @@
+//! Who asks: as the runtime told, and as the API server tells where it has to be asked.
+
+use super::Error;
+use crate::config::{Base, Include, KnownPod, Network};
+use crate::ipam::{Metadata, Pod};
+use crate::kubernetes::ApiServer;
+
+/// The pod and its surroundings, as a policy is told of them.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// The pod, when the runtime named one.
+    pub(super) pod: Option<Pod>,
+    /// Of the pod's namespace, when the configuration includes it.
+    pub(super) namespace: Option<Metadata>,
+    /// Of the node, when the configuration includes it.
+    pub(super) node: Option<Metadata>,
+}
+
+/// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an
+/// error: no other address is given in its place.
+pub(super) async fn who_asks(base: &Base, network: &Network, server: Option<&ApiServer>) -> Result<Asking, Error> {
+    let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
+        return Ok(Asking { pod: network.pod.as_ref().map(|known| known.pod.clone()), ..Asking::default() });
+    };
+    let include = kubernetes.include;
+    let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());
+    let (pod, namespace, node) = tokio::try_join!(
+        maybe(network.pod.as_ref(), |known| look_up(known, include, server)),
+        maybe(namespace.filter(|_| include.namespace), |name| server.namespace(name)),
+        maybe(Some(&base.node).filter(|_| include.node), |name| server.node(name)),
+    )?;
+    Ok(Asking { pod, namespace, node })
+}
+
+/// What the runtime told of annotations stands: it is what the sandbox was made for.
+async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Result<Pod, crate::kubernetes::Error> {
+    if known.annotations_known && !include.labels {
+        return Ok(known.pod.clone());
+    }
+    let mut pod = server.pod(&known.pod.name).await?;
+    if known.annotations_known {
+        pod.annotations.clone_from(&known.pod.annotations);
+    }
+    if !include.labels {
+        pod.labels.clear();
+        pod.owner = None;
+    }
+    Ok(pod)
+}
+
+async fn maybe<T, U, E, F: Future<Output = Result<U, E>>>(
+    what: Option<T>,
+    ask: impl FnOnce(T) -> F,
+) -> Result<Option<U>, E> {
+    match what {
+        Some(what) => ask(what).await.map(Some),
+        None => Ok(None),
+    }
+}
