@@ -1,0 +1,196 @@
+//! Who asks? The runtime's word where it has one, otherwise one GET; and no address on no answer.
+
+use std::time::{Duration, Instant};
+
+use kube_ipam_tests::Call;
+use kube_ipam_tests::apiserver::{ApiServer, Fault};
+use kube_ipam_tests::listing::held;
+use serde_json::{Value, json};
+
+use super::{NODE, Site, add};
+
+const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
+
+#[test]
+fn a_pod_is_looked_up_once_and_gets_the_address_it_names() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    assert_eq!(add(&site.network(&json!({})), "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    assert_eq!(site.asked(), [POD]);
+}
+
+#[test]
+fn annotations_from_the_runtime_cost_no_request() {
+    let site = Site::new();
+    let mut network = site.network(&json!({}));
+    network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.188.0.216"}});
+    assert_eq!(add(&network, "c1", "web-0", "uid-1").addresses(), ["10.188.0.216"]);
+    network["runtimeConfig"]["io.kubernetes.cri.pod-annotations"] = Value::Null;
+    assert_eq!(add(&network, "c2", "web-1", "uid-2").addresses(), ["10.188.0.2"]);
+    assert!(site.asked().is_empty());
+}
+
+#[test]
+fn whoever_is_no_pod_is_not_looked_up() {
+    let mut site = Site::new();
+    site.server.stop();
+    let network = site.network(&json!({}));
+    assert_eq!(Call::new("ADD", "c1", &network).run().addresses(), ["10.188.0.2"]);
+}
+
+#[test]
+fn a_repeated_add_and_a_del_need_no_api_server() {
+    let mut site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let network = site.network(&json!({}));
+    add(&network, "c1", "web-0", &uid).success();
+    site.server.stop();
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    super::del(&network, "c1");
+    assert!(held(&network).is_empty());
+}
+
+/// ADD has to fail with this code and these words; nothing is held afterwards.
+fn refused(network: &Value, uid: &str, code: u64, words: &[&str]) {
+    let (found, text) = add(network, "c1", "web-0", uid).failure();
+    assert_eq!(found, code, "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in {text}");
+    }
+    assert!(held(network).is_empty());
+}
+
+#[test]
+fn whatever_is_wrong_with_the_api_server_no_other_address_is_given() {
+    let mut site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let network = site.network(&json!({"timeout": "20s"}));
+    let url = site.server.url();
+    for (fault, word) in [
+        (Fault::Cut, "cannot ask"),
+        (Fault::Garbage, "cannot ask"),
+        (Fault::InternalError, "500"),
+        (Fault::Stall, "did not answer"),
+        (Fault::Slow(Duration::from_secs(30)), "did not answer"),
+    ] {
+        site.server.fail(fault, 100);
+        let start = Instant::now();
+        refused(&network, &uid, 11, &[word]);
+        assert!(start.elapsed() < Duration::from_secs(15), "{fault:?}");
+        site.server.heal();
+    }
+    site.server.present_foreign_certificate();
+    refused(&network, &uid, 11, &[&url, "certificate"]);
+    site.server.stop();
+    refused(&network, &uid, 11, &[&url, "refused"]);
+    site.server.resume();
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+}
+
+#[test]
+fn a_busy_api_server_is_asked_again_within_the_bound() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let network = site.network(&json!({}));
+    site.server.fail(Fault::TooManyRequests { retry_after: 1 }, 1);
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+}
+
+#[test]
+fn rights_that_are_missing_are_named_as_the_cluster_role_spells_them() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let token = site.server.user("system:serviceaccount:kube-system:nobody", &[]);
+    let nobody = site.server.kubeconfig(&token).display().to_string();
+    let network = site.network(&json!({"kubeConfig": nobody}));
+    let rule = r#"{apiGroups: [""], resources: ["pods"], verbs: ["get"]}"#;
+    refused(&network, &uid, 11, &["system:serviceaccount:kube-system:nobody", rule]);
+}
+
+#[test]
+fn a_token_that_expired_is_told_with_its_file_and_a_new_one_is_read_at_the_next_call() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let tokens = site.directory().join("token");
+    let old = site.server.user("system:serviceaccount:kube-system:old", &NODE);
+    std::fs::write(&tokens, &old).unwrap();
+    let kubeconfig = site.server.kubeconfig_with_token_file(&tokens).display().to_string();
+    let network = site.network(&json!({"kubeConfig": kubeconfig}));
+    site.server.expire(&old);
+    refused(&network, &uid, 11, &[&kubeconfig, "Unauthorized", "expire"]);
+    let new = site.server.user("system:serviceaccount:kube-system:new", &NODE);
+    std::fs::write(&tokens, &new).unwrap();
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_told_by_name() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let file = site.directory().join("kubeconfig");
+    let network = site.network(&json!({"kubeConfig": file}));
+    let name = file.display().to_string();
+    refused(&network, &uid, 7, &[&name]);
+    for text in ["", "{{{", "apiVersion: v1\nkind: Config\n", "apiVersion: v1\nkind: Config\ncurrent-context: gone\n"] {
+        std::fs::write(&file, text).unwrap();
+        refused(&network, &uid, 7, &[&name]);
+    }
+}
+
+#[test]
+fn a_pod_that_is_gone_or_another_is_refused() {
+    let site = Site::new();
+    let network = site.network(&json!({}));
+    refused(&network, "uid-1", 11, &["shop/web-0"]);
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    refused(&network, "uid-1", 11, &["shop/web-0", "uid-1", &uid]);
+}
+
+#[test]
+fn a_static_pod_is_known_by_the_uid_of_its_file() {
+    let site = Site::new();
+    let pod = site.pod("web-0").annotated("kube-ipam.ip", "10.188.0.216");
+    pod.annotated("kubernetes.io/config.hash", "of-the-file").create();
+    assert_eq!(add(&site.network(&json!({})), "c1", "web-0", "of-the-file").addresses(), ["10.188.0.216"]);
+}
+
+#[test]
+fn more_is_fetched_when_the_configuration_includes_it() {
+    let site = Site::new();
+    let uid = site.pod("web-0").create();
+    let mut network = site.network(&json!({"kubernetes": {"include": ["labels", "namespace", "node"]}}));
+    network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.188.0.216"}});
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    let mut asked = site.asked();
+    asked.sort();
+    assert_eq!(asked, ["/api/v1/namespaces/shop", POD, "/api/v1/nodes/node-1"]);
+}
+
+#[test]
+fn a_node_by_another_name_is_told() {
+    let site = Site::new();
+    let uid = site.pod("web-0").create();
+    let network = site.network(&json!({"nodeName": "elsewhere", "kubernetes": {"include": ["node"]}}));
+    refused(&network, &uid, 11, &["elsewhere", "ipam.nodeName"]);
+}
+
+#[test]
+fn what_only_the_api_server_knows_needs_a_kubeconfig() {
+    let site = Site::new();
+    let mut network = site.network(&json!({"kubernetes": {"include": ["labels"]}}));
+    network["ipam"].as_object_mut().unwrap().remove("kubeConfig");
+    refused(&network, "uid-1", 7, &["ipam.kubeConfig", "ipam.kubernetes.include"]);
+    let network = site.network(&json!({"kubernetes": {"include": ["annotation"]}}));
+    refused(&network, "uid-1", 7, &["ipam.kubernetes.include[0]", "labels, namespace or node"]);
+}
+
+#[test]
+fn another_server_under_the_same_name_is_not_believed() {
+    let (site, other) = (Site::new(), ApiServer::double());
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let text = std::fs::read_to_string(&site.kubeconfig).unwrap().replace(&site.server.url(), &other.url());
+    let file = site.directory().join("misled");
+    std::fs::write(&file, text).unwrap();
+    refused(&site.network(&json!({"kubeConfig": file})), &uid, 11, &["certificate"]);
+    assert!(other.requests().is_empty());
+}

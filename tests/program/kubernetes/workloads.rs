@@ -1,0 +1,102 @@
+//! Deployments and StatefulSets, pod by pod.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kube_ipam_tests::listing::held;
+use serde_json::{Value, json};
+
+use super::{Site, add, del};
+
+/// A pod of a revision of a Deployment that wants this address. Its uid.
+fn of_deployment(site: &Site, revision: &str, nth: usize, address: &str) -> (String, String) {
+    let name = format!("web-{revision}-{nth}");
+    let pod = site.pod(&name).annotated("kube-ipam.ip", address).labelled("pod-template-hash", revision);
+    let uid = pod.owned_by("ReplicaSet", &format!("web-{revision}")).create();
+    (name, uid)
+}
+
+#[test]
+fn a_rolling_update_that_starts_the_new_pod_first_converges() {
+    let site = Site::new();
+    let network = site.network(&json!({}));
+    let address = "10.188.0.216";
+    let (old, uid) = of_deployment(&site, "aaa", 0, address);
+    assert_eq!(add(&network, "c-old", &old, &uid).addresses(), [address]);
+    // A second replica of the same revision is no successor.
+    let (twin, uid) = of_deployment(&site, "aaa", 1, address);
+    assert_eq!(add(&network, "c-twin", &twin, &uid).failure().0, 102);
+    // The Deployment stops the old pod once the new one is ready: the new one must not wait for that.
+    let (new, uid) = of_deployment(&site, "bbb", 0, address);
+    assert_eq!(add(&network, "c-new", &new, &uid).addresses(), [address]);
+    site.server.terminate_pod("shop", &old);
+    del(&network, "c-old");
+    site.server.delete_pod("shop", &old);
+    assert_eq!(held(&network), BTreeMap::from([(address.to_owned(), "c-new".to_owned())]));
+}
+
+#[test]
+fn twelve_replicas_share_a_pool_of_ten() {
+    let site = Site::new();
+    let network = site.network(&json!({}));
+    let create = |nth: usize| {
+        let name = format!("web-{nth}");
+        let uid = site.pod(&name).annotated("kube-ipam.ip-pool", "10.188.0.100-10.188.0.109").create();
+        (format!("c{nth}"), name, uid)
+    };
+    let replicas: Vec<_> = (0..12).map(create).collect();
+    let ask = |(container, name, uid): &(String, String, String)| add(&network, container, name, uid);
+    let answers: Vec<_> = replicas.iter().map(ask).collect();
+    let waiting: Vec<_> = replicas.iter().zip(&answers).filter(|(_, answer)| answer.status != Some(0)).collect();
+    assert_eq!(waiting.len(), 2);
+    for (_, answer) in &waiting {
+        let (code, text) = answer.failure();
+        assert!([101, 102].contains(&code), "{text}");
+        assert!(text.contains("kube-ipam.ip-pool") && text.contains("10.188.0.100"), "{text}");
+    }
+    assert_eq!(held(&network).len(), 10);
+    del(&network, "c3");
+    let (first, second) = (waiting[0].0, waiting[1].0);
+    assert_eq!(ask(first).addresses().len(), 1);
+    assert_ne!(ask(second).status, Some(0));
+    del(&network, "c4");
+    assert_eq!(ask(second).addresses().len(), 1);
+}
+
+fn sticky(site: &Site) -> Value {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/sticky.wasm").canonicalize();
+    let module = module.expect("target/policies/sticky.wasm is missing: run `make policies` first");
+    site.network(&json!({
+        "policy": {"module": module, "settings": {"keep": "1h"}, "cacheDir": site.directory().join("cache")},
+        "kubernetes": {"include": ["labels"]},
+    }))
+}
+
+#[test]
+fn a_stateful_set_keeps_its_addresses_through_five_two_five() {
+    let site = Site::new();
+    let network = sticky(&site);
+    let start = |nth: usize, round: usize| {
+        let name = format!("db-{nth}");
+        let uid = site.pod(&name).owned_by("StatefulSet", "db").create();
+        add(&network, &format!("c{nth}-{round}"), &name, &uid).addresses().remove(0)
+    };
+    let stop = |nth: usize, round: usize| {
+        site.server.delete_pod("shop", &format!("db-{nth}"));
+        del(&network, &format!("c{nth}-{round}"));
+    };
+    let first: Vec<String> = (0..5).map(|nth| start(nth, 0)).collect();
+    (2..5).rev().for_each(|nth| stop(nth, 0));
+    // Whoever comes meanwhile gets none of the kept addresses.
+    for nth in 0..6 {
+        let name = format!("passer-by-{nth}");
+        let uid = site.pod(&name).create();
+        let address = add(&network, &name, &name, &uid).addresses().remove(0);
+        assert!(!first.contains(&address), "{address} is kept");
+    }
+    let again: Vec<String> = (2..5).map(|nth| start(nth, 1)).collect();
+    assert_eq!(again, first[2..]);
+    // Deleted and re-created elsewhere.
+    stop(0, 0);
+    assert_eq!(start(0, 1), first[0]);
+}
