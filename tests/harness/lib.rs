@@ -4,6 +4,7 @@
     reason = "a harness that cannot start its parts has nothing better to do than to say so and stop"
 )]
 
+pub mod apiserver;
 pub mod authority;
 pub mod etcd;
 pub mod history;
