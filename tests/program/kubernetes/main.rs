@@ -9,7 +9,8 @@ mod workloads;
 use std::path::Path;
 
 use kube_ipam_tests::apiserver::{ApiServer, PodBuilder, Rule};
-use kube_ipam_tests::{Answer, Call, network};
+use kube_ipam_tests::program::network;
+use kube_ipam_tests::{Answer, Call};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

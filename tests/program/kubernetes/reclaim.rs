@@ -27,7 +27,7 @@ impl Site {
         assert!(output.status.success(), "{output:?}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let leaks = report["leaks"].as_array().unwrap();
-        leaks.iter().inspect(|leak| assert_eq!(leak["outcome"], "released", "{leak}"));
+        leaks.iter().for_each(|leak| assert_eq!(leak["outcome"], "released", "{leak}"));
         leaks.iter().map(|leak| leak["container"].as_str().unwrap().to_owned()).collect()
     }
 }
@@ -134,7 +134,9 @@ fn after_a_storm_of_leaks_the_store_holds_the_living_exactly() {
         }
     }
     assert_eq!(living.len(), PODS);
-    (0..PODS).filter(|nth| leaks(*nth) || moves_on(*nth)).for_each(|nth| site.server.delete_pod("shop", &format!("p{nth}")));
+    (0..PODS)
+        .filter(|nth| leaks(*nth) || moves_on(*nth))
+        .for_each(|nth| site.server.delete_pod("shop", &format!("p{nth}")));
     living.retain(|_, container| !leaks(container[1..].parse().unwrap()));
     for nth in (0..PODS).filter(|nth| moves_on(*nth)) {
         assert_eq!(wait(start(&format!("heir-{nth}"), &format!("h{nth}"), nth)).addresses(), [address(nth)]);
@@ -148,7 +150,9 @@ fn after_a_storm_of_leaks_the_store_holds_the_living_exactly() {
     Call::new("GC", "", &garbage).run().success();
     let late: Vec<(String, String)> = thread::scope(|scope| {
         let burial = scope.spawn(|| site.reclaimed(&networks[1]));
-        let born = |nth: usize| (wait(start(&format!("late-{nth}"), &format!("l{nth}"), nth)).addresses().remove(0), format!("l{nth}"));
+        let born = |nth: usize| {
+            (wait(start(&format!("late-{nth}"), &format!("l{nth}"), nth)).addresses().remove(0), format!("l{nth}"))
+        };
         let late = (1..40).filter(|nth| !moves_on(*nth)).map(born).collect();
         let buried = burial.join().unwrap();
         assert!(buried.iter().all(|container| leaks(container[1..].parse().unwrap())), "{buried:?}");
