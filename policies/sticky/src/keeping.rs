@@ -1,0 +1,133 @@
+//! For whom addresses are kept, for how long, and which of them the pod gets again.
+
+use std::net::IpAddr;
+
+use kube_ipam_policy::annotations::Annotation;
+use kube_ipam_policy::{Assignment, Draw, Family, Hold, Holder, Kind, Pod, Pool, Refusal, Request, list, log};
+
+use crate::keep::EXPECTED;
+use crate::ordinal::STATEFUL_SET;
+use crate::{Keep, Pods, Settings};
+
+/// Whether the pod is sticky: `"true"` or `"false"`.
+pub(crate) const STICKY: &str = "kube-ipam.sticky";
+/// For how long, in place of the setting.
+pub(crate) const STICKY_KEEP: &str = "kube-ipam.sticky-keep";
+
+/// A pod with a name, and so with an identity.
+pub(crate) struct Keeping<'a> {
+    request: &'a Request,
+    pod: &'a Pod,
+    /// Absent when the pod is not sticky.
+    keep: Option<Keep>,
+}
+
+impl<'a> Keeping<'a> {
+    /// `None` for an attachment without a pod: nobody would come back.
+    pub(crate) fn read(request: &'a Request, settings: &Settings) -> Result<Option<Self>, Refusal> {
+        let Some(pod) = &request.pod else { return Ok(None) };
+        let sticky = is_sticky(request, pod, settings.pods)?;
+        let keep = match Annotation::find(request, STICKY_KEEP) {
+            None => settings.keep,
+            Some(annotation) => {
+                if !sticky {
+                    log::warn(&format!("{annotation} has no effect: the pod is not sticky"));
+                }
+                annotation.value().parse().map_err(|_| annotation.invalid(EXPECTED))?
+            }
+        };
+        Ok(Some(Self { request, pod, keep: sticky.then_some(keep) }))
+    }
+
+    /// The address to draw again: what an older attachment of the pod holds, or else what is kept for it.
+    pub(crate) fn find(&self, draw: &Draw, pool: &dyn Pool) -> Option<IpAddr> {
+        self.keep?;
+        let sets = self.range_sets(draw);
+        let of_draw = |address: &IpAddr| match self.request.range_sets.index_of(*address) {
+            Some(set) => sets.contains(&set),
+            None => draw.ring.spans().first().is_some_and(|span| span.family() == Family::of(*address)),
+        };
+        let previous = self.request.previous.iter().copied().filter(of_draw);
+        let kept = sets.iter().flat_map(|set| pool.held_for(&self.identity(*set)));
+        previous.chain(kept).find(|address| match self.lost(*address, draw, pool) {
+            None => true,
+            Some(why) => {
+                let Pod { namespace, name, .. } = self.pod;
+                log::warn(&format!("{address} was kept for pod {namespace}/{name} but {why}: it gets another one"));
+                false
+            }
+        })
+    }
+
+    /// Keep the address after its release. An assignment by name carries the identity of any pod, for no time: what
+    /// was kept for the pod before it opted out does not stand in its own way.
+    pub(crate) fn mark(&self, assignment: &mut Assignment) {
+        let seconds = self.keep.map(Keep::seconds);
+        let by_name = (assignment.kind == Kind::Fixed).then_some(0);
+        if let Some((seconds, set)) = seconds.or(by_name).zip(self.request.range_sets.index_of(assignment.address)) {
+            assignment.hold = Some(Hold { identity: self.identity(set), seconds });
+        }
+    }
+
+    /// No part of it contains a slash.
+    fn identity(&self, range_set: usize) -> String {
+        let Pod { namespace, name, .. } = self.pod;
+        format!("{}/{namespace}/{name}/{}/{range_set}", self.request.network, self.request.interface_name)
+    }
+
+    /// What a draw may come from: its range set; for a pool of the pod's own, all of the family.
+    fn range_sets(&self, draw: &Draw) -> Vec<usize> {
+        let family = draw.ring.spans().first().map(|span| span.family());
+        let of_family = |set: &usize| self.request.range_sets.get(*set).is_some_and(|set| set.family() == family);
+        match draw.range_set {
+            Some(set) => vec![set],
+            None => (0..self.request.range_sets.len()).filter(of_family).collect(),
+        }
+    }
+
+    /// Why the pod cannot have an address any more. Who holds it is asked only once a race was lost: before that the
+    /// claim itself finds out, and the question would cost every return a read.
+    fn lost(&self, address: IpAddr, draw: &Draw, pool: &dyn Pool) -> Option<String> {
+        if let Some(why) = self.request.range_sets.unusable(address) {
+            return Some(why.to_string());
+        }
+        if !draw.ring.contains(address) {
+            return Some(format!("is not one of {}", list(draw.ring.spans())));
+        }
+        if self.request.attempt == 0 || self.request.previous.contains(&address) {
+            return None;
+        }
+        match pool.holder_of(address)? {
+            Holder::Hold(identity) if self.range_sets(draw).iter().any(|set| self.identity(*set) == identity) => None,
+            Holder::Hold(identity) => Some(format!("is kept for {identity} by now")),
+            Holder::Attachment(held) => Some(match held.pod {
+                Some((namespace, name)) => format!("is held by pod {namespace}/{name} by now"),
+                None => format!("is held by container {} by now", held.container_id),
+            }),
+        }
+    }
+}
+
+/// An annotation the site's rule does not look at is said to have no effect: a pod with a random name never comes
+/// back, and what were kept for it would be missing elsewhere.
+fn is_sticky(request: &Request, pod: &Pod, pods: Pods) -> Result<bool, Refusal> {
+    let annotation = Annotation::find(request, STICKY);
+    let asked = match annotation.as_ref().map(|annotation| (annotation, annotation.value())) {
+        None => None,
+        Some((_, "true")) => Some(true),
+        Some((_, "false")) => return Ok(false),
+        Some((annotation, _)) => return Err(annotation.invalid("expected \"true\" or \"false\"")),
+    };
+    let sticky = match (pods, &pod.owner) {
+        (Pods::All, _) => true,
+        (Pods::StatefulSet, Some(owner)) => owner.kind == STATEFUL_SET,
+        (Pods::StatefulSet, None) | (Pods::Annotated, _) => asked == Some(true),
+    };
+    if let (Some(annotation), Some(owner), false) = (&annotation, &pod.owner, sticky) {
+        log::warn(&format!(
+            "{annotation} has no effect: the pod is one of {} {}, and policy.settings.pods is \"statefulset\"",
+            owner.kind, owner.name
+        ));
+    }
+    Ok(sticky)
+}
