@@ -89,12 +89,6 @@ impl RangeSets {
         containing(self.ranges(), address)
     }
 
-    /// The index of the set of that range.
-    pub fn index_of(&self, address: IpAddr) -> Option<usize> {
-        let range = self.containing(address)?;
-        self.iter().position(|set| set.iter().any(|other| std::ptr::eq(other, range)))
-    }
-
     /// Every range of every set.
     pub fn ranges(&self) -> impl Iterator<Item = &AddressRange> + Clone {
         self.0.iter().flat_map(|set| set.0.iter())
@@ -205,8 +199,6 @@ mod tests {
         let gateway = |address: &str| sets.containing(address.parse().unwrap()).unwrap().gateway.unwrap().to_string();
         assert_eq!(gateway("10.0.0.150"), "10.0.0.254");
         assert_eq!(gateway("10.0.0.220"), "10.0.0.1");
-        let index = |address: &str| sets.index_of(address.parse().unwrap());
-        assert_eq!((index("10.0.0.150"), index("10.0.0.220"), index("10.0.1.1")), (Some(1), Some(0), None));
     }
 
     #[test]

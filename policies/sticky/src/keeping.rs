@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use kube_ipam_policy::annotations::Annotation;
-use kube_ipam_policy::{Assignment, Draw, Family, Hold, Holder, Kind, Pod, Pool, Refusal, Request, list, log};
+use kube_ipam_policy::{Assignment, Draw, Family, Hold, Holder, Kind, Pod, Pool, Refusal, Request, Span, list, log};
 
 use crate::keep::EXPECTED;
 use crate::ordinal::STATEFUL_SET;
@@ -39,66 +39,55 @@ impl<'a> Keeping<'a> {
         Ok(Some(Self { request, pod, keep: sticky.then_some(keep) }))
     }
 
-    /// The address to draw again: what an older attachment of the pod holds, or else what is kept for it.
-    pub(crate) fn find(&self, draw: &Draw, pool: &dyn Pool) -> Option<IpAddr> {
-        self.keep?;
-        let sets = self.range_sets(draw);
-        let of_draw = |address: &IpAddr| match self.request.range_sets.index_of(*address) {
-            Some(set) => sets.contains(&set),
-            None => draw.ring.spans().first().is_some_and(|span| span.family() == Family::of(*address)),
-        };
-        let previous = self.request.previous.iter().copied().filter(of_draw);
-        let kept = sets.iter().flat_map(|set| pool.held_for(&self.identity(*set)));
-        previous.chain(kept).find(|address| match self.lost(*address, draw, pool) {
-            None => true,
-            Some(why) => {
-                let Pod { namespace, name, .. } = self.pod;
+    /// Give each draw the address that is the pod's already: what its older attachment holds, or else what is kept
+    /// for it. All of it is one question: which range set an address is for, its place in the ranges says.
+    pub(crate) fn find(&self, draws: &mut [Draw], pool: &dyn Pool) {
+        if self.keep.is_none() || draws.is_empty() {
+            return;
+        }
+        let kept = pool.held_for(&self.identity());
+        for address in self.request.previous.iter().copied().chain(kept) {
+            let Pod { namespace, name, .. } = self.pod;
+            if let Some(why) = self.lost(address, draws, pool) {
                 log::warn(&format!("{address} was kept for pod {namespace}/{name} but {why}: it gets another one"));
-                false
+            } else if let Some(draw) = draws.iter_mut().find(|draw| draw.ring.contains(address)) {
+                draw.kept.get_or_insert(address);
             }
-        })
+        }
     }
 
     /// Keep the address after its release. An assignment by name carries the identity of any pod, for no time: what
     /// was kept for the pod before it opted out does not stand in its own way.
     pub(crate) fn mark(&self, assignment: &mut Assignment) {
-        let seconds = self.keep.map(Keep::seconds);
         let by_name = (assignment.kind == Kind::Fixed).then_some(0);
-        if let Some((seconds, set)) = seconds.or(by_name).zip(self.request.range_sets.index_of(assignment.address)) {
-            assignment.hold = Some(Hold { identity: self.identity(set), seconds });
-        }
+        let seconds = self.keep.map(Keep::seconds).or(by_name);
+        assignment.hold = seconds.map(|seconds| Hold { identity: self.identity(), seconds });
     }
 
-    /// No part of it contains a slash.
-    fn identity(&self, range_set: usize) -> String {
+    /// No part of it contains a slash. Without the range set: its index changes with the configuration.
+    fn identity(&self) -> String {
         let Pod { namespace, name, .. } = self.pod;
-        format!("{}/{namespace}/{name}/{}/{range_set}", self.request.network, self.request.interface_name)
+        format!("{}/{namespace}/{name}/{}", self.request.network, self.request.interface_name)
     }
 
-    /// What a draw may come from: its range set; for a pool of the pod's own, all of the family.
-    fn range_sets(&self, draw: &Draw) -> Vec<usize> {
-        let family = draw.ring.spans().first().map(|span| span.family());
-        let of_family = |set: &usize| self.request.range_sets.get(*set).is_some_and(|set| set.family() == family);
-        match draw.range_set {
-            Some(set) => vec![set],
-            None => (0..self.request.range_sets.len()).filter(of_family).collect(),
-        }
-    }
-
-    /// Why the pod cannot have an address any more. Who holds it is asked only once a race was lost: before that the
-    /// claim itself finds out, and the question would cost every return a read.
-    fn lost(&self, address: IpAddr, draw: &Draw, pool: &dyn Pool) -> Option<String> {
+    /// Why the pod cannot have an address any more; of a family that is not drawn none is missed. Who holds it is
+    /// asked only once a race was lost: before that the claim itself finds out, and the question would cost every
+    /// return a read.
+    fn lost(&self, address: IpAddr, draws: &[Draw], pool: &dyn Pool) -> Option<String> {
+        let of_family = |span: &&Span| span.family() == Family::of(address);
+        let mut drawn = draws.iter().flat_map(|draw| draw.ring.spans()).filter(of_family).peekable();
+        drawn.peek()?;
         if let Some(why) = self.request.range_sets.unusable(address) {
             return Some(why.to_string());
         }
-        if !draw.ring.contains(address) {
-            return Some(format!("is not one of {}", list(draw.ring.spans())));
+        if !drawn.clone().any(|span| span.contains(address)) {
+            return Some(format!("is not one of {}", list(drawn)));
         }
         if self.request.attempt == 0 || self.request.previous.contains(&address) {
             return None;
         }
         match pool.holder_of(address)? {
-            Holder::Hold(identity) if self.range_sets(draw).iter().any(|set| self.identity(*set) == identity) => None,
+            Holder::Hold(identity) if identity == self.identity() => None,
             Holder::Hold(identity) => Some(format!("is kept for {identity} by now")),
             Holder::Attachment(held) => Some(match held.pod {
                 Some((namespace, name)) => format!("is held by pod {namespace}/{name} by now"),
@@ -109,7 +98,7 @@ impl<'a> Keeping<'a> {
 }
 
 /// An annotation the site's rule does not look at is said to have no effect: a pod with a random name never comes
-/// back, and what were kept for it would be missing elsewhere.
+/// back, and what was kept for it would be missing elsewhere.
 fn is_sticky(request: &Request, pod: &Pod, pods: Pods) -> Result<bool, Refusal> {
     let annotation = Annotation::find(request, STICKY);
     let asked = match annotation.as_ref().map(|annotation| (annotation, annotation.value())) {

@@ -39,9 +39,7 @@ impl Policy for Sticky {
         };
         let mut draws = Draw::of_wish(&wish, settings.strategy)?;
         if let Some(keeping) = &keeping {
-            for draw in &mut draws {
-                draw.kept = keeping.find(draw, pool);
-            }
+            keeping.find(&mut draws, pool);
         }
         let mut proposals = kube_ipam_policy::propose(&wish, &draws, settings.proposals, pool)?;
         if let Some(keeping) = &keeping {
