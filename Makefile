@@ -6,7 +6,7 @@ GUEST   := wasm32-unknown-unknown
 PROGRAM := target/kube-ipam
 DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
-POLICIES := range-fixed by-namespace
+POLICIES := range-fixed by-namespace sticky
 
 .PHONY: help build demo test policies install bench lint tools
 .DEFAULT_GOAL := help

@@ -121,7 +121,7 @@ impl<'a> Tenant<'a> {
                 self.setting
             )));
         }
-        Ok(Draw { ring, range_set: Some(range_set), strategy, whom: who.clone() })
+        Ok(Draw { ring, range_set: Some(range_set), strategy, whom: who.clone(), kept: None })
     }
 }
 

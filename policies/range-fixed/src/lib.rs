@@ -34,10 +34,7 @@ impl Policy for RangeFixed {
 
     fn allocate(request: &Request, settings: &Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
         let wish = Wish::read(request)?;
-        let mut draws = Draw::of_choice(&wish);
-        for range_set in wish.unnamed() {
-            draws.push(Draw::of_range_set(request, range_set, settings.strategy)?);
-        }
+        let draws = Draw::of_wish(&wish, settings.strategy)?;
         kube_ipam_policy::propose(&wish, &draws, settings.proposals, pool)
     }
 }

@@ -57,6 +57,11 @@ impl<'a> Annotation<'a> {
         &self.name
     }
 
+    /// The value, as it is.
+    pub fn value(&self) -> &'a str {
+        self.value
+    }
+
     /// Whether it is the form for one network.
     pub fn is_for_network(&self) -> bool {
         self.name != self.base

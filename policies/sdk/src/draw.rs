@@ -50,6 +50,9 @@ pub struct Draw {
     pub strategy: Strategy,
     /// For whom, in a refusal: `namespace "team-a"`, `annotation kube-ipam.ip-pool "…"`; empty for anybody.
     pub whom: String,
+    /// An address that is the pod's already, by a hold or an older attachment: nobody contends for it, so that it is
+    /// the only candidate. The policy vouches for it.
+    pub kept: Option<IpAddr>,
 }
 
 impl Default for ProposalCount {
@@ -109,6 +112,16 @@ fn combine(wish: &Wish<'_>, drawn: impl Iterator<Item = IpAddr>) -> Proposal {
 }
 
 impl Draw {
+    /// Whatever a wish leaves open: one address of each family of its pool, and a dynamic one of every range set of
+    /// which it names nothing.
+    pub fn of_wish(wish: &Wish<'_>, strategy: Strategy) -> Result<Vec<Self>, Refusal> {
+        let mut draws = Self::of_choice(wish);
+        for range_set in wish.unnamed() {
+            draws.push(Self::of_range_set(wish.request(), range_set, strategy)?);
+        }
+        Ok(draws)
+    }
+
     /// A dynamic address of a range set: anywhere in it but in the part kept for fixed addresses.
     pub fn of_range_set(request: &Request, range_set: usize, strategy: Strategy) -> Result<Self, Refusal> {
         let network = &request.network;
@@ -120,7 +133,7 @@ impl Draw {
                 crate::annotations::IP
             )));
         }
-        Ok(Self { ring, range_set: Some(range_set), strategy, whom: String::new() })
+        Ok(Self { ring, range_set: Some(range_set), strategy, whom: String::new(), kept: None })
     }
 
     /// One address for each family of the pool the pod named; the spans in the pod's order, from the first on.
@@ -128,13 +141,16 @@ impl Draw {
         let of_family = |family| Ring::new(wish.choice().iter().copied().filter(move |span| span.family() == family));
         let rings = Family::BOTH.map(of_family).into_iter().filter(|ring| !ring.is_empty());
         let whom = || wish.origin().to_string();
-        let draw = |ring| Self { ring, range_set: None, strategy: Strategy::Lowest, whom: whom() };
+        let draw = |ring| Self { ring, range_set: None, strategy: Strategy::Lowest, whom: whom(), kept: None };
         rings.map(draw).collect()
     }
 
     /// At least one address. What an older attachment of this pod holds comes first: taking it over frees nothing and
     /// costs nothing, and the pod keeps its address.
     fn candidates(&self, request: &Request, count: usize, pool: &dyn Pool) -> Result<Vec<IpAddr>, Refusal> {
+        if let Some(kept) = self.kept {
+            return Ok(vec![kept]);
+        }
         let usable = |address: &IpAddr| self.ring.contains(*address) && request.range_sets.unusable(*address).is_none();
         let mut candidates: Vec<IpAddr> = request.previous.iter().copied().filter(usable).collect();
         let fresh = self.ring.free_from(pool, self.start(request, pool), count);

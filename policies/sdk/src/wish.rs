@@ -32,6 +32,8 @@ pub enum Origin<'a> {
     Annotation(Annotation<'a>),
     /// By `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
     Runtime,
+    /// By a rule of the policy; the text is what a refusal names.
+    Rule(String),
 }
 
 impl<'a> Wish<'a> {
@@ -43,8 +45,27 @@ impl<'a> Wish<'a> {
             Origin::Annotation(annotation) if annotation.is(IP_POOL) => (Vec::new(), annotation.spans()?),
             Origin::Annotation(annotation) => (annotation.addresses()?, Vec::new()),
             Origin::Runtime => (request.requested.iter().map(|&address| (address, None)).collect(), Vec::new()),
-            Origin::Nowhere => (Vec::new(), Vec::new()),
+            Origin::Nowhere | Origin::Rule(_) => (Vec::new(), Vec::new()),
         };
+        Self::check(request, origin, addresses, choice)
+    }
+
+    /// Addresses that a rule of the policy names for the pod, each with the length it shall be seen with, if that is
+    /// not the subnet's; `rule` is what a refusal names. `kube-ipam.netmask` and `kube-ipam.gateway` hold for them, too.
+    pub fn by_rule(
+        request: &'a Request,
+        rule: impl Into<String>,
+        addresses: impl IntoIterator<Item = (IpAddr, Option<u8>)>,
+    ) -> Result<Self, Refusal> {
+        Self::check(request, Origin::Rule(rule.into()), addresses.into_iter().collect(), Vec::new())
+    }
+
+    fn check(
+        request: &'a Request,
+        origin: Origin<'a>,
+        addresses: Vec<(IpAddr, Option<u8>)>,
+        choice: Vec<Span>,
+    ) -> Result<Self, Refusal> {
         for (address, _) in &addresses {
             refuse_unusable(request, &origin, *address)?;
         }
@@ -111,6 +132,7 @@ impl fmt::Display for Origin<'_> {
             Self::Nowhere => f.write_str("nowhere"),
             Self::Annotation(annotation) => annotation.fmt(f),
             Self::Runtime => f.write_str("the runtime's request (CNI_ARGS IP, args.cni.ips or runtimeConfig.ips)"),
+            Self::Rule(rule) => f.write_str(rule),
         }
     }
 }

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::{PoolDouble, addresses, range, request};
 use crate::policy::Policy;
-use crate::pool::Pool;
+use crate::pool::{Holder, Pool};
 use crate::proposal::{Kind, Proposal, Refusal};
 use crate::range::{RangeSet, RangeSets};
-use crate::request::Request;
+use crate::request::{Owner, Request};
 use crate::settings::decode;
 
 /// One situation. Only `case` and one of `first`, `addresses` and `refusal` are required.
@@ -26,6 +26,8 @@ struct Case {
     range_sets: Vec<Vec<Range>>,
     /// `namespace/name`; `default/web-0` unless told, the empty string for no pod.
     pod: Option<String>,
+    /// `Kind/name`; untold unless told.
+    owner: Option<String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     #[serde(default)]
@@ -38,12 +40,16 @@ struct Case {
     /// Addresses and spans that are held.
     #[serde(default)]
     held: Vec<String>,
+    /// Addresses that are kept, each with its identity.
+    #[serde(default)]
+    kept: BTreeMap<String, String>,
     /// By range set.
     #[serde(default)]
     last_claimed: BTreeMap<usize, String>,
     #[serde(default)]
     settings: Option<Value>,
-    /// The first proposal in full: `10.0.0.7/24 via 10.0.0.1 fixed + fd00::2/64 via fd00::1 dynamic`.
+    /// The first proposal in full: `10.0.0.7/24 via 10.0.0.1 fixed + fd00::2/64 via fd00::1 dynamic`. What is
+    /// kept afterwards ends in `, kept 60 s for IDENTITY`.
     first: Option<String>,
     /// The addresses of all proposals.
     addresses: Option<Vec<String>>,
@@ -120,6 +126,11 @@ impl Case {
             }
             None => {}
         }
+        if let (Some(pod), Some((kind, name))) =
+            (&mut request.pod, self.owner.as_deref().and_then(|owner| owner.split_once('/')))
+        {
+            pod.owner = Some(Owner { kind: kind.to_owned(), name: name.to_owned() });
+        }
         request.requested.clone_from(&self.requested);
         request.previous.clone_from(&self.previous);
         request.attempt = self.attempt;
@@ -129,6 +140,10 @@ impl Case {
 
     fn pool(&self, request: &Request) -> impl Pool + use<> {
         let pool = PoolDouble::of(&request.range_sets).holding(self.held.iter().map(String::as_str));
+        let keep = |pool: PoolDouble, (address, identity): (&String, &String)| {
+            pool.held_by(address, Holder::Hold(identity.clone()))
+        };
+        let pool = self.kept.iter().fold(pool, keep);
         self.last_claimed.iter().fold(pool, |pool, (set, address)| pool.claimed_last(*set, address))
     }
 }
@@ -170,7 +185,9 @@ fn in_full(proposal: &Proposal) -> String {
     let assignment = |assignment: &crate::Assignment| {
         let via = assignment.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
         let kind = if assignment.kind == Kind::Fixed { "fixed" } else { "dynamic" };
-        format!("{}/{}{via} {kind}", assignment.address, assignment.prefix_length)
+        let hold = assignment.hold.as_ref();
+        let kept = hold.map(|hold| format!(", kept {} s for {}", hold.seconds, hold.identity)).unwrap_or_default();
+        format!("{}/{}{via} {kind}{kept}", assignment.address, assignment.prefix_length)
     };
     proposal.iter().map(assignment).collect::<Vec<_>>().join(" + ")
 }
