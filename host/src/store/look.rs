@@ -30,6 +30,8 @@ pub struct Look<V> {
     pub claim: Option<Claim>,
     /// What an older attachment of the same pod, interface and network still holds.
     pub previous: Option<Claim>,
+    /// What a pod of the same name still holds that is not, or not for sure, the same pod. See [`Look::succeed`].
+    namesake: Option<Claim>,
     /// What is known of the ranges so far.
     pub snapshot: Snapshot,
     pub(crate) claimant: Claimant,
@@ -61,6 +63,7 @@ impl<M: OrderedMap> Store<M> {
         let mut look = Look {
             claim: None,
             previous: None,
+            namesake: None,
             snapshot: Snapshot::new(range_sets.clone(), Vec::new()),
             claimant: claimant.clone(),
             reading: self.reading(now).await?,
@@ -89,6 +92,16 @@ impl<V: View> Look<V> {
     /// The pod that asks.
     pub fn pod(&self) -> Option<&PodName> {
         self.claimant.pod.as_ref()
+    }
+
+    /// The pod that asks is, by the API server's word, the one that bears its name: whoever bore it before is gone, and
+    /// what it still holds is as that of an older attachment. One read where there is such a one.
+    pub async fn succeed(&mut self) -> Result<(), StoreError> {
+        if let Some(namesake) = self.namesake.take() {
+            self.previous = Some(namesake);
+            self.read_addresses_of_previous().await?;
+        }
+        Ok(())
     }
 
     async fn read_first(
@@ -155,8 +168,12 @@ impl<V: View> Look<V> {
         for window in beyond {
             self.reading.learn_window(window, pages.by_ref().take(2), &mut self.snapshot);
         }
-        let claim = previous.and_then(|attachment| self.others.get(&attachment)).map(|other| &other.claim.record);
-        self.previous = claim.filter(|claim| self.is_of_same_pod(claim.pod.as_ref())).cloned();
+        let claim =
+            previous.and_then(|attachment| self.others.get(&attachment)).map(|other| other.claim.record.clone());
+        match claim {
+            Some(claim) if self.is_of_same_pod(claim.pod.as_ref()) => self.previous = Some(claim),
+            claim => self.namesake = claim,
+        }
         Ok(())
     }
 

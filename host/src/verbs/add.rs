@@ -39,6 +39,9 @@ pub async fn add<M: OrderedMap>(
     let asking = asking?;
     let policy = policy.unwrap_or_else(|| load(network))?;
     for attempt in 0..limits::ATTEMPTS {
+        if asking.confirmed {
+            look.succeed().await?;
+        }
         let request = request(&claimant, &asking, network, &look, attempt);
         let proposals = decide(&policy, &request, &network.policy.settings, &mut look)
             .instrument(debug_span!("decide", attempt))

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::config::{Base, Include, KnownPod, Network};
 use crate::ipam::{Metadata, Pod};
-use crate::kubernetes::ApiServer;
+use crate::kubernetes::{self, ApiServer};
 
 /// The pod and its surroundings, as a policy is told of them.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Asking {
     pub(super) namespace: Option<Metadata>,
     /// Of the node, when the configuration includes it.
     pub(super) node: Option<Metadata>,
+    /// Whether the API server says that the pod of this name is the one that asks.
+    pub(super) confirmed: bool,
 }
 
 /// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an
@@ -29,13 +31,15 @@ pub(super) async fn who_asks(base: &Base, network: &Network, server: Option<&Api
         maybe(namespace.filter(|_| include.namespace), |name| server.namespace(name)),
         maybe(Some(&base.node).filter(|_| include.node), |name| server.node(name)),
     )?;
-    Ok(Asking { pod, namespace, node })
+    let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
+    Ok(Asking { pod, namespace, node, confirmed })
 }
 
-/// What the runtime told of annotations stands: it is what the sandbox was made for.
-async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Result<Pod, crate::kubernetes::Error> {
+/// The pod, and whether the API server confirmed that it is the one. What the runtime told of annotations stands: it is
+/// what the sandbox was made for.
+async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Result<(Pod, bool), kubernetes::Error> {
     if known.annotations_known && !include.labels {
-        return Ok(known.pod.clone());
+        return Ok((known.pod.clone(), false));
     }
     let mut pod = server.pod(&known.pod.name).await?;
     if known.annotations_known {
@@ -45,7 +49,7 @@ async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Resu
         pod.labels.clear();
         pod.owner = None;
     }
-    Ok(pod)
+    Ok((pod, known.pod.name.uid.is_some()))
 }
 
 async fn maybe<T, U, E, F: Future<Output = Result<U, E>>>(

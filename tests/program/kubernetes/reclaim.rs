@@ -109,7 +109,9 @@ fn after_a_storm_of_leaks_the_store_holds_the_living_exactly() {
     let site = Site::new();
     let etcd = Setup::single().start();
     let network_of = |node: &str| {
-        let mut network = etcd.network(&json!({"subnet": "10.188.0.0/20", "nodeName": node}));
+        let mut network = etcd.network(&json!({
+            "subnet": "10.188.0.0/20", "nodeName": node, "fixedStart": "10.188.8.0", "fixedEnd": "10.188.8.255",
+        }));
         network["ipam"]["kubeConfig"] = json!(site.kubeconfig);
         network
     };

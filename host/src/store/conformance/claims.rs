@@ -130,6 +130,22 @@ pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over<M: OrderedMa
     bench.agrees().await;
 }
 
+pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let before = Claimant { pod: Some(pod("web-0", "uid-1")), ..claimant("before", "") };
+    let after = Claimant { pod: Some(pod("web-0", "uid-2")), ..claimant("after", "") };
+    let held = bench.hold(&before, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
+    let mut look = bench.look(&after, &[]).await;
+    look.succeed().await.unwrap();
+    assert_eq!(look.previous, Some(held));
+    let claimed = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("after"));
+    assert_eq!(bench.holder_of("10.0.0.3").await, None);
+    assert_eq!(bench.release(&before).await, None);
+    bench.agrees().await;
+}
+
 pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same_pod<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     // The older container had it on another interface, so the pod's index does not lead there.

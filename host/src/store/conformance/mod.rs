@@ -26,6 +26,7 @@ macro_rules! conformance {
                 a_newer_attachment_replaces_the_older_one,
                 a_newer_attachment_may_take_another_address_and_the_older_one_is_released,
                 another_pod_of_the_same_name_takes_nothing_over,
+                a_pod_that_is_known_to_be_the_successor_takes_over,
                 a_fixed_address_is_taken_from_an_older_container_of_the_same_pod,
                 a_live_interface_of_the_same_container_keeps_its_address,
                 a_forfeited_address_is_taken_and_the_rest_stays,
