@@ -40,7 +40,7 @@ test: build policies lint ## everything the project checks
 
 # The floor is optimised as the shipped binary is.
 SECTIONS ?=
-bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="embedded etcd scale burst"
+bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="embedded etcd kubernetes scale burst"
 	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam --example fill
 	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam-tests --bins
 	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam-tests --bin floor -- -C lto=fat -C codegen-units=1
