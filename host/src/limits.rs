@@ -1,10 +1,12 @@
 //! Every limit of the program in one room: its unit, why it is what it is, and what the operator sees when it is hit.
 
+mod install;
 mod policy;
 mod protocol;
 pub mod store;
 mod verbs;
 
+pub use install::*;
 pub use policy::*;
 pub use protocol::*;
 pub use verbs::*;
