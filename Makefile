@@ -6,9 +6,11 @@ GUEST   := wasm32-unknown-unknown
 PROGRAM := target/kube-ipam
 DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
+IMAGE   ?= kube-ipam:0.1.0
+DOCKER  ?= docker
 POLICIES := range-fixed by-namespace sticky
 
-.PHONY: help build demo test policies install bench lint tools
+.PHONY: help build demo test policies install image bench lint tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,3 +52,6 @@ install: build ## copy the binary into $(DESTDIR)$(BINDIR), by write and rename
 	install -d $(DESTDIR)$(BINDIR)
 	install -m 0755 $(PROGRAM) $(DESTDIR)$(BINDIR)/.kube-ipam.new
 	mv -f $(DESTDIR)$(BINDIR)/.kube-ipam.new $(DESTDIR)$(BINDIR)/kube-ipam
+
+image: build ## a container image of the binary, $(IMAGE), for deploy/
+	$(DOCKER) build --tag $(IMAGE) .

@@ -1,11 +1,13 @@
 //! Every limit of the program in one room: its unit, why it is what it is, and what the operator sees when it is hit.
 
+mod install;
 mod kubernetes;
 mod policy;
 mod protocol;
 pub mod store;
 mod verbs;
 
+pub use install::*;
 pub use kubernetes::*;
 pub use policy::*;
 pub use protocol::*;

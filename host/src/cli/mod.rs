@@ -4,6 +4,7 @@ pub mod config;
 mod doctor;
 mod fsck;
 mod import;
+mod install_node;
 mod list;
 mod network;
 mod output;
@@ -86,6 +87,8 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Put this binary, its access to the API server and policies on a node, and keep them there
+    InstallNode(install_node::Options),
     /// Network configurations
     #[command(subcommand)]
     Config(config::Command),
@@ -136,6 +139,7 @@ pub fn run() -> u8 {
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
         Command::Doctor { network, output } => doctor::doctor(&network, output.output),
+        Command::InstallNode(options) => install_node::install(&options),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::install_node::InstallError;
 use crate::cni::Version;
 use crate::cni::failure::joined;
 use crate::verbs;
@@ -53,13 +54,24 @@ pub(crate) fn finish(done: Done) -> u8 {
         }
         Err(error) => {
             let mut text = format!("kube-ipam: {}", joined(&*error));
-            if let Some(hint) = error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint) {
+            if let Some(hint) = hint(&*error) {
                 text.push_str(&format!("\nhint: {hint}"));
             }
             let _ = writeln!(io::stderr().lock(), "{text}");
             1
         }
     }
+}
+
+/// The way out, for the errors that know one.
+fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let of_installing = || error.downcast_ref::<InstallError>().map(InstallError::hint);
+    error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint).or_else(of_installing)
+}
+
+/// News of a command that goes on, one line each.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
 /// What clap has to say: help and version are good news.

@@ -1,0 +1,82 @@
+//! The objects of `deploy/`, rendered by kustomize, validated, and as JSON.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::{fs, io};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Files under `deploy/`, in order.
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("deploy").join(folder)).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|known| known == extension));
+    files.sort();
+    files
+}
+
+/// What `kubectl apply -k deploy/` would create.
+pub(crate) fn rendered() -> Vec<Value> {
+    static RENDERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
+        let output = Command::new("kubectl").arg("kustomize").arg(root().join("deploy")).output();
+        let output = output.unwrap_or_else(|error| panic!("kubectl is needed, `make tools` installs it: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        validated(&String::from_utf8(output.stdout).unwrap()).unwrap_or_else(|faults| panic!("{faults}"))
+    });
+    RENDERED.clone()
+}
+
+pub(crate) fn examples() -> Vec<Value> {
+    of_files("examples")
+}
+
+pub(crate) fn network_attachments() -> Vec<Value> {
+    of_files("networks")
+}
+
+fn of_files(folder: &str) -> Vec<Value> {
+    let sources: Result<Vec<String>, io::Error> = files(folder, "yaml").iter().map(fs::read_to_string).collect();
+    validated(&sources.unwrap().join("\n---\n")).unwrap_or_else(|faults| panic!("{folder}: {faults}"))
+}
+
+/// Objects written in YAML, or what is wrong with them.
+pub(crate) fn validated(source: &str) -> Result<Vec<Value>, String> {
+    let mut validator = Command::new("python3");
+    validator.arg(root().join("tests/scripts/manifests")).stdin(Stdio::piped());
+    let mut validator = validator.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    validator.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    let output = validator.wait_with_output().unwrap();
+    match output.status.success() {
+        true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+pub(crate) fn of_kind(things: &[Value], kind: &str) -> Vec<Value> {
+    things.iter().filter(|thing| thing["kind"] == kind).cloned().collect()
+}
+
+/// The pod of a DaemonSet or a CronJob.
+pub(crate) fn pod(workload: &Value) -> &Value {
+    let paths = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec"];
+    paths.iter().find_map(|path| workload.pointer(path)).unwrap()
+}
+
+pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    ["initContainers", "containers"].into_iter().filter_map(|key| pod[key].as_array()).flatten()
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a text")).to_owned()
+}
+
+/// The texts at this place in each element of a list.
+pub(crate) fn texts(list: &Value, pointer: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().filter_map(|value| value.pointer(pointer)?.as_str()).map(str::to_owned).collect()
+}
