@@ -13,6 +13,7 @@ use crate::cni::Args;
 use crate::cni::failure::joined;
 use crate::config::{Network, StoreConfig};
 use crate::ipam::RangeSets;
+use crate::kubernetes::{self, ApiServer};
 use crate::policy;
 use crate::{plugin, verbs};
 
@@ -61,6 +62,7 @@ async fn checks_of(opened: &Opened) -> Vec<Check> {
     if let Ok(network) = &network {
         checks.push(policy(network));
         checks.push(cache(network));
+        checks.extend(api_server(opened, network).await);
     }
     let store = store(opened).await;
     let reachable = store.verdict == Verdict::Good;
@@ -112,6 +114,19 @@ fn cache(network: &Network) -> Check {
             hint: Some("give the directory to root with mode 0700, and its parents to root".to_owned()),
         },
     }
+}
+
+/// Whether the API server answers us, and knows the node by the name we use.
+async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
+    let kubeconfig = &network.kubernetes.as_ref()?.kubeconfig;
+    let check = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
+        Ok(_) => Check::good("API server", format!("answers by {}, and knows the node", kubeconfig.display())),
+        Err(error @ kubernetes::Error::Absent { .. }) => {
+            Check { verdict: Verdict::Warning, ..Check::failed("API server", &error.into()) }
+        }
+        Err(error) => Check::failed("API server", &error.into()),
+    };
+    Some(check)
 }
 
 async fn store(opened: &Opened) -> Check {

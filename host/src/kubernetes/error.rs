@@ -113,9 +113,11 @@ impl Error {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Kubeconfig { .. } => {
-                Some("correct the file, or remove ipam.kubeConfig if no pod is to be looked up".to_owned())
-            }
+            Self::Kubeconfig { .. } => Some(
+                "correct the file of ipam.kubeConfig, or let the runtime pass the annotations: \"capabilities\": \
+                 {\"io.kubernetes.cri.pod-annotations\": true} in the network"
+                    .to_owned(),
+            ),
             Self::Unauthorized { .. } => Some(
                 "tokens expire: whatever writes this file has to renew it (`kube-ipam install-node --watch` does)"
                     .to_owned(),

@@ -138,9 +138,10 @@ fn the_daemon_set_installs_follows_what_changes_and_ends_when_told() {
 }
 
 #[test]
-fn kubectl_reads_the_kubeconfig_of_the_reclaim() {
+fn kubectl_reads_the_kubeconfig() {
     let node = Node::new();
-    let output = node.command(&arguments("CronJob", "initContainers")).output().unwrap();
+    let arguments = ["install-node", "--kubeconfig=/etc/cni/net.d/kube-ipam.kubeconfig"].map(str::to_owned);
+    let output = node.command(&arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(node.names("opt/cni/bin").len(), 0, "what is not asked for is not installed");
     let file = node.path("etc/cni/net.d/kube-ipam.kubeconfig");

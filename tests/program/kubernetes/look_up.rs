@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kube_ipam_tests::Call;
 use kube_ipam_tests::apiserver::{ApiServer, Fault};
-use kube_ipam_tests::listing::held;
+use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
 use super::{NODE, Site, add};
@@ -182,6 +182,23 @@ fn what_only_the_api_server_knows_needs_a_kubeconfig() {
     refused(&network, "uid-1", 7, &["ipam.kubeConfig", "ipam.kubernetes.include"]);
     let network = site.network(&json!({"kubernetes": {"include": ["annotation"]}}));
     refused(&network, "uid-1", 7, &["ipam.kubernetes.include[0]", "labels, namespace or node"]);
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_with_the_api_server() {
+    let mut site = Site::new();
+    let network = site.network(&json!({}));
+    let doctor = |network: &Value| {
+        let output = operate(&["doctor"], network);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = doctor(&network);
+    assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
+    let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
+    assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
+    site.server.stop();
+    let (code, text) = doctor(&network);
+    assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
 }
 
 #[test]
