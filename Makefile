@@ -9,12 +9,13 @@ BINDIR  ?= /opt/cni/bin
 IMAGE   ?= kube-ipam:0.1.0
 DOCKER  ?= docker
 POLICIES := range-fixed by-namespace sticky
+APISERVER := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)/kube-apiserver
 
-.PHONY: help build demo test policies install image bench lint tools
+.PHONY: help build demo test policies install image bench lint tools apiserver test-apiserver
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 tools: ## install what is missing: rustup targets and, as root on Debian, packages
 	@tests/scripts/tools $(TARGET) $(GUEST)
@@ -39,6 +40,12 @@ lint: tools ## formatting and lints
 
 test: build policies lint ## everything the project checks
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(CARGO) test --release --locked --target $(TARGET) --workspace
+
+apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
+	@tests/scripts/apiserver
+
+test-apiserver: tools apiserver ## what the tests ask their API server, asked of a real one
+	KUBE_IPAM_APISERVER=$(APISERVER) $(CARGO) test --release --locked --target $(TARGET) -p kube-ipam-tests --test apiserver
 
 # The floor is optimised as the shipped binary is.
 SECTIONS ?=

@@ -290,7 +290,7 @@ impl Drop for Etcd {
 
 /// Start a process that dies with this one. The kernel ties it to the thread that starts it, so that thread must be
 /// one that never ends.
-fn spawn(command: Command) -> Child {
+pub(crate) fn spawn(command: Command) -> Child {
     type Job = (Command, mpsc::Sender<std::io::Result<Child>>);
     static SPAWNER: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

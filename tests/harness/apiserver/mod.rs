@@ -15,6 +15,7 @@ mod client;
 mod double;
 mod kubeconfig;
 mod pod;
+mod real;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use pod::PodBuilder;
 
 use crate::authority::Authority;
 use double::Double;
+use real::Real;
 
 /// What a user may do, in every namespace. `*` is everything.
 #[derive(Clone, Copy, Debug)]
@@ -72,30 +74,55 @@ pub enum Fault {
     Unavailable,
 }
 
+const ONLY_THE_DOUBLE: &str = "the real server cannot do this: start ApiServer::double()";
+
 /// A running API server. Gone when it goes out of scope.
 #[derive(Debug)]
 pub struct ApiServer {
-    backend: Double,
+    backend: Backend,
     authority: Authority,
     directory: TempDir,
 }
 
+#[derive(Debug)]
+enum Backend {
+    Double(Double),
+    Real(Box<Real>),
+}
+
+/// What either can do.
+trait Cluster {
+    fn port(&self) -> u16;
+    fn create(&self, resource: &str, namespace: &str, object: &Value) -> String;
+    fn patch(&self, resource: &str, namespace: &str, name: &str, patch: &Value);
+    fn delete(&self, resource: &str, namespace: &str, name: &str, gracefully: bool);
+    fn compact(&self);
+    fn user(&self, name: &str, rules: &[Rule]) -> String;
+}
+
 impl ApiServer {
-    /// The double.
+    /// The double, or the real server that `KUBE_IPAM_APISERVER` names.
     pub fn start() -> Self {
-        Self::double()
+        match std::env::var_os("KUBE_IPAM_APISERVER").filter(|program| !program.is_empty()) {
+            None => Self::double(),
+            Some(program) => Self::on(|authority| Backend::Real(Real::start(Path::new(&program), authority).into())),
+        }
     }
 
     /// The double, whatever the environment says.
     pub fn double() -> Self {
+        Self::on(|authority| Backend::Double(Double::start(authority)))
+    }
+
+    fn on(start: impl FnOnce(&Authority) -> Backend) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority::new(directory.path());
-        Self { backend: Double::start(&authority), authority, directory }
+        Self { backend: start(&authority), authority, directory }
     }
 
     /// Where it is: `https://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.backend.port())
+        format!("https://127.0.0.1:{}", self.cluster().port())
     }
 
     /// Who signed its certificate.
@@ -121,12 +148,12 @@ impl ApiServer {
     /// Create an object, with its namespace where there is none yet, and return its uid. As by the real server's
     /// clients, the status of a pod is not set so, see [`ApiServer::patch`].
     pub fn create(&self, resource: &str, namespace: &str, object: &Value) -> String {
-        self.backend.create(resource, namespace, object)
+        self.cluster().create(resource, namespace, object)
     }
 
     /// Change labels, annotations or the status of an object that is there, by a JSON merge patch.
     pub fn patch(&self, resource: &str, namespace: &str, name: &str, patch: &Value) {
-        self.backend.patch(resource, namespace, name, patch);
+        self.cluster().patch(resource, namespace, name, patch);
     }
 
     /// Say how far a pod has come: `Pending`, `Running`, `Succeeded`, `Failed`.
@@ -136,27 +163,27 @@ impl ApiServer {
 
     /// Delete a pod as users do: one that may run on a node is marked and stays for its node to end it.
     pub fn terminate_pod(&self, namespace: &str, name: &str) {
-        self.backend.delete("pods", namespace, name, true);
+        self.cluster().delete("pods", namespace, name, true);
     }
 
     /// Delete a pod as its node does once it has ended: it is gone.
     pub fn delete_pod(&self, namespace: &str, name: &str) {
-        self.backend.delete("pods", namespace, name, false);
+        self.cluster().delete("pods", namespace, name, false);
     }
 
     /// Delete a node.
     pub fn delete_node(&self, name: &str) {
-        self.backend.delete("nodes", "", name, false);
+        self.cluster().delete("nodes", "", name, false);
     }
 
     /// Forget what was before now: lists begun earlier cannot be continued.
     pub fn compact(&self) {
-        self.backend.compact();
+        self.cluster().compact();
     }
 
     /// A token of a user who may do this. The real server has only users named `system:serviceaccount:NAMESPACE:NAME`.
     pub fn user(&self, name: &str, rules: &[Rule]) -> String {
-        self.backend.user(name, rules)
+        self.cluster().user(name, rules)
     }
 
     /// A kubeconfig with this token in it.
@@ -171,7 +198,14 @@ impl ApiServer {
 
     /// A request, yet to be sent, without any Kubernetes client between.
     pub fn request(&self, method: &str, path_and_query: &str) -> Request {
-        Request::new(self.backend.port(), &self.authority.certificate(), method, path_and_query)
+        Request::new(self.cluster().port(), &self.authority.certificate(), method, path_and_query)
+    }
+
+    fn cluster(&self) -> &dyn Cluster {
+        match &self.backend {
+            Backend::Double(double) => double,
+            Backend::Real(real) => real.as_ref(),
+        }
     }
 }
 
@@ -179,40 +213,57 @@ impl ApiServer {
 impl ApiServer {
     /// Every request so far.
     pub fn requests(&self) -> Vec<Recorded> {
-        self.backend.requests()
+        self.as_double().requests()
     }
 
     /// Do this instead of answering the next requests, so many of them.
     pub fn fail(&self, fault: Fault, times: usize) {
-        self.backend.fail(fault, times);
+        self.as_double().fail(fault, times);
     }
 
     /// Answer again.
     pub fn heal(&self) {
-        self.backend.fail(Fault::Unavailable, 0);
+        self.as_double().fail(Fault::Unavailable, 0);
     }
 
     /// Refuse a token from now on, as an expired one.
     pub fn expire(&self, token: &str) {
-        self.backend.expire(token);
+        self.as_double().expire(token);
     }
 
     /// Close the port and all connections.
     pub fn stop(&mut self) {
-        self.backend.stop();
+        self.as_double_mut().stop();
     }
 
     /// Open the port again.
     pub fn resume(&mut self) {
-        self.backend.listen(&self.authority);
+        let Self { backend: Backend::Double(double), authority, .. } = self else { panic!("{ONLY_THE_DOUBLE}") };
+        double.listen(authority);
     }
 
     /// Show a certificate that another authority signed.
     pub fn present_foreign_certificate(&mut self) {
         let elsewhere = self.directory.path().join("foreign");
         std::fs::create_dir_all(&elsewhere).unwrap();
-        self.backend.stop();
-        self.backend.listen(&Authority::new(&elsewhere));
+        let foreign = Authority::new(&elsewhere);
+        let double = self.as_double_mut();
+        double.stop();
+        double.listen(&foreign);
+    }
+
+    fn as_double(&self) -> &Double {
+        match &self.backend {
+            Backend::Double(double) => double,
+            Backend::Real(_) => panic!("{ONLY_THE_DOUBLE}"),
+        }
+    }
+
+    fn as_double_mut(&mut self) -> &mut Double {
+        match &mut self.backend {
+            Backend::Double(double) => double,
+            Backend::Real(_) => panic!("{ONLY_THE_DOUBLE}"),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
-use super::{Fault, Recorded, Rule, uuid};
+use super::{Cluster, Fault, Recorded, Rule, uuid};
 use crate::authority::Authority;
 use crate::etcd::free_port;
 use access::Access;
@@ -60,38 +60,12 @@ impl Double {
         double
     }
 
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
     pub(super) fn listen(&mut self, authority: &Authority) {
         self.server = Some(Server::start(self.port, authority, Arc::clone(&self.state)));
     }
 
     pub(super) fn stop(&mut self) {
         self.server = None;
-    }
-
-    pub(super) fn create(&self, resource: &str, namespace: &str, object: &Value) -> String {
-        self.state().objects.create(Kind::of(resource), namespace, object)
-    }
-
-    pub(super) fn patch(&self, resource: &str, namespace: &str, name: &str, patch: &Value) {
-        self.state().objects.patch(Kind::of(resource), namespace, name, patch);
-    }
-
-    pub(super) fn delete(&self, resource: &str, namespace: &str, name: &str, gracefully: bool) {
-        self.state().objects.delete(Kind::of(resource), namespace, name, gracefully);
-    }
-
-    pub(super) fn compact(&self) {
-        self.state().objects.compact();
-    }
-
-    pub(super) fn user(&self, name: &str, rules: &[Rule]) -> String {
-        let token = uuid();
-        self.state().access.admit(&token, name, rules);
-        token
     }
 
     pub(super) fn expire(&self, token: &str) {
@@ -108,6 +82,34 @@ impl Double {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+}
+
+impl Cluster for Double {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn create(&self, resource: &str, namespace: &str, object: &Value) -> String {
+        self.state().objects.create(Kind::of(resource), namespace, object)
+    }
+
+    fn patch(&self, resource: &str, namespace: &str, name: &str, patch: &Value) {
+        self.state().objects.patch(Kind::of(resource), namespace, name, patch);
+    }
+
+    fn delete(&self, resource: &str, namespace: &str, name: &str, gracefully: bool) {
+        self.state().objects.delete(Kind::of(resource), namespace, name, gracefully);
+    }
+
+    fn compact(&self) {
+        self.state().objects.compact();
+    }
+
+    fn user(&self, name: &str, rules: &[Rule]) -> String {
+        let token = uuid();
+        self.state().access.admit(&token, name, rules);
+        token
     }
 }
 
