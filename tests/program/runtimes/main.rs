@@ -1,0 +1,12 @@
+//! Container runtimes as distributions ship them, on machines of their own. Skipped, with a word, where they are not
+//! installed or namespaces cannot be created.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod containerd;
+mod cri;
+mod ctr;
+mod image;
+mod machine;
+mod networks;
+mod podman;
+mod pods;
