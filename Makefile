@@ -44,8 +44,8 @@ test: build policies lint ## everything the project checks
 apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
 	@tests/scripts/apiserver
 
-test-apiserver: tools apiserver ## what the tests ask their API server, asked of a real one
-	KUBE_IPAM_APISERVER=$(APISERVER) $(CARGO) test --release --locked --target $(TARGET) -p kube-ipam-tests --test apiserver
+test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(CARGO) test --release --locked --target $(TARGET) -p kube-ipam-tests --test apiserver --test kubernetes
 
 # The floor is optimised as the shipped binary is.
 SECTIONS ?=

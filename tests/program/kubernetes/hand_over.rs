@@ -17,7 +17,10 @@ struct Succession {
 
 impl Succession {
     fn new() -> Self {
-        let site = Site::new();
+        Self::at(Site::new())
+    }
+
+    fn at(site: Site) -> Self {
         let old = site.fixed_pod("old", ADDRESS);
         let network = site.network(&json!({}));
         assert_eq!(add(&network, "c-old", "old", &old).addresses(), [ADDRESS]);
@@ -105,7 +108,7 @@ fn a_node_that_is_deleted_or_out_of_service_takes_its_pods_with_it() {
 
 #[test]
 fn a_holder_nobody_can_ask_about_stays() {
-    let succession = Succession::new();
+    let succession = Succession::at(Site::double());
     let Succession { site, network, new } = &succession;
     // The annotations come from the runtime, so that only the judging asks.
     let mut told = network.clone();

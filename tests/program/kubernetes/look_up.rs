@@ -13,7 +13,7 @@ const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
 
 #[test]
 fn a_pod_is_looked_up_once_and_gets_the_address_it_names() {
-    let site = Site::new();
+    let site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     assert_eq!(add(&site.network(&json!({})), "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
     assert_eq!(site.asked(), [POD]);
@@ -21,7 +21,7 @@ fn a_pod_is_looked_up_once_and_gets_the_address_it_names() {
 
 #[test]
 fn annotations_from_the_runtime_cost_no_request() {
-    let site = Site::new();
+    let site = Site::double();
     let mut network = site.network(&json!({}));
     network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.188.0.216"}});
     assert_eq!(add(&network, "c1", "web-0", "uid-1").addresses(), ["10.188.0.216"]);
@@ -32,7 +32,7 @@ fn annotations_from_the_runtime_cost_no_request() {
 
 #[test]
 fn whoever_is_no_pod_is_not_looked_up() {
-    let mut site = Site::new();
+    let mut site = Site::double();
     site.server.stop();
     let network = site.network(&json!({}));
     assert_eq!(Call::new("ADD", "c1", &network).run().addresses(), ["10.188.0.2"]);
@@ -40,7 +40,7 @@ fn whoever_is_no_pod_is_not_looked_up() {
 
 #[test]
 fn a_repeated_add_and_a_del_need_no_api_server() {
-    let mut site = Site::new();
+    let mut site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     let network = site.network(&json!({}));
     add(&network, "c1", "web-0", &uid).success();
@@ -62,7 +62,7 @@ fn refused(network: &Value, uid: &str, code: u64, words: &[&str]) {
 
 #[test]
 fn whatever_is_wrong_with_the_api_server_no_other_address_is_given() {
-    let mut site = Site::new();
+    let mut site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     let network = site.network(&json!({"timeout": "20s"}));
     let url = site.server.url();
@@ -89,7 +89,7 @@ fn whatever_is_wrong_with_the_api_server_no_other_address_is_given() {
 
 #[test]
 fn a_busy_api_server_is_asked_again_within_the_bound() {
-    let site = Site::new();
+    let site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     let network = site.network(&json!({}));
     site.server.fail(Fault::TooManyRequests { retry_after: 1 }, 1);
@@ -109,7 +109,7 @@ fn rights_that_are_missing_are_named_as_the_cluster_role_spells_them() {
 
 #[test]
 fn a_token_that_expired_is_told_with_its_file_and_a_new_one_is_read_at_the_next_call() {
-    let site = Site::new();
+    let site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     let tokens = site.directory().join("token");
     let old = site.server.user("system:serviceaccount:kube-system:old", &NODE);
@@ -156,7 +156,7 @@ fn a_static_pod_is_known_by_the_uid_of_its_file() {
 
 #[test]
 fn more_is_fetched_when_the_configuration_includes_it() {
-    let site = Site::new();
+    let site = Site::double();
     let uid = site.pod("web-0").create();
     let mut network = site.network(&json!({"kubernetes": {"include": ["labels", "namespace", "node"]}}));
     network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.188.0.216"}});
@@ -186,7 +186,7 @@ fn what_only_the_api_server_knows_needs_a_kubeconfig() {
 
 #[test]
 fn the_doctor_says_what_is_wrong_with_the_api_server() {
-    let mut site = Site::new();
+    let mut site = Site::double();
     let network = site.network(&json!({}));
     let doctor = |network: &Value| {
         let output = operate(&["doctor"], network);
@@ -203,7 +203,7 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
 
 #[test]
 fn another_server_under_the_same_name_is_not_believed() {
-    let (site, other) = (Site::new(), ApiServer::double());
+    let (site, other) = (Site::double(), ApiServer::double());
     let uid = site.fixed_pod("web-0", "10.188.0.216");
     let text = std::fs::read_to_string(&site.kubeconfig).unwrap().replace(&site.server.url(), &other.url());
     let file = site.directory().join("misled");

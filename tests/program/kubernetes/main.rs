@@ -27,8 +27,17 @@ struct Site {
 }
 
 impl Site {
+    /// With the double of an API server, or the real one where the tests are told of it.
     fn new() -> Self {
-        let server = ApiServer::start();
+        Self::with(ApiServer::start())
+    }
+
+    /// With the double: it can fail on demand, and remembers what it was asked.
+    fn double() -> Self {
+        Self::with(ApiServer::double())
+    }
+
+    fn with(server: ApiServer) -> Self {
         server.create("namespaces", "", &json!({"metadata": {"name": "shop", "labels": {"tier": "front"}}}));
         server.node("node-1");
         let token = server.user("system:serviceaccount:kube-system:kube-ipam", &NODE);

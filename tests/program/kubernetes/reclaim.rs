@@ -82,7 +82,7 @@ fn a_node_by_another_name_loses_nothing() {
 
 #[test]
 fn a_list_that_breaks_off_frees_nothing() {
-    let mut site = Site::new();
+    let mut site = Site::double();
     let network = site.network(&json!({}));
     let uid = site.pod("web-0").create();
     add(&network, "c1", "web-0", &uid).success();

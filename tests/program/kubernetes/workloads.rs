@@ -86,7 +86,7 @@ fn on_a_node(test: impl FnOnce(&Namespace) + Send) {
 #[test]
 fn the_predecessors_deployment_keeps_its_address_from_pod_to_pod() {
     on_a_node(|_| {
-        let site = Site::new();
+        let site = Site::double();
         let mut network = site.network(&json!({"subnet": "10.188.0.0/16", "rangeStart": "10.188.0.10",
             "rangeEnd": "10.188.0.200", "fixedStart": "10.188.0.201", "fixedEnd": "10.188.0.255",
             "gateway": "10.188.0.1", "routes": [{"dst": "0.0.0.0/0"}]}));
