@@ -26,6 +26,9 @@ pub struct Description {
     pub settings_schema: String,
 }
 
+/// What `allocate` returns.
+pub(super) type Answer = Result<Vec<wit::Proposal>, wit::Refusal>;
+
 pub(super) fn address(address: IpAddr) -> wit::IpAddress {
     match address {
         IpAddr::V4(v4) => wit::IpAddress::Ipv4(v4.octets().into()),
@@ -125,7 +128,7 @@ pub(super) fn usage(usage: ipam::Usage) -> wit::Usage {
     wit::Usage { size: u64::try_from(usage.size).unwrap_or(u64::MAX), held: usage.held }
 }
 
-pub(super) fn verdict_from(answer: Result<Vec<wit::Proposal>, wit::Refusal>) -> Result<ipam::Verdict, Fault> {
+pub(super) fn verdict_from(answer: Answer) -> Result<ipam::Verdict, Fault> {
     match answer {
         Ok(proposals) => {
             within(proposals.len(), &PROPOSALS)?;

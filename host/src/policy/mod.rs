@@ -24,6 +24,7 @@ mod host;
 pub mod inspect;
 mod module;
 mod native;
+mod recording;
 mod sandbox;
 mod text;
 mod world;
@@ -35,17 +36,20 @@ pub use compile::Compiler;
 pub use convert::Description;
 pub use error::{Class, Fault, Flaw, Function, PolicyError};
 pub use module::Source;
-pub use sandbox::Spent;
+pub use recording::Call;
+pub use sandbox::{Line, Spent};
 
 use crate::ipam::{PolicyName, Proposal, Question, RangeSets, Request, Snapshot, Verdict, proposal};
 use crate::limits::{Limits, TEXT};
-use sandbox::{Line, Run, Stopped};
+use recording::Recording;
+use sandbox::{Run, Stopped};
 
 /// A module that is ready to run.
 pub struct Policy {
     loaded: module::Loaded,
     limits: Limits,
     spent: Cell<Spent>,
+    recording: Option<Recording>,
 }
 
 /// How a run of `allocate` ended.
@@ -61,7 +65,7 @@ pub enum Outcome {
 impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
-        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default() })
+        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
     }
 
     /// What is recorded with each address the policy chose.
@@ -97,11 +101,18 @@ impl Policy {
 
     /// Ask the policy for an attachment's addresses.
     pub fn allocate(&self, request: &Request, settings: &str, snapshot: &Snapshot) -> Result<Outcome, PolicyError> {
-        let function = Function::Allocate;
-        let told = convert::request(request);
-        let run = sandbox::run(&self.loaded.pre, self.limits, Some(snapshot), function, |policy, store| {
-            policy.kube_ipam_policy_allocator().call_allocate(store, &told, settings)
+        let (run, call) = self.record(|| {
+            let told = convert::request(request);
+            sandbox::run(&self.loaded.pre, self.limits, Some(snapshot), Function::Allocate, |policy, store| {
+                policy.kube_ipam_policy_allocator().call_allocate(store, &told, settings)
+            })
         });
+        let outcome = self.judge(run, request);
+        self.recorded(call, &outcome);
+        outcome
+    }
+
+    fn judge(&self, run: Run<convert::Answer>, request: &Request) -> Result<Outcome, PolicyError> {
         let answer = match self.finish(run)? {
             Ok(answer) => answer,
             Err(question) => return Ok(Outcome::Unread(question)),
@@ -109,7 +120,7 @@ impl Policy {
         convert::verdict_from(answer)
             .and_then(|verdict| check(verdict, &request.range_sets))
             .map(Outcome::Verdict)
-            .map_err(|fault| self.faulted(function, fault))
+            .map_err(|fault| self.faulted(Function::Allocate, fault))
     }
 
     /// Take the run apart. Its log lines are written now, unless it will be repeated.
@@ -129,6 +140,9 @@ impl Policy {
     }
 
     fn log(&self, lines: &[Line]) {
+        if self.recording.is_some() {
+            return;
+        }
         let policy = self.loaded.label.as_str();
         for Line { level, text } in lines {
             match *level {

@@ -24,11 +24,13 @@ pub struct Spent {
     pub host_calls: u64,
 }
 
-/// What the guest wrote to the log: tamed.
+/// What the guest wrote to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) level: tracing::Level,
-    pub(super) text: String,
+pub struct Line {
+    /// As the guest said.
+    pub level: tracing::Level,
+    /// Safe for a log and a terminal.
+    pub text: String,
 }
 
 /// The host's side of a run.

@@ -30,46 +30,73 @@ pub async fn add<M: OrderedMap>(
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
     let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let look = meanwhile(look_up(store, &claimant, network, &[]), || load(network));
+    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load(network));
     let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
-    let mut look = look?;
+    let look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
-    let asking = asking?;
+    let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
     let policy = policy.unwrap_or_else(|| load(network))?;
+    let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
+    Ok(success(&claim.addresses, network))
+}
+
+/// Who asks, and where.
+pub(crate) struct Inquiry<'a> {
+    pub(crate) claimant: Claimant,
+    pub(crate) asking: Asking,
+    pub(crate) base: &'a Base,
+    pub(crate) network: &'a Network,
+    pub(crate) server: Option<&'a ApiServer>,
+}
+
+/// From a look to a claim: decide and commit, and look again where the race was lost.
+pub(crate) async fn obtain<M: OrderedMap>(
+    inquiry: &Inquiry<'_>,
+    policy: &Policy,
+    store: &Store<M>,
+    mut look: Look<M::View>,
+    deadline: &Deadline,
+    now: impl Fn() -> Timestamp,
+) -> Result<Claim, Error> {
+    let Inquiry { claimant, asking, base, network, server } = inquiry;
     for attempt in 0..limits::ATTEMPTS {
         if asking.confirmed {
             look.succeed().await?;
         }
-        let request = request(&claimant, &asking, network, &look, attempt);
-        let proposals = decide(&policy, &request, &network.policy.settings, &mut look)
+        let request = inquiry.request(&look, attempt);
+        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
             .instrument(debug_span!("decide", attempt))
             .await?;
         for proposal in &proposals {
             check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
-        let forfeited = hand_over(&proposals, &look, server.as_ref()).await?;
+        let forfeited = hand_over(&proposals, &look, *server).await?;
         deadline.check()?;
         let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
         match claim.instrument(debug_span!("commit", attempt)).await? {
-            Claimed::Done(claim) => return Ok(claimed(&claim, network)),
-            Claimed::Lost => look = look_up(store, &claimant, network, &contested(&proposals)).await?,
+            Claimed::Done(claim) => {
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
+                return Ok(claim);
+            }
+            Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
-        if let Some(claim) = &look.claim {
-            return Ok(success(&claim.addresses, network));
+        if let Some(claim) = look.claim {
+            return Ok(claim);
         }
     }
     Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
 }
 
-async fn look_up<M: OrderedMap>(
+pub(crate) async fn look_up<M: OrderedMap>(
     store: &Store<M>,
     claimant: &Claimant,
     network: &Network,
     contested: &[IpAddr],
+    now: Timestamp,
 ) -> Result<Look<M::View>, Error> {
-    let look = store.look_up(claimant, &network.range_sets, contested, Timestamp::now());
+    let look = store.look_up(claimant, &network.range_sets, contested, now);
     Ok(look.instrument(debug_span!("look_up")).await?)
 }
 
@@ -98,23 +125,22 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
     }
 }
 
-fn request<V>(claimant: &Claimant, asking: &Asking, network: &Network, look: &Look<V>, attempt: u32) -> Request {
-    Request {
-        attachment: claimant.attachment.clone(),
-        node: claimant.node.clone(),
-        pod: asking.pod.clone(),
-        requested: network.requested.clone(),
-        previous: look.previous.iter().flat_map(Claim::addresses).collect(),
-        range_sets: network.range_sets.clone(),
-        attempt,
-        namespace: asking.namespace.clone(),
-        node_metadata: asking.node.clone(),
+impl Inquiry<'_> {
+    /// What the policy is told at this attempt.
+    pub(crate) fn request<V>(&self, look: &Look<V>, attempt: u32) -> Request {
+        let Self { claimant, asking, network, .. } = self;
+        Request {
+            attachment: claimant.attachment.clone(),
+            node: claimant.node.clone(),
+            pod: asking.pod.clone(),
+            requested: network.requested.clone(),
+            previous: look.previous.iter().flat_map(Claim::addresses).collect(),
+            range_sets: network.range_sets.clone(),
+            attempt,
+            namespace: asking.namespace.clone(),
+            node_metadata: asking.node.clone(),
+        }
     }
-}
-
-fn claimed(claim: &Claim, network: &Network) -> Success {
-    tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
-    success(&claim.addresses, network)
 }
 
 fn success(addresses: &[Assignment], network: &Network) -> Success {

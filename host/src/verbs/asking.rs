@@ -7,15 +7,15 @@ use crate::kubernetes::{self, ApiServer};
 
 /// The pod and its surroundings, as a policy is told of them.
 #[derive(Debug, Default)]
-pub(super) struct Asking {
+pub(crate) struct Asking {
     /// The pod, when the runtime named one.
-    pub(super) pod: Option<Pod>,
+    pub(crate) pod: Option<Pod>,
     /// Of the pod's namespace, when the configuration includes it.
-    pub(super) namespace: Option<Metadata>,
+    pub(crate) namespace: Option<Metadata>,
     /// Of the node, when the configuration includes it.
-    pub(super) node: Option<Metadata>,
+    pub(crate) node: Option<Metadata>,
     /// Whether the API server says that the pod of this name is the one that asks.
-    pub(super) confirmed: bool,
+    pub(crate) confirmed: bool,
 }
 
 /// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an

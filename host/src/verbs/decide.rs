@@ -11,7 +11,7 @@ use crate::store::Look;
 use crate::store::ordered::View;
 
 /// The policy's proposals, each verified against the ranges; a refusal is an error.
-pub(super) async fn decide<V: View>(
+pub(crate) async fn decide<V: View>(
     policy: &Policy,
     request: &Request,
     settings: &str,
@@ -30,6 +30,6 @@ pub(super) async fn decide<V: View>(
 }
 
 /// The addresses of proposals that lost their race: whoever holds them now is worth knowing.
-pub(super) fn contested(lost: &[Proposal]) -> Vec<IpAddr> {
+pub(crate) fn contested(lost: &[Proposal]) -> Vec<IpAddr> {
     lost.iter().flatten().map(|assignment| assignment.address).collect()
 }

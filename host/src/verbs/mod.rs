@@ -2,7 +2,7 @@
 //! a verb that is not handed a policy or the ranges cannot depend on them.
 
 pub mod add;
-mod asking;
+pub(crate) mod asking;
 pub mod check;
 pub mod codes;
 pub mod deadline;
