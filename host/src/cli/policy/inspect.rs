@@ -1,0 +1,48 @@
+//! `kube-ipam policy inspect`: a module, looked at from outside.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::output::{Done, Output};
+use crate::cli::{Format, OutputArgs};
+use crate::limits::Limits;
+use crate::policy::inspect::{self, Inspection};
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn inspect(options: &Options) -> Done {
+    let inspection = inspect::inspect(&options.file, Limits::default())?;
+    let exit = u8::from(!inspection.refused.is_empty());
+    let text = match options.output.output {
+        Format::Json => serde_json::to_string_pretty(&inspection)?,
+        Format::Table => describe(&inspection),
+    };
+    Ok(Output { text, exit })
+}
+
+fn describe(inspection: &Inspection) -> String {
+    let mut lines = Vec::new();
+    if let Some(description) = &inspection.description {
+        lines.push(format!("{} {}: {}", description.name, description.version, description.summary));
+    }
+    lines.push(format!("sha256     {}", inspection.sha256));
+    lines.push(format!("interface  {}", inspection.interface.as_deref().unwrap_or("none")));
+    let compiled = inspection.compiled_bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes compiled"));
+    lines.push(format!("size       {} bytes{compiled}", inspection.bytes));
+    lines.extend(inspection.imports.iter().map(|name| format!("imports    {name}")));
+    lines.extend(inspection.exports.iter().map(|name| format!("exports    {name}")));
+    let schema = inspection.description.as_ref().map(|description| description.settings_schema.as_str());
+    if let Some(schema) = schema.filter(|schema| !schema.is_empty()) {
+        lines.push(format!("settings   {schema}"));
+    }
+    lines.extend(inspection.refused.iter().map(|reason| format!("refused    {reason}")));
+    lines.join("\n")
+}
