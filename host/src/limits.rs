@@ -7,6 +7,9 @@ mod protocol;
 pub mod store;
 mod verbs;
 
+#[cfg(test)]
+mod page;
+
 pub use install::*;
 pub use kubernetes::*;
 pub use policy::*;
