@@ -82,7 +82,7 @@ guests! {
     list_of_four_billion oversized_string long_refusal refusal_with_ansi million_proposals too_many_proposals
     too_many_addresses no_proposals empty_proposal second_proposal_bad
     propose_gateway propose_network propose_broadcast propose_excluded propose_outside propose_twice
-    propose_other_family bad_prefix_length long_hold_identity invalid_utf8 bad_variant_tag
+    propose_other_family bad_prefix_length long_hold_identity slot_of_no_list long_slot_name invalid_utf8 bad_variant_tag
     log_flood long_log_line host_call_flood no_such_range_set question_in_describe
     import_wasi import_unknown import_other_version other_package_version missing_export missing_function
     mistyped_export mistyped_import core_module uses_simd uses_threads uses_memory64 uses_gc

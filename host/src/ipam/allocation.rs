@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachment::{Attachment, PodName};
-use super::proposal::{Assignment, Hold, Kind};
+use super::proposal::{Assignment, Hold, Kind, Slot};
 
 /// Which policy chose an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +61,20 @@ pub struct HeldAddress {
     /// Kept for whom after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Taken with the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
 }
 
 impl Claim {
     /// The bare addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|assignment| assignment.address)
+    }
+
+    /// The slots taken with them.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.addresses.iter().filter_map(|assignment| assignment.slot.as_ref())
     }
 
     /// The records to keep under each address.
@@ -80,6 +88,7 @@ impl Claim {
             policy: self.policy.clone(),
             since: self.since,
             hold: assignment.hold.clone(),
+            slot: assignment.slot.clone(),
         })
     }
 }

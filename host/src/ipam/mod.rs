@@ -14,7 +14,7 @@ pub use address::{Family, Span};
 pub use allocation::{Claim, HeldAddress, Holder, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use pool::{Question, Snapshot, Usage};
-pub use proposal::{Assignment, Hold, Kind, Proposal};
+pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
 pub use range::{Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;

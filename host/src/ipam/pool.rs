@@ -21,6 +21,8 @@ pub enum Question {
     Usage(usize),
     /// Which addresses are kept for this identity?
     HeldFor(String),
+    /// Which slots of this list are taken?
+    TakenSlots(String),
 }
 
 /// How full a range set is, in addresses.
@@ -50,6 +52,7 @@ pub struct Snapshot {
     counts: BTreeMap<usize, u64>,
     last_claimed: Vec<Option<IpAddr>>,
     identities: BTreeMap<String, Vec<IpAddr>>,
+    slots: BTreeMap<String, Vec<u32>>,
 }
 
 impl Snapshot {
@@ -82,6 +85,11 @@ impl Snapshot {
     /// Learn which addresses are kept for an identity.
     pub fn learn_held_for(&mut self, identity: String, addresses: Vec<IpAddr>) {
         self.identities.insert(identity, addresses);
+    }
+
+    /// Learn which slots of a list are taken.
+    pub fn learn_slots(&mut self, name: String, taken: Vec<u32>) {
+        self.slots.insert(name, taken);
     }
 
     /// The range sets the snapshot is about.
@@ -127,6 +135,11 @@ impl Snapshot {
     /// The addresses kept for an identity.
     pub fn held_for(&self, identity: &str) -> Result<&[IpAddr], Question> {
         self.identities.get(identity).map(Vec::as_slice).ok_or_else(|| Question::HeldFor(identity.to_owned()))
+    }
+
+    /// The taken slots of a list, lowest first.
+    pub fn taken_slots(&self, name: &str) -> Result<&[u32], Question> {
+        self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
     }
 
     fn is_known(&self, address: IpAddr) -> bool {

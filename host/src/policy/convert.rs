@@ -144,7 +144,7 @@ fn proposal_from(proposal: wit::Proposal) -> Result<ipam::Proposal, Fault> {
 }
 
 fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Fault> {
-    let wit::Assignment { address, prefix_length, gateway, kind, hold } = assignment;
+    let wit::Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment;
     Ok(ipam::Assignment {
         address: address_from(address),
         prefix_length,
@@ -154,6 +154,7 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
             wit::AssignmentKind::Fixed => ipam::Kind::Fixed,
         },
         hold: hold.map(hold_from).transpose()?,
+        slot: slot.map(slot_from).transpose()?,
     })
 }
 
@@ -161,6 +162,12 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
 fn hold_from(hold: wit::Hold) -> Result<ipam::Hold, Fault> {
     within(hold.identity.len(), &TEXT)?;
     Ok(ipam::Hold { identity: hold.identity, seconds: hold.seconds })
+}
+
+/// The name of a list becomes part of a store's key, too.
+fn slot_from(slot: wit::Slot) -> Result<ipam::Slot, Fault> {
+    within(slot.name.len(), &TEXT)?;
+    Ok(ipam::Slot { name: slot.name, number: slot.number })
 }
 
 fn refusal_from(refusal: wit::Refusal) -> Result<ipam::Refusal, Fault> {
@@ -228,6 +235,7 @@ mod tests {
             gateway: Some(address("fd00::1".parse().unwrap())),
             kind: wit::AssignmentKind::Fixed,
             hold: Some(wit::Hold { identity: "web-0".to_owned(), seconds: 60 }),
+            slot: Some(wit::Slot { name: "team-a".to_owned(), number: 7 }),
         };
         let expected = ipam::Assignment {
             address: "fd00::9".parse().unwrap(),
@@ -235,6 +243,7 @@ mod tests {
             gateway: Some("fd00::1".parse().unwrap()),
             kind: ipam::Kind::Fixed,
             hold: Some(ipam::Hold { identity: "web-0".to_owned(), seconds: 60 }),
+            slot: Some(ipam::Slot { name: "team-a".to_owned(), number: 7 }),
         };
         let verdict = verdict_from(Ok(vec![vec![guest]])).unwrap();
         assert_eq!(verdict, ipam::Verdict::Propose(vec![vec![expected]]));

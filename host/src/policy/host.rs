@@ -53,6 +53,14 @@ impl pool::Host for Sandbox {
         let held = self.snapshot()?.held_for(&identity).map_err(unread)?;
         Ok(held.iter().copied().map(address).collect())
     }
+
+    fn taken_slots(&mut self, name: String) -> Answer<Vec<u32>> {
+        self.count_call()?;
+        if name.len() as u64 > TEXT.default {
+            return Err(Stop::Limit(&TEXT, TEXT.default).into());
+        }
+        Ok(self.snapshot()?.taken_slots(&name).map_err(unread)?.to_vec())
+    }
 }
 
 impl log::Host for Sandbox {

@@ -42,11 +42,11 @@ impl Guest {
         if self.text.contains("\n(component") {
             return wat::parse_str(&self.text).unwrap();
         }
-        let core = self.core();
-        if self.text.contains(";; core") { core } else { component(core) }
+        let core = self.core(VERSION);
+        if self.text.contains(";; core") { core } else { component(core, VERSION) }
     }
 
-    fn core(&self) -> Vec<u8> {
+    fn core(&self, version: &str) -> Vec<u8> {
         let prelude = fs::read_to_string(folder().join("prelude.wat")).unwrap();
         let missing: Vec<&str> = prelude
             .split("\n;;;")
@@ -57,17 +57,27 @@ impl Guest {
             .collect();
         let text = format!("(module {}\n{})", self.text, missing.join("\n"));
         let text = text
-            .replace("allocator#", "kube-ipam:policy/allocator@0.1.0#")
-            .replace("(import \"pool\"", "(import \"kube-ipam:policy/pool@0.1.0\"")
-            .replace("(import \"log\"", "(import \"kube-ipam:policy/log@0.1.0\"");
+            .replace("allocator#", &format!("kube-ipam:policy/allocator@{version}#"))
+            .replace("(import \"pool\"", &format!("(import \"kube-ipam:policy/pool@{version}\""))
+            .replace("(import \"log\"", &format!("(import \"kube-ipam:policy/log@{version}\""));
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }
 
+/// The version of the world that guests are made for.
+const VERSION: &str = "0.1.0";
+
+/// A guest as if the world were of another version, and otherwise the same.
+pub fn component_of(guest: &Guest, version: &str) -> Vec<u8> {
+    component(guest.core(version), version)
+}
+
 /// A core module made a component of our world.
-fn component(mut core: Vec<u8>) -> Vec<u8> {
+fn component(mut core: Vec<u8>, version: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("policy.wit", include_str!("../../../wit/policy.wit")).unwrap();
+    let world =
+        include_str!("../../../wit/policy.wit").replace(&format!("policy@{VERSION};"), &format!("policy@{version};"));
+    let package = resolve.push_str("policy.wit", &world).unwrap();
     let world = resolve.select_world(&[package], Some("allocation-policy")).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let mut encoder = wit_component::ComponentEncoder::default();

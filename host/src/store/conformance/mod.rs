@@ -8,6 +8,7 @@ pub(crate) mod lists;
 pub(crate) mod ranges;
 pub(crate) mod releases;
 pub(crate) mod repairs;
+pub(crate) mod slots;
 
 pub(crate) use bench::{Bench, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
@@ -50,6 +51,12 @@ macro_rules! conformance {
                 a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
                 a_replaced_attachment_leaves_its_holds,
                 a_clock_that_jumps_doubles_and_loses_nothing,
+            ]
+            slots: [
+                a_slot_is_taken_once_and_goes_with_its_address,
+                a_replacement_has_the_slots_of_the_older_attachment,
+                a_slot_goes_with_an_address_that_is_taken_over,
+                lists_stay_apart_and_come_in_order,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
