@@ -21,6 +21,7 @@ pub mod ranges;
 pub mod requested;
 pub mod routes;
 pub mod store;
+pub mod unknown;
 
 #[cfg(test)]
 mod tests;

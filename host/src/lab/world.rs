@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::cni::{Args, NetConf};
 use crate::config::{Base, Network};
 use crate::ipam::{
-    Assignment, Attachment, Claim, HeldAddress, Kind, Metadata, Pod, Proposal, RangeSets, Span, address,
+    Assignment, Attachment, Claim, HeldAddress, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
 };
 use crate::policy::{Call, Policy};
 use crate::store::memory::{Memory, Moment};
@@ -30,6 +30,9 @@ const BEGINNING: i64 = 1_767_225_600;
 
 /// Nothing here waits; only a policy's own limits end a call.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// How the containers of [`World::hold`] begin.
+pub(super) const BYSTANDER: &str = "bystander-";
 
 /// Addresses that one attachment of [`World::hold`] holds.
 const HELD_BY_ONE: usize = 64;
@@ -83,7 +86,7 @@ pub enum Mishap {
 
 impl World {
     /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's
-    /// settings. What it says of a store or a module is ignored. Every call of the policy is recorded.
+    /// settings and limits. What it says of a store or a module is ignored. Every call of the policy is recorded.
     pub fn new(ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
         let mut ipam = ipam.clone();
         ipam.insert("type".to_owned(), json!("kube-ipam"));
@@ -98,7 +101,7 @@ impl World {
         }
         let store = Store::new(Memory::default(), "", NETWORK).with_cooldown(network.cooldown);
         let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
-        let policy = policy.recording();
+        let policy = policy.with_limits(network.policy.limits).recording();
         Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
     }
 
@@ -148,6 +151,11 @@ impl World {
 
     /// Have a bystander hold these addresses; dynamic ones move the cursor, as in production.
     pub fn hold(&self, span: Span, kind: Kind) -> Result<(), Mishap> {
+        self.hold_by(None, span, kind)
+    }
+
+    /// Have a pod hold these addresses.
+    pub fn hold_by(&self, pod: Option<PodName>, span: Span, kind: Kind) -> Result<(), Mishap> {
         let mut rest = Some(span.first());
         while let Some(first) = rest {
             let next = |address: &IpAddr| address::successor(*address).filter(|next| span.contains(*next));
@@ -155,8 +163,16 @@ impl World {
             let some: Proposal =
                 addresses.by_ref().take(HELD_BY_ONE).map(|address| self.assignment(address, kind)).collect();
             rest = addresses.next();
-            self.claim_for_bystander(span, some)?;
+            self.claim_for_bystander(pod.clone(), span, some)?;
         }
+        Ok(())
+    }
+
+    /// Have an address kept, as if its holder had just given it back.
+    pub fn keep(&self, address: IpAddr, hold: Hold) -> Result<(), Mishap> {
+        let assignment = Assignment { hold: Some(hold), ..self.assignment(address, Kind::Fixed) };
+        let holder = self.claim_for_bystander(None, Span::single(address), vec![assignment])?;
+        self.release(&holder).map_err(verbs::Error::from)?;
         Ok(())
     }
 
@@ -206,14 +222,18 @@ impl World {
         at_once(obtain(&inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
     }
 
-    fn claim_for_bystander(&self, span: Span, proposal: Proposal) -> Result<(), Mishap> {
+    fn claim_for_bystander(&self, pod: Option<PodName>, span: Span, of: Proposal) -> Result<Attachment, Mishap> {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
-        let attachment = attachment(&format!("bystander-{nth}"));
-        let claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: None };
-        let look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
-        let claimed = at_once(self.store.claim(look, &[proposal], None, &[])).map_err(verbs::Error::from)?;
-        match claimed {
-            Claimed::Done(_) => Ok(()),
+        let attachment = attachment(&format!("{BYSTANDER}{nth}"));
+        let mut claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod };
+        let mut look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+        if look.previous.is_some() {
+            // A newer container would take over from the older one; another interface of the pod stands beside it.
+            claimant.attachment.interface = format!("net{nth}");
+            look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+        }
+        match at_once(self.store.claim(look, &[of], None, &[])).map_err(verbs::Error::from)? {
+            Claimed::Done(claim) => Ok(claim.attachment),
             Claimed::Lost => Err(Mishap::Held(span)),
         }
     }

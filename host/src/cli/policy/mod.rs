@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod test;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ pub(crate) enum Command {
     Build(build::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
+    /// Run cases against a module
+    Test(test::Options),
 }
 
 /// The arguments after the hidden command by which the plugin asks its own program to compile a module.
@@ -27,5 +30,6 @@ pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Test(options) => test::test(&options),
     }
 }
