@@ -196,6 +196,7 @@ fn counted(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::unknown::properties;
 
     const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/cases/");
 

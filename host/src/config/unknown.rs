@@ -55,7 +55,8 @@ fn search(value: &Value, schema: &Value, path: &str, found: &mut impl FnMut(&str
     }
 }
 
-fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+/// The keys an object of this schema has; `None` where it is free form.
+pub(crate) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
 }
 

@@ -130,3 +130,6 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     file.persist(path)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,7 +214,7 @@ impl Expectation {
         let log = self.log.as_ref().map(|parts| {
             let is_logged = |part: &String| observed.lines.iter().any(|line| line.text.contains(part));
             let lines: Vec<_> = observed.lines.iter().map(|line| line.text.as_str()).collect();
-            Check::new("log", parts, Some(json!(lines)), parts.0.iter().all(is_logged))
+            Check::new("log", parts, (!lines.is_empty()).then(|| json!(lines)), parts.0.iter().all(is_logged))
         });
         let fuel = self.fuel.map(|most| Check::new("fuel", most, Some(json!(observed.fuel)), observed.fuel <= most));
         [proposals, log, fuel].into_iter().flatten()

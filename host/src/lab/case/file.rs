@@ -8,7 +8,7 @@ use serde_saphyr::Error as YamlError;
 use super::format::Case;
 use super::layout::{self, Node, Part};
 use super::settle::Wrong;
-use crate::config::unknown::alike;
+use crate::config::unknown::{UnknownKey, alike, unknown_keys};
 
 /// A case and the text it was read from.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ impl CaseFile {
             CaseError { path: path.to_owned(), place: Some(place), message: error.to_string(), hint: None }
         })?;
         let mut file = Self { path: path.to_owned(), text, case, layout };
+        file.refuse_unknown_keys()?;
         match file.case.settle() {
             Ok(()) => Ok(file),
             Err(Wrong { way, message, hint }) => Err(CaseError { hint, ..file.error_at(&way, message) }),
@@ -77,6 +78,19 @@ impl CaseFile {
     /// The line of a step.
     pub fn line_of_step(&self, nth: usize) -> usize {
         self.layout.place_of(&[Part::Key("steps"), Part::Nth(nth)]).0
+    }
+
+    /// What a configuration calls `ipam` is `network` here.
+    fn refuse_unknown_keys(&self) -> Result<(), CaseError> {
+        let unknown = unknown_keys(&self.case.network.clone().into()).into_iter().next();
+        let Some(UnknownKey { path, key, suggestion }) = unknown else { return Ok(()) };
+        let said = |text: &str| text.replacen("ipam", "network", 1);
+        let path = said(&path);
+        let words = path.split(['.', '[', ']']).filter(|word| !word.is_empty());
+        let way = words.map(|word| word.parse().map_or(Part::Key(word), Part::Nth));
+        let way: Vec<_> = way.chain([Part::Key(&key)]).collect();
+        let hint = suggestion.map(|hint| said(&hint));
+        Err(CaseError { hint, ..self.error_at(&way, format!("{path}.{key} is not a key of a network")) })
     }
 
     /// An error about the value there.

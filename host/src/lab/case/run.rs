@@ -9,7 +9,6 @@ use super::layout::Part;
 use super::yaml::flow;
 use crate::cni::failure::joined;
 use crate::ipam::{Attachment, Hold, Kind, Pod, Span, address};
-use crate::lab::world::{NETWORK, attachment};
 use crate::lab::{self, Mishap, World};
 use crate::policy::Policy;
 use crate::store::KeptAddress;

@@ -4,7 +4,7 @@
 use super::format::{Asker, Case, Expectation, Expected, Step};
 use super::layout::Part;
 use crate::cni::{NAME, is_name};
-use crate::config::unknown::{UnknownKey, alike, unknown_keys};
+use crate::config::unknown::alike;
 
 /// What is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,9 +16,6 @@ pub(super) struct Wrong {
 
 impl Case {
     pub(super) fn settle(&mut self) -> Result<(), Wrong> {
-        if let Some(unknown) = unknown_keys(&self.network.clone().into()).into_iter().next() {
-            return Err(unknown_in_network(unknown));
-        }
         if self.settings.is_some() && self.network.get("policy").is_some_and(|policy| policy.get("settings").is_some())
         {
             return Err(wrong(&[Part::Key("settings")], "the network's policy has settings already: say it once"));
@@ -82,7 +79,7 @@ impl Step {
                 None => Err(wrong(&way, "several ask: expect a list of answers, or all: { … }")),
             },
             (Some(Expected::Each(list)), Some(askers)) if list.len() != askers.len() => {
-                let message = format!("{} ask, but there are {} answers to expect", askers.len(), list.len());
+                let message = format!("{} ask, but the answers to {} are expected", askers.len(), list.len());
                 Err(wrong(&way, message))
             }
             (Some(Expected::Each(list)), Some(_)) => {
@@ -147,13 +144,6 @@ fn known(container: &str, containers: &[String], way: &[Part<'static>]) -> Resul
     let hint = alike(container, containers.iter().map(String::as_str)).map(|known| format!("did you mean {known:?}?"));
     let message = format!("no container {container:?} asked before this step");
     Err(Wrong { hint, ..wrong(way, message) })
-}
-
-/// What a configuration calls `ipam` is `network` here.
-fn unknown_in_network(UnknownKey { path, key, suggestion }: UnknownKey) -> Wrong {
-    let said = |text: &str| text.replacen("ipam", "network", 1);
-    let message = format!("{}.{key} is not a key of a network", said(&path));
-    Wrong { hint: suggestion.map(|hint| said(&hint)), ..wrong(&[Part::Key("network")], message) }
 }
 
 fn wrong(way: &[Part<'static>], message: impl Into<String>) -> Wrong {

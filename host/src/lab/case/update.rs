@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::expect::Check;
 use super::file::CaseFile;
+use super::format::Expectation;
 use super::layout::{Node, Part};
 use super::run::{Answer, Trial};
 use super::yaml::flow;
@@ -39,7 +40,7 @@ struct Update<'a> {
     changes: Vec<Change>,
 }
 
-impl Update<'_> {
+impl<'a> Update<'a> {
     /// A step that expects nothing yet.
     fn add(&mut self, nth: usize, answers: &[Answer]) {
         let mut observed = answers.iter().map(|answer| Value::Object(answer.observed.exactly()));
@@ -57,12 +58,11 @@ impl Update<'_> {
         let Some(expectation) = self.expectation(answer) else {
             return self.tell(answer.step, "left alone: what all of them expect is a rule".to_owned());
         };
-        let unmet = |check: &&Check| !check.is_met;
-        let turned = answer.checks.iter().filter(unmet).any(|check| check.expected.is_null());
-        if turned {
-            return self.turn(answer, expectation);
+        let expected = self.file.case.steps[answer.step].expectation(answer.nth).cloned().unwrap_or_default();
+        if expected.wants_refusal() != answer.observed.outcome.is_err() {
+            return self.turn(answer, &expected, expectation);
         }
-        for check in answer.checks.iter().filter(unmet) {
+        for check in answer.checks.iter().filter(|check| !check.is_met) {
             match check.is_property() || check.observed.is_null() {
                 true => self.leave(answer, check),
                 false => self.replace(answer, expectation, check),
@@ -70,15 +70,16 @@ impl Update<'_> {
         }
     }
 
-    /// An address instead of a refusal, or the reverse: nothing of the old expectation stays.
-    fn turn(&mut self, answer: &Answer, expectation: &Node) {
-        let has_properties = |one: &super::Expectation| one.has_properties();
-        if self.file.case.steps[answer.step].expectation(answer.nth).is_some_and(has_properties) {
+    /// An address instead of a refusal, or the reverse: only a bound on the run stays.
+    fn turn(&mut self, answer: &Answer, expected: &Expectation, expectation: &Node) {
+        if expected.has_properties() {
             let properties = answer.checks.iter().filter(|check| check.is_property() && !check.is_met);
             return properties.for_each(|check| self.leave(answer, check));
         }
-        let observed = Value::Object(answer.observed.exactly());
-        self.edits.push((expectation.range.clone(), self.written(&observed)));
+        let mut observed = answer.observed.exactly();
+        observed.extend(expected.fuel.map(|most| ("fuel".to_owned(), most.into())));
+        let observed = Value::Object(observed);
+        self.edits.push((expectation.range.start..self.end_of(expectation), self.written(&observed)));
         self.tell(answer.step, format!("expect: {}", flow(&observed)));
     }
 
@@ -92,17 +93,19 @@ impl Update<'_> {
     }
 
     fn leave(&mut self, answer: &Answer, check: &Check) {
-        let observed = if check.observed.is_null() { "no address".to_owned() } else { flow(&check.observed) };
-        let rule = flow(&check.expected);
-        self.tell(answer.step, format!("left alone: {}: {rule} is a rule, but {observed}", check.key));
+        let observed = if check.observed.is_null() { "nothing".to_owned() } else { flow(&check.observed) };
+        self.tell(answer.step, format!("left alone: {}: {}, but {observed}", check.key, flow(&check.expected)));
     }
 
     fn tell(&mut self, step: usize, what: String) {
-        self.changes.push(Change { line: self.file.line_of_step(step), what });
+        let change = Change { line: self.file.line_of_step(step), what };
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
     }
 
     /// Where the expectation of one who asked is written; nowhere, if it is written once for several.
-    fn expectation(&self, answer: &Answer) -> Option<&'_ Node> {
+    fn expectation(&self, answer: &Answer) -> Option<&'a Node> {
         let expect = [Part::Key("steps"), Part::Nth(answer.step), Part::Key("expect")];
         let expect = self.file.layout.find(&expect)?;
         match expect.entry("all") {

@@ -5,16 +5,24 @@ use serde_saphyr::{FlowMap, FlowSeq, ser_options, to_string_with_options};
 
 /// A value on one line.
 pub fn flow(value: &Value) -> String {
-    let options = ser_options! { prefer_block_scalars: false };
+    let options = ser_options! { prefer_block_scalars: false, yaml_12: true, no_lang_directive: true };
     let written = match value {
         Value::Object(map) => to_string_with_options(&FlowMap(map), options),
         Value::Array(list) => to_string_with_options(&FlowSeq(list), options),
         scalar => to_string_with_options(scalar, options),
     };
     match written {
-        Ok(written) if !written.trim_end().contains('\n') => written.trim_end().to_owned(),
+        Ok(written) if !written.trim_end().contains('\n') => spaced(written.trim_end()),
         // JSON is YAML.
         _ => value.to_string(),
+    }
+}
+
+/// `{ a: b }` as people write it.
+fn spaced(written: &str) -> String {
+    match written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(inner) if !inner.is_empty() => format!("{{ {inner} }}"),
+        _ => written.to_owned(),
     }
 }
 
@@ -37,6 +45,7 @@ mod tests {
             assert!(!written.contains('\n'), "{written}");
             assert_eq!(serde_saphyr::from_str::<Value>(&written).unwrap(), value, "{written}");
         }
-        assert_eq!(flow(&json!({"addresses": ["10.0.0.7/24"]})), "{addresses: [10.0.0.7/24]}");
+        let value = json!({"addresses": ["10.0.0.7/24"], "gateways": ["10.0.0.1"]});
+        assert_eq!(flow(&value), "{ addresses: [10.0.0.7/24], gateways: [10.0.0.1] }");
     }
 }

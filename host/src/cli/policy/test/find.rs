@@ -112,14 +112,10 @@ fn in_directory(directory: &Path) -> Result<Vec<Target>, Unfound> {
 
 /// Where a policy has its cases in `tests`, it is the directory above.
 fn policy_of(file: &Path) -> PathBuf {
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match parent.file_name() {
-        Some(name) if name == "tests" => parent.join(".."),
-        _ => parent.to_owned(),
-    }
+    let above =
+        |path: &Path| path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")).to_owned();
+    let directory = above(file);
+    if directory.ends_with("tests") { above(&directory) } else { directory }
 }
 
 /// By kind, in order of their names.
