@@ -143,21 +143,7 @@ fn check_section(section: &Section) -> Vec<Finding> {
     let known = schema();
     let unknown = section.ipam().map(|ipam| unknown_keys(ipam, &known, "ipam")).unwrap_or_default();
     findings.extend(unknown.into_iter().map(|key| key.finding(&section.path, &known)));
-    findings.extend(section.ipam().into_iter().flat_map(|ipam| without_effect(ipam, &section.path)));
     findings
-}
-
-/// Keys that are understood and reserved, but nothing follows from them yet.
-fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
-    let reserved = [("/policy/shadow", "no second module is asked")];
-    let written = reserved.into_iter().filter(|(pointer, _)| ipam.pointer(pointer).is_some());
-    let finding = |(pointer, hint): (&str, &str)| Finding {
-        severity: Severity::Warning,
-        section: section.to_owned(),
-        message: format!("ipam{} is not followed yet", pointer.replace('/', ".")),
-        hint: Some(hint.to_owned()),
-    };
-    written.map(finding).collect()
 }
 
 /// A key the schema does not have.
@@ -198,10 +184,10 @@ fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
 }
 
-/// An optional object is written as "this or null".
-fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    let any_of = schema.get("anyOf").and_then(Value::as_array);
-    std::iter::once(schema).chain(any_of.into_iter().flatten())
+/// An optional object is written as "this or null", and "this" may be "a path or an object".
+fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    let any_of = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    Box::new(std::iter::once(schema).chain(any_of.flat_map(alternatives)))
 }
 
 impl UnknownKey {

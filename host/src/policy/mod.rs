@@ -26,7 +26,7 @@ mod module;
 mod native;
 mod recording;
 mod sandbox;
-mod text;
+pub(crate) mod text;
 mod world;
 
 use std::cell::Cell;
@@ -71,6 +71,12 @@ impl Policy {
     /// What is recorded with each address the policy chose.
     pub fn name(&self) -> &PolicyName {
         &self.loaded.name
+    }
+
+    /// The same policy, deciding in the stead of another.
+    pub(crate) fn instead_of(mut self, other: String) -> Self {
+        self.loaded.name.instead_of = Some(other);
+        self
     }
 
     /// What the last call cost.

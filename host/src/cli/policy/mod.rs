@@ -1,7 +1,12 @@
 //! `kube-ipam policy …`: for the authors of rules, one file a command.
 
 mod build;
+mod candidate;
+mod compare;
+mod diff;
 mod inspect;
+mod replay;
+mod run;
 
 use clap::Subcommand;
 
@@ -12,8 +17,14 @@ use crate::policy::compile::COMMAND;
 pub(crate) enum Command {
     /// Build the Rust crate of a policy into a component
     Build(build::Options),
+    /// Where two modules decide otherwise about recorded decisions
+    Diff(diff::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
+    /// What another module would have decided, by a record of decisions
+    Replay(replay::Options),
+    /// Put one request to a policy, as an ADD would
+    Run(run::Options),
 }
 
 /// The arguments after the hidden command by which the plugin asks its own program to compile a module.
@@ -26,6 +37,9 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
+        Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Replay(options) => replay::replay(&options),
+        Command::Run(options) => run::run(&options),
     }
 }
