@@ -136,21 +136,7 @@ fn check_section(section: &Section) -> Vec<Finding> {
     let mut findings: Vec<_> = errors.collect();
     let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
     findings.extend(unknown.into_iter().map(|key| Finding::unknown(key, &section.path)));
-    findings.extend(section.ipam().into_iter().flat_map(|ipam| without_effect(ipam, &section.path)));
     findings
-}
-
-/// Keys that are understood and reserved, but nothing follows from them yet.
-fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
-    let reserved = [("/policy/shadow", "no second module is asked")];
-    let written = reserved.into_iter().filter(|(pointer, _)| ipam.pointer(pointer).is_some());
-    let finding = |(pointer, hint): (&str, &str)| Finding {
-        severity: Severity::Warning,
-        section: section.to_owned(),
-        message: format!("ipam{} is not followed yet", pointer.replace('/', ".")),
-        hint: Some(hint.to_owned()),
-    };
-    written.map(finding).collect()
 }
 
 impl Finding {

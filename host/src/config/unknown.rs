@@ -60,10 +60,10 @@ pub(crate) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
 }
 
-/// An optional object is written as "this or null".
-fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    let any_of = schema.get("anyOf").and_then(Value::as_array);
-    std::iter::once(schema).chain(any_of.into_iter().flatten())
+/// An optional object is written as "this or null", and "this" may be "a path or an object".
+fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    let any_of = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    Box::new(std::iter::once(schema).chain(any_of.flat_map(alternatives)))
 }
 
 fn suggestion(key: &str, siblings: &Map<String, Value>, schema: &Value) -> Option<String> {

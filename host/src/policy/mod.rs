@@ -79,6 +79,12 @@ impl Policy {
         &self.loaded.name
     }
 
+    /// The same policy, deciding in the stead of another.
+    pub(crate) fn instead_of(mut self, other: String) -> Self {
+        self.loaded.name.instead_of = Some(other);
+        self
+    }
+
     /// What the last call cost.
     pub fn spent(&self) -> Spent {
         self.spent.get()

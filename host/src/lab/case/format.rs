@@ -21,6 +21,9 @@ pub struct Case {
     /// What it shows, in one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
+    /// The network's name; `lab` unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// As `ipam` in a network's configuration.
     pub network: Map<String, Value>,
     /// `policy.settings`.
@@ -35,6 +38,9 @@ pub struct Case {
     /// What nobody holds but is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+    /// The address of each range set that was claimed last, if any.
+    #[serde(rename = "lastClaimed", default, skip_serializing_if = "Option::is_none")]
+    pub last_claimed: Option<Many<IpAddr>>,
     /// In order.
     pub steps: Vec<Step>,
 }

@@ -5,12 +5,15 @@
 //!    └────► Layout: what stands where ────► update ◄──┘
 //! ```
 //!
+//! A decision of a production record becomes a case, too ([`Case::of`]).
+//!
 //! A case tells of a network, of who holds what in it, and of steps: pods that ask, pods that go, time that passes.
 
 mod expect;
 mod file;
 mod format;
 mod layout;
+mod record;
 mod run;
 mod settle;
 mod update;

@@ -8,7 +8,8 @@ use super::format::{Asker, Case, Expectation, Metadata, Step};
 use super::layout::Part;
 use super::yaml::flow;
 use crate::cni::failure::joined;
-use crate::ipam::{Attachment, Hold, Kind, Pod, Span, address};
+use crate::ipam::{Attachment, Hold, Kind, Pod, PodName, Span, address};
+use crate::lab::world::NETWORK;
 use crate::lab::{self, Mishap, World};
 use crate::policy::Policy;
 use crate::store::KeptAddress;
@@ -55,8 +56,10 @@ impl Trial {
             let way = [Part::Key(if about_settings { "settings" } else { "network" })];
             file.error_at(&way, joined(error).replace("ipam.", "network."))
         };
-        let world = World::new(&case.ipam(), policy).map_err(|error| network(&error))?;
-        let mut run = Run { world, earlier: Earlier::new(), attachments: BTreeMap::new(), trial: Self::default() };
+        let world = World::named(case.network_name(), &case.ipam(), policy).map_err(|error| network(&error))?;
+        let network = case.network_name().to_owned();
+        let mut run =
+            Run { world, network, earlier: Earlier::new(), attachments: BTreeMap::new(), trial: Self::default() };
         run.begin(file)?;
         for (nth, step) in case.steps.iter().enumerate() {
             run.step(nth, step)
@@ -74,6 +77,23 @@ impl Answer {
 }
 
 impl Case {
+    fn network_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(NETWORK)
+    }
+
+    /// Each with the number of the first entry about it: what a pod holds, one attachment of it holds.
+    fn holders(&self) -> impl Iterator<Item = (usize, (Option<&PodName>, Kind, Vec<Span>))> {
+        let mut holders: Vec<(usize, (Option<&PodName>, Kind, Vec<Span>))> = Vec::new();
+        for (nth, held) in self.held.iter().enumerate() {
+            let (by, kind) = (held.by.as_ref().map(|pod| &pod.0), held.kind.unwrap_or(Kind::Fixed));
+            match holders.iter_mut().find(|(_, (pod, of, _))| pod.is_some() && (*pod, *of) == (by, kind)) {
+                Some((_, (.., spans))) => spans.push(held.address.span),
+                None => holders.push((nth, (by, kind, vec![held.address.span]))),
+            }
+        }
+        holders.into_iter()
+    }
+
     /// The `ipam` section of the network.
     fn ipam(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut ipam = self.network.clone();
@@ -88,6 +108,7 @@ impl Case {
 
 struct Run {
     world: World,
+    network: String,
     earlier: Earlier,
     attachments: BTreeMap<String, Vec<Attachment>>,
     trial: Trial,
@@ -95,9 +116,13 @@ struct Run {
 
 impl Run {
     fn begin(&self, file: &CaseFile) -> Result<(), CaseError> {
-        for (nth, held) in file.case.held.iter().enumerate() {
-            let by = held.by.as_ref().map(|pod| pod.0.clone());
-            let done = self.world.hold_by(by, held.address.span, held.kind.unwrap_or(Kind::Fixed));
+        // Before anything is held, or it could not be claimed.
+        for address in file.case.last_claimed.iter().flat_map(|last| &last.0) {
+            let done = self.world.claim_last(*address);
+            done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], joined(&error)))?;
+        }
+        for (nth, (pod, kind, spans)) in file.case.holders() {
+            let done = self.world.hold_by(pod, &spans, kind);
             done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], joined(&error)))?;
         }
         for (nth, kept) in file.case.kept.iter().enumerate() {
@@ -115,7 +140,7 @@ impl Run {
         for attachment in step.release.iter().flat_map(|released| self.attachments.get(released)).flatten() {
             self.world.release(attachment).map_err(verbs::Error::from)?;
         }
-        let askers: Vec<_> = step.askers().map(lab::Asker::from).collect();
+        let askers: Vec<_> = step.askers().map(|asker| asker.of(&self.network)).collect();
         let allocations = match step.contend {
             None => askers.iter().map(|asker| self.world.allocate(asker)).collect(),
             Some(_) => self.world.contend(&askers),
@@ -197,25 +222,28 @@ fn who(asker: &Asker) -> String {
     }
 }
 
-impl From<&Asker> for lab::Asker {
-    fn from(asker: &Asker) -> Self {
-        let mut asks = Self::container(asker.container.as_deref().unwrap_or_default());
-        let interface = asker.interface.clone().unwrap_or(asks.attachment.interface);
-        asks.attachment = Attachment { interface, ..asks.attachment };
-        asks.node = asker.node.clone().unwrap_or(asks.node);
-        asks.pod = asker.pod.as_ref().map(|pod| Pod {
-            name: ipam::PodName { uid: asker.uid.clone(), ..pod.0.clone() },
-            annotations: asker.annotations.clone(),
-            labels: asker.labels.clone(),
-            owner: asker.owner.as_ref().map(|owner| owner.0.clone()),
+impl Asker {
+    /// As the runtime and the API server would tell of it.
+    fn of(&self, network: &str) -> lab::Asker {
+        let mut asks = lab::Asker::container(self.container.as_deref().unwrap_or_default());
+        let interface = self.interface.clone().unwrap_or(asks.attachment.interface);
+        asks.attachment = Attachment { network: network.to_owned(), interface, ..asks.attachment };
+        asks.node = self.node.clone().unwrap_or(asks.node);
+        asks.pod = self.pod.as_ref().map(|pod| Pod {
+            name: PodName { uid: self.uid.clone(), ..pod.0.clone() },
+            annotations: self.annotations.clone(),
+            labels: self.labels.clone(),
+            owner: self.owner.as_ref().map(|owner| owner.0.clone()),
         });
-        let metadata = |Metadata { labels, annotations }: &Metadata| ipam::Metadata {
-            labels: labels.clone(),
-            annotations: annotations.clone(),
-        };
-        asks.namespace = asker.namespace.as_ref().map(metadata);
-        asks.node_metadata = asker.node_metadata.as_ref().map(metadata);
-        asks.requested = asker.requested.as_ref().map(|requested| requested.0.clone()).unwrap_or_default();
+        asks.namespace = self.namespace.clone().map(ipam::Metadata::from);
+        asks.node_metadata = self.node_metadata.clone().map(ipam::Metadata::from);
+        asks.requested = self.requested.as_ref().map(|requested| requested.0.clone()).unwrap_or_default();
         asks
+    }
+}
+
+impl From<Metadata> for ipam::Metadata {
+    fn from(Metadata { labels, annotations }: Metadata) -> Self {
+        Self { labels, annotations }
     }
 }

@@ -20,6 +20,9 @@ impl Case {
         {
             return Err(wrong(&[Part::Key("settings")], "the network's policy has settings already: say it once"));
         }
+        if let Some(name) = self.name.as_ref().filter(|name| !is_name(name)) {
+            return Err(wrong(&[Part::Key("name")], format!("network {name:?}: expected {NAME}")));
+        }
         let mut containers = Vec::new();
         for (nth, step) in self.steps.iter_mut().enumerate() {
             let inside = |Wrong { way, message, hint }: Wrong| {
