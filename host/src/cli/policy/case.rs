@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::output::{Done, Output};
 use crate::decisions::{Damaged, Lines};
 use crate::lab::case::Case;
+use crate::policy::text::tame;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -40,7 +41,10 @@ pub(crate) fn case(options: &Options) -> Done {
         text.insert_str(0, "# The races lost before this decision are not part of the case.\n");
     }
     if !decision.left_out.is_empty() {
-        text.insert_str(0, &format!("# Annotations left out of the record: {}\n", decision.left_out.join(", ")));
+        text.insert_str(
+            0,
+            &format!("# Annotations left out of the record: {}\n", tame(&decision.left_out.join(", "), u64::MAX)),
+        );
     }
     Ok(Output::text(text.trim_end()))
 }
