@@ -64,10 +64,8 @@ impl CaseFile {
 
     /// Whether a text may be meant as a case: a policy's directory has other YAML and JSON, too.
     pub fn is_likely(text: &str) -> bool {
-        text.lines().any(|line| {
-            let line = line.trim_start_matches(['{', ' ', '\t', ',']);
-            ["steps:", "\"steps\":", "\"steps\" :"].iter().any(|key| line.starts_with(key))
-        })
+        let is_key = |(at, key): (usize, &str)| text[at + key.len()..].trim_start().starts_with(':');
+        text.lines().any(|line| line.starts_with("steps:")) || text.match_indices("\"steps\"").any(is_key)
     }
 
     /// Whether changes to it are written as JSON.
