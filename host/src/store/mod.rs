@@ -5,7 +5,8 @@
 //!     │
 //!   OrderedMap        ordered keys, one-shot transactions  all that a store implements
 //!   ├── embedded      LMDB in a directory: one node
-//!   └── etcd          one cluster
+//!   ├── etcd          one cluster
+//!   └── memory        this process: policies are tried on it
 //! ```
 //!
 //! `keys.rs` draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
@@ -30,6 +31,7 @@ mod repair;
 
 pub mod embedded;
 pub mod etcd;
+pub mod memory;
 
 #[cfg(test)]
 mod conformance;

@@ -1,0 +1,323 @@
+//! A network on a store in memory.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::cni::{Args, NetConf};
+use crate::config::{Base, Network};
+use crate::ipam::{
+    Assignment, Attachment, Claim, HeldAddress, Kind, Metadata, Pod, Proposal, RangeSets, Span, address,
+};
+use crate::policy::{Call, Policy};
+use crate::store::memory::{Memory, Moment};
+use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
+use crate::verbs::add::{Inquiry, look_up, obtain};
+use crate::verbs::asking::Asking;
+use crate::verbs::{self, Deadline};
+
+/// The network's name in every world.
+pub const NETWORK: &str = "lab";
+
+/// When every world begins: 2026-01-01T00:00:00Z.
+const BEGINNING: i64 = 1_767_225_600;
+
+/// Nothing here waits; only a policy's own limits end a call.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// Addresses that one attachment of [`World::hold`] holds.
+const HELD_BY_ONE: usize = 64;
+
+/// A network whose nodes, pods and clock are told what to do.
+pub struct World {
+    base: Base,
+    network: Network,
+    policy: Policy,
+    store: Store<Memory>,
+    now: Cell<Timestamp>,
+    bystanders: Cell<u64>,
+}
+
+/// Somebody asks for addresses: what the runtime and the API server would tell of it.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Who will hold them.
+    pub attachment: Attachment,
+    /// The Kubernetes node.
+    pub node: String,
+    /// The pod, if it is one.
+    pub pod: Option<Pod>,
+    /// Of the pod's namespace.
+    pub namespace: Option<Metadata>,
+    /// Of the node.
+    pub node_metadata: Option<Metadata>,
+    /// Addresses the runtime asks for.
+    pub requested: Vec<IpAddr>,
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub struct Allocation {
+    /// What the attachment holds now, or why it holds nothing.
+    pub outcome: Result<Claim, verbs::Error>,
+    /// Every run of the policy it took, in order.
+    pub calls: Vec<Call>,
+}
+
+/// The world could not be made, or could not be changed as told.
+#[derive(Debug, thiserror::Error)]
+pub enum Mishap {
+    /// The network's configuration.
+    #[error(transparent)]
+    Network(#[from] verbs::Error),
+    /// Addresses that shall be held cannot be.
+    #[error("{0} cannot be held: it is held already")]
+    Held(Span),
+}
+
+impl World {
+    /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's
+    /// settings. What it says of a store or a module is ignored. Every call of the policy is recorded.
+    pub fn new(ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
+        let mut ipam = ipam.clone();
+        ipam.insert("type".to_owned(), json!("kube-ipam"));
+        ipam.entry("nodeName").or_insert_with(|| json!("node-1"));
+        ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig" | "logFile"));
+        let netconf = json!({"cniVersion": "1.1.0", "name": NETWORK, "ipam": ipam}).to_string();
+        let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
+        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
+        let network = Network::read(&netconf, &Args::default()).map_err(verbs::Error::from)?;
+        if network.policy.settings != "{}" {
+            policy.validate_settings(&network.policy.settings).map_err(verbs::Error::from)?;
+        }
+        let store = Store::new(Memory::default(), "", NETWORK).with_cooldown(network.cooldown);
+        let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
+        let policy = policy.recording();
+        Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
+    }
+
+    /// The ranges.
+    pub fn range_sets(&self) -> &RangeSets {
+        &self.network.range_sets
+    }
+
+    /// The policy under trial.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its settings, a JSON object as text.
+    pub fn settings(&self) -> &str {
+        &self.network.policy.settings
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.now.get()
+    }
+
+    /// Let time pass.
+    pub fn advance(&self, by: Duration) {
+        let later = self.now.get().checked_add(by).unwrap_or(Timestamp::MAX);
+        self.now.set(later);
+    }
+
+    /// ADD.
+    pub fn allocate(&self, asker: &Asker) -> Allocation {
+        let look = self.look(asker);
+        self.decide(asker, look)
+    }
+
+    /// ADDs that meet: all of them look before the first one commits, so that whoever wants the same as an earlier one
+    /// loses the race and decides again.
+    pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
+        let looks: Vec<_> = askers.iter().map(|asker| self.look(asker)).collect();
+        askers.iter().zip(looks).map(|(asker, look)| self.decide(asker, look)).collect()
+    }
+
+    /// DEL; what was released.
+    pub fn release(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
+        at_once(self.store.release(attachment, self.tick()))
+    }
+
+    /// Have a bystander hold these addresses; dynamic ones move the cursor, as in production.
+    pub fn hold(&self, span: Span, kind: Kind) -> Result<(), Mishap> {
+        let mut rest = Some(span.first());
+        while let Some(first) = rest {
+            let next = |address: &IpAddr| address::successor(*address).filter(|next| span.contains(*next));
+            let mut addresses = std::iter::successors(Some(first), next);
+            let some: Proposal =
+                addresses.by_ref().take(HELD_BY_ONE).map(|address| self.assignment(address, kind)).collect();
+            rest = addresses.next();
+            self.claim_for_bystander(span, some)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that is held, in the order of the addresses.
+    pub fn held(&self) -> Result<Vec<HeldAddress>, StoreError> {
+        let (mut held, mut after) = (Vec::new(), None);
+        loop {
+            let page = at_once(self.store.allocations(&Filter::default(), after, usize::MAX))?;
+            held.extend(page.held);
+            after = page.next;
+            if after.is_none() {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// What nobody holds but is kept, for whom and until when.
+    pub fn kept(&self) -> Result<Vec<KeptAddress>, StoreError> {
+        at_once(self.store.kept(self.now()))
+    }
+
+    fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {
+        at_once(look_up(&self.store, &asker.claimant(), &self.network, &[], self.tick()))
+    }
+
+    fn decide(&self, asker: &Asker, look: Result<Look<Moment>, verbs::Error>) -> Allocation {
+        let outcome = look.and_then(|look| match look.claim {
+            Some(claim) => Ok(claim),
+            None => self.obtain(asker, look),
+        });
+        Allocation { outcome, calls: self.policy.take_calls() }
+    }
+
+    fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {
+        let network = match asker.requested.is_empty() {
+            true => Cow::Borrowed(&self.network),
+            false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
+        };
+        let inquiry = Inquiry {
+            claimant: asker.claimant(),
+            asking: asker.asking(),
+            base: &self.base,
+            network: &network,
+            server: None,
+        };
+        let deadline = Deadline::after(PATIENCE);
+        at_once(obtain(&inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+    }
+
+    fn claim_for_bystander(&self, span: Span, proposal: Proposal) -> Result<(), Mishap> {
+        let nth = self.bystanders.replace(self.bystanders.get() + 1);
+        let attachment = attachment(&format!("bystander-{nth}"));
+        let claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: None };
+        let look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+        let claimed = at_once(self.store.claim(look, &[proposal], None, &[])).map_err(verbs::Error::from)?;
+        match claimed {
+            Claimed::Done(_) => Ok(()),
+            Claimed::Lost => Err(Mishap::Held(span)),
+        }
+    }
+
+    fn assignment(&self, address: IpAddr, kind: Kind) -> Assignment {
+        Assignment { kind, ..Assignment::in_range_of(&self.network.range_sets, address) }
+    }
+
+    /// No two events are at the same moment.
+    fn tick(&self) -> Timestamp {
+        self.advance(Duration::from_millis(1));
+        self.now()
+    }
+}
+
+/// The interface `eth0` of a container in the world's network.
+pub fn attachment(container: &str) -> Attachment {
+    Attachment { network: NETWORK.to_owned(), container: container.to_owned(), interface: "eth0".to_owned() }
+}
+
+impl Asker {
+    /// A container without a pod on `node-1`.
+    pub fn container(container: &str) -> Self {
+        Self {
+            attachment: attachment(container),
+            node: "node-1".to_owned(),
+            pod: None,
+            namespace: None,
+            node_metadata: None,
+            requested: Vec::new(),
+        }
+    }
+
+    fn claimant(&self) -> Claimant {
+        let pod = self.pod.as_ref().map(|pod| pod.name.clone());
+        Claimant { attachment: self.attachment.clone(), node: self.node.clone(), pod }
+    }
+
+    fn asking(&self) -> Asking {
+        Asking {
+            pod: self.pod.clone(),
+            namespace: self.namespace.clone(),
+            node: self.node_metadata.clone(),
+            confirmed: false,
+        }
+    }
+}
+
+/// A store in memory never waits: the first poll is the last.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::policy::{Compiler, Source};
+
+    fn world(ipam: &Value) -> World {
+        let source = Source {
+            module: None,
+            sha256: None,
+            cache_dir: None,
+            limits: Limits::default(),
+            compiler: Compiler::InProcess,
+        };
+        World::new(ipam.as_object().unwrap(), Policy::load(&source).unwrap()).unwrap()
+    }
+
+    fn addresses(allocation: &Allocation) -> Vec<String> {
+        allocation.outcome.as_ref().unwrap().addresses().map(|address| address.to_string()).collect()
+    }
+
+    #[test]
+    fn a_container_gets_the_next_address_and_gives_it_back() {
+        let world = world(&json!({"subnet": "10.0.0.0/29", "cooldown": "30s"}));
+        let span = Span::new("10.0.0.2".parse().unwrap(), "10.0.0.4".parse().unwrap()).unwrap();
+        world.hold(span, Kind::Fixed).unwrap();
+        assert_eq!(addresses(&world.allocate(&Asker::container("c1"))), ["10.0.0.5"]);
+        assert_eq!(addresses(&world.allocate(&Asker::container("c1"))), ["10.0.0.5"], "an ADD again");
+        assert_eq!(addresses(&world.allocate(&Asker::container("c2"))), ["10.0.0.6"]);
+        assert!(world.allocate(&Asker::container("c3")).outcome.is_err());
+        world.release(&attachment("c1")).unwrap().unwrap();
+        assert_eq!(world.kept().unwrap().len(), 1);
+        assert!(world.allocate(&Asker::container("c3")).outcome.is_err(), "it cools down");
+        world.advance(Duration::from_secs(31));
+        assert_eq!(addresses(&world.allocate(&Asker::container("c3"))), ["10.0.0.5"]);
+        assert_eq!(world.held().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn whoever_loses_a_race_decides_again() {
+        let world = world(&json!({"subnet": "10.0.0.0/24", "policy": {"settings": {"proposals": 1}}}));
+        let askers = ["c1", "c2", "c3"].map(Asker::container);
+        let allocations = world.contend(&askers);
+        let calls: Vec<usize> = allocations.iter().map(|allocation| allocation.calls.len()).collect();
+        let won: Vec<_> = allocations.iter().flat_map(addresses).collect();
+        assert_eq!((calls, won.len()), (vec![1, 2, 2], 3));
+        assert_eq!(world.held().unwrap().len(), 3);
+    }
+}
