@@ -8,6 +8,9 @@ mod protocol;
 pub mod store;
 mod verbs;
 
+#[cfg(test)]
+mod page;
+
 pub use decisions::*;
 pub use install::*;
 pub use kubernetes::*;
