@@ -158,11 +158,11 @@ impl World {
 
     /// Have a bystander hold these addresses; dynamic ones move the cursor, as in production.
     pub fn hold(&self, span: Span, kind: Kind) -> Result<(), Mishap> {
-        self.hold_by(None, &[span], kind)
+        self.hold_by(None, "eth0", &[span], kind)
     }
 
-    /// Have one pod hold these addresses.
-    pub fn hold_by(&self, pod: Option<&PodName>, spans: &[Span], kind: Kind) -> Result<(), Mishap> {
+    /// Have one pod hold these addresses on an interface of its.
+    pub fn hold_by(&self, pod: Option<&PodName>, interface: &str, spans: &[Span], kind: Kind) -> Result<(), Mishap> {
         let mut addresses = spans.iter().flat_map(|span| {
             let next = |address: &IpAddr| address::successor(*address).filter(|next| span.contains(*next));
             std::iter::successors(Some(span.first()), next)
@@ -173,7 +173,7 @@ impl World {
             if some.is_empty() {
                 return Ok(());
             }
-            self.claim_for_bystander(pod, some)?;
+            self.claim_for_bystander(pod, interface, some)?;
         }
     }
 
@@ -235,15 +235,15 @@ impl World {
 
     /// Have a bystander hold it and give it back.
     fn pass_through(&self, assignment: Assignment) -> Result<(), Mishap> {
-        let holder = self.claim_for_bystander(None, vec![assignment])?;
+        let holder = self.claim_for_bystander(None, "eth0", vec![assignment])?;
         self.release(&holder).map_err(verbs::Error::from)?;
         Ok(())
     }
 
-    fn claim_for_bystander(&self, pod: Option<&PodName>, of: Proposal) -> Result<Attachment, Mishap> {
+    fn claim_for_bystander(&self, pod: Option<&PodName>, interface: &str, of: Proposal) -> Result<Attachment, Mishap> {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
-        let network = self.base.network.clone();
-        let attachment = Attachment { network, ..attachment(&format!("{BYSTANDER}{nth}")) };
+        let (network, container) = (self.base.network.clone(), format!("{BYSTANDER}{nth}"));
+        let attachment = Attachment { network, container, interface: interface.to_owned() };
         let mut claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: pod.cloned() };
         let mut look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
         if look.previous.is_some() {

@@ -53,6 +53,9 @@ pub struct Held {
     /// The pod that holds them; nobody knows unless told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<PodPath>,
+    /// `eth0` unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// A dynamic one was claimed last: the search for the next goes on behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
@@ -228,6 +231,17 @@ pub struct HoldParts {
     pub seconds: Option<u64>,
 }
 
+impl Held {
+    /// Whether one attachment of a pod holds both.
+    pub(super) fn is_of_same_holder(&self, other: &Self) -> bool {
+        self.by.is_some() && (&self.by, &self.interface, self.kind) == (&other.by, &other.interface, other.kind)
+    }
+
+    pub(super) fn by_nobody(address: Span) -> Self {
+        Self { address, by: None, interface: None, kind: None }
+    }
+}
+
 impl<'de> Deserialize<'de> for Held {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Word;
@@ -237,6 +251,7 @@ impl<'de> Deserialize<'de> for Held {
         struct Written {
             address: Span,
             by: Option<PodPath>,
+            interface: Option<String>,
             kind: Option<Kind>,
         }
 
@@ -248,12 +263,12 @@ impl<'de> Deserialize<'de> for Held {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Held, E> {
-                Ok(Held { address: text.parse().map_err(E::custom)?, by: None, kind: None })
+                text.parse().map(Held::by_nobody).map_err(E::custom)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Held, A::Error> {
-                let Written { address, by, kind } = Written::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Held { address, by, kind })
+                let Written { address, by, interface, kind } = Written::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Held { address, by, interface, kind })
             }
         }
 

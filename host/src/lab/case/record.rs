@@ -56,12 +56,20 @@ impl Case {
                 }
                 Some(Value::Array(list)) if key == "held" => {
                     text.push_str("held:\n");
-                    list.iter().for_each(|held| text.push_str(&format!("  - {}\n", flow(held))));
+                    list.iter().for_each(|held| text.push_str(&format!("  - {}\n", flow(plain(held)))));
                 }
                 Some(value) => text.push_str(&format!("{key}: {}\n", flow(&value))),
             }
         }
         text
+    }
+}
+
+/// What nobody in particular holds is told by its addresses alone.
+fn plain(held: &Value) -> &Value {
+    match held.as_object().map(Map::len) {
+        Some(1) => &held["address"],
+        _ => held,
     }
 }
 
@@ -76,18 +84,22 @@ fn step_text(step: &Map<String, Value>) -> String {
 /// First by pods that are known, then whatever else is known to be taken.
 fn held(request: &Request, snapshot: &Snapshot) -> Vec<Held> {
     let by = |pod: Option<&PodName>| pod.map(|pod| PodPath(PodName { uid: None, ..pod.clone() }));
-    let single = |address: IpAddr, pod, kind| Held { address: Span::single(address).into(), by: by(pod), kind };
+    let single = |address: IpAddr, pod, interface: &str| {
+        let interface = (interface != "eth0").then(|| interface.to_owned());
+        Held { by: by(pod), interface, ..Held::by_nobody(Span::single(address).into()) }
+    };
     let mut told: BTreeSet<IpAddr> = snapshot.kept().map(|(_, address)| address).collect();
     let mut held = Vec::new();
     for address in &request.previous {
         if told.insert(*address) {
-            held.push(single(*address, request.pod.as_ref().map(|pod| &pod.name), None));
+            let pod = request.pod.as_ref().map(|pod| &pod.name);
+            held.push(single(*address, pod, &request.attachment.interface));
         }
     }
     for (address, holder) in snapshot.holders() {
         match holder {
             _ if !told.insert(address) => {}
-            Holder::Attachment(of) => held.push(single(address, of.pod.as_ref(), None)),
+            Holder::Attachment(of) => held.push(single(address, of.pod.as_ref(), &of.attachment.interface)),
             Holder::Hold { .. } => {}
         }
     }
@@ -97,7 +109,7 @@ fn held(request: &Request, snapshot: &Snapshot) -> Vec<Held> {
     let rest =
         snapshot.taken().filter(|address| !told.contains(address) && !full.iter().any(|one| one.contains(*address)));
     let spans = runs(rest).into_iter().chain(full.iter().copied());
-    held.extend(spans.map(|span| Held { address: span.into(), by: None, kind: None }));
+    held.extend(spans.map(|span| Held::by_nobody(span.into())));
     held
 }
 
@@ -257,7 +269,7 @@ mod tests {
         let (text, trial) = rerun(&decision(previous, json!({"proposals": [both]})));
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
         let pod = json!({"namespace": "shop", "name": "db", "annotations": {"kube-ipam.ip": "ten"}});
-        let refusal = json!({"refusal": {"invalid": "annotation kube-ipam.ip \"ten\""}});
+        let refusal = json!({"refusal": {"kind": "invalid", "text": "annotation kube-ipam.ip \"ten\""}});
         let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal));
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
     }

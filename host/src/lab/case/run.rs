@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::expect::{Check, Earlier, Observed};
 use super::file::{CaseError, CaseFile};
-use super::format::{Asker, Case, Expectation, Metadata, Step};
+use super::format::{Asker, Case, Expectation, Held, Metadata, Step};
 use super::layout::Part;
 use super::yaml::flow;
 use crate::cni::failure::joined;
@@ -82,16 +82,15 @@ impl Case {
     }
 
     /// Each with the number of the first entry about it: what a pod holds, one attachment of it holds.
-    fn holders(&self) -> impl Iterator<Item = (usize, (Option<&PodName>, Kind, Vec<Span>))> {
-        let mut holders: Vec<(usize, (Option<&PodName>, Kind, Vec<Span>))> = Vec::new();
+    fn holders(&self) -> Vec<(usize, &Held, Vec<Span>)> {
+        let mut holders: Vec<(usize, &Held, Vec<Span>)> = Vec::new();
         for (nth, held) in self.held.iter().enumerate() {
-            let (by, kind) = (held.by.as_ref().map(|pod| &pod.0), held.kind.unwrap_or(Kind::Fixed));
-            match holders.iter_mut().find(|(_, (pod, of, _))| pod.is_some() && (*pod, *of) == (by, kind)) {
-                Some((_, (.., spans))) => spans.push(held.address.span),
-                None => holders.push((nth, (by, kind, vec![held.address.span]))),
+            match holders.iter_mut().find(|(_, of, _)| held.is_of_same_holder(of)) {
+                Some((.., spans)) => spans.push(held.address.span),
+                None => holders.push((nth, held, vec![held.address.span])),
             }
         }
-        holders.into_iter()
+        holders
     }
 
     /// The `ipam` section of the network.
@@ -121,8 +120,9 @@ impl Run {
             let done = self.world.claim_last(*address);
             done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], joined(&error)))?;
         }
-        for (nth, (pod, kind, spans)) in file.case.holders() {
-            let done = self.world.hold_by(pod, &spans, kind);
+        for (nth, held, spans) in file.case.holders() {
+            let (pod, interface) = (held.by.as_ref().map(|pod| &pod.0), held.interface.as_deref().unwrap_or("eth0"));
+            let done = self.world.hold_by(pod, interface, &spans, held.kind.unwrap_or(Kind::Fixed));
             done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], joined(&error)))?;
         }
         for (nth, kept) in file.case.kept.iter().enumerate() {
