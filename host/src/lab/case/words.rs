@@ -57,13 +57,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let subnet = text.contains('/').then(|| text.parse::<IpNetwork>().ok()).flatten();
-        let span = match (subnet, text.split_once('-')) {
-            (Some(subnet), _) => Some(ipam::Span::of_subnet(subnet)),
-            (None, None) => text.parse().ok().map(ipam::Span::single),
-            (None, Some((first, last))) => {
-                let ends = first.trim().parse().ok().zip(last.trim().parse().ok());
-                ends.and_then(|(first, last)| ipam::Span::new(first, last))
-            }
+        let span = match subnet {
+            Some(subnet) => Some(ipam::Span::of_subnet(subnet)),
+            None => text.parse().ok(),
         };
         let wrong = || format!("{text:?} is no span: expected an address, FIRST-LAST or a subnet in CIDR form");
         span.map(|span| Self { span, subnet }).ok_or_else(wrong)
