@@ -7,7 +7,7 @@ use serde_saphyr::granit_parser::{Event, Parser, ScanError, StructureStyle};
 
 /// A way into a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub(super) enum Part<'a> {
     /// Of a mapping.
     Key(&'a str),
     /// Of a list, counted from 0.
@@ -16,20 +16,20 @@ pub enum Part<'a> {
 
 /// A value in the text.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// Without the white space and comments behind it, in bytes.
-    pub range: Range<usize>,
+    pub(super) range: Range<usize>,
     /// Where it begins; both counted from 1.
-    pub place: (usize, usize),
+    pub(super) place: (usize, usize),
     /// In braces or brackets.
-    pub is_flow: bool,
+    pub(super) is_flow: bool,
     /// What it is.
-    pub content: Content,
+    pub(super) content: Content,
 }
 
 /// What a value consists of.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(super) enum Content {
     /// Text, a number, an alias.
     Scalar,
     /// In the order of the text.
@@ -40,19 +40,19 @@ pub enum Content {
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key's text.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key stands, in bytes.
-    pub range: Range<usize>,
+    pub(super) range: Range<usize>,
     /// Where the key begins; both counted from 1.
-    pub place: (usize, usize),
+    pub(super) place: (usize, usize),
     /// Its value.
-    pub value: Node,
+    pub(super) value: Node,
 }
 
 /// The places of a document's values.
-pub fn read(text: &str) -> Result<Node, ScanError> {
+pub(super) fn read(text: &str) -> Result<Node, ScanError> {
     let mut reader = Reader(Parser::new_from_str(text));
     loop {
         let (event, node) = reader.next()?;
@@ -65,12 +65,12 @@ pub fn read(text: &str) -> Result<Node, ScanError> {
 
 impl Node {
     /// The value at the end of a way.
-    pub fn find(&self, way: &[Part<'_>]) -> Option<&Self> {
+    pub(super) fn find(&self, way: &[Part<'_>]) -> Option<&Self> {
         way.iter().try_fold(self, |node, part| node.part(*part))
     }
 
     /// Where something is, or the nearest thing around it: of a mapping's value, where its key is.
-    pub fn place_of(&self, way: &[Part<'_>]) -> (usize, usize) {
+    pub(super) fn place_of(&self, way: &[Part<'_>]) -> (usize, usize) {
         let mut node = self;
         let mut place = self.place;
         for part in way {
@@ -85,12 +85,12 @@ impl Node {
     }
 
     /// The entry of a mapping.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// All entries of a mapping.
-    pub fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.content {
             Content::Mapping(entries) => entries,
             _ => &[],

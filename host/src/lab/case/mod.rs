@@ -17,7 +17,7 @@ mod record;
 mod run;
 mod settle;
 mod update;
-mod words;
+pub mod words;
 mod yaml;
 
 pub use expect::{Check, Observed, Refused};
