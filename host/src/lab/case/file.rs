@@ -123,7 +123,8 @@ fn message(error: &YamlError) -> String {
     let options = serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off };
     let text = error.render_with_options(options);
     let end = error.location().and_then(|at| text.rfind(&format!(" at line {}", at.line())));
-    text[..end.unwrap_or(text.len())].trim_end_matches(':').to_owned()
+    let text = text[..end.unwrap_or(text.len())].trim_end_matches(':');
+    text.replace("sequence start", "a list").replace("mapping start", "a mapping")
 }
 
 impl fmt::Display for CaseError {

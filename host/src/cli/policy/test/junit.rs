@@ -8,7 +8,8 @@ use super::{Report, print};
 pub(super) fn report(reports: &[Report]) -> Result<String, SerializeError> {
     let mut junit = Junit::new("kube-ipam policy test");
     for of_module in reports.chunk_by(|one, two| one.module == two.module) {
-        let mut suite = TestSuite::new(&*of_module[0].module);
+        let module = &*of_module[0].module;
+        let mut suite = TestSuite::new(if module.is_empty() { "no case" } else { module });
         suite.add_test_cases(of_module.iter().map(case));
         junit.add_test_suite(suite);
     }
