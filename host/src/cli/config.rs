@@ -203,12 +203,20 @@ impl UnknownKey {
         let best = alike.max_by(|(one, _), (two, _)| one.total_cmp(two)).filter(|&(likeness, _)| likeness > 0.78);
         let mut places = Vec::new();
         places_of(&self.key, schema, "ipam", &mut places);
+        // A shadow has settings, too; whoever misplaces some means the policy's.
+        let part_of_another = |place: &String| places.iter().any(|other| is_part_of(place, other));
+        let places: Vec<&String> = places.iter().filter(|place| !part_of_another(place)).collect();
         match (places.as_slice(), best) {
             ([place], _) => Some(format!("it belongs into {place}")),
             (_, Some((_, known))) => Some(format!("did you mean {known:?}?")),
             _ => None,
         }
     }
+}
+
+/// Whether a place lies inside another below the section itself.
+fn is_part_of(place: &str, other: &str) -> bool {
+    other.contains('.') && place.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Where in the section a key would be known.
