@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 fn module(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies").join(name).with_extension("wasm");
     assert!(path.exists(), "{} is missing: run `make policies` first", path.display());
-    path.display().to_string()
+    path.canonicalize().unwrap().display().to_string()
 }
 
 /// A command for policies: its exit status and what it printed.
@@ -149,7 +149,9 @@ fn one_decision_runs_again() {
     let record = directory.path().join("record");
     let ipam = json!({"subnet": "10.1.0.0/24", "policy": {"settings": {"strategy": "hash"}, "record": record}});
     let configuration = network(directory.path(), &ipam);
-    ["c1", "c2"].iter().for_each(|container| drop(add(&configuration, container, "shop")));
+    for container in ["c1", "c2"] {
+        add(&configuration, container, "shop");
+    }
     let file = directory.path().join("request.json");
     let run = |request: &Value, more: &[&str]| {
         fs::write(&file, request.to_string()).unwrap();
@@ -202,7 +204,9 @@ fn a_record_is_put_aside_when_it_is_full_and_keeps_no_manifests() {
     let mut annotations: Value = (0..60).map(|n| (format!("site/{n}"), json!("x".repeat(5_000)))).collect();
     annotations["kubectl.kubernetes.io/last-applied-configuration"] = json!("{\"password\": \"swordfish\"}");
     configuration["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": annotations});
-    (0..12).for_each(|n| drop(add(&configuration, &format!("c{n}"), "shop")));
+    for nth in 0..12 {
+        add(&configuration, &format!("c{nth}"), "shop");
+    }
     let older = PathBuf::from(format!("{}.1", record.display()));
     for file in [&record, &older] {
         let length = fs::metadata(file).unwrap().len();
@@ -242,7 +246,9 @@ fn a_sample_has_the_same_attachments_each_time() {
         let record = directory.path().join(name);
         let ipam = json!({"subnet": "10.1.0.0/24", "policy": {"record": {"file": record, "sample": 0.3}}});
         let configuration = network(&directory.path().join(format!("{name}.store")), &ipam);
-        (0..60).for_each(|n| drop(add(&configuration, &format!("c{n}"), "shop")));
+        for nth in 0..60 {
+            add(&configuration, &format!("c{nth}"), "shop");
+        }
         recorded(&record).iter().map(container).collect::<Vec<_>>()
     });
     assert_eq!(sampled[0], sampled[1]);

@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum PathOr<T> {
-    /// The path.
+    /// The path alone.
     Path(String),
-    /// More.
+    /// More than the path.
     Object(T),
 }
 

@@ -69,6 +69,9 @@ fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
 fn suggestion(key: &str, siblings: &Map<String, Value>, schema: &Value) -> Option<String> {
     let mut places = Vec::new();
     places_of(key, schema, "ipam", &mut places);
+    // A shadow has settings, too; whoever misplaces some means the policy's.
+    let part_of_another = |place: &String| places.iter().any(|other| is_part_of(place, other));
+    let places: Vec<&String> = places.iter().filter(|place| !part_of_another(place)).collect();
     match (places.as_slice(), alike(key, siblings.keys().map(String::as_str))) {
         ([place], _) => Some(format!("it belongs into {place}")),
         (_, Some(known)) => Some(format!("did you mean {known:?}?")),
@@ -82,6 +85,11 @@ pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option
     let known = known.into_iter().map(|known| (likeness(known), known));
     let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
     best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
+}
+
+/// Whether a place lies inside another below the section itself.
+fn is_part_of(place: &str, other: &str) -> bool {
+    other.contains('.') && place.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Where in the section a key would be known.
