@@ -287,8 +287,8 @@ fn inside(given: &[Assignment], spans: &[Span]) -> String {
     told(given.iter().map(|one| one.address).filter(is_stray).collect(), "inside")
 }
 
-fn told(stray: Vec<IpAddr>, where_: &str) -> String {
-    if stray.is_empty() { String::new() } else { format!("{} is {where_}", list(&stray)) }
+fn told(stray: Vec<IpAddr>, side: &str) -> String {
+    if stray.is_empty() { String::new() } else { format!("{} is {side}", list(&stray)) }
 }
 
 fn list(addresses: &[IpAddr]) -> String {
