@@ -34,6 +34,6 @@ pub const RECORD_WAIT: Duration = Duration::from_secs(1);
 /// Pairs of modules whose agreement is counted on one node. The oldest goes first.
 pub const SHADOWS: usize = 64;
 
-/// A shadow may take one part in so many of the time that is left: for being compiled, and again for answering. The
-/// rest is the pod's. A shadow that takes longer counts as faulted.
+/// A shadow may take one part in so many of the time that is left: for being compiled, and again for answering; and so may
+/// a wait for a turn to write. The rest is the pod's. A shadow that takes longer counts as faulted.
 pub const SHADOW_SHARE: u32 = 4;

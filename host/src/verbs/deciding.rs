@@ -1,13 +1,15 @@
 //! A decision, and what a site may want around it: a stand-in for a policy that is at fault, a shadow that is asked as
 //! well, a record. Without any of these it is the policy's answer and nothing else.
 
+use std::time::Duration;
+
 use super::load::stand_in;
 use super::shadow::Shadow;
 use super::{Deadline, Error, decide};
 use crate::config::{OnFault, PolicyConfig, RecordConfig};
 use crate::decisions::{Pair, record, tally};
 use crate::ipam::{Answer, Decision, PolicyName, Proposal, Request, Shadowed};
-use crate::limits::RECORD_WAIT;
+use crate::limits::{RECORD_WAIT, SHADOW_SHARE};
 use crate::policy::Policy;
 use crate::store::Look;
 use crate::store::ordered::View;
@@ -86,27 +88,32 @@ impl<'a> Deciding<'a> {
         };
         let (policy, settings) = self.decider();
         if let Some(shadow) = &shadow {
-            self.compare(&request, look, &answer, shadow);
+            self.compare(&request, look, &answer, shadow, deadline);
         }
         let Some(config) = self.config.record.as_ref().filter(|config| config.sample.takes(&request.attachment)) else {
             return;
         };
-        write(
-            config,
-            Decision {
-                at: look.at(),
-                policy: policy.name().clone(),
-                settings: serde_json::from_str(settings).unwrap_or_default(),
-                request,
-                snapshot: look.snapshot.clone(),
-                answer,
-                shadow,
-                left_out: Vec::new(),
-            },
-        );
+        let decision = Decision {
+            at: look.at(),
+            policy: policy.name().clone(),
+            settings: serde_json::from_str(settings).unwrap_or_default(),
+            request,
+            snapshot: look.snapshot.clone(),
+            answer,
+            shadow,
+            left_out: Vec::new(),
+        };
+        write(config, decision, turn(deadline));
     }
 
-    fn compare<V: View>(&self, request: &Request, look: &Look<V>, decided: &Answer, shadow: &Shadowed) {
+    fn compare<V: View>(
+        &self,
+        request: &Request,
+        look: &Look<V>,
+        decided: &Answer,
+        shadow: &Shadowed,
+        deadline: &Deadline,
+    ) {
         let name = &shadow.policy;
         match &shadow.answer {
             Answer::Fault(_) => tracing::warn!(shadow = %name, answer = %shadow.answer, %decided, "the shadow faulted"),
@@ -118,14 +125,19 @@ impl<'a> Deciding<'a> {
         let policy = self.decider().0.name().clone();
         let pair = Pair { network: request.attachment.network.clone(), policy, shadow: name.clone() };
         let directory = &self.config.cache_dir;
-        if let Err(error) = tally::count(directory, pair, (decided, &shadow.answer), look.at(), RECORD_WAIT) {
+        if let Err(error) = tally::count(directory, pair, (decided, &shadow.answer), look.at(), turn(deadline)) {
             tracing::warn!(directory = %directory.display(), %error, "the shadow's answer is not counted");
         }
     }
 }
 
-fn write(config: &RecordConfig, decision: Decision) {
-    if let Err(error) = record::append(config, decision, RECORD_WAIT) {
+/// How long to wait for a turn to write: most of the time that is left is the pod's.
+fn turn(deadline: &Deadline) -> Duration {
+    RECORD_WAIT.min(deadline.left() / SHADOW_SHARE)
+}
+
+fn write(config: &RecordConfig, decision: Decision, wait: Duration) {
+    if let Err(error) = record::append(config, decision, wait) {
         tracing::warn!(file = %config.file.display(), %error, "the decision is not recorded");
     }
 }

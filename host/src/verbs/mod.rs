@@ -26,4 +26,5 @@ pub use error::Error;
 pub use gc::gc;
 pub(crate) use load::load;
 pub(crate) use shadow::Shadow;
+pub(crate) use status::not_ready;
 pub use status::status;
