@@ -83,7 +83,7 @@ guests! {
     too_many_addresses no_proposals empty_proposal second_proposal_bad
     propose_gateway propose_network propose_broadcast propose_excluded propose_outside propose_twice
     propose_other_family bad_prefix_length long_hold_identity slot_of_no_list long_slot_name invalid_utf8 bad_variant_tag
-    log_flood long_log_line host_call_flood no_such_range_set question_in_describe
+    log_flood long_log_line host_call_flood asks_about_everybody no_such_range_set question_in_describe
     import_wasi import_unknown import_other_version other_package_version missing_export missing_function
     mistyped_export mistyped_import core_module uses_simd uses_threads uses_memory64 uses_gc
     loop_against_the_clock questions_against_the_clock too_many_memories

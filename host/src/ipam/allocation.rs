@@ -1,5 +1,6 @@
 //! Addresses at rest: what an attachment holds, and who holds an address.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -15,6 +16,16 @@ pub struct PolicyName {
     pub name: String,
     /// SHA-256 of the module, 64 hexadecimal digits.
     pub sha256: String,
+    /// The policy in whose stead this one decided, that being at fault.
+    #[serde(default, rename = "insteadOf", skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.instead_of.iter().try_for_each(|other| write!(f, " (for {other})"))
+    }
 }
 
 /// All that one attachment holds: the record from which a repeated ADD, CHECK, DEL and GC work, without the policy,
@@ -94,7 +105,8 @@ impl Claim {
 }
 
 /// Who has an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Holder {
     /// An attachment holds it.
     Attachment(Box<HeldAddress>),

@@ -26,7 +26,7 @@ mod module;
 mod native;
 mod recording;
 mod sandbox;
-mod text;
+pub(crate) mod text;
 mod world;
 
 use std::cell::Cell;
@@ -44,7 +44,8 @@ use crate::limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
 
-/// A module that is ready to run.
+/// A module that is ready to run. A copy shares its code.
+#[derive(Clone)]
 pub struct Policy {
     loaded: module::Loaded,
     limits: Limits,
@@ -68,9 +69,20 @@ impl Policy {
         Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
     }
 
+    /// The same module with other limits on its runs.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// What is recorded with each address the policy chose.
     pub fn name(&self) -> &PolicyName {
         &self.loaded.name
+    }
+
+    /// The same policy, deciding in the stead of another.
+    pub(crate) fn instead_of(mut self, other: String) -> Self {
+        self.loaded.name.instead_of = Some(other);
+        self
     }
 
     /// What the last call cost.

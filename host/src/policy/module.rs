@@ -44,6 +44,7 @@ pub struct Source<'a> {
 }
 
 /// A module that may run.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) name: PolicyName,
     /// What errors call it.
@@ -65,7 +66,7 @@ fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     let component = running_engine()
         .and_then(native::default_policy)
         .map_err(|error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}"))))?;
-    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned() };
+    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
     finish(name, DEFAULT_NAME.to_owned(), &component).map_err(flawed)
 }
 
@@ -76,7 +77,7 @@ fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
     check_pin(source.sha256, &sha256).map_err(flawed)?;
     let component = compiled(&wasm, &sha256, source).map_err(flawed)?;
     let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let name = PolicyName { name: part(path.file_stem()), sha256 };
+    let name = PolicyName { name: part(path.file_stem()), sha256, instead_of: None };
     finish(name, part(path.file_name()), &component).map_err(flawed)
 }
 

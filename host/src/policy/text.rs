@@ -2,7 +2,7 @@
 
 /// On one line, with no character that moves the cursor, colours the terminal or reorders the text, and at most this
 /// many bytes of the original.
-pub(super) fn tame(text: &str, most: u64) -> String {
+pub(crate) fn tame(text: &str, most: u64) -> String {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let cut = if text.len() <= most { text.len() } else { text.floor_char_boundary(most) };
     let mut tamed = String::with_capacity(cut);

@@ -101,6 +101,20 @@ impl<V: View> Look<V> {
         self.snapshot.learn_slots(name, others);
     }
 
+    /// When it was looked.
+    pub fn at(&self) -> Timestamp {
+        self.reading.now
+    }
+
+    /// Let somebody ask who has no part in the claim. What is learnt stays in the snapshot; the records that a claim
+    /// rests on are those of before.
+    pub(crate) async fn aside<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
+        let seen = std::mem::take(&mut self.reading.seen);
+        let answer = ask(self).await;
+        self.reading.seen = seen;
+        answer
+    }
+
     /// Who was seen holding an address.
     pub fn holder_of(&self, address: IpAddr) -> Option<&HeldAddress> {
         self.reading.seen.held.get(&address)?.as_ref().map(|seen| &seen.record)

@@ -6,17 +6,19 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::asking::{Asking, who_asks};
-use super::decide::{contested, decide};
+use super::decide::contested;
+use super::deciding::{Decided, Deciding};
 use super::hand_over::hand_over;
+use super::load::load_whoever_decides;
 use super::meanwhile::meanwhile;
 use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network, PolicyConfig};
+use crate::config::{Base, Network};
 use crate::ipam::{Assignment, Claim, Request};
 use crate::kubernetes::ApiServer;
 use crate::limits;
-use crate::policy::{Compiler, Policy, Source};
+use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
 use crate::store::{Claimant, Claimed, Look, Store};
 
@@ -30,14 +32,14 @@ pub async fn add<M: OrderedMap>(
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
     let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load(network));
+    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_whoever_decides(network));
     let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
     let look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
     let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
-    let policy = policy.unwrap_or_else(|| load(network))?;
+    let policy = policy.unwrap_or_else(|| load_whoever_decides(network))?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }
@@ -61,20 +63,20 @@ pub(crate) async fn obtain<M: OrderedMap>(
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
     let Inquiry { claimant, asking, base, network, server } = inquiry;
+    let mut deciding = Deciding::by(policy, &network.policy);
     for attempt in 0..limits::ATTEMPTS {
         if asking.confirmed {
             look.succeed().await?;
         }
         let request = inquiry.request(&look, attempt);
-        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
-            .instrument(debug_span!("decide", attempt))
-            .await?;
+        let decided = deciding.decide(request, &mut look, deadline);
+        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
         for proposal in &proposals {
             check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
         let forfeited = hand_over(&proposals, &look, *server).await?;
         deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
+        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
                 tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
@@ -98,23 +100,6 @@ pub(crate) async fn look_up<M: OrderedMap>(
 ) -> Result<Look<M::View>, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, now);
     Ok(look.instrument(debug_span!("look_up")).await?)
-}
-
-/// The policy of a network, with settings it understands.
-pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
-    let _inside = debug_span!("load").entered();
-    let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
-    let policy = Policy::load(&Source {
-        module: module.as_deref(),
-        sha256: sha256.as_deref(),
-        cache_dir: Some(cache_dir),
-        limits: *limits,
-        compiler: Compiler::Child,
-    })?;
-    if network.policy.settings != "{}" {
-        policy.validate_settings(&network.policy.settings)?;
-    }
-    Ok(policy)
 }
 
 fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {

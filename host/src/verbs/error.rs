@@ -119,6 +119,11 @@ pub enum Stays {
 }
 
 impl Error {
+    /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
+    pub(crate) fn is_fault_of_policy(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

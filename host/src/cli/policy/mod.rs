@@ -1,7 +1,14 @@
 //! `kube-ipam policy …`: for the authors of rules, one file a command.
 
 mod build;
+mod candidate;
+mod case;
+mod compare;
+mod diff;
 mod inspect;
+mod replay;
+mod run;
+mod test;
 
 use clap::Subcommand;
 
@@ -12,8 +19,18 @@ use crate::policy::compile::COMMAND;
 pub(crate) enum Command {
     /// Build the Rust crate of a policy into a component
     Build(build::Options),
+    /// A recorded decision as a case for `test`
+    Case(case::Options),
+    /// Where two modules decide otherwise about recorded decisions
+    Diff(diff::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
+    /// What another module would have decided, by a record of decisions
+    Replay(replay::Options),
+    /// Put one request to a policy, as an ADD would
+    Run(run::Options),
+    /// Run cases against a module
+    Test(test::Options),
 }
 
 /// The arguments after the hidden command by which the plugin asks its own program to compile a module.
@@ -26,6 +43,11 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
+        Command::Case(options) => case::case(&options),
+        Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Replay(options) => replay::replay(&options),
+        Command::Run(options) => run::run(&options),
+        Command::Test(options) => test::test(&options),
     }
 }

@@ -21,6 +21,7 @@ macro_rules! conformance {
                 two_networks_that_share_a_domain_share_its_addresses,
                 two_domains_know_nothing_of_each_other,
                 a_second_claim_returns_what_is_held,
+                what_is_asked_aside_has_no_part_in_a_claim,
                 a_claim_is_all_or_nothing,
                 the_first_free_proposal_wins,
                 whoever_loses_looks_again_and_finds_the_winner,
