@@ -31,4 +31,4 @@ pub use kubernetes::{Include, KubernetesConfig};
 pub use network::Network;
 pub use pod::KnownPod;
 pub use policy::PolicyConfig;
-pub use store::{EtcdConfig, StoreConfig};
+pub use store::{DEFAULT_DATA_DIR, EtcdConfig, StoreConfig};

@@ -61,6 +61,7 @@ pub(crate) async fn obtain<M: OrderedMap>(
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
     let Inquiry { claimant, asking, base, network, server } = inquiry;
+    let (mut lost, mut repetitions) = (Vec::new(), 1);
     for attempt in 0..limits::ATTEMPTS {
         if asking.confirmed {
             look.succeed().await?;
@@ -82,11 +83,21 @@ pub(crate) async fn obtain<M: OrderedMap>(
             }
             Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
+        let possible = proposals.iter().any(|proposal| proposal.iter().all(|one| look.may_be_claimed(one)));
+        repetitions = if proposals == lost && !possible { repetitions + 1 } else { 1 };
+        lost = proposals;
         if let Some(claim) = look.claim {
             return Ok(claim);
         }
     }
-    Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+    let attempts = limits::ATTEMPTS;
+    match repetitions {
+        limits::ATTEMPTS => {
+            let policy = policy.name().name.clone();
+            Err(Error::Repetitive { policy, attempts, addresses: contested(&lost) })
+        }
+        _ => Err(Error::Contended { network: base.network.clone(), attempts }),
+    }
 }
 
 pub(crate) async fn look_up<M: OrderedMap>(

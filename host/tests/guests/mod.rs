@@ -43,7 +43,7 @@ impl Guest {
             return wat::parse_str(&self.text).unwrap();
         }
         let core = self.core();
-        if self.text.contains(";; core") { core } else { component(core) }
+        if self.text.contains(";; core") { core } else { component(core, self.says("world").unwrap_or(WORLD)).unwrap() }
     }
 
     fn core(&self) -> Vec<u8> {
@@ -64,15 +64,32 @@ impl Guest {
     }
 }
 
-/// A core module made a component of our world.
-fn component(mut core: Vec<u8>) -> Vec<u8> {
+const WORLD: &str = "allocation-policy";
+
+/// A policy that speaks a version of the future, too.
+const BOTH: [(&str, &str); 2] = [
+    ("future.wit", "package kube-ipam:policy@0.9.0; interface allocator { describe: func() -> u32; }"),
+    (
+        "both.wit",
+        "package test:both; world both { include kube-ipam:policy/allocation-policy@0.1.0; \
+         export kube-ipam:policy/allocator@0.9.0; }",
+    ),
+];
+
+/// A core module made a component of a world: ours, or one that has ours in it.
+pub fn component(mut core: Vec<u8>, world: &str) -> Option<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("policy.wit", include_str!("../../../wit/policy.wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("allocation-policy")).unwrap();
+    let mut package = resolve.push_str("policy.wit", include_str!("../../../wit/policy.wit")).unwrap();
+    if world != WORLD {
+        for (name, text) in BOTH {
+            package = resolve.push_str(name, text).unwrap();
+        }
+    }
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let mut encoder = wit_component::ComponentEncoder::default();
     // Not validated: what a guest is made of is the host's problem to find out.
-    encoder.module(&core).unwrap().encode().unwrap()
+    encoder.module(&core).ok()?.encode().ok()
 }
 
 /// A folder with a module file and a cache in it.
@@ -106,8 +123,13 @@ impl Site {
     /// Load a module file.
     pub fn load(&self, path: &Path, sha256: Option<&str>) -> Result<Policy, PolicyError> {
         let cache_dir = self.cache_dir();
+        Policy::load(&Source { sha256, cache_dir: Some(&cache_dir), ..self.source(path) })
+    }
+
+    /// A module file that is only looked at.
+    pub fn source<'a>(&self, path: &'a Path) -> Source<'a> {
         let (limits, compiler) = (self.limits, self.compiler.clone());
-        Policy::load(&Source { module: Some(path), sha256, cache_dir: Some(&cache_dir), limits, compiler })
+        Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler }
     }
 
     /// Write and load.

@@ -2,6 +2,9 @@
 
 mod build;
 mod inspect;
+mod install;
+mod ls;
+mod network;
 
 use clap::Subcommand;
 
@@ -14,6 +17,10 @@ pub(crate) enum Command {
     Build(build::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
+    /// Make a module ready on this node: examined, compiled, and put in its place whole
+    Install(install::Options),
+    /// The modules of this node, and which of them the network uses
+    Ls(ls::Options),
 }
 
 /// The arguments after the hidden command by which the plugin asks its own program to compile a module.
@@ -27,5 +34,7 @@ pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Install(options) => install::install(&options),
+        Command::Ls(options) => ls::ls(&options),
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod ranges;
+pub(crate) mod records;
 pub(crate) mod releases;
 pub(crate) mod repairs;
 
@@ -49,6 +50,7 @@ macro_rules! conformance {
                 a_policy_is_told_what_is_kept_for_an_identity,
                 a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
                 a_replaced_attachment_leaves_its_holds,
+                a_hold_for_too_long_a_name_keeps_no_release,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
@@ -72,6 +74,9 @@ macro_rules! conformance {
                 an_import_takes_nothing_from_anybody,
                 the_predecessors_entries_move_aside_with_their_claims,
                 occupancy_adds_up,
+            ]
+            records: [
+                whatever_lies_under_a_key_is_survived,
             ]
             repairs: [
                 any_one_damaged_key_is_mended,
