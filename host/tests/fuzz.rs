@@ -243,9 +243,11 @@ fn as_settings(answer: &[u8]) -> String {
 /// A verdict as it lies in memory: two proposals of two assignments each, 72 bytes an assignment.
 fn verdict() -> Vec<u8> {
     let mut memory = vec![0_u8; 512];
-    let mut word = |at: usize, value: u32| memory[at..at + 4].copy_from_slice(&value.to_le_bytes());
-    (word(4, 2048 + 32), word(8, 2));
-    (word(32, 2048 + 64), word(36, 2), word(40, 2048 + 64 + 144), word(44, 2));
+    // Address and length of the list of proposals, and of each.
+    let words = [(4, 2048 + 32), (8, 2), (32, 2048 + 64), (36, 2), (40, 2048 + 64 + 144), (44, 2)];
+    for (at, value) in words {
+        memory[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+    }
     for nth in 0..4 {
         let assignment = 64 + 72 * nth;
         memory[assignment + 2..assignment + 6].copy_from_slice(&Ipv4Addr::new(10, 0, 0, 9 + nth as u8).octets());

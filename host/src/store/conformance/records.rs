@@ -82,8 +82,8 @@ async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) 
 
 /// An address with a record, readable or not, is not free.
 async fn nobodys_address_is_claimed<M: OrderedMap>(bench: &Bench<M>, whole: &[Entry]) {
-    let is_taken = |entry: &&Entry| ["/addresses/", "/holds/"].iter().any(|part| entry.key.contains(part));
-    let taken: BTreeSet<IpAddr> = whole.iter().filter(is_taken).filter_map(|entry| address_in(&entry.key)).collect();
+    let held = whole.iter().filter(|entry| entry.key.contains("/addresses/"));
+    let taken: BTreeSet<IpAddr> = held.filter_map(|entry| address_in(&entry.key)).collect();
     let new = claimant("new", "");
     let Ok(mut look) = bench.store.look_up(&new, &bench.sets, &[], bench.tick()).await else { return };
     let mut proposal = Vec::new();
