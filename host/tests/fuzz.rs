@@ -202,7 +202,7 @@ fn answering() -> Vec<u8> {
     let types = resolve.packages[package].interfaces["types"];
     let request = wit_parser::Type::Id(resolve.interfaces[types].types["request"]);
     let mut sizes = wit_parser::SizeAlign::default();
-    sizes.fill(&resolve);
+    sizes.fill(&resolve).unwrap();
     // The settings' address and length follow the request.
     let settings = sizes.size(&request).size_wasm32();
     let text = format!(
