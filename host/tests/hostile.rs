@@ -5,6 +5,7 @@
 mod guests;
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use guests::{Guest, Site, folder, request, snapshot};
@@ -146,6 +147,11 @@ fn files_that_are_not_there() {
     assert!(missing.ends_with("nowhere.wasm does not exist"), "{missing}");
     let directory = site.load(&folder(), None).err().unwrap().to_string();
     assert!(directory.ends_with("cannot be read: it is no regular file"), "{directory}");
+    // Nobody ever writes into it.
+    let pipe = site.install("pipe", b"").with_extension("fifo");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = site.load(&pipe, None).err().unwrap().to_string();
+    assert!(pipe.ends_with("cannot be read: it is no regular file"), "{pipe}");
 }
 
 #[test]

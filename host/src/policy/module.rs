@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -115,8 +116,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
         io::ErrorKind::NotFound => Flaw::Missing,
         _ => Flaw::Unreadable(error.to_string()),
     };
-    // Asked before it is opened: to open a named pipe is to wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // To open a named pipe would be to wait for its writer.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Flaw::Unreadable("it is no regular file".to_owned()));
     }
@@ -125,7 +127,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
         return Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default });
     }
     let mut wasm = Vec::with_capacity(metadata.len() as usize + 1);
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut wasm)).map_err(unreadable)?;
+    file.take(most).read_to_end(&mut wasm).map_err(unreadable)?;
     Ok(wasm)
 }
 
