@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use guests::{Guest, folder};
 use node::{Node, PROGRAM, answer, command, printed};
@@ -221,7 +221,9 @@ fn an_install_killed_at_any_moment_leaves_nothing_half_done() {
     let node = Node::new();
     let network = using(&node, "modules/site.wasm");
     let mut old = version("good", 0);
+    let began = Instant::now();
     assert_eq!(node.install(&node.write("site.wasm", &old), &network).0, Some(0));
+    let whole = began.elapsed();
     let mut replaced = 0;
     for round in 1..=30_u8 {
         let new = version("good", round);
@@ -230,7 +232,7 @@ fn an_install_killed_at_any_moment_leaves_nothing_half_done() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(u64::from(round) * 4));
+        std::thread::sleep(whole * u32::from(round) / 25);
         child.kill().unwrap();
         child.wait().unwrap();
         let found = fs::read(node.path("modules/site.wasm")).unwrap();

@@ -75,12 +75,12 @@ pub(crate) fn install(options: &Options) -> Done {
     };
     let settings = site.as_ref().map(|site| site.policy.settings.as_str());
     let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;
-    let module = options.to.join(name);
+    let module = std::path::absolute(options.to.join(name))?;
     let note = site.as_ref().map(|site| note(site, &module, &ready)).transpose()?.flatten();
     let placed = place(&options.to, name, &ready)?;
     let description = ready.description;
     let installed = Installed {
-        module: std::path::absolute(&module)?,
+        module,
         sha256: ready.name.sha256,
         name: description.name,
         version: description.version,
