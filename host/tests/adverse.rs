@@ -52,9 +52,12 @@ fn every_crime_ends_one_add_and_claims_nothing() {
         if path.extension().is_none_or(|end| end != "wat") || name == "prelude" {
             continue;
         }
-        let Some((code, text)) = crime(&Guest::named(&name)) else { continue };
+        let guest = Guest::named(&name);
+        let Some((code, text)) = crime(&guest) else { continue };
         let mut network = with_module(&node, &name);
-        network["ipam"]["policy"]["settings"] = json!({"strict": true});
+        if guest.says("call") == Some("validate-settings") {
+            network["ipam"]["policy"]["settings"] = json!({"strict": true});
+        }
         let (found, says) = node.call("ADD", "c1", &network).failure();
         assert_eq!(found, code, "{name}: {says}");
         assert!(says.contains(&text), "{name}: {says}\n expected {text}");
