@@ -66,7 +66,10 @@ fn inspection_refuses_what_a_call_would_refuse() {
         let guest = Guest::named(name);
         let found = inspect(&site.source(&site.install(name, &guest.module()))).unwrap();
         let says = format!("{found:?}");
-        assert!(!says.contains(['\x1b', '\u{9b}']), "{name}: {says}");
+        let description =
+            found.description.iter().flat_map(|found| [&found.name, &found.summary, &found.settings_schema]);
+        let mut texts = found.refused.iter().chain(&found.warnings).chain(&found.imports).chain(description);
+        assert!(texts.all(|text| !text.contains(['\x1b', '\u{9b}', '\r'])), "{name}: {says}");
         let in_allocate = guest.says("call") == Some("allocate");
         match (guest.says("refused"), guest.says("error")) {
             (Some(_), _) if guest.says("call") == Some("validate-settings") => {
