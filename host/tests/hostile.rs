@@ -247,13 +247,21 @@ fn a_component_that_doubles_is_stopped() {
 
 #[test]
 fn a_component_in_a_component_in_a_component() {
-    let deep = |depth: usize| {
-        let export = r#"(instance $empty) (export "kube-ipam:policy/allocator@0.1.0" (instance $empty))"#;
-        wat::parse_str(format!("(component {}{} {export})", "(component ".repeat(depth), ")".repeat(depth))).unwrap()
+    const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+    let around = |outer: &[u8], inner: &[u8]| {
+        let mut length = inner.len();
+        let mut module = [outer, &[4]].concat();
+        while length > 0x7f {
+            module.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        module.push(length as u8);
+        [module, inner.to_vec()].concat()
     };
     let site = Site::new();
-    for depth in [90, 2_000] {
-        let error = site.policy("deep", &deep(depth)).err().unwrap();
+    for depth in [3, 90, 2_000] {
+        let inner = (0..depth).fold(HEADER.to_vec(), |inner, _| around(HEADER, &inner));
+        let error = site.policy("deep", &around(&compile_bomb(""), &inner)).err().unwrap();
         assert!(error.to_string().contains("deep.wasm "), "{error}");
         assert_eq!(error.class(), Class::Configuration, "{error}");
     }
