@@ -114,7 +114,7 @@ fn components_at_random_are_refused() {
         made += 1;
         survives(&site, &format!("component {nth}"), &random.to_bytes());
     }
-    assert!(made > 200, "{made}");
+    assert!(made > 100, "{made}");
 }
 
 /// Core modules at random, with our world's exports: they are loaded, and run.
@@ -138,7 +138,7 @@ fn policies_at_random_are_survived() {
         let Some(module) = component(random.to_bytes(), "allocation-policy") else { continue };
         ran += usize::from(survives(&site, &format!("policy {nth}"), &module));
     }
-    assert!(ran > 50, "{ran}");
+    assert!(ran > 20, "{ran}");
 }
 
 /// What a policy's core module exports, as the canonical ABI has it.
