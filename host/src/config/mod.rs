@@ -34,4 +34,4 @@ pub use network::Network;
 pub use pod::KnownPod;
 pub use policy::{OnFault, PolicyConfig, ShadowConfig};
 pub use record::{RecordConfig, Sample};
-pub use store::{EtcdConfig, StoreConfig};
+pub use store::{DEFAULT_DATA_DIR, EtcdConfig, StoreConfig};

@@ -8,9 +8,9 @@ use ipnetwork::IpNetwork;
 use super::bindings::exports::kube_ipam::policy::allocator;
 use super::bindings::kube_ipam::policy::types as wit;
 use super::error::Fault;
-use super::text::tame;
+use super::text::{tame, tame_lines};
 use crate::ipam;
-use crate::limits::{ASSIGNMENTS, Limit, PROPOSALS, SCHEMA, TEXT};
+use crate::limits::{ASSIGNMENTS, IDENTITY, Limit, PROPOSALS, SCHEMA, TEXT};
 
 /// What a module says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -160,13 +160,13 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
 
 /// An identity becomes part of a store's key: it is refused when too long, and never rewritten.
 fn hold_from(hold: wit::Hold) -> Result<ipam::Hold, Fault> {
-    within(hold.identity.len(), &TEXT)?;
+    within(hold.identity.len(), &IDENTITY)?;
     Ok(ipam::Hold { identity: hold.identity, seconds: hold.seconds })
 }
 
 /// The name of a list becomes part of a store's key, too.
 fn slot_from(slot: wit::Slot) -> Result<ipam::Slot, Fault> {
-    within(slot.name.len(), &TEXT)?;
+    within(slot.name.len(), &IDENTITY)?;
     Ok(ipam::Slot { name: slot.name, number: slot.number })
 }
 
@@ -185,7 +185,7 @@ pub(super) fn description_from(description: allocator::Description) -> Result<De
         name: text(&description.name, &TEXT)?,
         version: text(&description.version, &TEXT)?,
         summary: text(&description.summary, &TEXT)?,
-        settings_schema: description.settings_schema,
+        settings_schema: tame_lines(&description.settings_schema, SCHEMA.default),
     })
 }
 

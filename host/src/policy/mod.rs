@@ -22,6 +22,7 @@ mod examine;
 pub mod guest;
 mod host;
 pub mod inspect;
+pub mod install;
 mod module;
 mod native;
 mod recording;
@@ -66,7 +67,11 @@ pub enum Outcome {
 impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
-        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
+        Ok(Self::of(module::load(source)?, source.limits))
+    }
+
+    fn of(loaded: module::Loaded, limits: Limits) -> Self {
+        Self { loaded, limits, spent: Cell::default(), recording: None }
     }
 
     /// The same module with other limits on its runs.

@@ -13,6 +13,7 @@ use super::look::{Look, Other};
 use super::ordered::{Change, Commit, Guard, OrderedMap, View};
 use super::record::{KeptAddress, Seen, encode};
 use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, Kind, PolicyName, Proposal};
+use crate::limits::store::KEY_BYTES;
 
 /// How a claim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,7 +244,12 @@ pub(super) fn free(
     let until = now.checked_add(duration).unwrap_or(Timestamp::MAX);
     let kept = KeptAddress { address: *address, identity, until };
     if let Some(identity) = &kept.identity {
-        change.put(keys.identity(identity, *address), encode(&kept));
+        let key = keys.identity(identity, *address);
+        // No policy of ours names such a one, but a record may: better no hold than no release.
+        if key.len() > KEY_BYTES {
+            return;
+        }
+        change.put(key, encode(&kept));
     }
     change.put(keys.hold(*address), encode(&kept));
 }

@@ -11,6 +11,7 @@ use super::deciding::{Decided, Deciding};
 use super::hand_over::hand_over;
 use super::load::load_whoever_decides;
 use super::meanwhile::meanwhile;
+use super::races::Races;
 use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
@@ -64,6 +65,7 @@ pub(crate) async fn obtain<M: OrderedMap>(
 ) -> Result<Claim, Error> {
     let Inquiry { claimant, asking, base, network, server } = inquiry;
     let mut deciding = Deciding::by(policy, &network.policy);
+    let mut races = Races::default();
     for attempt in 0..limits::ATTEMPTS {
         if asking.confirmed {
             look.succeed().await?;
@@ -84,11 +86,12 @@ pub(crate) async fn obtain<M: OrderedMap>(
             }
             Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
+        races.lost(proposals, &look);
         if let Some(claim) = look.claim {
             return Ok(claim);
         }
     }
-    Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+    Err(races.given_up(policy.name(), &base.network))
 }
 
 pub(crate) async fn look_up<M: OrderedMap>(

@@ -14,6 +14,7 @@ pub mod gc;
 mod hand_over;
 mod load;
 mod meanwhile;
+mod races;
 mod shadow;
 pub mod status;
 

@@ -6,6 +6,9 @@ mod case;
 mod compare;
 mod diff;
 mod inspect;
+mod install;
+mod ls;
+mod network;
 mod replay;
 mod run;
 mod test;
@@ -25,6 +28,10 @@ pub(crate) enum Command {
     Diff(diff::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
+    /// Make a module ready on this node: examined, compiled, and put in its place whole
+    Install(install::Options),
+    /// The modules of this node, and which of them the network uses
+    Ls(ls::Options),
     /// What another module would have decided, by a record of decisions
     Replay(replay::Options),
     /// Put one request to a policy, as an ADD would
@@ -46,6 +53,8 @@ pub(crate) fn run(command: Command) -> Done {
         Command::Case(options) => case::case(&options),
         Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Install(options) => install::install(&options),
+        Command::Ls(options) => ls::ls(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::test(&options),

@@ -6,6 +6,7 @@ pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod ranges;
+pub(crate) mod records;
 pub(crate) mod releases;
 pub(crate) mod repairs;
 pub(crate) mod slots;
@@ -52,6 +53,7 @@ macro_rules! conformance {
                 a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
                 a_replaced_attachment_leaves_its_holds,
                 a_clock_that_jumps_doubles_and_loses_nothing,
+                a_hold_for_too_long_a_name_keeps_no_release,
             ]
             slots: [
                 a_slot_is_taken_once_and_goes_with_its_address,
@@ -81,6 +83,9 @@ macro_rules! conformance {
                 an_import_takes_nothing_from_anybody,
                 the_predecessors_entries_move_aside_with_their_claims,
                 occupancy_adds_up,
+            ]
+            records: [
+                whatever_lies_under_a_key_is_survived,
             ]
             repairs: [
                 any_one_damaged_key_is_mended,
