@@ -15,11 +15,13 @@ use crate::config::{Base, Network};
 use crate::ipam::{
     Assignment, Attachment, Claim, HeldAddress, Kind, Metadata, Pod, Proposal, RangeSets, Span, address,
 };
+use crate::limits;
 use crate::policy::{Call, Policy};
 use crate::store::memory::{Memory, Moment};
 use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
-use crate::verbs::add::{Inquiry, look_up, obtain};
+use crate::verbs::add::{Attempt, Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
+use crate::verbs::decide::decide;
 use crate::verbs::{self, Deadline};
 
 /// The network's name in every world.
@@ -68,6 +70,25 @@ pub struct Allocation {
     pub outcome: Result<Claim, verbs::Error>,
     /// Every run of the policy it took, in order.
     pub calls: Vec<Call>,
+}
+
+/// What the policy would accept.
+#[derive(Debug)]
+pub struct Proposed {
+    /// Proposals, or why there are none.
+    pub verdict: Result<Vec<Proposal>, verbs::Error>,
+    /// What an older attachment of the pod holds: proposing it is no race.
+    pub previous: Vec<IpAddr>,
+    /// The run of the policy it took; none where it asked without end.
+    pub calls: Vec<Call>,
+}
+
+/// One of several ADDs that meet.
+struct Contender<'a> {
+    asker: &'a Asker,
+    contested: Vec<IpAddr>,
+    calls: Vec<Call>,
+    outcome: Option<Result<Claim, verbs::Error>>,
 }
 
 /// The world could not be made, or could not be changed as told.
@@ -134,11 +155,29 @@ impl World {
         self.decide(asker, look)
     }
 
-    /// ADDs that meet: all of them look before the first one commits, so that whoever wants the same as an earlier one
-    /// loses the race and decides again.
+    /// ADDs that meet, in rounds: all of them look before the first one commits, and whoever loses the race looks again
+    /// when all the others have committed or lost theirs.
     pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
-        let looks: Vec<_> = askers.iter().map(|asker| self.look(asker)).collect();
-        askers.iter().zip(looks).map(|(asker, look)| self.decide(asker, look)).collect()
+        let mut contenders: Vec<Contender<'_>> = askers.iter().map(Contender::new).collect();
+        for attempt in 0..limits::ATTEMPTS {
+            let pending: Vec<_> = contenders.iter_mut().filter(|one| one.outcome.is_none()).collect();
+            let looks: Vec<_> = pending.iter().map(|one| self.look_at(one.asker, &one.contested)).collect();
+            pending.into_iter().zip(looks).for_each(|(one, look)| self.attempt(one, look, attempt));
+        }
+        contenders.into_iter().map(|one| self.end(one)).collect()
+    }
+
+    /// What the policy answers an asker whose proposals were lost so often, `contested` being what they wanted. Nothing
+    /// is claimed.
+    pub fn propose(&self, asker: &Asker, attempt: u32, contested: &[IpAddr]) -> Proposed {
+        let (verdict, previous) = match self.look_at(asker, contested) {
+            Err(error) => (Err(error), Vec::new()),
+            Ok(mut look) => self.inquire(asker, |inquiry| {
+                let request = inquiry.request(&look, attempt);
+                (at_once(decide(&self.policy, &request, self.settings(), &mut look)), request.previous)
+            }),
+        };
+        Proposed { verdict, previous, calls: self.policy.take_calls() }
     }
 
     /// DEL; what was released.
@@ -179,7 +218,11 @@ impl World {
     }
 
     fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {
-        at_once(look_up(&self.store, &asker.claimant(), &self.network, &[], self.tick()))
+        self.look_at(asker, &[])
+    }
+
+    fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
+        at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
     }
 
     fn decide(&self, asker: &Asker, look: Result<Look<Moment>, verbs::Error>) -> Allocation {
@@ -191,19 +234,46 @@ impl World {
     }
 
     fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {
+        let deadline = Deadline::after(PATIENCE);
+        self.inquire(asker, |inquiry| {
+            at_once(obtain(inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
+    }
+
+    fn attempt(&self, contender: &mut Contender<'_>, look: Result<Look<Moment>, verbs::Error>, attempt: u32) {
+        let deadline = Deadline::after(PATIENCE);
+        let attempt = look.and_then(|look| match look.claim {
+            Some(claim) => Ok(Attempt::Won(claim)),
+            None => self.inquire(contender.asker, |inquiry| {
+                at_once(inquiry.attempt(&self.policy, &self.store, look, &deadline, attempt))
+            }),
+        });
+        contender.calls.extend(self.policy.take_calls());
+        match attempt {
+            Ok(Attempt::Won(claim)) => contender.outcome = Some(Ok(claim)),
+            Ok(Attempt::Lost(contested)) => contender.contested = contested,
+            Err(error) => contender.outcome = Some(Err(error)),
+        }
+    }
+
+    fn end(&self, contender: Contender<'_>) -> Allocation {
+        let Contender { asker, calls, outcome, .. } = contender;
+        let outcome = outcome.unwrap_or_else(|| Err(self.inquire(asker, |inquiry| inquiry.contended())));
+        Allocation { outcome, calls }
+    }
+
+    fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
             false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
         };
-        let inquiry = Inquiry {
+        ask(&Inquiry {
             claimant: asker.claimant(),
             asking: asker.asking(),
             base: &self.base,
             network: &network,
             server: None,
-        };
-        let deadline = Deadline::after(PATIENCE);
-        at_once(obtain(&inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
     }
 
     fn claim_for_bystander(&self, span: Span, proposal: Proposal) -> Result<(), Mishap> {
@@ -232,6 +302,12 @@ impl World {
 /// The interface `eth0` of a container in the world's network.
 pub fn attachment(container: &str) -> Attachment {
     Attachment { network: NETWORK.to_owned(), container: container.to_owned(), interface: "eth0".to_owned() }
+}
+
+impl<'a> Contender<'a> {
+    fn new(asker: &'a Asker) -> Self {
+        Self { asker, contested: Vec::new(), calls: Vec::new(), outcome: None }
+    }
 }
 
 impl Asker {
@@ -317,7 +393,8 @@ mod tests {
         let allocations = world.contend(&askers);
         let calls: Vec<usize> = allocations.iter().map(|allocation| allocation.calls.len()).collect();
         let won: Vec<_> = allocations.iter().flat_map(addresses).collect();
-        assert_eq!((calls, won.len()), (vec![1, 2, 2], 3));
+        assert_eq!((calls[0], calls[1], won.len()), (1, 2, 3));
+        assert!((2..=3).contains(&calls[2]), "the second attempts may meet again: {calls:?}");
         assert_eq!(world.held().unwrap().len(), 3);
     }
 }

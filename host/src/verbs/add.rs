@@ -60,33 +60,26 @@ pub(crate) async fn obtain<M: OrderedMap>(
     deadline: &Deadline,
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
-    let Inquiry { claimant, asking, base, network, server } = inquiry;
     for attempt in 0..limits::ATTEMPTS {
-        if asking.confirmed {
-            look.succeed().await?;
-        }
-        let request = inquiry.request(&look, attempt);
-        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
-            .instrument(debug_span!("decide", attempt))
-            .await?;
-        for proposal in &proposals {
-            check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
-        }
-        let forfeited = hand_over(&proposals, &look, *server).await?;
-        deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
-        match claim.instrument(debug_span!("commit", attempt)).await? {
-            Claimed::Done(claim) => {
-                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
-                return Ok(claim);
+        match inquiry.attempt(policy, store, look, deadline, attempt).await? {
+            Attempt::Won(claim) => return Ok(claim),
+            Attempt::Lost(contested) => {
+                look = look_up(store, &inquiry.claimant, inquiry.network, &contested, now()).await?;
             }
-            Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
         if let Some(claim) = look.claim {
             return Ok(claim);
         }
     }
-    Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+    Err(inquiry.contended())
+}
+
+/// How one attempt ended.
+pub(crate) enum Attempt {
+    /// The attachment holds this now.
+    Won(Claim),
+    /// Others were faster; these addresses were wanted.
+    Lost(Vec<IpAddr>),
 }
 
 pub(crate) async fn look_up<M: OrderedMap>(
@@ -126,6 +119,42 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
 }
 
 impl Inquiry<'_> {
+    /// Decide on what was seen, and commit.
+    pub(crate) async fn attempt<M: OrderedMap>(
+        &self,
+        policy: &Policy,
+        store: &Store<M>,
+        mut look: Look<M::View>,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Attempt, Error> {
+        if self.asking.confirmed {
+            look.succeed().await?;
+        }
+        let request = self.request(&look, attempt);
+        let proposals = decide(policy, &request, &self.network.policy.settings, &mut look)
+            .instrument(debug_span!("decide", attempt))
+            .await?;
+        for proposal in &proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        deadline.check()?;
+        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
+        match claim.instrument(debug_span!("commit", attempt)).await? {
+            Claimed::Done(claim) => {
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
+                Ok(Attempt::Won(claim))
+            }
+            Claimed::Lost => Ok(Attempt::Lost(contested(&proposals))),
+        }
+    }
+
+    /// Every attempt was lost.
+    pub(crate) fn contended(&self) -> Error {
+        Error::Contended { network: self.base.network.clone(), attempts: limits::ATTEMPTS }
+    }
+
     /// What the policy is told at this attempt.
     pub(crate) fn request<V>(&self, look: &Look<V>, attempt: u32) -> Request {
         let Self { claimant, asking, network, .. } = self;

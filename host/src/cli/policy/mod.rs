@@ -1,6 +1,7 @@
 //! `kube-ipam policy …`: for the authors of rules, one file a command.
 
 mod build;
+mod check;
 mod inspect;
 
 use clap::Subcommand;
@@ -12,6 +13,8 @@ use crate::policy::compile::COMMAND;
 pub(crate) enum Command {
     /// Build the Rust crate of a policy into a component
     Build(build::Options),
+    /// Try a module in worlds nobody thought of: what holds of every good policy
+    Check(check::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
 }
@@ -26,6 +29,7 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
+        Command::Check(options) => check::check(&options),
         Command::Inspect(options) => inspect::inspect(&options),
     }
 }
