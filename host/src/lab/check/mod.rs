@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use report::{Counterexample, Report, Result as PropertyResult};
 
@@ -122,7 +122,7 @@ impl Bench {
         let settings = Value::Object(bench.settings.clone()).to_string();
         bench.policy.validate_settings(&settings)?;
         if let Some(network) = &bench.site.network {
-            World::new(network, bench.policy.another())?;
+            world(network, &bench.settings, &bench.policy)?;
         }
         Ok(bench)
     }
@@ -188,4 +188,11 @@ impl Bench {
         let refused = || self.refused.borrow().clone().unwrap_or_default();
         (!self.answered.get()).then(refused)
     }
+}
+
+/// A world of this network, ruled by this policy.
+fn world(network: &Map<String, Value>, settings: &Map<String, Value>, policy: &Policy) -> Result<World, Mishap> {
+    let mut ipam = network.clone();
+    ipam.insert("policy".to_owned(), json!({"settings": settings}));
+    World::new(&ipam, policy.another())
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
@@ -98,9 +98,7 @@ impl<'a> Trial<'a> {
         held: Vec<Span>,
         policy: &Policy,
     ) -> Result<Self, Mishap> {
-        let mut ipam = scene.network.clone();
-        ipam.insert("policy".to_owned(), json!({"settings": settings}));
-        let world = World::new(&ipam, policy.another())?;
+        let world = super::world(&scene.network, &settings, policy)?;
         for span in &held {
             world.hold(*span, Kind::Dynamic)?;
         }

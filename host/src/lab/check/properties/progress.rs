@@ -42,15 +42,15 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
             );
             return Err(again.broken_asking(&scene.asker, what, Expect::none_of(&all)));
         }
-        lost = dynamic(&proposals).map(|one| one.address).filter(|one| !proposed.previous.contains(one)).collect();
+        let wanted = dynamic(&proposals).map(|one| one.address).filter(|one| !proposed.previous.contains(one));
+        let mut wanted: Vec<IpAddr> = wanted.collect();
+        wanted.sort();
+        wanted.dedup();
+        // What is kept for the asker nobody can snatch.
+        wanted.retain(|address| trial.world.hold(Span::single(*address), Kind::Dynamic).is_ok());
+        lost = wanted;
         if lost.is_empty() {
-            return Ok(false);
-        }
-        lost.sort();
-        lost.dedup();
-        for address in &lost {
-            // Those of the asker's older attachment or of a pod's hold are not to be had.
-            drop(trial.world.hold(Span::single(*address), Kind::Dynamic));
+            return Ok(attempt > 0);
         }
         all.extend(&lost);
     }
