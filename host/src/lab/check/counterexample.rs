@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::ipam::{Metadata, Span};
+use super::annotations::is_ours;
+use super::scene::Scene;
+use crate::ipam::{Kind, Metadata, Span};
 use crate::lab::Asker;
 
 /// A test case.
@@ -24,8 +26,16 @@ pub(super) struct Steps {
     #[serde(skip_serializing_if = "Map::is_empty")]
     settings: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    held: Vec<String>,
+    held: Vec<Held>,
     steps: Vec<Step>,
+}
+
+/// A dynamic one was claimed last.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum Held {
+    Fixed(String),
+    Dynamic { address: String, kind: Kind },
 }
 
 /// One of them.
@@ -87,25 +97,44 @@ pub(super) struct Expect {
     /// At most so much.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
+    /// The same of each of several who ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Box<Self>>,
 }
 
 impl Steps {
     pub(super) fn new(
         network: &Map<String, Value>,
         settings: &Map<String, Value>,
-        held: &[Span],
+        held: &[(Span, Kind)],
         steps: Vec<Step>,
     ) -> Self {
-        let held = held.iter().map(ToString::to_string).collect();
+        let told = |(span, kind): &(Span, Kind)| match kind {
+            Kind::Fixed => Held::Fixed(span.to_string()),
+            Kind::Dynamic => Held::Dynamic { address: span.to_string(), kind: *kind },
+        };
+        let held = held.iter().map(told).collect();
         Self { network: network.clone(), settings: settings.clone(), held, steps }
     }
 }
 
 impl Expect {
     /// An address, whichever.
-    pub(super) fn served(scene: &super::scene::Scene) -> Self {
+    pub(super) fn served(scene: &Scene) -> Self {
         let ranges = scene.range_sets.iter().flat_map(|set| set.ranges());
         Self { inside: ranges.map(|range| range.subnet().to_string()).collect(), ..Self::default() }
+    }
+
+    /// An address for each of several who ask.
+    pub(super) fn all_served(scene: &Scene) -> Self {
+        Self { all: Some(Box::new(Self::served(scene))), ..Self::default() }
+    }
+
+    /// A refusal of what the asker names, an address for who names nothing.
+    pub(super) fn no_fault(scene: &Scene, asker: &Asker) -> Self {
+        let annotations = asker.pod.iter().flat_map(|pod| pod.annotations.keys());
+        let names_something = !asker.requested.is_empty() || annotations.map(String::as_str).any(is_ours);
+        if names_something { Self::refused("invalid", None) } else { Self::served(scene) }
     }
 
     /// An address, but none of these.

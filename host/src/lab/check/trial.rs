@@ -9,18 +9,19 @@ use serde_json::{Map, Value};
 use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
+use crate::cni::code;
 use crate::ipam::{Attachment, Kind, Span};
 use crate::lab::world::Proposed;
 use crate::lab::{Allocation, Asker, Mishap, World};
 use crate::policy::{Fault, Policy, PolicyError};
-use crate::verbs::Error;
+use crate::verbs::{Error, codes};
 
 /// A world under way.
 pub(super) struct Trial<'a> {
     bench: &'a Bench,
     scene: &'a Scene,
     settings: Map<String, Value>,
-    held: Vec<Span>,
+    held: Vec<(Span, Kind)>,
     pub(super) world: World,
     steps: RefCell<Vec<Step>>,
 }
@@ -99,34 +100,36 @@ impl<'a> Trial<'a> {
         policy: &Policy,
     ) -> Result<Self, Mishap> {
         let world = super::world(&scene.network, &settings, policy)?;
-        for span in &held {
-            world.hold(*span, Kind::Dynamic)?;
+        let held = marked(scene, held);
+        for (span, kind) in &held {
+            world.hold(*span, *kind)?;
         }
         Ok(Self { bench, scene, settings, held, world, steps: RefCell::default() })
     }
 
     pub(super) fn allocate(&self, asker: &Asker) -> Allocation {
-        self.write_down(Action::Allocate(asker.into()));
         let allocation = self.world.allocate(asker);
         self.bench.note(&allocation.calls);
+        let refused = allocation.outcome.as_ref().err().map(|error| Expect::refused(reason(error), None));
+        self.write_down(Action::Allocate(asker.into()), refused);
         allocation
     }
 
     pub(super) fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
-        self.write_down(Action::Contend(askers.iter().map(Into::into).collect()));
+        self.write_down(Action::Contend(askers.iter().map(Into::into).collect()), None);
         let allocations = self.world.contend(askers);
         allocations.iter().for_each(|allocation| self.bench.note(&allocation.calls));
         allocations
     }
 
     pub(super) fn release(&self, attachment: &Attachment) {
-        self.write_down(Action::Release(attachment.container.clone()));
+        self.write_down(Action::Release(attachment.container.clone()), None);
         // A store in memory has nothing to fail at; whoever holds nothing releases nothing.
         drop(self.world.release(attachment));
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        self.write_down(Action::Advance(format!("{}s", by.as_secs())));
+        self.write_down(Action::Advance(format!("{}s", by.as_secs())), None);
         self.world.advance(by);
     }
 
@@ -150,12 +153,39 @@ impl<'a> Trial<'a> {
 
     /// The asker, asking now, should get another answer.
     pub(super) fn broken_asking(&self, asker: &Asker, what: impl Into<String>, expect: Expect) -> Box<Broken> {
-        self.write_down(Action::Allocate(asker.into()));
+        self.write_down(Action::Allocate(asker.into()), None);
         self.broken(what, expect)
     }
 
-    fn write_down(&self, action: Action) {
-        self.steps.borrow_mut().push(Step { action, expect: None });
+    fn write_down(&self, action: Action, expect: Option<Expect>) {
+        self.steps.borrow_mut().push(Step { action, expect });
+    }
+}
+
+/// Of each range set the last one is dynamic: there the search for the next address goes on.
+fn marked(scene: &Scene, held: Vec<Span>) -> Vec<(Span, Kind)> {
+    let mut marked: Vec<(Span, Kind)> = held.into_iter().map(|span| (span, Kind::Fixed)).collect();
+    let mut seen = Vec::new();
+    for (span, kind) in marked.iter_mut().rev() {
+        let set = scene.range_sets.offering(span.last());
+        if !seen.contains(&set) {
+            *kind = Kind::Dynamic;
+            seen.push(set);
+        }
+    }
+    marked
+}
+
+/// As a test case calls it.
+fn reason(error: &Error) -> &'static str {
+    match codes::failure(error).code {
+        code::EXHAUSTED => "exhausted",
+        code::TAKEN => "taken",
+        code::INVALID_REQUEST => "invalid",
+        code::DENIED => "denied",
+        code::POLICY_FAULT => "fault",
+        code::TRY_AGAIN => "contended",
+        _ => "other",
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
         if let Err(error) = trial.propose(&asker, 0, &[]).verdict
             && let Some(Ill::Faulted(what)) = ill(&error)
         {
-            return Err(trial.broken_asking(&asker, what, Expect::served(scene)));
+            return Err(trial.broken_asking(&asker, what, Expect::no_fault(scene, &asker)));
         }
     }
     Ok(true)

@@ -12,8 +12,7 @@ mod settings;
 use super::Bench;
 use super::scene::Scene;
 use super::trial::Finding;
-use crate::ipam::{Proposal, Refusal, Verdict};
-use crate::lab::Allocation;
+use crate::ipam::Refusal;
 use crate::verbs::Error;
 
 /// What holds of every good policy.
@@ -91,16 +90,6 @@ pub(super) const ALL: [Property; 10] = [
         check: settings::are_validated,
     },
 ];
-
-/// What a policy proposed, in any of its calls.
-fn proposals(allocations: &[Allocation]) -> impl Iterator<Item = &Proposal> {
-    let verdicts =
-        allocations.iter().flat_map(|allocation| &allocation.calls).filter_map(|call| call.answer.as_ref().ok());
-    verdicts.flat_map(|verdict| match verdict {
-        Verdict::Propose(proposals) => proposals.as_slice(),
-        Verdict::Refuse(_) => &[],
-    })
-}
 
 /// A refusal of the policy itself.
 fn refusal(error: &Error) -> Option<&Refusal> {

@@ -80,7 +80,7 @@ fn crowd(bench: &Bench, scene: &Scene) -> Finding {
                 "of {} pods that could all have an address, asking at the same time, only some get one ({got}); {one}",
                 kin.len()
             );
-            Err(trial.broken(what, Expect::served(scene)))
+            Err(trial.broken(what, Expect::all_served(scene)))
         }
     }
 }
