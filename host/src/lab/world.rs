@@ -15,13 +15,11 @@ use crate::config::{Base, Network};
 use crate::ipam::{
     Assignment, Attachment, Claim, HeldAddress, Kind, Metadata, Pod, Proposal, RangeSets, Span, address,
 };
-use crate::limits;
 use crate::policy::{Call, Policy};
 use crate::store::memory::{Memory, Moment};
 use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
-use crate::verbs::add::{Attempt, Inquiry, look_up, obtain};
+use crate::verbs::add::{Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
-use crate::verbs::decide::decide;
 use crate::verbs::{self, Deadline};
 
 /// The network's name in every world.
@@ -31,7 +29,7 @@ pub const NETWORK: &str = "lab";
 const BEGINNING: i64 = 1_767_225_600;
 
 /// Nothing here waits; only a policy's own limits end a call.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Addresses that one attachment of [`World::hold`] holds.
 const HELD_BY_ONE: usize = 64;
@@ -40,8 +38,8 @@ const HELD_BY_ONE: usize = 64;
 pub struct World {
     base: Base,
     network: Network,
-    policy: Policy,
-    store: Store<Memory>,
+    pub(super) policy: Policy,
+    pub(super) store: Store<Memory>,
     now: Cell<Timestamp>,
     bystanders: Cell<u64>,
 }
@@ -70,25 +68,6 @@ pub struct Allocation {
     pub outcome: Result<Claim, verbs::Error>,
     /// Every run of the policy it took, in order.
     pub calls: Vec<Call>,
-}
-
-/// What the policy would accept.
-#[derive(Debug)]
-pub struct Proposed {
-    /// Proposals, or why there are none.
-    pub verdict: Result<Vec<Proposal>, verbs::Error>,
-    /// What an older attachment of the pod holds: proposing it is no race.
-    pub previous: Vec<IpAddr>,
-    /// The run of the policy it took; none where it asked without end.
-    pub calls: Vec<Call>,
-}
-
-/// One of several ADDs that meet.
-struct Contender<'a> {
-    asker: &'a Asker,
-    contested: Vec<IpAddr>,
-    calls: Vec<Call>,
-    outcome: Option<Result<Claim, verbs::Error>>,
 }
 
 /// The world could not be made, or could not be changed as told.
@@ -155,31 +134,6 @@ impl World {
         self.decide(asker, look)
     }
 
-    /// ADDs that meet, in rounds: all of them look before the first one commits, and whoever loses the race looks again
-    /// when all the others have committed or lost theirs.
-    pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
-        let mut contenders: Vec<Contender<'_>> = askers.iter().map(Contender::new).collect();
-        for attempt in 0..limits::ATTEMPTS {
-            let pending: Vec<_> = contenders.iter_mut().filter(|one| one.outcome.is_none()).collect();
-            let looks: Vec<_> = pending.iter().map(|one| self.look_at(one.asker, &one.contested)).collect();
-            pending.into_iter().zip(looks).for_each(|(one, look)| self.attempt(one, look, attempt));
-        }
-        contenders.into_iter().map(|one| self.end(one)).collect()
-    }
-
-    /// What the policy answers an asker whose proposals were lost so often, `contested` being what they wanted. Nothing
-    /// is claimed.
-    pub fn propose(&self, asker: &Asker, attempt: u32, contested: &[IpAddr]) -> Proposed {
-        let (verdict, previous) = match self.look_at(asker, contested) {
-            Err(error) => (Err(error), Vec::new()),
-            Ok(mut look) => self.inquire(asker, |inquiry| {
-                let request = inquiry.request(&look, attempt);
-                (at_once(decide(&self.policy, &request, self.settings(), &mut look)), request.previous)
-            }),
-        };
-        Proposed { verdict, previous, calls: self.policy.take_calls() }
-    }
-
     /// DEL; what was released.
     pub fn release(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
         at_once(self.store.release(attachment, self.tick()))
@@ -221,7 +175,7 @@ impl World {
         self.look_at(asker, &[])
     }
 
-    fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
+    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
         at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
     }
 
@@ -240,29 +194,7 @@ impl World {
         })
     }
 
-    fn attempt(&self, contender: &mut Contender<'_>, look: Result<Look<Moment>, verbs::Error>, attempt: u32) {
-        let deadline = Deadline::after(PATIENCE);
-        let attempt = look.and_then(|look| match look.claim {
-            Some(claim) => Ok(Attempt::Won(claim)),
-            None => self.inquire(contender.asker, |inquiry| {
-                at_once(inquiry.attempt(&self.policy, &self.store, look, &deadline, attempt))
-            }),
-        });
-        contender.calls.extend(self.policy.take_calls());
-        match attempt {
-            Ok(Attempt::Won(claim)) => contender.outcome = Some(Ok(claim)),
-            Ok(Attempt::Lost(contested)) => contender.contested = contested,
-            Err(error) => contender.outcome = Some(Err(error)),
-        }
-    }
-
-    fn end(&self, contender: Contender<'_>) -> Allocation {
-        let Contender { asker, calls, outcome, .. } = contender;
-        let outcome = outcome.unwrap_or_else(|| Err(self.inquire(asker, |inquiry| inquiry.contended())));
-        Allocation { outcome, calls }
-    }
-
-    fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
+    pub(super) fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
             false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
@@ -304,12 +236,6 @@ pub fn attachment(container: &str) -> Attachment {
     Attachment { network: NETWORK.to_owned(), container: container.to_owned(), interface: "eth0".to_owned() }
 }
 
-impl<'a> Contender<'a> {
-    fn new(asker: &'a Asker) -> Self {
-        Self { asker, contested: Vec::new(), calls: Vec::new(), outcome: None }
-    }
-}
-
 impl Asker {
     /// A container without a pod on `node-1`.
     pub fn container(container: &str) -> Self {
@@ -339,7 +265,7 @@ impl Asker {
 }
 
 /// A store in memory never waits: the first poll is the last.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -11,8 +11,7 @@ use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
 use crate::cni::code;
 use crate::ipam::{Attachment, Kind, Span};
-use crate::lab::world::Proposed;
-use crate::lab::{Allocation, Asker, Mishap, World};
+use crate::lab::{Allocation, Asker, Mishap, Proposed, World};
 use crate::policy::{Fault, Policy, PolicyError};
 use crate::verbs::{Error, codes};
 

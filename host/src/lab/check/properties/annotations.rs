@@ -8,13 +8,12 @@ use std::net::IpAddr;
 use super::answers::{Taken, outcome};
 use super::{kind, refusal};
 use crate::ipam::{Assignment, Family, Refusal};
-use crate::lab::Asker;
 use crate::lab::check::Bench;
 use crate::lab::check::annotations::{MALFORMED, for_network};
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Broken, Finding, Trial, ill};
-use crate::lab::world::Proposed;
+use crate::lab::{Asker, Proposed};
 
 /// An annotation, a value that can be followed, and how to see that it was.
 struct Rule {
