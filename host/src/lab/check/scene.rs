@@ -68,6 +68,17 @@ impl Scene {
         self.range_sets.iter().zip(&self.offered).all(|(set, told)| set.size() <= told.len() as u128)
     }
 
+    /// The same network of one range, of which less is offered; `None` where there are more ranges.
+    pub(super) fn narrowed(&self, first: IpAddr, last: IpAddr) -> Option<Self> {
+        let mut network = self.network.clone();
+        network.get("subnet").filter(|_| !network.contains_key("ranges"))?;
+        network.insert("rangeStart".to_owned(), json!(first));
+        network.insert("rangeEnd".to_owned(), json!(last));
+        let range_sets = range_sets(&network)?;
+        let offered = range_sets.iter().map(|set| first_of(set.offered())).collect();
+        Some(Self { network, range_sets, offered, ..self.clone() })
+    }
+
     /// Pods of the asker's kind that name nothing: same place, same controller, same labels.
     pub(super) fn kin(&self, nth: usize) -> Asker {
         let mut kin = self.asker.clone();
@@ -211,7 +222,7 @@ impl Subnet {
     /// An aligned part of the subnet.
     fn part(&self, at: u8, bits: u8) -> Option<String> {
         let bits = bits.min(self.bits);
-        let at = u128::from(at) % self.size() >> bits << bits;
+        let at = ((u128::from(at) % self.size()) >> bits) << bits;
         Some(format!("{}/{}", self.address(at), self.family.bits() - bits))
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::holding(bench, scene, Vec::new())?;
     let Some(filled) = Filled::by_kin(&trial, scene) else { return Ok(false) };
     match &filled.refused {
-        Ok(Refusal::Exhausted(_)) => filled.refuse_an_end_left_out(&trial, scene)?,
+        Ok(Refusal::Exhausted(_)) => no_end_is_left_out(bench, scene, &trial, &filled)?,
         Ok(Refusal::Denied(_)) => {}
         Ok(other) => {
             let what = format!("when everything is held it refuses as {}", quoted(other));
@@ -104,24 +104,8 @@ impl Filled {
         None
     }
 
-    /// Whoever gives every address of a range but its first or its last one miscounts.
-    fn refuse_an_end_left_out(&self, trial: &Trial<'_>, scene: &Scene) -> Result<(), Box<Broken>> {
-        let given: Vec<IpAddr> = self.claims.iter().flat_map(|(_, claim)| claim.addresses()).collect();
-        // Of several sets the smallest one ends it for all of them.
-        let only = scene.range_sets.iter().next().filter(|_| scene.range_sets.len() == 1);
-        for range in only.iter().flat_map(|set| set.ranges()) {
-            let meant = meant_for_all(range, scene);
-            let left: Vec<IpAddr> = meant.iter().copied().filter(|one| !given.contains(one)).collect();
-            let [left] = left[..] else { continue };
-            if meant.len() >= TELLING && (meant.first() == Some(&left) || meant.last() == Some(&left)) {
-                let what = format!(
-                    "it gives every address of {} but {left}, and says \"exhausted\" while that one is free",
-                    list(spans(meant.iter().copied()))
-                );
-                return Err(trial.broken(what, Expect::served(scene)));
-            }
-        }
-        Ok(())
+    fn gave(&self, address: IpAddr) -> bool {
+        self.claims.iter().any(|(_, claim)| claim.addresses().any(|given| given == address))
     }
 
     /// Whatever is released can be had again.
@@ -142,6 +126,32 @@ impl Filled {
             next = scene.kin(self.claims.len() + 1 + nth);
         }
         Ok(())
+    }
+}
+
+/// Whoever gives every address of a range but its last one has a rule for that address, or miscounts: then, of a range
+/// without it, the one before is left out.
+fn no_end_is_left_out(bench: &Bench, scene: &Scene, trial: &Trial<'_>, filled: &Filled) -> Result<(), Box<Broken>> {
+    let ranges = scene.range_sets.iter().flat_map(|set| set.ranges());
+    let meant: Vec<IpAddr> = ranges.flat_map(|range| meant_for_all(range, scene)).collect();
+    let left: Vec<IpAddr> = meant.iter().copied().filter(|one| !filled.gave(*one)).collect();
+    let ([first, second, .., before, last], [left]) = (&meant[..], &left[..]) else { return Ok(()) };
+    let (narrowed, next) = match left {
+        left if left == last => (scene.narrowed(*first, *before), before),
+        left if left == first => (scene.narrowed(*second, *last), second),
+        _ => return Ok(()),
+    };
+    let Some(narrowed) = narrowed.filter(|_| meant.len() >= TELLING) else { return Ok(()) };
+    let again = Trial::holding(bench, &narrowed, Vec::new())?;
+    match Filled::by_kin(&again, &narrowed) {
+        Some(again) if !again.gave(*next) => {
+            let what = format!(
+                "it gives every address of {} but {left}, and says \"exhausted\" while that one is free",
+                list(spans(meant.iter().copied()))
+            );
+            Err(trial.broken(what, Expect::served(scene)))
+        }
+        _ => Ok(()),
     }
 }
 
