@@ -43,10 +43,11 @@ fn check(module: &Path, arguments: &[&str]) -> (i32, String) {
 }
 
 /// The properties that do not hold, each with what was seen.
-fn found(fault: Option<&str>, directory: &Path) -> Vec<(String, String)> {
+fn found(fault: Option<&str>, only: &[&str], directory: &Path) -> Vec<(String, String)> {
     let settings = fault.map_or(json!({}), |fault| json!({"fault": fault})).to_string();
     let save = directory.to_str().unwrap();
-    let (status, printed) = check(broken(), &["--settings", &settings, "--save", save, "-o", "json"]);
+    let arguments = ["--settings", &settings, "--save", save, "-o", "json"];
+    let (status, printed) = check(broken(), &[&arguments[..], only].concat());
     let report: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
     let properties = report["properties"].as_array().unwrap();
     let bad = properties.iter().filter(|property| property["holds"] == false);
@@ -90,7 +91,7 @@ fn settings_of(policy: &Path) -> Vec<Value> {
 #[test]
 fn a_policy_without_a_fault_has_none() {
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(found(None, directory.path()), []);
+    assert_eq!(found(None, &[], directory.path()), []);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
@@ -99,7 +100,7 @@ fn a_policy_without_a_fault_has_none() {
 fn every_mistake_is_found_by_name_in_a_small_world() {
     for (fault, property, says) in [
         ("proposes-held", "proposals-are-free", "another attachment holds it"),
-        ("proposes-excluded", "proposals-are-usable", "is excluded by"),
+        ("proposes-excluded", "proposals-are-usable", "bad proposal"),
         ("serves-one-family", "proposals-are-usable", "although the network has"),
         ("panics-at-annotations", "proposals-are-usable", "an address"),
         ("echoes-annotations", "proposals-are-usable", "returned too long a text"),
@@ -111,12 +112,11 @@ fn every_mistake_is_found_by_name_in_a_small_world() {
         ("insists-when-lost", "makes-progress", "what it lost before"),
         ("brings-one-proposal", "makes-progress", "asking at the same time"),
         ("walks-the-range", "stays-in-budget", "fuel"),
-        ("asks-about-everything", "stays-in-budget", "more than"),
         ("passes-over-annotations", "malformed-is-refused", "but gives"),
         ("annotations-are-denied", "malformed-is-refused", "as denied, not as invalid"),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let found = found(Some(fault), directory.path());
+        let found = found(Some(fault), &["--only", property], directory.path());
         let told = found.iter().find(|(name, _)| name == property).map(|(_, what)| what.as_str());
         assert!(told.is_some_and(|told| told.contains(says)), "{fault}: {found:#?}");
 

@@ -37,7 +37,6 @@ enum Fault {
     InsistsWhenLost,
     BringsOneProposal,
     WalksTheRange,
-    AsksAboutEverything,
     PassesOverAnnotations,
     AnnotationsAreDenied,
 }
@@ -115,10 +114,6 @@ fn before(fault: Fault, request: &Request, pool: &dyn Pool) -> Result<(), Refusa
         Fault::WalksTheRange => {
             let sum = addresses(range.span).fold(0, |sum: u128, address| sum.wrapping_mul(31) ^ number(address));
             if sum == 1 { Err(Refusal::Exhausted("it cannot be".to_owned())) } else { Ok(()) }
-        }
-        Fault::AsksAboutEverything => {
-            addresses(range.span).take(9_000).for_each(|address| drop(pool.next_free_within(Span::single(address))));
-            Ok(())
         }
         _ => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     /// The same seed, the same worlds; by default another one each time
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Only this property; may be repeated
+    #[arg(long, value_name = "PROPERTY", value_parser = PossibleValuesParser::new(check::names()))]
+    only: Vec<String>,
     /// Where a world that breaks a property is saved as a test case; by default tests/ beside the module
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
@@ -44,12 +48,12 @@ pub(crate) struct Options {
 pub(crate) fn check(options: &Options) -> Done {
     let subject = subject(options)?;
     let seed = options.seed.unwrap_or_else(|| Timestamp::now().subsec_nanosecond().unsigned_abs().into());
-    let effort = Effort { worlds: options.cases, seed };
+    let effort = Effort { only: options.only.clone(), worlds: options.cases, seed };
     let for_people = options.output.output == Format::Table;
     if for_people {
         output::line(&format!("{}: {} worlds for each property, seed {seed}", options.module.display(), effort.worlds));
     }
-    let report = check::check(&subject, effort, |result| {
+    let report = check::check(&subject, &effort, |result| {
         if for_people {
             output::line(&line(result));
         }
@@ -164,9 +168,11 @@ fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options
              hint: give --settings and --network that belong together"
         ));
     }
-    if !report.is_good() {
-        parts.push(format!("again: kube-ipam policy check {} --seed {} …", options.module.display(), report.seed));
-    }
+    let (module, seed) = (options.module.display(), report.seed);
+    parts.push(match report.is_good() {
+        true => "nothing is wrong that these worlds could show".to_owned(),
+        false => format!("the same worlds again: kube-ipam policy check {module} --seed {seed}, with the same options"),
+    });
     parts.join("\n\n")
 }
 

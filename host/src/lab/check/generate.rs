@@ -154,7 +154,7 @@ fn who() -> impl Strategy<Value = WhoPlan> {
 
 fn pod() -> impl Strategy<Value = PodPlan> {
     let annotations =
-        Union::new_weighted(vec![(1, Just(Vec::new()).boxed()), (1, vec((0..WORDS, text()), 0..4).boxed())]);
+        Union::new_weighted(vec![(1, Just(Vec::new()).boxed()), (2, vec((0..WORDS, text()), 1..4).boxed())]);
     let word = option::weighted(0.5, 0..WORDS);
     (0..WORDS, 0..WORDS, any::<bool>(), 0..4_u8, word, annotations).prop_map(
         |(namespace, name, has_uid, owner, label, annotations)| PodPlan {
@@ -177,6 +177,6 @@ fn text() -> impl Strategy<Value = Text> {
         (1, (0..WORDS).prop_map(Text::Word).boxed()),
         (2, "[ -~]{0,12}".prop_map(Text::Wild).boxed()),
         (1, "\\PC{0,40}".prop_map(Text::Wild).boxed()),
-        (1, (1..200_u8).prop_map(Text::Huge).boxed()),
+        (3, (1..32_u8).prop_map(Text::Huge).boxed()),
     ])
 }

@@ -19,6 +19,8 @@ mod scene;
 mod trial;
 
 use std::cell::{Cell, RefCell};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -52,8 +54,10 @@ pub struct Subject {
 }
 
 /// How much is tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Effort {
+    /// Properties by name; all without one.
+    pub only: Vec<String>,
     /// Worlds for each property.
     pub worlds: u32,
     /// The same seed, the same worlds.
@@ -86,10 +90,21 @@ struct Bench {
     refused: RefCell<Option<String>>,
 }
 
-/// Try every property; `done` hears of each when it is through.
-pub fn check(subject: &Subject, effort: Effort, mut done: impl FnMut(&PropertyResult)) -> Result<Report, CheckError> {
+/// The properties' names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    properties::ALL.iter().map(|property| property.name)
+}
+
+/// Try the properties; `done` hears of each when it is through.
+pub fn check(subject: &Subject, effort: &Effort, mut done: impl FnMut(&PropertyResult)) -> Result<Report, CheckError> {
     let bench = Bench::load(subject)?;
-    let results = properties::ALL.iter().map(|property| bench.try_out(property, effort)).inspect(&mut done).collect();
+    let wanted = |property: &&Property| effort.only.is_empty() || effort.only.iter().any(|name| name == property.name);
+    let results = properties::ALL
+        .iter()
+        .filter(wanted)
+        .map(|property| bench.try_out(property, effort))
+        .inspect(&mut done)
+        .collect();
     Ok(Report {
         policy: bench.policy.name().clone(),
         description: bench.policy.describe()?,
@@ -101,7 +116,9 @@ pub fn check(subject: &Subject, effort: Effort, mut done: impl FnMut(&PropertyRe
 
 impl Bench {
     fn load(subject: &Subject) -> Result<Self, CheckError> {
-        let cache = tempfile::tempdir()?;
+        // As the cache of compiled modules demands.
+        let mode = Permissions::from_mode(0o700);
+        let cache = tempfile::Builder::new().permissions(mode).tempdir()?;
         let source = Source {
             module: subject.module.as_deref(),
             sha256: None,
@@ -127,10 +144,10 @@ impl Bench {
         Ok(bench)
     }
 
-    fn try_out(&self, property: &'static Property, effort: Effort) -> PropertyResult {
+    fn try_out(&self, property: &'static Property, effort: &Effort) -> PropertyResult {
         self.worst.take();
         let began = Instant::now();
-        let (tried, concerned) = (Cell::new(0), Cell::new(0));
+        let (tried, concerned, failed) = (Cell::new(0), Cell::new(0), Cell::new(false));
         let config = Config {
             cases: effort.worlds,
             failure_persistence: None,
@@ -140,12 +157,14 @@ impl Bench {
             ..Config::default()
         };
         let ended = TestRunner::new(config).run(&plans(property.is_small), |plan| {
-            tried.set(tried.get() + 1);
-            match self.find(property, &plan) {
-                Ok(concerns) => concerned.set(concerned.get() + u32::from(concerns)),
-                Err(broken) => return Err(TestCaseError::fail(broken.what)),
+            let found = self.find(property, &plan);
+            // What comes after the first failure is to shrink it.
+            if !failed.get() {
+                tried.set(tried.get() + 1);
+                concerned.set(concerned.get() + u32::from(found.as_ref().map_or(true, |concerns| *concerns)));
             }
-            Ok(())
+            failed.set(failed.get() || found.is_err());
+            found.map(drop).map_err(|broken| TestCaseError::fail(broken.what))
         });
         let broken = match ended {
             Ok(()) => None,
@@ -156,7 +175,7 @@ impl Bench {
         PropertyResult {
             name: property.name,
             why: property.why,
-            worlds: tried.get().min(effort.worlds),
+            worlds: tried.get(),
             concerned: concerned.get(),
             worst: self.worst.get(),
             limits: self.policy.limits(),
@@ -185,8 +204,7 @@ impl Bench {
 
     /// The last refusal, where there was nothing else: nothing was checked then.
     fn never_served(&self) -> Option<String> {
-        let refused = || self.refused.borrow().clone().unwrap_or_default();
-        (!self.answered.get()).then(refused)
+        self.refused.borrow().clone().filter(|_| !self.answered.get())
     }
 }
 

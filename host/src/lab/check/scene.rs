@@ -68,6 +68,16 @@ impl Scene {
         self.range_sets.iter().zip(&self.offered).all(|(set, told)| set.size() <= told.len() as u128)
     }
 
+    /// The asker and the visitors, each in a new container.
+    pub(super) fn everybody(&self) -> Vec<Asker> {
+        let askers = std::iter::once(&self.asker).chain(self.visits.iter().map(|(visitor, _)| visitor));
+        let mut askers: Vec<Asker> = askers.cloned().collect();
+        for (nth, asker) in askers.iter_mut().enumerate() {
+            asker.attachment.container = format!("asking-{nth}");
+        }
+        askers
+    }
+
     /// The same network of one range, of which less is offered; `None` where there are more ranges.
     pub(super) fn narrowed(&self, first: IpAddr, last: IpAddr) -> Option<Self> {
         let mut network = self.network.clone();

@@ -14,10 +14,7 @@ use crate::store::KeptAddress;
 /// No fault, whoever asks.
 pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    let askers = [&[scene.asker.clone()][..], &scene.visits.iter().map(|(asker, _)| asker.clone()).collect::<Vec<_>>()];
-    for (nth, asker) in askers.concat().iter().enumerate() {
-        let mut asker = asker.clone();
-        asker.attachment.container = format!("asking-{nth}");
+    for asker in scene.everybody() {
         if let Err(error) = trial.propose(&asker, 0, &[]).verdict
             && let Some(Ill::Faulted(what)) = ill(&error)
         {

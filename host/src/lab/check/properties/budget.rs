@@ -11,15 +11,15 @@ use crate::policy::Call;
 /// At most half of the fuel and of the host calls, also at a late attempt.
 pub(super) fn is_kept(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    for attempt in [0, 3] {
-        let proposed = trial.propose(&scene.asker, attempt, &[]);
+    for (asker, attempt) in scene.everybody().iter().flat_map(|asker| [(asker, 0), (asker, 3)]) {
+        let proposed = trial.propose(asker, attempt, &[]);
         let overspent = match proposed.verdict.as_ref().err().and_then(ill) {
             Some(Ill::Overspent(what)) => Some(what),
-            Some(Ill::Faulted(_)) => return Ok(false),
+            Some(Ill::Faulted(_)) => None,
             None => proposed.calls.iter().find_map(|call| dear(bench, call)),
         };
         if let Some(what) = overspent {
-            return Err(broken(&trial, &scene.asker, what, bench));
+            return Err(broken(&trial, asker, what, bench));
         }
     }
     Ok(true)
