@@ -75,6 +75,7 @@ pub(crate) async fn obtain<M: OrderedMap>(
 }
 
 /// How one attempt ended.
+#[allow(clippy::large_enum_variant, reason = "one per invocation")]
 pub(crate) enum Attempt {
     /// The attachment holds this now.
     Won(Claim),

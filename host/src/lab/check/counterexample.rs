@@ -51,7 +51,7 @@ pub(super) struct Step {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Action {
-    Allocate(Who),
+    Allocate(Box<Who>),
     Contend(Vec<Who>),
     Release(String),
     Advance(String),

@@ -110,7 +110,7 @@ impl<'a> Trial<'a> {
         let allocation = self.world.allocate(asker);
         self.bench.note(&allocation.calls);
         let refused = allocation.outcome.as_ref().err().map(|error| Expect::refused(reason(error), None));
-        self.write_down(Action::Allocate(asker.into()), refused);
+        self.write_down(Action::Allocate(Box::new(asker.into())), refused);
         allocation
     }
 
@@ -152,7 +152,7 @@ impl<'a> Trial<'a> {
 
     /// The asker, asking now, should get another answer.
     pub(super) fn broken_asking(&self, asker: &Asker, what: impl Into<String>, expect: Expect) -> Box<Broken> {
-        self.write_down(Action::Allocate(asker.into()), None);
+        self.write_down(Action::Allocate(Box::new(asker.into())), None);
         self.broken(what, expect)
     }
 
