@@ -2,6 +2,9 @@
 //! happens in production, for it walks the very path of an ADD, over a store that keeps the same contract.
 
 pub mod case;
+pub mod check;
+pub mod races;
 pub mod world;
 
+pub use races::Proposed;
 pub use world::{Allocation, Asker, Mishap, World};

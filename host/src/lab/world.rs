@@ -30,7 +30,7 @@ pub const NETWORK: &str = "lab";
 const BEGINNING: i64 = 1_767_225_600;
 
 /// Nothing here waits; only a policy's own limits end a call.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// How the containers of [`World::hold`] begin.
 pub(super) const BYSTANDER: &str = "bystander-";
@@ -41,9 +41,9 @@ const HELD_BY_ONE: usize = 64;
 /// A network whose nodes, pods and clock are told what to do.
 pub struct World {
     base: Base,
-    network: Network,
-    policy: Policy,
-    store: Store<Memory>,
+    pub(super) network: Network,
+    pub(super) policy: Policy,
+    pub(super) store: Store<Memory>,
     now: Cell<Timestamp>,
     bystanders: Cell<u64>,
 }
@@ -144,13 +144,6 @@ impl World {
         self.decide(asker, look)
     }
 
-    /// ADDs that meet: all of them look before the first one commits, so that whoever wants the same as an earlier one
-    /// loses the race and decides again.
-    pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
-        let looks: Vec<_> = askers.iter().map(|asker| self.look(asker)).collect();
-        askers.iter().zip(looks).map(|(asker, look)| self.decide(asker, look)).collect()
-    }
-
     /// DEL; what was released.
     pub fn release(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
         at_once(self.store.release(attachment, self.tick()))
@@ -206,7 +199,11 @@ impl World {
     }
 
     fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {
-        at_once(look_up(&self.store, &asker.claimant(), &self.network, &[], self.tick()))
+        self.look_at(asker, &[])
+    }
+
+    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
+        at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
     }
 
     fn decide(&self, asker: &Asker, look: Result<Look<Moment>, verbs::Error>) -> Allocation {
@@ -218,19 +215,24 @@ impl World {
     }
 
     fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {
+        let deadline = Deadline::after(PATIENCE);
+        self.inquire(asker, |inquiry| {
+            at_once(obtain(inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
+    }
+
+    pub(super) fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
             false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
         };
-        let inquiry = Inquiry {
+        ask(&Inquiry {
             claimant: asker.claimant(),
             asking: asker.asking(),
             base: &self.base,
             network: &network,
             server: None,
-        };
-        let deadline = Deadline::after(PATIENCE);
-        at_once(obtain(&inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
     }
 
     /// Have a bystander hold it and give it back.
@@ -311,7 +313,7 @@ impl Asker {
 }
 
 /// A store in memory never waits: the first poll is the last.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -365,7 +367,8 @@ mod tests {
         let allocations = world.contend(&askers);
         let calls: Vec<usize> = allocations.iter().map(|allocation| allocation.calls.len()).collect();
         let won: Vec<_> = allocations.iter().flat_map(addresses).collect();
-        assert_eq!((calls, won.len()), (vec![1, 2, 2], 3));
+        assert_eq!((calls[0], calls[1], won.len()), (1, 2, 3));
+        assert!((2..=3).contains(&calls[2]), "the second attempts may meet again: {calls:?}");
         assert_eq!(world.held().unwrap().len(), 3);
     }
 }

@@ -16,7 +16,7 @@ use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
-use crate::ipam::{Assignment, Claim, Request};
+use crate::ipam::{Assignment, Claim, Proposal, Request};
 use crate::kubernetes::ApiServer;
 use crate::limits;
 use crate::policy::Policy;
@@ -63,35 +63,31 @@ pub(crate) async fn obtain<M: OrderedMap>(
     deadline: &Deadline,
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
-    let Inquiry { claimant, asking, base, network, server } = inquiry;
+    let Inquiry { claimant, base, network, .. } = inquiry;
     let mut deciding = Deciding::by(policy, &network.policy);
     let mut races = Races::default();
     for attempt in 0..limits::ATTEMPTS {
-        if asking.confirmed {
-            look.succeed().await?;
-        }
-        let request = inquiry.request(&look, attempt);
-        let decided = deciding.decide(request, &mut look, deadline);
-        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
-        for proposal in &proposals {
-            check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
-        }
-        let forfeited = hand_over(&proposals, &look, *server).await?;
-        deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
-        match claim.instrument(debug_span!("commit", attempt)).await? {
-            Claimed::Done(claim) => {
-                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
-                return Ok(claim);
+        match inquiry.attempt(&mut deciding, store, look, deadline, attempt).await? {
+            Attempt::Won(claim) => return Ok(claim),
+            Attempt::Lost(proposals) => {
+                look = look_up(store, claimant, network, &contested(&proposals), now()).await?;
+                races.lost(proposals, &look);
             }
-            Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
-        races.lost(proposals, &look);
         if let Some(claim) = look.claim {
             return Ok(claim);
         }
     }
     Err(races.given_up(policy.name(), &base.network))
+}
+
+/// How one attempt ended.
+#[allow(clippy::large_enum_variant, reason = "one per invocation")]
+pub(crate) enum Attempt {
+    /// The attachment holds this now.
+    Won(Claim),
+    /// Others were faster at each of these.
+    Lost(Vec<Proposal>),
 }
 
 pub(crate) async fn look_up<M: OrderedMap>(
@@ -114,6 +110,36 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
 }
 
 impl Inquiry<'_> {
+    /// Decide on what was seen, and commit.
+    pub(crate) async fn attempt<M: OrderedMap>(
+        &self,
+        deciding: &mut Deciding<'_>,
+        store: &Store<M>,
+        mut look: Look<M::View>,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Attempt, Error> {
+        if self.asking.confirmed {
+            look.succeed().await?;
+        }
+        let request = self.request(&look, attempt);
+        let decided = deciding.decide(request, &mut look, deadline);
+        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        for proposal in &proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        deadline.check()?;
+        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
+        match claim.instrument(debug_span!("commit", attempt)).await? {
+            Claimed::Done(claim) => {
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
+                Ok(Attempt::Won(claim))
+            }
+            Claimed::Lost => Ok(Attempt::Lost(proposals)),
+        }
+    }
+
     /// What the policy is told at this attempt.
     pub(crate) fn request<V>(&self, look: &Look<V>, attempt: u32) -> Request {
         let Self { claimant, asking, network, .. } = self;

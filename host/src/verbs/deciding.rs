@@ -15,7 +15,7 @@ use crate::store::Look;
 use crate::store::ordered::View;
 
 /// Whoever has a part in the decisions of one ADD.
-pub(super) struct Deciding<'a> {
+pub(crate) struct Deciding<'a> {
     config: &'a PolicyConfig,
     policy: &'a Policy,
     stand_in: Option<Policy>,
@@ -23,20 +23,20 @@ pub(super) struct Deciding<'a> {
 }
 
 /// What was decided, and by whom.
-pub(super) struct Decided {
-    pub(super) proposals: Vec<Proposal>,
-    pub(super) policy: PolicyName,
+pub(crate) struct Decided {
+    pub(crate) proposals: Vec<Proposal>,
+    pub(crate) policy: PolicyName,
 }
 
 impl<'a> Deciding<'a> {
     /// With a policy that was loaded for this configuration.
-    pub(super) fn by(policy: &'a Policy, config: &'a PolicyConfig) -> Self {
+    pub(crate) fn by(policy: &'a Policy, config: &'a PolicyConfig) -> Self {
         let shadow = config.shadow.as_ref().map(|shadow| Shadow::new(shadow, config));
         Self { config, policy, stand_in: None, shadow }
     }
 
     /// Proposals, each verified against the ranges. The look is as good for a claim afterwards as after the policy alone.
-    pub(super) async fn decide<V: View>(
+    pub(crate) async fn decide<V: View>(
         &mut self,
         request: Request,
         look: &mut Look<V>,

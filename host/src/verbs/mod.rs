@@ -7,14 +7,14 @@ pub mod check;
 pub mod codes;
 pub mod deadline;
 pub mod decide;
-mod deciding;
+pub(crate) mod deciding;
 pub mod del;
 pub mod error;
 pub mod gc;
 mod hand_over;
 mod load;
 mod meanwhile;
-mod races;
+pub(crate) mod races;
 mod shadow;
 pub mod status;
 

@@ -9,7 +9,7 @@ use crate::store::ordered::View;
 
 /// What was lost so far.
 #[derive(Default)]
-pub(super) struct Races {
+pub(crate) struct Races {
     last: Vec<Proposal>,
     /// How often in a row the very same was proposed, although it was seen to be held.
     stubborn: u32,
@@ -17,7 +17,7 @@ pub(super) struct Races {
 
 impl Races {
     /// One more, and the look that was taken after it.
-    pub(super) fn lost<V: View>(&mut self, proposals: Vec<Proposal>, look: &Look<V>) {
+    pub(crate) fn lost<V: View>(&mut self, proposals: Vec<Proposal>, look: &Look<V>) {
         let possible = proposals.iter().any(|proposal| proposal.iter().all(|one| look.may_be_claimed(one)));
         let again = self.stubborn == 0 || proposals == self.last;
         self.stubborn = if again && !possible { self.stubborn + 1 } else { 0 };
@@ -25,7 +25,7 @@ impl Races {
     }
 
     /// Others are faster every time, or the policy does not look.
-    pub(super) fn given_up(self, policy: &PolicyName, network: &str) -> Error {
+    pub(crate) fn given_up(self, policy: &PolicyName, network: &str) -> Error {
         match self.stubborn {
             ATTEMPTS => {
                 let addresses = contested(&self.last);

@@ -3,6 +3,7 @@
 mod build;
 mod candidate;
 mod case;
+mod check;
 mod compare;
 mod diff;
 mod inspect;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Build(build::Options),
     /// A recorded decision as a case for `test`
     Case(case::Options),
+    /// Try a module in worlds nobody thought of: what holds of every good policy
+    Check(check::Options),
     /// Where two modules decide otherwise about recorded decisions
     Diff(diff::Options),
     /// What a module is, needs and offers, and why it would be refused
@@ -51,6 +54,7 @@ pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
         Command::Case(options) => case::case(&options),
+        Command::Check(options) => check::check(&options),
         Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Install(options) => install::install(&options),
