@@ -83,7 +83,7 @@ pub enum Mishap {
 
 impl World {
     /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's
-    /// settings. What it says of a store or a module is ignored. Every call of the policy is recorded.
+    /// settings and limits. What it says of a store or a module is ignored. Every call of the policy is recorded.
     pub fn new(ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
         let mut ipam = ipam.clone();
         ipam.insert("type".to_owned(), json!("kube-ipam"));
@@ -98,7 +98,7 @@ impl World {
         }
         let store = Store::new(Memory::default(), "", NETWORK).with_cooldown(network.cooldown);
         let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
-        let policy = policy.recording();
+        let policy = policy.with_limits(network.policy.limits).recording();
         Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
     }
 

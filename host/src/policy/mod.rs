@@ -44,7 +44,8 @@ use crate::limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
 
-/// A module that is ready to run.
+/// A module that is ready to run. A copy shares its code.
+#[derive(Clone)]
 pub struct Policy {
     loaded: module::Loaded,
     limits: Limits,
@@ -66,6 +67,11 @@ impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
         Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
+    }
+
+    /// The same module with other limits on its runs.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// What is recorded with each address the policy chose.

@@ -44,6 +44,7 @@ pub struct Source<'a> {
 }
 
 /// A module that may run.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) name: PolicyName,
     /// What errors call it.

@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod trial;
 
 use clap::Subcommand;
 
