@@ -74,6 +74,11 @@ impl Policy {
         Self { limits, ..self }
     }
 
+    /// What a run may spend.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What is recorded with each address the policy chose.
     pub fn name(&self) -> &PolicyName {
         &self.loaded.name

@@ -30,12 +30,20 @@ pub(crate) struct TrialArgs {
     ranges: Vec<String>,
 }
 
+/// What the arguments name, before anything is compiled.
+pub(crate) struct Named {
+    /// The module's file; none for the built-in policy.
+    pub(crate) module: Option<PathBuf>,
+    /// The digest that the network demands of its own module.
+    pub(crate) sha256: Option<String>,
+    /// The network, with the settings that were given.
+    pub(crate) ipam: Map<String, Value>,
+}
+
 /// A module and a network, enough for any number of worlds.
 pub(crate) struct Trial {
     /// Compiled once; its copies share the code.
     pub(crate) policy: Policy,
-    /// The module's file; none for the built-in policy.
-    pub(crate) module: Option<PathBuf>,
     /// The network, with the settings that were given.
     pub(crate) ipam: Map<String, Value>,
 }
@@ -43,17 +51,28 @@ pub(crate) struct Trial {
 impl TrialArgs {
     /// Load the module and read the network; without one it is this subnet.
     pub(crate) fn open(&self, subnet: &str) -> Result<Trial, Box<dyn Error>> {
+        let Named { module, sha256, ipam } = self.named(subnet)?;
+        let source = Source {
+            module: module.as_deref(),
+            sha256: sha256.as_deref(),
+            cache_dir: None,
+            limits: Limits::default(),
+            compiler: Compiler::InProcess,
+        };
+        let policy = Policy::load(&source).map_err(verbs::Error::from)?;
+        Ok(Trial { policy, ipam })
+    }
+
+    /// Read the network, and find out where the module is.
+    pub(crate) fn named(&self, subnet: &str) -> Result<Named, Box<dyn Error>> {
         let ipam = self.ipam(subnet)?;
         let of_network = |key: &str| ipam.get("policy").and_then(|policy| policy.get(key)).and_then(Value::as_str);
         let (module, sha256) = match &self.module {
-            Some(module) => (Some(module.as_path()), None),
-            None => (of_network("module").map(Path::new), of_network("sha256")),
+            Some(module) => (Some(module.clone()), None),
+            None => (of_network("module").map(PathBuf::from), of_network("sha256").map(str::to_owned)),
         };
-        let module = module.filter(|module| *module != Path::new(BUILT_IN));
-        let source =
-            Source { module, sha256, cache_dir: None, limits: Limits::default(), compiler: Compiler::InProcess };
-        let policy = Policy::load(&source).map_err(verbs::Error::from)?;
-        Ok(Trial { policy, module: module.map(Path::to_owned), ipam })
+        let module = module.filter(|module| module != Path::new(BUILT_IN));
+        Ok(Named { module, sha256, ipam })
     }
 
     fn ipam(&self, subnet: &str) -> Result<Map<String, Value>, Box<dyn Error>> {
