@@ -18,7 +18,6 @@ use crate::ipam::{Kind, Pod, PodName, Span};
 use crate::limits::Limits;
 use crate::policy::{Call, Compiler, Policy, PolicyError, Source};
 use crate::store::embedded::Embedded;
-use crate::verbs;
 
 /// Requests of each kind in this process.
 const REQUESTS: u128 = 20;
@@ -206,7 +205,7 @@ impl Bench {
             built_in_add.push(time(program, "ADD", nth, &built_in).map_err(io)?);
             version.push(time(program, "VERSION", nth, &ours).map_err(io)?);
         }
-        let peak = |network| {
+        let peak = |network: &str| {
             let peaks = (PROCESSES..PROCESSES + WATCHED).map(|nth| peak_kib(program, nth, network));
             peaks.collect::<io::Result<Vec<_>>>().map(|peaks| peaks.into_iter().max().unwrap_or(0))
         };
@@ -314,12 +313,6 @@ fn checked(output: Output) -> io::Result<()> {
         Err(error) => {
             Err(io::Error::other(format!("its answer is no JSON ({error}), and it ended with {}", output.status)))
         }
-    }
-}
-
-impl From<verbs::Error> for MeasureError {
-    fn from(error: verbs::Error) -> Self {
-        Self::World(error.into())
     }
 }
 
