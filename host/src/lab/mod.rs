@@ -3,7 +3,9 @@
 
 pub mod case;
 pub mod check;
+pub mod measure;
 pub mod races;
+pub mod simulate;
 pub mod world;
 
 pub use races::Proposed;

@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::cni::{Args, NetConf};
-use crate::config::{Base, Network};
+use crate::config::{Base, EtcdConfig, Network};
 use crate::ipam::{
     Assignment, Attachment, Claim, HeldAddress, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
 };
 use crate::policy::{Call, Policy};
 use crate::store::memory::{Memory, Moment};
+use crate::store::ordered::{Change, OrderedMap};
 use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
 use crate::verbs::add::{Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
@@ -106,7 +107,7 @@ impl World {
         if network.policy.settings != "{}" {
             policy.validate_settings(&network.policy.settings).map_err(verbs::Error::from)?;
         }
-        let store = Store::new(Memory::default(), "", name).with_cooldown(network.cooldown);
+        let store = Store::new(Memory::default(), EtcdConfig::DEFAULT_PREFIX, name).with_cooldown(network.cooldown);
         let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
         let policy = policy.with_limits(network.policy.limits).recording();
         Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
@@ -196,6 +197,15 @@ impl World {
     /// What nobody holds but is kept, for whom and until when.
     pub fn kept(&self) -> Result<Vec<KeptAddress>, StoreError> {
         at_once(self.store.kept(self.now()))
+    }
+
+    /// Write everything that is at rest here into an empty map, for processes to find it.
+    pub fn copy_to(&self, map: &impl OrderedMap) -> Result<(), StoreError> {
+        let mut change = Change::default();
+        for (key, value) in self.store.map().entries() {
+            change.put(key, value);
+        }
+        at_once(map.commit(&[change])).map(drop)
     }
 
     fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {

@@ -79,11 +79,6 @@ impl Policy {
         Self { limits, ..self }
     }
 
-    /// The same module again, without what was recorded of it.
-    pub fn another(&self) -> Self {
-        Self { loaded: self.loaded.clone(), limits: self.limits, spent: Cell::default(), recording: None }
-    }
-
     /// What a run may spend.
     pub fn limits(&self) -> Limits {
         self.limits

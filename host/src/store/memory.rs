@@ -19,6 +19,13 @@ pub struct Memory(RefCell<Entries>);
 /// The map at one moment.
 pub struct Moment(Entries);
 
+impl Memory {
+    /// All there is.
+    pub(crate) fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.borrow().iter().map(|(key, value)| (key.clone(), value.to_vec())).collect()
+    }
+}
+
 impl OrderedMap for Memory {
     type View = Moment;
 

@@ -9,13 +9,6 @@ use crate::limits::{Limits, READS_PER_DECISION};
 use crate::policy::{Call, Compiler, Outcome, Policy, Source, Spent};
 use crate::verbs;
 
-/// Settings as given on the command line: JSON, or `@FILE` with it.
-pub(super) fn settings(text: &str) -> Result<Map<String, Value>, String> {
-    let read = |file| std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"));
-    let text = text.strip_prefix('@').map_or_else(|| Ok(text.to_owned()), read)?;
-    serde_json::from_str(&text).map_err(|error| format!("expected a JSON object, or @FILE with one: {error}"))
-}
-
 /// What came of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Came {

@@ -8,11 +8,11 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::trial::{read_network, read_settings};
 use crate::cli::output::{self, Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::cni::{Args as CniArgs, NetConf};
 use crate::config::Network;
-use crate::config::file::{Section, sections};
 use crate::lab::check::{self, CheckError, Counterexample, Effort, PropertyResult, Report, Subject};
 use crate::limits::{Limits, Thousands};
 use crate::policy::PolicyError;
@@ -69,28 +69,11 @@ pub(crate) fn check(options: &Options) -> Done {
 }
 
 fn subject(options: &Options) -> Result<Subject, Box<dyn Error>> {
-    let network = options.network.as_deref().map(network).transpose()?;
+    let network = options.network.as_deref().map(read_network).transpose()?;
     let configured = network.as_ref().map(configured).transpose()?;
     let (limits, own) = configured.unwrap_or((Limits::default(), Map::new()));
-    let settings = options.settings.as_deref().map(settings).transpose()?;
+    let settings = options.settings.as_deref().map(read_settings).transpose()?;
     Ok(Subject { module: Some(options.module.clone()), settings: settings.unwrap_or(own), network, limits })
-}
-
-fn settings(text: &str) -> Result<Map<String, Value>, Box<dyn Error>> {
-    let text = match text.strip_prefix('@') {
-        Some(file) => read(Path::new(file))?,
-        None => text.to_owned(),
-    };
-    serde_json::from_str(&text).map_err(|error| format!("--settings is no JSON object: {error}").into())
-}
-
-/// The `ipam` section of a `.conf`, of a `.conflist`, or itself.
-fn network(text: &str) -> Result<Map<String, Value>, Box<dyn Error>> {
-    let text = if text.trim_start().starts_with('{') { text.to_owned() } else { read(Path::new(text))? };
-    let value: Value = serde_json::from_str(&text).map_err(|error| format!("--network is no JSON object: {error}"))?;
-    let section = sections(&value).first().and_then(Section::ipam).cloned();
-    let ipam = section.or_else(|| value.get("ipam").cloned()).unwrap_or(value);
-    ipam.as_object().cloned().ok_or_else(|| "--network is no JSON object".into())
 }
 
 /// What its policy may spend, and its settings.
@@ -101,10 +84,6 @@ fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>),
     let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
     let policy = Network::read(&netconf, &CniArgs::default()).map_err(verbs::Error::from)?.policy;
     Ok((policy.limits, serde_json::from_str(&policy.settings)?))
-}
-
-fn read(file: &Path) -> Result<String, Box<dyn Error>> {
-    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 /// An author who gives no settings may not know that some are needed.

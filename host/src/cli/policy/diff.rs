@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::candidate::{Candidate, settings};
+use super::candidate::Candidate;
 use super::compare::{Comparison, each};
+use super::trial::read_settings;
 use crate::cli::OutputArgs;
 use crate::cli::output::Done;
 
@@ -26,7 +27,7 @@ pub(crate) struct Options {
     #[arg(value_name = "RECORD", required = true)]
     records: Vec<PathBuf>,
     /// Other settings for both than those of each decision
-    #[arg(long, value_name = "JSON|@FILE", value_parser = settings)]
+    #[arg(long, value_name = "JSON|@FILE", value_parser = read_settings)]
     settings: Option<Map<String, Value>>,
     #[command(flatten)]
     output: OutputArgs,

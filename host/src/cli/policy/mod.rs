@@ -1,5 +1,6 @@
 //! `kube-ipam policy …`: for the authors of rules, one file a command.
 
+mod bench;
 mod build;
 mod candidate;
 mod case;
@@ -12,7 +13,9 @@ mod ls;
 mod network;
 mod replay;
 mod run;
+mod simulate;
 mod test;
+mod trial;
 
 use clap::Subcommand;
 
@@ -21,6 +24,8 @@ use crate::policy::compile::COMMAND;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    /// What a module costs: fuel, time and memory of its decisions, and of whole processes that ask it
+    Bench(bench::Options),
     /// Build the Rust crate of a policy into a component
     Build(build::Options),
     /// A recorded decision as a case for `test`
@@ -39,6 +44,8 @@ pub(crate) enum Command {
     Replay(replay::Options),
     /// Put one request to a policy, as an ADD would
     Run(run::Options),
+    /// A module under load: pods start and end by the thousand, and the report says how the address space fares
+    Simulate(simulate::Options),
     /// Run cases against a module
     Test(test::Options),
 }
@@ -53,6 +60,7 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 pub(crate) fn run(command: Command) -> Done {
     match command {
         Command::Build(options) => build::build(options),
+        Command::Bench(options) => bench::run(&options),
         Command::Case(options) => case::case(&options),
         Command::Check(options) => check::check(&options),
         Command::Diff(options) => diff::diff(&options),
@@ -61,6 +69,7 @@ pub(crate) fn run(command: Command) -> Done {
         Command::Ls(options) => ls::ls(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Run(options) => run::run(&options),
+        Command::Simulate(options) => simulate::run(options),
         Command::Test(options) => test::test(&options),
     }
 }

@@ -6,7 +6,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::candidate::{Came, Candidate, settings};
+use super::candidate::{Came, Candidate};
+use super::trial::read_settings;
 use crate::cli::output::{Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::ipam::{Answer, Assignment, PolicyName, Told};
@@ -24,7 +25,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE.wasm")]
     module: Option<PathBuf>,
     /// Other settings than those of the decision
-    #[arg(long, value_name = "JSON|@FILE", value_parser = settings)]
+    #[arg(long, value_name = "JSON|@FILE", value_parser = read_settings)]
     settings: Option<Map<String, Value>>,
     #[command(flatten)]
     output: OutputArgs,

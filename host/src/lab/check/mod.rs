@@ -212,5 +212,5 @@ impl Bench {
 fn world(network: &Map<String, Value>, settings: &Map<String, Value>, policy: &Policy) -> Result<World, Mishap> {
     let mut ipam = network.clone();
     ipam.insert("policy".to_owned(), json!({"settings": settings}));
-    World::new(&ipam, policy.another())
+    World::new(&ipam, policy.clone())
 }
