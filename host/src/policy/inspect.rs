@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::compile::Compiler;
 use super::convert::Description;
 use super::error::Flaw;
-use super::{Policy, Source, examine, module};
+use super::file::ModuleFile;
+use super::{Policy, examine, module};
 use crate::limits::Limits;
 
 /// What there is to know of a module file.
@@ -37,7 +38,7 @@ pub struct Inspection {
 
 /// Inspect a module file; `Err` when there is no file to inspect.
 pub fn inspect(path: &Path, limits: Limits) -> Result<Inspection, Flaw> {
-    let wasm = module::read(path)?;
+    let wasm = ModuleFile::open(path)?.read()?;
     let examined = examine::examine(&wasm);
     let mut inspection = Inspection {
         sha256: module::digest(&wasm),
@@ -57,12 +58,16 @@ pub fn inspect(path: &Path, limits: Limits) -> Result<Inspection, Flaw> {
 
 /// What only compiling and running it can tell.
 fn run(path: &Path, wasm: &[u8], limits: Limits, inspection: &mut Inspection) {
-    match Compiler::InProcess.compile(wasm, limits) {
-        Ok(artifact) => inspection.compiled_bytes = Some(artifact.len() as u64),
+    let artifact = match Compiler::InProcess.compile(wasm, limits) {
+        Ok(artifact) => artifact,
         Err(flaw) => return inspection.refused.push(flaw.to_string()),
-    }
-    let source = Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler: Compiler::InProcess };
-    match Policy::load(&source).and_then(|policy| policy.describe()) {
+    };
+    inspection.compiled_bytes = Some(artifact.len() as u64);
+    let policy = match module::load_artifact(path, inspection.sha256.clone(), &artifact) {
+        Ok(loaded) => Policy::of(loaded, limits),
+        Err(flaw) => return inspection.refused.push(flaw.to_string()),
+    };
+    match policy.describe() {
         Ok(description) => inspection.description = Some(description),
         Err(error) => inspection.refused.push(error.to_string()),
     }

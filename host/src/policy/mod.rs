@@ -1,8 +1,8 @@
 //! Policies: WebAssembly components that say which address a pod gets.
 //!
 //! ```text
-//!  policy.module ── read ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
-//!                                          └── compile (child) ──┘
+//!  policy.module ── digest ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
+//!                                            └── compile (child) ──┘
 //!  Policy::allocate ── fresh instance ── verdict ── every proposal checked ── Outcome
 //!                          │  ▲
 //!            pool and log  ▼  │  answers from one snapshot; what it does not know ends the run
@@ -19,9 +19,11 @@ mod convert;
 mod engine;
 mod error;
 mod examine;
+mod file;
 pub mod guest;
 mod host;
 pub mod inspect;
+mod known;
 mod module;
 mod native;
 mod recording;
@@ -65,7 +67,11 @@ pub enum Outcome {
 impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
-        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
+        Ok(Self::of(module::load(source)?, source.limits))
+    }
+
+    fn of(loaded: module::Loaded, limits: Limits) -> Self {
+        Self { loaded, limits, spent: Cell::default(), recording: None }
     }
 
     /// What is recorded with each address the policy chose.

@@ -1,8 +1,7 @@
 //! From a configuration's words to a module that is ready to run: read, compare with the pin, take the compiled form
 //! from the cache or have it made, link.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,10 +14,12 @@ use super::bindings::AllocationPolicyPre;
 use super::cache::{Cache, Miss};
 use super::compile::Compiler;
 use super::error::{Flaw, PolicyError};
+use super::file::{ModuleFile, Stamp};
+use super::known::Known;
 use super::sandbox::Sandbox;
 use super::{engine, native, world};
 use crate::ipam::PolicyName;
-use crate::limits::{Limits, MODULE};
+use crate::limits::Limits;
 
 /// What modules are compiled for: the target of this very binary.
 pub(super) const TARGET: &str = env!("KUBE_IPAM_TARGET");
@@ -71,13 +72,53 @@ fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
 
 fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
     let flawed = |flaw| PolicyError::Flawed { module: path.display().to_string(), flaw };
-    let wasm = read(path).map_err(flawed)?;
+    let (sha256, component) = compiled_file(path, source).map_err(flawed)?;
+    finish(name_of(path, sha256), label_of(path), &component).map_err(flawed)
+}
+
+/// The digest and the code of a module file. What an earlier call found out of this very file is taken for granted;
+/// otherwise the file is read, compared with the pin, and found in the cache or compiled.
+fn compiled_file(path: &Path, source: &Source<'_>) -> Result<(String, Component), Flaw> {
+    let engine = running_engine().map_err(|error| Flaw::Compiler(format!("{error:#}")))?;
+    let file = ModuleFile::open(path)?;
+    let open = |dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok();
+    let cache = source.cache_dir.and_then(open);
+    if let Some((cache, known)) = cache.as_ref().and_then(|cache| Some((cache, Known::recall(cache, &file.stamp)?))) {
+        check_pin(source.sha256, &known.sha256)?;
+        if let Some((component, _)) = cached(cache, &known.sha256, Some(&known.code), engine) {
+            return Ok((known.sha256, component));
+        }
+    }
+    let wasm = file.read()?;
     let sha256 = digest(&wasm);
-    check_pin(source.sha256, &sha256).map_err(flawed)?;
-    let component = compiled(&wasm, &sha256, source).map_err(flawed)?;
-    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let name = PolicyName { name: part(path.file_stem()), sha256 };
-    finish(name, part(path.file_name()), &component).map_err(flawed)
+    check_pin(source.sha256, &sha256)?;
+    let (component, code) = compiled(&wasm, &sha256, cache.as_ref(), source, engine)?;
+    if let (Some(cache), Some(code)) = (cache, code)
+        && file.stamp.is_settled()
+        && file.is_unchanged()
+    {
+        Known { module: file.stamp, sha256: sha256.clone(), code }.remember(&cache);
+    }
+    Ok((sha256, component))
+}
+
+/// A module that was just compiled in this process, without a cache.
+pub(super) fn load_artifact(path: &Path, sha256: String, artifact: &[u8]) -> Result<Loaded, Flaw> {
+    let broken = |error| Flaw::Compiler(format!("the compiled code does not load: {error:#}"));
+    let component = running_engine().and_then(|engine| native::compiled(engine, artifact)).map_err(broken)?;
+    finish(name_of(path, sha256), label_of(path), &component)
+}
+
+fn name_of(path: &Path, sha256: String) -> PolicyName {
+    PolicyName { name: text(path.file_stem()), sha256 }
+}
+
+fn label_of(path: &Path) -> String {
+    text(path.file_name())
+}
+
+fn text(part: Option<&OsStr>) -> String {
+    part.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn finish(name: PolicyName, label: String, component: &Component) -> Result<Loaded, Flaw> {
@@ -97,26 +138,6 @@ fn running_engine() -> wasmtime::Result<&'static Engine> {
     Ok(RUNNING.get_or_init(|| engine))
 }
 
-/// The module file, bounded.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Flaw::Missing,
-        _ => Flaw::Unreadable(error.to_string()),
-    };
-    // Asked before it is opened: to open a named pipe is to wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Flaw::Unreadable("it is no regular file".to_owned()));
-    }
-    let most = MODULE.default << 20;
-    if metadata.len() > most {
-        return Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default });
-    }
-    let mut wasm = Vec::with_capacity(metadata.len() as usize + 1);
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut wasm)).map_err(unreadable)?;
-    Ok(wasm)
-}
-
 /// SHA-256 as 64 hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -134,44 +155,63 @@ fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// From the cache, or else compiled once and kept. A cache that cannot be used costs time, not the address.
-fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component, Flaw> {
-    let engine = running_engine().map_err(|error| Flaw::Compiler(format!("{error:#}")))?;
-    let name = format!("{sha256}-{ENGINE}-{TARGET}.cwasm");
-    let open = |dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok();
-    let cache = source.cache_dir.and_then(open);
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+/// From the cache, with the stamp of what it holds, or else compiled once and kept. A cache that cannot be used costs
+/// time, not the address.
+fn compiled(
+    wasm: &[u8],
+    sha256: &str,
+    cache: Option<&Cache>,
+    source: &Source<'_>,
+    engine: &Engine,
+) -> Result<(Component, Option<Stamp>), Flaw> {
+    let kept = || cache.and_then(|cache| cached(cache, sha256, None, engine));
+    if let Some((component, code)) = kept() {
+        return Ok((component, Some(code)));
     }
-    let _lock = cache.as_ref().map(|cache| cache.lock(Duration::from_secs(source.limits.compile_seconds)));
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+    let _lock = cache.map(|cache| cache.lock(Duration::from_secs(source.limits.compile_seconds)));
+    if let Some((component, code)) = kept() {
+        return Ok((component, Some(code)));
     }
     let artifact = source.compiler.compile(wasm, source.limits)?;
     if let Some((cache, dir)) = cache.zip(source.cache_dir) {
         cache.prune();
-        if let Err(error) = cache.put(&name, &artifact) {
-            unusable(dir, &Miss::Io(name, error));
+        if let Err(error) = cache.put(&entry_name(sha256), &artifact) {
+            unusable(dir, &Miss::Io(entry_name(sha256), error));
         }
     }
-    native::compiled(engine, &artifact)
-        .map_err(|error| Flaw::Compiler(format!("the compiled code does not load: {error:#}")))
+    let component = native::compiled(engine, &artifact)
+        .map_err(|error| Flaw::Compiler(format!("the compiled code does not load: {error:#}")))?;
+    Ok((component, None))
 }
 
-fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<Component> {
-    match cache.get(name) {
-        Ok(artifact) => native::compiled(engine, &artifact)
-            .inspect_err(|error| tracing::warn!(name, "cached policy not used: {error:#}"))
-            .ok(),
+fn entry_name(sha256: &str) -> String {
+    format!("{sha256}-{ENGINE}-{TARGET}.cwasm")
+}
+
+/// The code of a module in the cache, and its stamp. An entry whose checksum was right before is mapped, so that pages
+/// which are not needed are not even read.
+fn cached(cache: &Cache, sha256: &str, checked: Option<&Stamp>, engine: &Engine) -> Option<(Component, Stamp)> {
+    let name = entry_name(sha256);
+    let not_used = |why: &dyn std::fmt::Display| tracing::warn!(name, "cached policy not used: {why}");
+    let entry = match cache.find(&name) {
+        Ok(entry) => entry,
         Err(miss @ Miss::Absent) => {
             tracing::debug!(name, "cached policy not used: {miss}");
-            None
+            return None;
         }
         Err(miss) => {
-            tracing::warn!(name, "cached policy not used: {miss}");
-            None
+            not_used(&miss);
+            return None;
         }
+    };
+    if checked == Some(&entry.stamp)
+        && let Ok(component) = native::mapped(engine, &entry.file)
+    {
+        return Some((component, entry.stamp));
     }
+    let artifact = entry.read().inspect_err(|miss| not_used(miss)).ok()?;
+    let component = native::compiled(engine, &artifact).inspect_err(|error| not_used(&format!("{error:#}"))).ok()?;
+    Some((component, entry.stamp))
 }
 
 fn unusable(cache_dir: &Path, miss: &Miss) {
