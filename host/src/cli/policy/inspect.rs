@@ -28,7 +28,7 @@ pub(crate) fn inspect(options: &Options) -> Done {
     Ok(Output { text, exit })
 }
 
-fn describe(inspection: &Inspection) -> String {
+pub(super) fn describe(inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     if let Some(description) = &inspection.description {
         lines.push(format!("{} {}: {}", description.name, description.version, description.summary));

@@ -2,15 +2,20 @@
 
 mod build;
 mod inspect;
+mod new;
 
 use clap::Subcommand;
+
+pub(crate) use new::NewError;
 
 use super::output::Done;
 use crate::policy::compile::COMMAND;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Build the Rust crate of a policy into a component
+    /// Begin a policy: a directory with a project that builds
+    New(new::Options),
+    /// Build a policy's project, in any of the languages of `new`, into a component
     Build(build::Options),
     /// What a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
@@ -25,6 +30,7 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 
 pub(crate) fn run(command: Command) -> Done {
     match command {
+        Command::New(options) => new::new(&options),
         Command::Build(options) => build::build(options),
         Command::Inspect(options) => inspect::inspect(&options),
     }
