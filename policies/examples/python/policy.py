@@ -93,8 +93,8 @@ class Settings:
         raise Err(Refusal_Denied(f'{who} has no share of the network: add it, or "{OTHERS}", to policy.settings.shares'))
 
     def slice_of(self, team, size):
-        """Where a team's part of so many addresses begins, and where it ends."""
-        names = list(self.shares)
+        """Where a team's part of so many addresses begins, and where it ends. Parts lie in the order of names."""
+        names = sorted(self.shares)
         before = sum(self.shares[name] for name in names[: names.index(team)])
         total = sum(self.shares.values())
         return size * before // total, size * (before + self.shares[team]) // total
