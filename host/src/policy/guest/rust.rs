@@ -21,7 +21,7 @@ pub fn build(directory: &Path, target_dir: &Path) -> Result<Vec<u8>, GuestError>
 fn compile(directory: &Path, target_dir: &Path) -> Result<PathBuf, GuestError> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(&cargo);
-    command.current_dir(directory).args(["build", "--release", "--lib", "--target", TARGET]);
+    command.current_dir(directory).args(["build", "--quiet", "--release", "--lib", "--target", TARGET]);
     command.args(["--message-format", "json-render-diagnostics"]).arg("--target-dir").arg(target_dir);
     for variable in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "RUSTC"] {
         command.env_remove(variable);
