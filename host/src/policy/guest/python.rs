@@ -20,8 +20,18 @@ pub(super) fn build(directory: &Path, news: &dyn Fn(&str)) -> Result<Vec<u8>, Gu
     command.arg("--quiet").arg("--wit-path").arg(wit::folder(directory)?).args(["--world", wit::WORLD]);
     command.args(["componentize", "--stub-wasi", "--python-path", ".", "--python-path", PACKAGES]);
     command.arg("--output").arg(&output).arg("policy");
-    tool::run(COMPILER, &mut command, directory, WAY_OUT)?;
-    tool::read(&output)
+    match tool::run(COMPILER, &mut command, directory, WAY_OUT) {
+        Err(GuestError::Build { tool, directory, said }) => {
+            Err(GuestError::Build { tool, directory, said: essence(&said).to_owned() })
+        }
+        done => done.and_then(|_| tool::read(&output)),
+    }
+}
+
+/// What Python said: the compiler, itself a Python program, wraps it in a trace of its own.
+fn essence(said: &str) -> &str {
+    let inner = said.split_once("AssertionError: ").map_or(said, |(_, inner)| inner);
+    inner.split_once("\n\nCaused by:").map_or(inner, |(said, _)| said).trim_end()
 }
 
 fn compiler(directory: &Path, news: &dyn Fn(&str)) -> Result<PathBuf, GuestError> {

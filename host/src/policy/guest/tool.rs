@@ -8,6 +8,8 @@ use super::GuestError;
 
 /// Run a tool to its end: its output, or what it said.
 pub(super) fn run(tool: &str, command: &mut Command, directory: &Path, way_out: &str) -> Result<Output, GuestError> {
+    // Where in a compiler its own error was made is nothing to an author.
+    command.env("RUST_BACKTRACE", "0").env("RUST_LIB_BACKTRACE", "0");
     let output = command.output().map_err(|source| match source.kind() {
         ErrorKind::NotFound => missing(tool, directory, way_out),
         _ => GuestError::Tool { tool: tool.to_owned(), source },
