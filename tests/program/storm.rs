@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use kube_ipam_tests::Call;
 use kube_ipam_tests::etcd::{Etcd, Setup};
 use kube_ipam_tests::history::{Event, Standing, What, check};
-use kube_ipam_tests::listing::held;
+use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
 const CALLS: usize = 2_000;
@@ -57,6 +57,8 @@ impl Storm {
         });
         let (counts, standing) = storm.judge();
         agrees(&standing, &held(&storm.network));
+        let inspected = operate(&["fsck"], &storm.network);
+        assert!(inspected.status.success(), "{}", String::from_utf8_lossy(&inspected.stdout));
 
         let last = last_calls(&storm.events.lock().unwrap());
         let unreleased = last.iter().filter(|(_, what)| **what != What::Deleted).map(|(name, _)| name);

@@ -85,8 +85,11 @@ impl Keys {
         under(self.join("attachments", &[]))
     }
 
-    pub(crate) fn attachments_of(&self, container: &str) -> KeyRange {
-        under(self.join("attachments", &[container]) + "/")
+    /// Of every container whose ID begins like this.
+    pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
+        let from = self.join("attachments", &[container]);
+        // '~' comes after every character of a key.
+        KeyRange { to: from.clone() + "~", from }
     }
 
     pub(crate) fn node(&self, node: &str, attachment: &Attachment) -> String {

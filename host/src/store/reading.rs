@@ -61,7 +61,7 @@ impl<V: View> Reading<V> {
             }
             Question::Usage(index) => {
                 let Some(set) = snapshot.range_sets().get(index) else { return Ok(()) };
-                let held = self.count_held(set).await?;
+                let held = self.count_held([set]).await?.into_iter().sum();
                 snapshot.learn_usage(index, held);
                 Ok(())
             }
@@ -160,10 +160,15 @@ impl<V: View> Reading<V> {
         Ok(())
     }
 
-    /// Addresses held by attachments; what is only kept does not count.
-    pub(crate) async fn count_held(&mut self, set: &RangeSet) -> Result<u64, StoreError> {
-        let reads: Vec<Read> = set.offered().map(|span| Read::Count(self.keys.addresses_in(span))).collect();
-        Ok(self.read(&reads).await?.iter().map(|page| page.count).sum())
+    /// Addresses of each range set held by attachments, in one read; what is only kept does not count.
+    pub(crate) async fn count_held<'a>(
+        &mut self,
+        sets: impl IntoIterator<Item = &'a RangeSet>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let count = |span| Read::Count(self.keys.addresses_in(span));
+        let reads: Vec<Vec<Read>> = sets.into_iter().map(|set| set.offered().map(count).collect()).collect();
+        let mut pages = self.read(&reads.concat()).await?.into_iter();
+        Ok(reads.iter().map(|reads| pages.by_ref().take(reads.len()).map(|page| page.count).sum()).collect())
     }
 
     async fn held_for(&mut self, identity: &str) -> Result<Vec<IpAddr>, StoreError> {

@@ -77,7 +77,7 @@ pub(crate) async fn obtain<M: OrderedMap>(
         let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
-                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
                 return Ok(claim);
             }
             Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,

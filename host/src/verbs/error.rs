@@ -67,7 +67,7 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?} (ipam.timeout)")]
+    #[error("not done within {timeout:?}, which is all the time a call has")]
     Late {
         /// The configured time.
         timeout: Duration,
@@ -131,8 +131,11 @@ impl Error {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
             Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),
-            Self::Late { .. } => Some("the runtime tries again; a DEL releases whatever was claimed".to_owned()),
+            Self::Late { .. } => Some(
+                "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised".to_owned(),
+            ),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
+            Self::NotReady { cause, .. } if matches!(**cause, Self::Late { .. }) => None,
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,

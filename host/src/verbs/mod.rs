@@ -21,4 +21,5 @@ pub use deadline::Deadline;
 pub use del::del;
 pub use error::Error;
 pub use gc::gc;
+pub(crate) use status::not_ready;
 pub use status::status;

@@ -8,7 +8,7 @@ use crate::store::ordered::OrderedMap;
 
 /// The policy loads and takes its settings, the store could be written, and every range set has room.
 pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store<M>) -> Result<(), Error> {
-    let not_ready = |cause: Error| Error::NotReady { network: base.network.clone(), cause: Box::new(cause) };
+    let not_ready = |cause| not_ready(base, cause);
     add::load(network).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
@@ -17,6 +17,11 @@ pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store
         Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),
         None => Ok(()),
     }
+}
+
+/// What STATUS answers where an ADD could not work.
+pub(crate) fn not_ready(base: &Base, cause: Error) -> Error {
+    Error::NotReady { network: base.network.clone(), cause: Box::new(cause) }
 }
 
 /// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,

@@ -31,6 +31,17 @@ fn sixty_four_processes_race_for_sixty_addresses() {
 }
 
 #[test]
+fn a_crowd_of_128_processes_on_one_range_gets_an_address_each() {
+    let etcd = Setup::cluster().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "timeout": "60s"}));
+    let answers = all_at_once((0..128).map(|nth| add(&format!("c{nth}"), &network)));
+    answers.iter().for_each(|answer| drop(answer.success()));
+    assert_eq!(held(&network), answered(&answers));
+    release_all(128, &network);
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
 fn a_crowd_of_128_processes_gets_sixteen_addresses_each() {
     let etcd = Setup::cluster().start();
     let ranges: Vec<Value> = (0..16).map(|nth| json!([{"subnet": format!("10.{nth}.0.0/16")}])).collect();

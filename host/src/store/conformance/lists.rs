@@ -36,6 +36,8 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses<M: Ord
     bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.4")]).await;
     let cases = [
         (Filter { container: Some("one".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("o".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("ones".into()), ..Filter::default() }, vec![]),
         (Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
         (Filter { network: Some("blue".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.4"]),
         (Filter { address: Some(ip("10.0.0.4")), ..Filter::default() }, vec!["10.0.0.4"]),

@@ -49,6 +49,7 @@ macro_rules! conformance {
                 a_policy_is_told_what_is_kept_for_an_identity,
                 a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
                 a_replaced_attachment_leaves_its_holds,
+                a_clock_that_jumps_doubles_and_loses_nothing,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
