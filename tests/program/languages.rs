@@ -122,6 +122,28 @@ fn the_examples_give_addresses_by_their_rules() {
     );
 }
 
+#[test]
+#[ignore = "needs `make policies-all`"]
+fn what_a_compiler_says_of_a_mistake_is_shown_and_no_more() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/examples").canonicalize().unwrap();
+    for (lang, tools, source, text, says) in [
+        ("js", "node_modules", "policy.js", "export const allocator = {", "policy.js:1"),
+        ("python", ".packages", "policy.py", "def f(:\n", "SyntaxError: invalid syntax"),
+        ("c", ".packages", "policy.c", "int f(void) { return x; }", "policy.c:1:22: error"),
+    ] {
+        let project = tempfile::tempdir().unwrap();
+        let begun = project.path().join("broken");
+        let made = Command::new(program()).args(["policy", "new", "--lang", lang]).arg(&begun).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink(examples.join(format!("new-{lang}")).join(tools), begun.join(tools)).unwrap();
+        std::fs::write(begun.join(source), text).unwrap();
+        let output = Command::new(program()).args(["policy", "build"]).arg(&begun).output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(printed.contains("could not build") && printed.contains(says), "{lang}: {printed}");
+        assert!(!printed.contains("backtrace") && !printed.contains("Traceback"), "{lang}: {printed}");
+    }
+}
+
 /// The project that `policy new` makes in Rust tests itself natively.
 #[test]
 #[ignore = "needs `make policies-all`"]
