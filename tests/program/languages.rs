@@ -29,6 +29,8 @@ impl Site {
         let mut configuration = network(directory.path(), ipam);
         configuration["ipam"]["policy"] = json!({"module": module(name), "settings": settings, "cacheDir": CACHE,
             "limits": {"compileSeconds": 600}});
+        // Enough to compile Python in, for which an ADD has no time: on a node `policy install` does that before.
+        configuration["ipam"]["timeout"] = json!("300s");
         Self { _directory: directory, configuration }
     }
 
@@ -133,8 +135,8 @@ fn what_a_compiler_says_of_a_mistake_is_shown_and_no_more() {
     ] {
         let project = tempfile::tempdir().unwrap();
         let begun = project.path().join("broken");
-        let made = Command::new(program()).args(["policy", "new", "--lang", lang]).arg(&begun).status().unwrap();
-        assert!(made.success());
+        let made = Command::new(program()).args(["policy", "new", "--lang", lang]).arg(&begun).output().unwrap();
+        assert!(made.status.success());
         std::os::unix::fs::symlink(examples.join(format!("new-{lang}")).join(tools), begun.join(tools)).unwrap();
         std::fs::write(begun.join(source), text).unwrap();
         let output = Command::new(program()).args(["policy", "build"]).arg(&begun).output().unwrap();
