@@ -63,7 +63,8 @@ impl Site {
     fn new(module: Option<&Path>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let policy = module.map_or(json!({}), |module| json!({"module": module}));
-        let configuration = network(directory.path(), &json!({"subnet": "10.4.0.0/14", "policy": policy}));
+        let configuration =
+            network(directory.path(), &json!({"subnet": "10.4.0.0/14", "timeout": "4m", "policy": policy}));
         Self { directory, module: module.map(Path::to_owned), configuration }
     }
 

@@ -30,7 +30,7 @@ impl Site {
         configuration["ipam"]["policy"] = json!({"module": module(name), "settings": settings, "cacheDir": CACHE,
             "limits": {"compileSeconds": 600}});
         // Enough to compile Python in, for which an ADD has no time: on a node `policy install` does that before.
-        configuration["ipam"]["timeout"] = json!("300s");
+        configuration["ipam"]["timeout"] = json!("4m");
         Self { _directory: directory, configuration }
     }
 
