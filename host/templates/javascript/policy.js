@@ -52,7 +52,7 @@ export const allocator = {
 };
 
 function decode(text) {
-  const { proposals = 4, ...unknown } = JSON.parse(text);
+  const { proposals = 4, ...unknown } = parse(text);
   for (const name of Object.keys(unknown)) {
     throw `policy.settings.${name}: unknown field, expected proposals`;
   }
@@ -60,6 +60,19 @@ function decode(text) {
     throw `policy.settings.proposals: ${JSON.stringify(proposals)}: expected a whole number from 1 to ${MOST_PROPOSALS}`;
   }
   return { proposals };
+}
+
+function parse(text) {
+  let settings = null;
+  try {
+    settings = JSON.parse(text);
+  } catch (error) {
+    throw `policy.settings: ${error.message}`;
+  }
+  if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {
+    throw "policy.settings: expected an object";
+  }
+  return settings;
 }
 
 // What cannot be followed is refused, never passed over.

@@ -61,8 +61,18 @@ class Allocator(exports.Allocator):
         return [[found[nth % len(found)] for found in drawn] for nth in range(longest)]
 
 
+def parse(text):
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise Err(f"policy.settings: {error}")
+    if not isinstance(settings, dict):
+        raise Err("policy.settings: expected an object")
+    return settings
+
+
 def proposals_of(settings):
-    settings = json.loads(settings)
+    settings = parse(settings)
     for name in settings.keys() - {"proposals"}:
         raise Err(f"policy.settings.{name}: unknown field, expected proposals")
     proposals = settings.get("proposals", 4)

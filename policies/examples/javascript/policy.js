@@ -51,7 +51,7 @@ export const allocator = {
 };
 
 function decode(text) {
-  const { zones, default: otherwise, proposals = 4, ...unknown } = JSON.parse(text);
+  const { zones, default: otherwise, proposals = 4, ...unknown } = parse(text);
   for (const name of Object.keys(unknown)) throw `policy.settings.${name}: unknown field`;
   if (!isObject(zones)) throw "policy.settings.zones: expected an object, the spans of each zone by its name";
   if (otherwise !== undefined && !Object.hasOwn(zones, otherwise)) {
@@ -62,6 +62,17 @@ function decode(text) {
   }
   const spans = ([name, list]) => [name, spansOf(`policy.settings.zones.${name}`, list)];
   return { zones: Object.fromEntries(Object.entries(zones).map(spans)), otherwise, proposals };
+}
+
+function parse(text) {
+  let settings = null;
+  try {
+    settings = JSON.parse(text);
+  } catch (error) {
+    throw `policy.settings: ${error.message}`;
+  }
+  if (!isObject(settings)) throw "policy.settings: expected an object";
+  return settings;
 }
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);

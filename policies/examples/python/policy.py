@@ -73,7 +73,7 @@ class Allocator(exports.Allocator):
 
 class Settings:
     def __init__(self, text):
-        given = json.loads(text)
+        given = parse(text)
         for name in given.keys() - {"shares", "lend", "proposals"}:
             raise Err(f"policy.settings.{name}: unknown field")
         shares = given.get("shares")
@@ -98,6 +98,16 @@ class Settings:
         before = sum(self.shares[name] for name in names[: names.index(team)])
         total = sum(self.shares.values())
         return size * before // total, size * (before + self.shares[team]) // total
+
+
+def parse(text):
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise Err(f"policy.settings: {error}")
+    if not isinstance(settings, dict):
+        raise Err("policy.settings: expected an object")
+    return settings
 
 
 def number(name, value, least, most):

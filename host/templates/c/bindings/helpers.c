@@ -126,14 +126,21 @@ static bool read_setting(rest_t *rest, const setting_t *known, size_t count, tex
   return say(error, "policy.settings.%.*s: unknown field", TEXT(name)), false;
 }
 
+static bool ends(rest_t *rest, text_t *error) {
+  bool closed = take(rest, '}');
+  skip_blanks(rest);
+  return (closed && rest->at == rest->end) || wrong(error, "expected the object, and the text, to end");
+}
+
 bool read_settings(const text_t *json, const setting_t *known, size_t count, text_t *error) {
   rest_t rest = {json->ptr, json->ptr + json->len};
   if (!take(&rest, '{')) return wrong(error, "expected an object");
-  if (take(&rest, '}')) return true;
+  skip_blanks(&rest);
+  if (rest.at < rest.end && *rest.at == '}') return ends(&rest, error);
   do {
     if (!read_setting(&rest, known, count, error)) return false;
   } while (take(&rest, ','));
-  return take(&rest, '}') || wrong(error, "expected the object to end");
+  return ends(&rest, error);
 }
 
 size_t proposals_at(uint64_t proposals, uint32_t attempt) {
