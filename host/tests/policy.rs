@@ -5,14 +5,14 @@ mod guests;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use guests::{Guest, Site, request, snapshot, unread_snapshot};
 use kube_ipam::ipam::{Question, Span, Verdict};
 use kube_ipam::limits::Limits;
-use kube_ipam::policy::{Compiler, Outcome, Policy, Source};
+use kube_ipam::policy::{Compiler, Outcome, Policy, Source, inspect};
 
 fn good() -> Vec<u8> {
     Guest::named("good").module()
@@ -158,6 +158,93 @@ fn old_entries_go_when_there_are_too_many() {
     }
     site.policy("other", &Guest::named("unreachable").module()).unwrap();
     assert!(fs::read_dir(site.cache_dir()).unwrap().count() <= 34);
+}
+
+/// How long after a change a module file becomes known; see `policy::file`.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// A module that was loaded so often that the cache has a note of it.
+fn known() -> (Site, PathBuf) {
+    let site = Site::new();
+    let path = site.install("good", &good());
+    std::thread::sleep(SETTLED);
+    for _ in 0..2 {
+        assert!(!is_mapped(&site, &site.load(&path, None).unwrap()), "compiled, then read whole");
+    }
+    (site, path)
+}
+
+fn note(site: &Site) -> PathBuf {
+    let mut entries = fs::read_dir(site.cache_dir()).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.extension().is_some_and(|end| end == "known")).unwrap()
+}
+
+/// Whether the code of this policy is mapped from the cache.
+fn is_mapped(site: &Site, _alive: &Policy) -> bool {
+    fs::read_to_string("/proc/self/maps").unwrap().contains(&site.cached().display().to_string())
+}
+
+#[test]
+fn the_code_of_a_module_that_is_known_is_mapped() {
+    let (site, path) = known();
+    let policy = site.load(&path, None).unwrap();
+    assert!(is_mapped(&site, &policy));
+    let outcome = policy.allocate(&request(), "{}", &snapshot()).unwrap();
+    assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
+    let (limits, compiler) = (Limits::default(), Compiler::InProcess);
+    let source = Source { module: Some(&path), sha256: None, cache_dir: None, limits, compiler };
+    assert_eq!(policy.name().sha256, inspect::inspect(&source).unwrap().sha256.unwrap());
+}
+
+#[test]
+fn a_known_module_that_changes_is_noticed_whatever_its_size_and_time() {
+    let (site, path) = known();
+    let (mut module, modified) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
+    let text = b"a hostile guest";
+    let at = module.windows(text.len()).position(|window| window == text).unwrap();
+    module[at + text.len() - 5] = b'q';
+    fs::write(&path, module).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(site.load(&path, None).unwrap().describe().unwrap().summary, "a hostile quest");
+}
+
+#[test]
+fn what_is_known_is_compared_with_the_pin() {
+    let (site, path) = known();
+    let sha256 = site.load(&path, None).unwrap().name().sha256.clone();
+    site.load(&path, Some(&sha256)).unwrap();
+    let error = site.load(&path, Some(&"0".repeat(64))).err().unwrap().to_string();
+    assert!(error.contains("is not the pinned one") && error.contains(&sha256), "{error}");
+}
+
+#[test]
+fn the_code_of_a_known_module_is_checked_again_when_it_changes() {
+    let (site, path) = known();
+    let entry = site.cached();
+    let mut bytes = fs::read(&entry).unwrap();
+    bytes[4_000] ^= 1;
+    fs::remove_file(&entry).unwrap();
+    fs::write(&entry, &bytes).unwrap();
+    fs::set_permissions(&entry, Permissions::from_mode(0o400)).unwrap();
+    let policy = site.load(&path, None).unwrap();
+    assert!(!is_mapped(&site, &policy));
+    policy.describe().unwrap();
+    assert_ne!(fs::read(&entry).unwrap(), bytes, "compiled again");
+}
+
+#[test]
+fn a_note_that_is_damaged_or_open_to_others_is_not_believed() {
+    for (damage, mode) in [(true, 0o400), (false, 0o420)] {
+        let (site, path) = known();
+        let note = note(&site);
+        let mut bytes = fs::read(&note).unwrap();
+        bytes[3] ^= u8::from(damage);
+        fs::remove_file(&note).unwrap();
+        fs::write(&note, bytes).unwrap();
+        fs::set_permissions(&note, Permissions::from_mode(mode)).unwrap();
+        assert!(!is_mapped(&site, &site.load(&path, None).unwrap()));
+        assert!(is_mapped(&site, &site.load(&path, None).unwrap()), "it was written anew");
+    }
 }
 
 #[test]

@@ -182,7 +182,7 @@ pub const MODULE: Limit = Limit {
     default: 64,
     least: 64,
     most: 64,
-    reason: "Python in a component is 18 MiB; the file is read whole and hashed by every ADD.",
+    reason: "Python in a component is 18 MiB; the file is read whole and hashed once after every change.",
     seen: "is too large",
 };
 

@@ -1,8 +1,8 @@
 //! Policies: WebAssembly components that say which address a pod gets.
 //!
 //! ```text
-//!  policy.module ── read ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
-//!                                          └── compile (child) ──┘
+//!  policy.module ── digest ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
+//!                                            └── compile (child) ──┘
 //!  Policy::allocate ── fresh instance ── verdict ── every proposal checked ── Outcome
 //!                          │  ▲
 //!            pool and log  ▼  │  answers from one snapshot; what it does not know ends the run
@@ -19,10 +19,12 @@ mod convert;
 mod engine;
 mod error;
 mod examine;
+mod file;
 pub mod guest;
 mod host;
 pub mod inspect;
 pub mod install;
+mod known;
 mod module;
 mod native;
 mod recording;

@@ -1,6 +1,6 @@
 //! `kube-ipam policy inspect`: a module, looked at from outside.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -24,14 +24,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn inspect(options: &Options) -> Done {
-    let source = Source {
-        module: Some(&options.file),
-        sha256: options.sha256.as_deref(),
-        cache_dir: None,
-        limits: Limits::default(),
-        compiler: Compiler::Child,
-    };
-    let inspection = inspect::inspect(&source).map_err(verbs::Error::from)?;
+    let inspection = look(&options.file, options.sha256.as_deref())?;
     let exit = u8::from(!inspection.refused.is_empty());
     let text = match options.output.output {
         Format::Json => serde_json::to_string_pretty(&inspection)?,
@@ -40,7 +33,13 @@ pub(crate) fn inspect(options: &Options) -> Done {
     Ok(Output { text, exit })
 }
 
-fn describe(inspection: &Inspection) -> String {
+/// As a node without a cache would see the module.
+pub(super) fn look(file: &Path, sha256: Option<&str>) -> Result<Inspection, verbs::Error> {
+    let (limits, compiler) = (Limits::default(), Compiler::Child);
+    Ok(inspect::inspect(&Source { module: Some(file), sha256, cache_dir: None, limits, compiler })?)
+}
+
+pub(super) fn describe(inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     if let Some(description) = &inspection.description {
         lines.push(format!("{} {}: {}", description.name, description.version, description.summary));

@@ -11,6 +11,7 @@ mod inspect;
 mod install;
 mod ls;
 mod network;
+mod new;
 mod replay;
 mod run;
 mod simulate;
@@ -19,6 +20,8 @@ mod trial;
 
 use clap::Subcommand;
 
+pub(crate) use new::NewError;
+
 use super::output::Done;
 use crate::policy::compile::COMMAND;
 
@@ -26,7 +29,7 @@ use crate::policy::compile::COMMAND;
 pub(crate) enum Command {
     /// What a module costs: fuel, time and memory of its decisions, and of whole processes that ask it
     Bench(bench::Options),
-    /// Build the Rust crate of a policy into a component
+    /// Build a policy's project, in any of the languages of `new`, into a component
     Build(build::Options),
     /// A recorded decision as a case for `test`
     Case(case::Options),
@@ -40,6 +43,8 @@ pub(crate) enum Command {
     Install(install::Options),
     /// The modules of this node, and which of them the network uses
     Ls(ls::Options),
+    /// Begin a policy: a directory with a project that builds
+    New(new::Options),
     /// What another module would have decided, by a record of decisions
     Replay(replay::Options),
     /// Put one request to a policy, as an ADD would
@@ -59,14 +64,15 @@ pub(crate) fn compiling_child() -> Option<Vec<String>> {
 
 pub(crate) fn run(command: Command) -> Done {
     match command {
-        Command::Build(options) => build::build(options),
         Command::Bench(options) => bench::run(&options),
+        Command::Build(options) => build::build(options),
         Command::Case(options) => case::case(&options),
         Command::Check(options) => check::check(&options),
         Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Install(options) => install::install(&options),
         Command::Ls(options) => ls::ls(&options),
+        Command::New(options) => new::new(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Run(options) => run::run(&options),
         Command::Simulate(options) => simulate::run(options),
