@@ -182,7 +182,10 @@ impl Flaw {
                 format!("see all of it: kube-ipam policy inspect {module}")
             }
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) => "raise policy.limits.compileSeconds".to_owned(),
+            Self::CompileTime(_) => format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
+                 policy.limits.compileSeconds"
+            ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,
         })

@@ -15,7 +15,7 @@ use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, PolicyConfig};
 use crate::ipam::{Assignment, Claim, Request};
 use crate::kubernetes::ApiServer;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::policy::{Compiler, Policy, Source};
 use crate::store::ordered::OrderedMap;
 use crate::store::{Claimant, Claimed, Look, Store};
@@ -102,13 +102,18 @@ pub(crate) async fn look_up<M: OrderedMap>(
 
 /// The policy of a network, with settings it understands.
 pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
+    load_within(network, network.policy.limits)
+}
+
+/// The same with other limits than the network's.
+pub(crate) fn load_within(network: &Network, limits: Limits) -> Result<Policy, Error> {
     let _inside = debug_span!("load").entered();
-    let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
+    let PolicyConfig { module, sha256, cache_dir, .. } = &network.policy;
     let policy = Policy::load(&Source {
         module: module.as_deref(),
         sha256: sha256.as_deref(),
         cache_dir: Some(cache_dir),
-        limits: *limits,
+        limits,
         compiler: Compiler::Child,
     })?;
     if network.policy.settings != "{}" {
