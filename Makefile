@@ -8,7 +8,7 @@ DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
 IMAGE   ?= kube-ipam:0.1.0
 DOCKER  ?= docker
-POLICIES := range-fixed by-namespace sticky
+POLICIES := range-fixed by-namespace by-topology quota sticky
 APISERVER := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)/kube-apiserver
 
 .PHONY: help build demo test policies install image bench lint tools apiserver test-apiserver

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use guests::{Guest, Site, request, snapshot, unread_snapshot};
 use kube_ipam::ipam::{Question, Span, Verdict};
 use kube_ipam::limits::Limits;
-use kube_ipam::policy::{Compiler, Outcome, Policy, Source, inspect};
+use kube_ipam::policy::{Compiler, Outcome, Policy, Source};
 
 fn good() -> Vec<u8> {
     Guest::named("good").module()
@@ -284,29 +284,29 @@ fn a_raised_limit_lets_through_what_the_default_stops() {
     site.policy("counts", &module).unwrap().allocate(&request(), "{}", &snapshot()).unwrap();
 }
 
-#[test]
-fn inspection_tells_what_a_module_is() {
-    let site = Site::new();
-    let path = site.install("good", &good());
-    let found = inspect::inspect(&path, Limits::default()).unwrap();
-    assert_eq!(found.interface.as_deref(), Some("kube-ipam:policy/allocator@0.1.0"));
-    assert_eq!(found.imports, ["kube-ipam:policy/types@0.1.0", "kube-ipam:policy/pool@0.1.0"]);
-    assert_eq!(found.refused, [""; 0]);
-    assert_eq!(found.description.unwrap().summary, "a hostile guest");
-    assert!(found.compiled_bytes.unwrap() > found.bytes);
+/// Replace a cache entry by other code with a checksum that fits.
+fn sealed(entry: &Path, code: &[u8]) {
+    let bytes = [code, &crc32fast::hash(code).to_le_bytes()].concat();
+    fs::remove_file(entry).unwrap();
+    fs::write(entry, bytes).unwrap();
+    fs::set_permissions(entry, Permissions::from_mode(0o400)).unwrap();
 }
 
 #[test]
-fn inspection_lists_every_reason_for_a_refusal() {
-    let site = Site::new();
-    let path = site.install("wasi", &Guest::named("import_much").module());
-    let found = inspect::inspect(&path, Limits::default()).unwrap();
-    assert_eq!(
-        found.refused,
-        [
-            "imports the system interface wasi:clocks/wall-clock@0.2.3, but a policy has no system",
-            "imports acme:dns/resolve, which is not part of the policy world",
-            "does not export kube-ipam:policy/allocator@0.1.0",
-        ]
-    );
+fn code_made_under_other_settings_is_a_miss() {
+    assert!(is_replaced_after(|entry| {
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().wasm_component_model(true)).unwrap();
+        sealed(entry, &engine.precompile_component(&good()).unwrap());
+    }));
+}
+
+#[test]
+fn code_made_by_another_version_is_a_miss() {
+    assert!(is_replaced_after(|entry| {
+        let mut code = fs::read(entry).unwrap();
+        code.truncate(code.len() - 4);
+        let version = code.windows(3).position(|bytes| bytes == b"\x0248").expect("wasmtime's version, by its length");
+        code[version + 2] = b'7';
+        sealed(entry, &code);
+    }));
 }

@@ -63,7 +63,7 @@ fn describe(held: &HeldAddress) -> String {
         lines.insert(1, ("pod", format!("{pod}{uid}")));
     }
     if let Some(policy) = &held.policy {
-        lines.push(("policy", format!("{} (sha256 {})", policy.name, policy.sha256)));
+        lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
     }
     if let Some(hold) = &held.hold {
         lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));

@@ -4,6 +4,7 @@
 //! ```text
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
 //!   lock            held while one process compiles, so that the others wait instead of compiling too
+//!   shadow.json     what `decisions` counts
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
 //! ```
 
@@ -19,6 +20,8 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat,
 
 use crate::limits::CACHED_MODULES;
 
+/// In the name of every module, and of one that is being written.
+const MODULE_END: &str = ".cwasm";
 /// Of the checksum behind the code.
 const CHECKSUM_BYTES: usize = 4;
 
@@ -135,7 +138,7 @@ impl Cache {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
         let mut modules: Vec<_> = entries
             .flatten()
-            .filter(|entry| entry.file_name() != "lock")
+            .filter(|entry| entry.file_name().to_string_lossy().contains(MODULE_END))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         modules.sort();

@@ -22,11 +22,12 @@ mod examine;
 pub mod guest;
 mod host;
 pub mod inspect;
+pub mod install;
 mod module;
 mod native;
 mod recording;
 mod sandbox;
-mod text;
+pub(crate) mod text;
 mod world;
 
 use std::cell::Cell;
@@ -44,7 +45,8 @@ use crate::limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
 
-/// A module that is ready to run.
+/// A module that is ready to run. A copy shares its code.
+#[derive(Clone)]
 pub struct Policy {
     loaded: module::Loaded,
     limits: Limits,
@@ -65,12 +67,27 @@ pub enum Outcome {
 impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
-        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
+        Ok(Self::of(module::load(source)?, source.limits))
+    }
+
+    fn of(loaded: module::Loaded, limits: Limits) -> Self {
+        Self { loaded, limits, spent: Cell::default(), recording: None }
+    }
+
+    /// The same module with other limits on its runs.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// What is recorded with each address the policy chose.
     pub fn name(&self) -> &PolicyName {
         &self.loaded.name
+    }
+
+    /// The same policy, deciding in the stead of another.
+    pub(crate) fn instead_of(mut self, other: String) -> Self {
+        self.loaded.name.instead_of = Some(other);
+        self
     }
 
     /// What the last call cost.

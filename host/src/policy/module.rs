@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use wasmtime::component::Component;
 
 use super::bindings::AllocationPolicyPre;
 use super::cache::{Cache, Miss};
-use super::compile::Compiler;
+use super::compile::{Compiler, Flaws};
 use super::error::{Flaw, PolicyError};
 use super::sandbox::Sandbox;
 use super::{engine, native, world};
@@ -44,11 +45,14 @@ pub struct Source<'a> {
 }
 
 /// A module that may run.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) name: PolicyName,
     /// What errors call it.
     pub(super) label: String,
     pub(super) pre: AllocationPolicyPre<Sandbox>,
+    /// Size of the native code, where it was not built in.
+    pub(super) code_bytes: Option<u64>,
 }
 
 /// Load the module of a source, or say what is wrong with it.
@@ -59,29 +63,39 @@ pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     }
 }
 
+fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
+    let flawed = |flaw| PolicyError::Flawed { module: path.display().to_string(), flaw };
+    let wasm = read(path).map_err(flawed)?;
+    load_bytes(path, &wasm, source).map_err(|flaws| flawed(first(flaws)))
+}
+
+/// Load a module that was read from this path.
+pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Result<Loaded, Flaws> {
+    let sha256 = digest(wasm);
+    check_pin(source.sha256, &sha256).map_err(|flaw| vec![flaw])?;
+    let Compiled { component, bytes } = compiled(wasm, &sha256, source)?;
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let name = PolicyName { name: part(path.file_stem()), sha256, instead_of: None };
+    finish(name, part(path.file_name()), &component, Some(bytes)).map_err(|flaw| vec![flaw])
+}
+
+/// One reason is enough to refuse a module.
+pub(super) fn first(flaws: Flaws) -> Flaw {
+    flaws.into_iter().next().unwrap_or_else(|| Flaw::Compiler("no reason was given".to_owned()))
+}
+
 fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     let flawed = |flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw };
     check_pin(source.sha256, DEFAULT_SHA256).map_err(flawed)?;
     let component = running_engine()
         .and_then(native::default_policy)
         .map_err(|error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}"))))?;
-    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned() };
-    finish(name, DEFAULT_NAME.to_owned(), &component).map_err(flawed)
+    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
+    finish(name, DEFAULT_NAME.to_owned(), &component, None).map_err(flawed)
 }
 
-fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
-    let flawed = |flaw| PolicyError::Flawed { module: path.display().to_string(), flaw };
-    let wasm = read(path).map_err(flawed)?;
-    let sha256 = digest(&wasm);
-    check_pin(source.sha256, &sha256).map_err(flawed)?;
-    let component = compiled(&wasm, &sha256, source).map_err(flawed)?;
-    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let name = PolicyName { name: part(path.file_stem()), sha256 };
-    finish(name, part(path.file_name()), &component).map_err(flawed)
-}
-
-fn finish(name: PolicyName, label: String, component: &Component) -> Result<Loaded, Flaw> {
-    Ok(Loaded { name, label, pre: world::link(component)? })
+fn finish(name: PolicyName, label: String, component: &Component, code_bytes: Option<u64>) -> Result<Loaded, Flaw> {
+    Ok(Loaded { name, label, pre: world::link(component)?, code_bytes })
 }
 
 /// The one engine of this process; it cannot compile.
@@ -103,8 +117,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
         io::ErrorKind::NotFound => Flaw::Missing,
         _ => Flaw::Unreadable(error.to_string()),
     };
-    // Asked before it is opened: to open a named pipe is to wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // To open a named pipe would be to wait for its writer.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Flaw::Unreadable("it is no regular file".to_owned()));
     }
@@ -113,7 +128,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
         return Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default });
     }
     let mut wasm = Vec::with_capacity(metadata.len() as usize + 1);
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut wasm)).map_err(unreadable)?;
+    file.take(most).read_to_end(&mut wasm).map_err(unreadable)?;
     Ok(wasm)
 }
 
@@ -122,7 +137,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
+pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     let Some(pin) = pin else { return Ok(()) };
     let expected = pin.strip_prefix("sha256:").unwrap_or(pin).to_ascii_lowercase();
     if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -134,18 +149,35 @@ fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// Whether a module's compiled form is in the cache, or why it is not, or is not believed. Makes nothing.
+pub(super) fn check_cached(dir: &Path, sha256: &str) -> Result<(), Miss> {
+    match dir.exists() {
+        true => Cache::open(dir)?.get(&entry_name(sha256)).map(drop),
+        false => Err(Miss::Absent),
+    }
+}
+
+fn entry_name(sha256: &str) -> String {
+    format!("{sha256}-{ENGINE}-{TARGET}.cwasm")
+}
+
+struct Compiled {
+    component: Component,
+    bytes: u64,
+}
+
 /// From the cache, or else compiled once and kept. A cache that cannot be used costs time, not the address.
-fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component, Flaw> {
-    let engine = running_engine().map_err(|error| Flaw::Compiler(format!("{error:#}")))?;
-    let name = format!("{sha256}-{ENGINE}-{TARGET}.cwasm");
+fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Compiled, Flaws> {
+    let engine = running_engine().map_err(|error| vec![Flaw::Compiler(format!("{error:#}"))])?;
+    let name = entry_name(sha256);
     let open = |dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok();
     let cache = source.cache_dir.and_then(open);
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+    if let Some(compiled) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
+        return Ok(compiled);
     }
     let _lock = cache.as_ref().map(|cache| cache.lock(Duration::from_secs(source.limits.compile_seconds)));
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+    if let Some(compiled) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
+        return Ok(compiled);
     }
     let artifact = source.compiler.compile(wasm, source.limits)?;
     if let Some((cache, dir)) = cache.zip(source.cache_dir) {
@@ -154,13 +186,17 @@ fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component,
             unusable(dir, &Miss::Io(name, error));
         }
     }
-    native::compiled(engine, &artifact)
-        .map_err(|error| Flaw::Compiler(format!("the compiled code does not load: {error:#}")))
+    load_code(engine, &artifact)
+        .map_err(|error| vec![Flaw::Compiler(format!("the compiled code does not load: {error:#}"))])
 }
 
-fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<Component> {
+fn load_code(engine: &Engine, artifact: &[u8]) -> wasmtime::Result<Compiled> {
+    Ok(Compiled { component: native::compiled(engine, artifact)?, bytes: artifact.len() as u64 })
+}
+
+fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<Compiled> {
     match cache.get(name) {
-        Ok(artifact) => native::compiled(engine, &artifact)
+        Ok(artifact) => load_code(engine, &artifact)
             .inspect_err(|error| tracing::warn!(name, "cached policy not used: {error:#}"))
             .ok(),
         Err(miss @ Miss::Absent) => {

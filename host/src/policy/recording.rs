@@ -21,7 +21,7 @@ pub struct Call {
 }
 
 /// The calls so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recording(RefCell<Vec<Call>>);
 
 impl Policy {

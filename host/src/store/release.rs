@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Store;
-use super::claim::free;
+use super::claim::{free, give_back_slot};
 use super::error::StoreError;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use super::record::{Seen, encode};
@@ -123,6 +123,7 @@ impl<M: OrderedMap> Store<M> {
                 free(&self.keys, assignment, now, self.cooldown, &mut change);
             } else {
                 change.delete(self.keys.address(assignment.address));
+                give_back_slot(&self.keys, assignment, &mut change);
             }
         }
         let Claim { attachment, node, .. } = &claim.record;

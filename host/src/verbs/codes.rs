@@ -47,7 +47,7 @@ fn of(error: &Error) -> u32 {
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } => code::TAKEN,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
-        Error::Inquisitive { .. } => code::POLICY_FAULT,
+        Error::Inquisitive { .. } | Error::Repetitive { .. } => code::POLICY_FAULT,
         Error::NotHeld { .. } => code::NOT_HELD,
         Error::NotReady { .. } => code::UNAVAILABLE,
         Error::Defect { .. } => code::DEFECT,

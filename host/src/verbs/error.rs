@@ -57,6 +57,19 @@ pub enum Error {
         /// How often the policy was asked.
         attempts: u32,
     },
+    /// The policy proposed what was lost already, again and again.
+    #[error(
+        "policy {policy}: allocate proposed the same addresses at each of {attempts} attempts, and others hold them: {}",
+        list(addresses)
+    )]
+    Repetitive {
+        /// The module.
+        policy: String,
+        /// How often it was asked.
+        attempts: u32,
+        /// What it proposed.
+        addresses: Vec<IpAddr>,
+    },
     /// The policy kept asking about parts of the ranges that were not read yet.
     #[error("policy {policy}: allocate asked for more than {limit} reads of the store")]
     Inquisitive {
@@ -118,6 +131,11 @@ pub enum Stays {
 }
 
 impl Error {
+    /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
+    pub(crate) fn is_fault_of_policy(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -135,6 +153,9 @@ impl Error {
             ),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
             Self::NotReady { cause, .. } if matches!(**cause, Self::Late { .. }) => None,
+            Self::Repetitive { .. } => {
+                Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
+            }
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,

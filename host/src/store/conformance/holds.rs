@@ -107,3 +107,14 @@ pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing<M: OrderedMap>(
     bench.hold(&two, &[dynamic("10.0.0.3")]).await;
     bench.agrees().await;
 }
+
+/// No policy may name such an identity, but a record may: the address is freed, and kept for nobody.
+pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let one = claimant("one", "a");
+    bench.hold(&one, &[held_for(&"/".repeat(4_096), 60, dynamic("10.0.0.2"))]).await;
+    bench.release(&one).await.unwrap();
+    assert_eq!(bench.holder_of("10.0.0.2").await, None);
+    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
+    bench.agrees().await;
+}

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use kube_ipam_policy::Span;
-use kube_ipam_policy::address::without;
 use serde::{Deserialize, Deserializer, de};
 
-/// At least one span.
+use crate::address::{Span, without};
+
+/// At least one span: `["10.1.0.0/26", "fd00:1::/64", "10.1.1.10-10.1.1.20", "10.1.2.7"]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<Text>")]
 pub struct Spans(Vec<Span>);
