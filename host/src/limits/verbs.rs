@@ -14,6 +14,7 @@ pub const READS_PER_DECISION: u32 = 64;
 /// over one etcd member that is silent. The operator sees code 50.
 pub const STATUS: Duration = Duration::from_secs(5);
 
-/// Seconds that STATUS waits until another process has compiled the policy, and as many to compile it: together less
-/// than [`STATUS`]. Rust takes a tenth of one. The operator sees code 50, and how to compile ahead.
-pub const STATUS_COMPILE: u64 = 2;
+/// Seconds that STATUS may take to compile the policy, and as many before that where another process compiles at the
+/// same time. Rust takes a tenth of one, on a node under load a second. The operator sees code 50, and how to compile
+/// ahead.
+pub const STATUS_COMPILE: u64 = 4;
