@@ -13,3 +13,8 @@ pub const READS_PER_DECISION: u32 = 64;
 /// How long STATUS may take, where `timeout` allows more: runtimes poll it and wait for the answer. Time enough to pass
 /// over one etcd member that is silent. The operator sees code 50.
 pub const STATUS: Duration = Duration::from_secs(5);
+
+/// Seconds that STATUS may take to compile the policy, and as many before that where another process compiles at the
+/// same time. Rust takes a tenth of one, on a node under load a second. The operator sees code 50, and how to compile
+/// ahead.
+pub const STATUS_COMPILE: u64 = 4;

@@ -192,7 +192,10 @@ impl Flaw {
             }
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) => "raise policy.limits.compileSeconds".to_owned(),
+            Self::CompileTime(_) => format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
+                 policy.limits.compileSeconds"
+            ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,
         })

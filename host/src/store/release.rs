@@ -17,6 +17,25 @@ impl<M: OrderedMap> Store<M> {
     /// somebody else holds by now stays theirs. Addresses are kept where their assignment or the cool-down says so;
     /// a store too full for that still frees them.
     pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        self.release_if(attachment, |_| true, now).await
+    }
+
+    /// The same for what was claimed before this moment of the same node's clock. A later claim stays as it is.
+    pub async fn release_older(
+        &self,
+        attachment: &Attachment,
+        moment: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, StoreError> {
+        self.release_if(attachment, |claim| claim.since < moment, now).await
+    }
+
+    async fn release_if(
+        &self,
+        attachment: &Attachment,
+        releasable: impl Fn(&Claim) -> bool,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, StoreError> {
         let mut fence = Fence::Expected;
         for _ in 0..RELEASE_ATTEMPTS {
             let Some((claim, guards)) = self.read_claim(attachment, fence).await? else {
@@ -25,6 +44,9 @@ impl<M: OrderedMap> Store<M> {
                 }
                 continue;
             };
+            if !releasable(&claim.record) {
+                return Ok(None);
+            }
             let ended = self.commit_release(&claim, &guards, now).await?;
             if ended != Commit::Lost {
                 return Ok(Some(claim.record));

@@ -33,14 +33,15 @@ pub async fn add<M: OrderedMap>(
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
     let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_whoever_decides(network));
+    let load = || load_whoever_decides(network, network.policy.limits);
+    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), load);
     let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
     let look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
     let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
-    let policy = policy.unwrap_or_else(|| load_whoever_decides(network))?;
+    let policy = policy.unwrap_or_else(load)?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }

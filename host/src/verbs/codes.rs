@@ -36,7 +36,7 @@ fn of(error: &Error) -> u32 {
             Class::Configuration => code::CONFIGURATION,
             Class::Fault => code::POLICY_FAULT,
         },
-        Error::Refused { refusal, .. } => match refusal {
+        Error::Refused { refusal } => match refusal {
             Refusal::Exhausted(_) => code::EXHAUSTED,
             Refusal::Taken(_) => code::TAKEN,
             Refusal::Invalid(_) => code::INVALID_REQUEST,

@@ -21,11 +21,10 @@ pub enum Error {
     /// The policy module, or a run of it.
     #[error(transparent)]
     Policy(#[from] policy::PolicyError),
-    /// The policy said no.
-    #[error("network {network:?}: {refusal}")]
+    /// The policy said no. Its own words and nothing before them: policies name the network where it matters, and so
+    /// does the runtime that passes the error on.
+    #[error("{refusal}")]
     Refused {
-        /// The network asked.
-        network: String,
         /// What the policy said.
         refusal: Refusal,
     },
@@ -145,7 +144,7 @@ impl Error {
             Self::Store(error) => error.hint(),
             Self::Policy(error) => error.hint(),
             Self::Kubernetes(error) => error.hint(),
-            Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_), .. } => {
+            Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_) } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
             Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),

@@ -9,13 +9,18 @@ use crate::policy::{Compiler, Policy, PolicyError, Source};
 
 /// The policy of a network, with settings it understands.
 pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
+    load_within(network, network.policy.limits)
+}
+
+/// The same with other limits than the network's.
+fn load_within(network: &Network, limits: Limits) -> Result<Policy, Error> {
     let _inside = debug_span!("load").entered();
-    let PolicyConfig { module, sha256, settings, cache_dir, limits, .. } = &network.policy;
+    let PolicyConfig { module, sha256, settings, cache_dir, .. } = &network.policy;
     let source = Source {
         module: module.as_deref(),
         sha256: sha256.as_deref(),
         cache_dir: Some(cache_dir),
-        limits: *limits,
+        limits,
         compiler: Compiler::Child,
     };
     Ok(load_with(&source, settings)?)
@@ -31,8 +36,8 @@ pub(super) fn load_with(source: &Source<'_>, settings: &str) -> Result<Policy, P
 }
 
 /// The policy of a network, or where that cannot be used and the configuration says so, the built-in one.
-pub(super) fn load_whoever_decides(network: &Network) -> Result<Policy, Error> {
-    match load(network) {
+pub(super) fn load_whoever_decides(network: &Network, limits: Limits) -> Result<Policy, Error> {
+    match load_within(network, limits) {
         Err(fault) if network.policy.on_fault == OnFault::Default => stand_in(&network.policy, &fault),
         loaded => loaded,
     }

@@ -164,7 +164,11 @@ fn without_a_majority_nothing_is_claimed_and_afterwards_all_goes_on() {
 
 #[test]
 fn a_full_etcd_still_releases_and_says_what_to_do() {
-    let etcd = Setup::single().with(&["--quota-backend-bytes", "2000000"]).start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(full_still_releases);
+}
+
+fn full_still_releases(setup: Setup) {
+    let etcd = setup.with(&["--quota-backend-bytes", "2000000"]).start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "cooldown": "30s"}));
     add("c1", &network).run().success();
     let junk = "x".repeat(100_000);
@@ -191,7 +195,11 @@ fn a_full_etcd_still_releases_and_says_what_to_do() {
 
 #[test]
 fn a_damaged_record_is_named_and_disturbs_nobody_else() {
-    let etcd = Setup::single().start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(a_damaged_record_is_named);
+}
+
+fn a_damaged_record_is_named(setup: Setup) {
+    let etcd = setup.start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
     for container in ["c0", "c1", "c2"] {
         add(container, &network).run().success();
@@ -201,7 +209,7 @@ fn a_damaged_record_is_named_and_disturbs_nobody_else() {
     for call in [add("c1", &network), del("c1", &network)] {
         let (code, text) = call.run().failure();
         assert_eq!(code, 5, "{text}");
-        assert!(text.contains(claim), "{text}");
+        assert!(text.contains(claim) && text.contains("kube-ipam fsck --repair --yes"), "{text}");
     }
     etcd.control(&["put", address, "nonsense"]);
     let listing = operate(&["list", "-o", "json"], &network);
@@ -220,7 +228,11 @@ fn a_damaged_record_is_named_and_disturbs_nobody_else() {
 
 #[test]
 fn compaction_hurts_nobody() {
-    let etcd = Setup::single().start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(compacted_all_the_time);
+}
+
+fn compacted_all_the_time(setup: Setup) {
+    let etcd = setup.start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/16"}));
     let answers = thread::scope(|scope| {
         let calls = scope.spawn(|| (0..40).map(|nth| add(&format!("c{nth}"), &network).run()).collect::<Vec<_>>());
@@ -238,20 +250,6 @@ fn compaction_hurts_nobody() {
     assert!(given.len() >= 30, "{answers:?}");
     assert_eq!(held(&network), given);
     assert_sound(&network);
-}
-
-#[test]
-fn gc_goes_on_after_a_failure_and_tells_all_of_them() {
-    let etcd = Setup::single().start();
-    let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
-    (0..4).for_each(|nth| drop(add(&format!("c{nth}"), &network).run().success()));
-    let damaged = ["c0", "c2"].map(|container| format!("/kube-ipam/v1/blue/attachments/{container}/eth0/blue"));
-    damaged.iter().for_each(|key| drop(etcd.control(&["put", key, "{"])));
-    network["cni.dev/valid-attachments"] = json!([]);
-    let (code, text) = Call::new("GC", "", &network).run().failure();
-    assert!(code == 11 && text.contains("2 attachments could not be released"), "{code} {text}");
-    assert!(damaged.iter().all(|key| text.contains(key)), "{text}");
-    assert_eq!(held(&network).into_values().collect::<Vec<_>>(), ["c0", "c2"]);
 }
 
 fn revision(etcd: &kube_ipam_tests::etcd::Etcd) -> i64 {

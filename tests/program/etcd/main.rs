@@ -4,6 +4,8 @@
 mod access;
 mod crowds;
 mod faults;
+mod garbage;
+mod isolation;
 mod life;
 
 use std::collections::BTreeMap;

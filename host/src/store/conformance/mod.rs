@@ -43,6 +43,7 @@ macro_rules! conformance {
                 a_release_touches_nothing_that_another_holds,
                 a_release_leaves_the_index_of_a_newer_pod,
                 gc_sees_its_own_node_and_network_only,
+                what_was_claimed_since_a_moment_outlives_the_release_of_what_is_older,
                 what_was_judged_is_reclaimed,
                 a_claim_that_changed_since_it_was_judged_stays,
             ]

@@ -14,7 +14,7 @@ pub(crate) async fn a_slot_is_taken_once_and_goes_with_its_address<M: OrderedMap
     let wanted = with_slot("team", 0, dynamic("10.0.0.9"));
     let claimed = bench.store.claim(look, &[vec![wanted.clone()]], None, &[]).await.unwrap();
     assert_eq!(claimed, Claimed::Lost);
-    assert_eq!(bench.claim(&two, &[wanted.clone()]).await, Claimed::Lost);
+    assert_eq!(bench.claim(&two, std::slice::from_ref(&wanted)).await, Claimed::Lost);
     assert_eq!(bench.taken_slots(&two, "team").await, [0]);
 
     let look = bench.look(&two, &[]).await;
