@@ -10,12 +10,13 @@ use kube_ipam_policy::{
 };
 use serde::Deserialize;
 
-struct Broken;
+/// See [`Settings`].
+pub struct Broken;
 
-#[derive(Deserialize)]
+/// Which mistake to make.
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
-struct Settings {
+pub struct Settings {
     fault: Option<Fault>,
     /// A number in a text, which nobody looks at before an address is wanted.
     count: Option<String>,
