@@ -208,26 +208,26 @@ fn as_settings(answer: &[u8]) -> String {
     answer.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(b'a' + digit)).collect()
 }
 
-/// A verdict as it lies in memory: two proposals of two assignments each, 72 bytes an assignment.
+/// A verdict as it lies in memory: two proposals of two assignments each, 88 bytes an assignment.
 fn verdict() -> Vec<u8> {
     let mut memory = vec![0_u8; 512];
     // Address and length of the list of proposals, and of each.
-    let words = [(4, 2048 + 32), (8, 2), (32, 2048 + 64), (36, 2), (40, 2048 + 64 + 144), (44, 2)];
+    let words = [(4, 2048 + 32), (8, 2), (32, 2048 + 64), (36, 2), (40, 2048 + 64 + 176), (44, 2)];
     for (at, value) in words {
         memory[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
     }
     for nth in 0..4 {
-        let assignment = 64 + 72 * nth;
+        let assignment = 64 + 88 * nth;
         memory[assignment + 2..assignment + 6].copy_from_slice(&Ipv4Addr::new(10, 0, 0, 9 + nth as u8).octets());
         memory[assignment + 18] = 24;
         // A gateway, a kind, and a hold for "aaaa".
         memory[assignment + 20] = 1;
         memory[assignment + 24..assignment + 28].copy_from_slice(&[10, 0, 0, 1]);
         memory[assignment + 48] = 1;
-        memory[assignment + 56..assignment + 60].copy_from_slice(&(2048_u32 + 400).to_le_bytes());
+        memory[assignment + 56..assignment + 60].copy_from_slice(&(2048_u32 + 480).to_le_bytes());
         memory[assignment + 60] = 4;
     }
-    memory[400..404].copy_from_slice(b"aaaa");
+    memory[480..484].copy_from_slice(b"aaaa");
     memory
 }
 

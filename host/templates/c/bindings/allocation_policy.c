@@ -23,6 +23,9 @@ extern void __wasm_import_kube_ipam_policy_pool_usage(int32_t, uint8_t *);
 __attribute__((__import_module__("kube-ipam:policy/pool@0.1.0"), __import_name__("held-for")))
 extern void __wasm_import_kube_ipam_policy_pool_held_for(uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("kube-ipam:policy/pool@0.1.0"), __import_name__("taken-slots")))
+extern void __wasm_import_kube_ipam_policy_pool_taken_slots(uint8_t *, size_t, uint8_t *);
+
 // Imported Functions from `kube-ipam:policy/log@0.1.0`
 
 __attribute__((__import_module__("kube-ipam:policy/log@0.1.0"), __import_name__("write")))
@@ -75,7 +78,7 @@ void __wasm_export_exports_kube_ipam_policy_allocator_allocate_post_return(uint8
           if (len > 0) {
             uint8_t *ptr = *((uint8_t **) (base + 0));
             for (size_t i = 0; i < len; i++) {
-              uint8_t *base = ptr + i * (64+2*sizeof(void*));
+              uint8_t *base = ptr + i * (64+6*sizeof(void*));
               (void) base;
               switch ((int32_t) (int32_t) *((uint8_t*) (base + 48))) {
                 case 0: {
@@ -84,6 +87,17 @@ void __wasm_export_exports_kube_ipam_policy_allocator_allocate_post_return(uint8
                 case 1: {
                   if ((*((size_t*) (base + (56+1*sizeof(void*))))) > 0) {
                     free(*((uint8_t **) (base + 56)));
+                  }
+                  break;
+                }
+              }
+              switch ((int32_t) (int32_t) *((uint8_t*) (base + (64+2*sizeof(void*))))) {
+                case 0: {
+                  break;
+                }
+                case 1: {
+                  if ((*((size_t*) (base + (64+4*sizeof(void*))))) > 0) {
+                    free(*((uint8_t **) (base + (64+3*sizeof(void*)))));
                   }
                   break;
                 }
@@ -304,9 +318,19 @@ void kube_ipam_policy_types_hold_free(kube_ipam_policy_types_hold_t *ptr) {
   allocation_policy_string_free(&ptr->identity);
 }
 
+void kube_ipam_policy_types_slot_free(kube_ipam_policy_types_slot_t *ptr) {
+  allocation_policy_string_free(&ptr->name);
+}
+
 void kube_ipam_policy_types_option_hold_free(kube_ipam_policy_types_option_hold_t *ptr) {
   if (ptr->is_some) {
     kube_ipam_policy_types_hold_free(&ptr->val);
+  }
+}
+
+void kube_ipam_policy_types_option_slot_free(kube_ipam_policy_types_option_slot_t *ptr) {
+  if (ptr->is_some) {
+    kube_ipam_policy_types_slot_free(&ptr->val);
   }
 }
 
@@ -314,6 +338,7 @@ void kube_ipam_policy_types_assignment_free(kube_ipam_policy_types_assignment_t 
   kube_ipam_policy_types_ip_address_free(&ptr->address);
   kube_ipam_policy_types_option_ip_address_free(&ptr->gateway);
   kube_ipam_policy_types_option_hold_free(&ptr->hold);
+  kube_ipam_policy_types_option_slot_free(&ptr->slot);
 }
 
 void kube_ipam_policy_types_proposal_free(kube_ipam_policy_types_proposal_t *ptr) {
@@ -406,6 +431,16 @@ void kube_ipam_policy_pool_list_ip_address_free(kube_ipam_policy_pool_list_ip_ad
     kube_ipam_policy_pool_ip_address_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       kube_ipam_policy_pool_ip_address_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void allocation_policy_list_u32_free(allocation_policy_list_u32_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    uint32_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
     }
     free(list_ptr);
   }
@@ -863,6 +898,14 @@ void kube_ipam_policy_pool_held_for(allocation_policy_string_t *identity, kube_i
   *ret = (kube_ipam_policy_pool_list_ip_address_t) { (kube_ipam_policy_pool_ip_address_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
+void kube_ipam_policy_pool_taken_slots(allocation_policy_string_t *name, allocation_policy_list_u32_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_kube_ipam_policy_pool_taken_slots((uint8_t *) (*name).ptr, (*name).len, ptr);
+  *ret = (allocation_policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
 void kube_ipam_policy_log_write(kube_ipam_policy_log_level_t level, allocation_policy_string_t *message) {
   __wasm_import_kube_ipam_policy_log_write((int32_t) level, (uint8_t *) (*message).ptr, (*message).len);
 }
@@ -1009,34 +1052,34 @@ uint8_t * __wasm_export_exports_kube_ipam_policy_allocator_allocate(uint8_t * ar
   free(arg);
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const exports_kube_ipam_policy_allocator_refusal_t *payload24 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    switch ((int32_t) (*payload24).tag) {
+    const exports_kube_ipam_policy_allocator_refusal_t *payload26 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    switch ((int32_t) (*payload26).tag) {
       case 0: {
-        const allocation_policy_string_t *payload25 = &(*payload24).val.exhausted;
+        const allocation_policy_string_t *payload27 = &(*payload26).val.exhausted;
         *((int8_t*)(ptr + sizeof(void*))) = 0;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload25).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload25).ptr;
-        break;
-      }
-      case 1: {
-        const allocation_policy_string_t *payload26 = &(*payload24).val.taken;
-        *((int8_t*)(ptr + sizeof(void*))) = 1;
-        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload26).len;
-        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload26).ptr;
-        break;
-      }
-      case 2: {
-        const allocation_policy_string_t *payload27 = &(*payload24).val.invalid;
-        *((int8_t*)(ptr + sizeof(void*))) = 2;
         *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload27).len;
         *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload27).ptr;
         break;
       }
-      case 3: {
-        const allocation_policy_string_t *payload28 = &(*payload24).val.denied;
-        *((int8_t*)(ptr + sizeof(void*))) = 3;
+      case 1: {
+        const allocation_policy_string_t *payload28 = &(*payload26).val.taken;
+        *((int8_t*)(ptr + sizeof(void*))) = 1;
         *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload28).len;
         *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload28).ptr;
+        break;
+      }
+      case 2: {
+        const allocation_policy_string_t *payload29 = &(*payload26).val.invalid;
+        *((int8_t*)(ptr + sizeof(void*))) = 2;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload29).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload29).ptr;
+        break;
+      }
+      case 3: {
+        const allocation_policy_string_t *payload30 = &(*payload26).val.denied;
+        *((int8_t*)(ptr + sizeof(void*))) = 3;
+        *((size_t*)(ptr + (3*sizeof(void*)))) = (*payload30).len;
+        *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) (*payload30).ptr;
         break;
       }
     }

@@ -189,6 +189,14 @@ typedef struct kube_ipam_policy_types_hold_t {
   uint64_t   seconds;
 } kube_ipam_policy_types_hold_t;
 
+// A numbered place of a list: taken together with an address and given back with it. Of any number of claims at
+// once only one takes a slot, so that whoever draws from N slots never has more than N addresses.
+typedef struct kube_ipam_policy_types_slot_t {
+  // The list, for example `namespace/team-a`. Lists are the policy's to name; networks of one domain share them.
+  allocation_policy_string_t   name;
+  uint32_t   number;
+} kube_ipam_policy_types_slot_t;
+
 // How strongly an address is wanted.
 typedef uint8_t kube_ipam_policy_types_assignment_kind_t;
 
@@ -202,6 +210,11 @@ typedef struct {
   kube_ipam_policy_types_hold_t val;
 } kube_ipam_policy_types_option_hold_t;
 
+typedef struct {
+  bool is_some;
+  kube_ipam_policy_types_slot_t val;
+} kube_ipam_policy_types_option_slot_t;
+
 // One address for the attachment.
 typedef struct kube_ipam_policy_types_assignment_t {
   kube_ipam_policy_types_ip_address_t   address;
@@ -210,6 +223,8 @@ typedef struct kube_ipam_policy_types_assignment_t {
   kube_ipam_policy_types_option_ip_address_t   gateway;
   kube_ipam_policy_types_assignment_kind_t   kind;
   kube_ipam_policy_types_option_hold_t   hold;
+  // If it is taken, the proposal lost as if the address were.
+  kube_ipam_policy_types_option_slot_t   slot;
 } kube_ipam_policy_types_assignment_t;
 
 // All the addresses an attachment would get, together or not at all.
@@ -272,7 +287,7 @@ typedef struct kube_ipam_policy_types_holder_t {
 typedef struct kube_ipam_policy_types_usage_t {
   // Usable addresses, capped at the largest 64-bit number.
   uint64_t   size;
-  // How many of them are held.
+  // How many of them attachments hold; those that are only kept do not count.
   uint64_t   held;
 } kube_ipam_policy_types_usage_t;
 
@@ -298,6 +313,11 @@ typedef struct {
   kube_ipam_policy_pool_ip_address_t *ptr;
   size_t len;
 } kube_ipam_policy_pool_list_ip_address_t;
+
+typedef struct {
+  uint32_t *ptr;
+  size_t len;
+} allocation_policy_list_u32_t;
 
 typedef uint8_t kube_ipam_policy_log_level_t;
 
@@ -359,6 +379,9 @@ extern bool kube_ipam_policy_pool_last_claimed(uint32_t range_set, kube_ipam_pol
 extern void kube_ipam_policy_pool_usage(uint32_t range_set, kube_ipam_policy_pool_range_usage_t *ret);
 // The addresses kept for an identity, in order.
 extern void kube_ipam_policy_pool_held_for(allocation_policy_string_t *identity, kube_ipam_policy_pool_list_ip_address_t *ret);
+// The taken slots of a list, lowest first, at most 8,192 of them; without those an older attachment of the pod has
+// (`previous`), which a claim gives back.
+extern void kube_ipam_policy_pool_taken_slots(allocation_policy_string_t *name, allocation_policy_list_u32_t *ret);
 
 // Imported Functions from `kube-ipam:policy/log@0.1.0`
 // Write one line.
@@ -413,7 +436,11 @@ void kube_ipam_policy_types_request_free(kube_ipam_policy_types_request_t *ptr);
 
 void kube_ipam_policy_types_hold_free(kube_ipam_policy_types_hold_t *ptr);
 
+void kube_ipam_policy_types_slot_free(kube_ipam_policy_types_slot_t *ptr);
+
 void kube_ipam_policy_types_option_hold_free(kube_ipam_policy_types_option_hold_t *ptr);
+
+void kube_ipam_policy_types_option_slot_free(kube_ipam_policy_types_option_slot_t *ptr);
 
 void kube_ipam_policy_types_assignment_free(kube_ipam_policy_types_assignment_t *ptr);
 
@@ -438,6 +465,8 @@ void kube_ipam_policy_pool_option_ip_address_free(kube_ipam_policy_pool_option_i
 void kube_ipam_policy_pool_option_holder_free(kube_ipam_policy_pool_option_holder_t *ptr);
 
 void kube_ipam_policy_pool_list_ip_address_free(kube_ipam_policy_pool_list_ip_address_t *ptr);
+
+void allocation_policy_list_u32_free(allocation_policy_list_u32_t *ptr);
 
 void exports_kube_ipam_policy_allocator_request_free(exports_kube_ipam_policy_allocator_request_t *ptr);
 
