@@ -8,14 +8,18 @@ DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
 IMAGE   ?= kube-ipam:0.1.0
 DOCKER  ?= docker
-POLICIES := range-fixed by-namespace sticky
+POLICIES := range-fixed by-namespace by-topology quota sticky
 APISERVER := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)/kube-apiserver
 
-.PHONY: help build demo test policies install image bench lint tools apiserver test-apiserver
+# Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
+unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
+TEST := $(CARGO) test --release --locked --target $(TARGET) $(call unoptimised,kube-ipam) $(call unoptimised,kube-ipam-tests)
+
+.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 tools: ## install what is missing: rustup targets and, as root on Debian, packages
 	@tests/scripts/tools $(TARGET) $(GUEST)
@@ -30,6 +34,9 @@ policies: build ## every policy as a component, at target/policies/NAME.wasm
 	@mkdir -p target/policies
 	@for name in $(POLICIES); do $(PROGRAM) policy build policies/$$name --output target/policies/$$name.wasm || exit 1; done
 
+policies-all: policies ## and the examples in JavaScript, Python and C, with tools from npm and PyPI below target/
+	@tests/scripts/policies $(PROGRAM)
+
 demo: build policies ## pods get addresses through Debian's bridge plugin, end to end
 	@tests/scripts/demo
 
@@ -39,20 +46,25 @@ lint: tools ## formatting and lints
 	@! $(CARGO) tree --locked --target $(TARGET) -i aws-lc-rs 2>/dev/null | grep . || { echo "aws-lc-rs costs 38 ms at every start: use ring"; exit 1; }
 
 test: build policies lint ## everything the project checks
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(CARGO) test --release --locked --target $(TARGET) --workspace
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace
+
+test-policies-all: policies-all ## policies in every language, built by the program and run by it
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) -p kube-ipam-tests --test languages -- --ignored
 
 apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
 	@tests/scripts/apiserver
 
 test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(CARGO) test --release --locked --target $(TARGET) -p kube-ipam-tests --test apiserver --test kubernetes
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(TEST) -p kube-ipam-tests --test apiserver --test kubernetes
 
-# The floor is optimised as the shipped binary is.
+# The floor and the policy step are optimised as the shipped binary is. The section on languages
+# needs `make policies-all`.
 SECTIONS ?=
-bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="embedded etcd kubernetes scale burst"
+bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="embedded etcd kubernetes scale burst languages"
 	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam --example fill
 	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam-tests --bins
 	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam-tests --bin floor -- -C lto=fat -C codegen-units=1
+	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam --example decide -- -C lto=fat -C codegen-units=1
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench $(SECTIONS)
 
 install: build ## copy the binary into $(DESTDIR)$(BINDIR), by write and rename

@@ -1,6 +1,6 @@
 //! Builds the default policy, makes it a component, and compiles it ahead of time for the target, so that the shipped
 //! binary starts without a compiler, a cache or a file.
-#![allow(unreachable_pub, dead_code, reason = "the two modules below are shared with the library")]
+#![allow(unreachable_pub, dead_code, reason = "two of the modules below are shared with the library")]
 #![allow(clippy::unwrap_used, reason = "a build script has nobody to return an error to")]
 #![allow(clippy::exit, clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 
@@ -10,9 +10,11 @@ use std::{env, fs};
 
 use sha2::{Digest, Sha256};
 
+#[path = "build/carried.rs"]
+mod carried;
 #[path = "src/policy/engine.rs"]
 mod engine;
-#[path = "src/policy/guest.rs"]
+#[path = "src/policy/guest/mod.rs"]
 mod guest;
 
 const DEFAULT_POLICY: &str = "policies/range-fixed";
@@ -36,10 +38,13 @@ fn main() {
     for input in INPUTS {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
+    for input in carried::write(&root, &out) {
+        println!("cargo::rerun-if-changed={}", input.display());
+    }
     println!("cargo::rerun-if-changed=src/policy/engine.rs");
-    println!("cargo::rerun-if-changed=src/policy/guest.rs");
+    println!("cargo::rerun-if-changed=src/policy/guest");
 
-    let component = match guest::build(&root.join(DEFAULT_POLICY), &out.join("guest")) {
+    let component = match guest::rust::build(&root.join(DEFAULT_POLICY), &out.join("guest")) {
         Ok(component) => component,
         Err(error) => fail(&format!("the default policy: {error}")),
     };

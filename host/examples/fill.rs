@@ -65,6 +65,7 @@ async fn claim(store: &Store<Etcd>, subnet: IpNetwork, offset: u128, range_sets:
         gateway: None,
         kind: Kind::Dynamic,
         hold: None,
+        slot: None,
     };
     let look = store.look_up(&claimant, range_sets, &[], Timestamp::now()).await.unwrap();
     let claimed = store.claim(look, &[vec![assignment]], None, &[]).await.unwrap();

@@ -1,5 +1,6 @@
 //! Every limit of the program in one room: its unit, why it is what it is, and what the operator sees when it is hit.
 
+mod decisions;
 mod install;
 mod kubernetes;
 mod policy;
@@ -10,6 +11,7 @@ mod verbs;
 #[cfg(test)]
 mod page;
 
+pub use decisions::*;
 pub use install::*;
 pub use kubernetes::*;
 pub use policy::*;

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cni::{self, Answer, Args, Call, NetConf, Version, respond};
 use crate::config::{self, Base, Network};
+use crate::limits;
 use crate::store::ordered::OrderedMap;
 use crate::store::{AnyMap, Store};
 use crate::telemetry;
@@ -40,9 +41,14 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
         telemetry::to_file(file, base.log.level);
     }
     let _span = call_span(&call, &base).entered();
-    let deadline = Deadline::after(base.timeout);
+    let timeout = if call == Call::Status { base.timeout.min(limits::STATUS) } else { base.timeout };
+    let deadline = Deadline::after(timeout);
     let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
-    block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline)))
+    match block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline))) {
+        // Too late for an answer is an answer.
+        Err(late @ Error::Late { .. }) if call == Call::Status => Err(verbs::not_ready(&base, late)),
+        served => served,
+    }
 }
 
 async fn serve<M: OrderedMap>(

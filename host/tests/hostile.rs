@@ -5,6 +5,7 @@
 mod guests;
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use guests::{Guest, Site, folder, request, snapshot};
@@ -32,7 +33,12 @@ fn judge(name: &str) {
         site.limits.set(key, value.parse().unwrap()).unwrap();
     }
     let began = Instant::now();
-    let came = site.policy(name, &guest.module()).and_then(|policy| call(&policy, guest.says("call").unwrap()));
+    let came = site.policy(name, &guest.module()).and_then(|policy| {
+        let function = guest.says("call").unwrap();
+        let first = call(&policy, function)?;
+        assert_eq!(call(&policy, function).unwrap(), first, "{name} is no function");
+        Ok(first)
+    });
     assert!(began.elapsed() < guests::SLACK, "{name} took {:?}", began.elapsed());
     match came {
         Ok(came) => {
@@ -74,7 +80,7 @@ macro_rules! guests {
 }
 
 guests! {
-    good talkative grows_to_100_mib counts_to_100_million import_much
+    good by_container talkative grows_to_100_mib counts_to_100_million import_much
     loop_in_allocate loop_in_start loop_in_validate_settings loop_in_describe loop_in_realloc loop_in_post_return
     bulk_fill memory_bomb huge_initial_memory huge_table table_bomb deep_recursion shadow_stack_overflow
     panic_with_text trap_after_words unreachable division_by_zero out_of_bounds bad_indirect_call
@@ -82,9 +88,12 @@ guests! {
     list_of_four_billion oversized_string long_refusal refusal_with_ansi million_proposals too_many_proposals
     too_many_addresses no_proposals empty_proposal second_proposal_bad
     propose_gateway propose_network propose_broadcast propose_excluded propose_outside propose_twice
-    propose_other_family bad_prefix_length long_hold_identity invalid_utf8 bad_variant_tag
-    log_flood long_log_line host_call_flood no_such_range_set question_in_describe
-    import_wasi import_unknown import_other_version other_package_version missing_export missing_function
+    propose_other_family bad_prefix_length long_hold_identity keeps_for_a_long_name slot_of_no_list long_slot_name
+    invalid_utf8 bad_variant_tag log_flood long_log_line host_call_flood asks_about_everybody no_such_range_set
+    question_in_describe inverted_question long_question asks_without_end describe_with_ansi long_schema
+    refuses_settings trap_in_validate_settings counts_in_memory counts_in_a_global
+    import_wasi import_unknown import_other_version other_package_version older_package_version two_versions
+    missing_export missing_function nested_components
     mistyped_export mistyped_import core_module uses_simd uses_threads uses_memory64 uses_gc
     loop_against_the_clock questions_against_the_clock too_many_memories
 }
@@ -138,6 +147,11 @@ fn files_that_are_not_there() {
     assert!(missing.ends_with("nowhere.wasm does not exist"), "{missing}");
     let directory = site.load(&folder(), None).err().unwrap().to_string();
     assert!(directory.ends_with("cannot be read: it is no regular file"), "{directory}");
+    // Nobody ever writes into it.
+    let pipe = site.install("pipe", b"").with_extension("fifo");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = site.load(&pipe, None).err().unwrap().to_string();
+    assert!(pipe.ends_with("cannot be read: it is no regular file"), "{pipe}");
 }
 
 #[test]
@@ -158,7 +172,7 @@ fn a_pin_names_both_digests() {
     assert!(site.load(&path, Some(&format!("sha256:{}", found.to_uppercase()))).is_ok());
     let other = "0".repeat(64);
     let error = site.load(&path, Some(&other)).err().unwrap();
-    let expected = format!("is not the pinned one: policy.sha256 is {other}, the file has {found}");
+    let expected = format!("is not the pinned one: sha256 {other} is expected, the file has {found}");
     assert!(error.to_string().ends_with(&expected), "{error}");
     assert!(site.load(&path, Some("abc")).err().unwrap().to_string().contains("\"abc\", which is no SHA-256"));
 }
@@ -191,5 +205,65 @@ fn a_compile_bomb_is_stopped_in_space() {
     let function = format!("(func (param i32) {})", steps(300_000));
     let error = site.policy("bomb", &compile_bomb(&function)).err().unwrap().to_string();
     assert!(error.ends_with("bomb.wasm needed too much memory to compile: the limit is 128 MiB"), "{error}");
+    a_good_guest_still_works(&site);
+}
+
+/// Too much of one thing for a validator: refused by it, or compiled and then refused for what is missing.
+#[test]
+fn oversized_functions_are_refused() {
+    let br_table = |targets: usize| format!("(func (param i32) (br_table {} (local.get 0)))", "0 ".repeat(targets));
+    let cases = [
+        ("locals", format!("(func (local {}))", "i64 ".repeat(1_000_000)), "is not valid here: "),
+        ("targets", br_table(70_000), "is not valid here: "),
+        ("tables", br_table(60_000).repeat(10), "does not fit the policy world: "),
+        ("functions", "(func)".repeat(50_000), "does not fit the policy world: "),
+    ];
+    let site = Site::new();
+    for (name, functions, expected) in cases {
+        let error = site.policy(name, &compile_bomb(&functions)).err().unwrap().to_string();
+        assert!(error.contains(&format!("{name}.wasm {expected}")), "{error}");
+    }
+    a_good_guest_still_works(&site);
+}
+
+/// Thirty components, each made of two of the one before: a billion instances out of a kilobyte.
+#[test]
+fn a_component_that_doubles_is_stopped() {
+    let mut text = "(component $c0 (core module $m (func)) (core instance (instantiate $m)))".to_owned();
+    for nth in 1..30 {
+        let inner = format!("(instance (instantiate $c{}))", nth - 1);
+        text = format!("(component $c{nth} {text} {inner} {inner})");
+    }
+    let export = r#"(instance $empty) (export "kube-ipam:policy/allocator@0.1.0" (instance $empty))"#;
+    let module = wat::parse_str(format!("(component {text} (instance (instantiate $c29)) {export})")).unwrap();
+    let mut site = Site::new();
+    site.limits.set("compileSeconds", 2).unwrap();
+    site.limits.set("compileMiB", 256).unwrap();
+    let error = site.policy("billion", &module).err().unwrap().to_string();
+    let stopped = ["took too long to compile", "needed too much memory to compile", "is not valid here"];
+    assert!(stopped.iter().any(|how| error.contains(&format!("billion.wasm {how}: "))), "{error}");
+    a_good_guest_still_works(&site);
+}
+
+#[test]
+fn a_component_in_a_component_in_a_component() {
+    const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+    let around = |outer: &[u8], inner: &[u8]| {
+        let mut length = inner.len();
+        let mut module = [outer, &[4]].concat();
+        while length > 0x7f {
+            module.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        module.push(length as u8);
+        [module, inner.to_vec()].concat()
+    };
+    let site = Site::new();
+    for depth in [3, 90, 2_000] {
+        let inner = (0..depth).fold(HEADER.to_vec(), |inner, _| around(HEADER, &inner));
+        let error = site.policy("deep", &around(&compile_bomb(""), &inner)).err().unwrap();
+        assert!(error.to_string().contains("deep.wasm "), "{error}");
+        assert_eq!(error.class(), Class::Configuration, "{error}");
+    }
     a_good_guest_still_works(&site);
 }

@@ -5,7 +5,7 @@ mod guests;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -160,6 +160,93 @@ fn old_entries_go_when_there_are_too_many() {
     assert!(fs::read_dir(site.cache_dir()).unwrap().count() <= 34);
 }
 
+/// How long after a change a module file becomes known; see `policy::file`.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// A module that was loaded so often that the cache has a note of it.
+fn known() -> (Site, PathBuf) {
+    let site = Site::new();
+    let path = site.install("good", &good());
+    std::thread::sleep(SETTLED);
+    for _ in 0..2 {
+        assert!(!is_mapped(&site, &site.load(&path, None).unwrap()), "compiled, then read whole");
+    }
+    (site, path)
+}
+
+fn note(site: &Site) -> PathBuf {
+    let mut entries = fs::read_dir(site.cache_dir()).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.extension().is_some_and(|end| end == "known")).unwrap()
+}
+
+/// Whether the code of this policy is mapped from the cache.
+fn is_mapped(site: &Site, _alive: &Policy) -> bool {
+    fs::read_to_string("/proc/self/maps").unwrap().contains(&site.cached().display().to_string())
+}
+
+#[test]
+fn the_code_of_a_module_that_is_known_is_mapped() {
+    let (site, path) = known();
+    let policy = site.load(&path, None).unwrap();
+    assert!(is_mapped(&site, &policy));
+    let outcome = policy.allocate(&request(), "{}", &snapshot()).unwrap();
+    assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
+    let (limits, compiler) = (Limits::default(), Compiler::InProcess);
+    let source = Source { module: Some(&path), sha256: None, cache_dir: None, limits, compiler };
+    assert_eq!(policy.name().sha256, inspect::inspect(&source).unwrap().sha256.unwrap());
+}
+
+#[test]
+fn a_known_module_that_changes_is_noticed_whatever_its_size_and_time() {
+    let (site, path) = known();
+    let (mut module, modified) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
+    let text = b"a hostile guest";
+    let at = module.windows(text.len()).position(|window| window == text).unwrap();
+    module[at + text.len() - 5] = b'q';
+    fs::write(&path, module).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(site.load(&path, None).unwrap().describe().unwrap().summary, "a hostile quest");
+}
+
+#[test]
+fn what_is_known_is_compared_with_the_pin() {
+    let (site, path) = known();
+    let sha256 = site.load(&path, None).unwrap().name().sha256.clone();
+    site.load(&path, Some(&sha256)).unwrap();
+    let error = site.load(&path, Some(&"0".repeat(64))).err().unwrap().to_string();
+    assert!(error.contains("is not the pinned one") && error.contains(&sha256), "{error}");
+}
+
+#[test]
+fn the_code_of_a_known_module_is_checked_again_when_it_changes() {
+    let (site, path) = known();
+    let entry = site.cached();
+    let mut bytes = fs::read(&entry).unwrap();
+    bytes[4_000] ^= 1;
+    fs::remove_file(&entry).unwrap();
+    fs::write(&entry, &bytes).unwrap();
+    fs::set_permissions(&entry, Permissions::from_mode(0o400)).unwrap();
+    let policy = site.load(&path, None).unwrap();
+    assert!(!is_mapped(&site, &policy));
+    policy.describe().unwrap();
+    assert_ne!(fs::read(&entry).unwrap(), bytes, "compiled again");
+}
+
+#[test]
+fn a_note_that_is_damaged_or_open_to_others_is_not_believed() {
+    for (damage, mode) in [(true, 0o400), (false, 0o420)] {
+        let (site, path) = known();
+        let note = note(&site);
+        let mut bytes = fs::read(&note).unwrap();
+        bytes[3] ^= u8::from(damage);
+        fs::remove_file(&note).unwrap();
+        fs::write(&note, bytes).unwrap();
+        fs::set_permissions(&note, Permissions::from_mode(mode)).unwrap();
+        assert!(!is_mapped(&site, &site.load(&path, None).unwrap()));
+        assert!(is_mapped(&site, &site.load(&path, None).unwrap()), "it was written anew");
+    }
+}
+
 #[test]
 fn a_compiler_that_is_not_there_is_named() {
     let mut site = Site::new();
@@ -284,29 +371,29 @@ fn a_raised_limit_lets_through_what_the_default_stops() {
     site.policy("counts", &module).unwrap().allocate(&request(), "{}", &snapshot()).unwrap();
 }
 
-#[test]
-fn inspection_tells_what_a_module_is() {
-    let site = Site::new();
-    let path = site.install("good", &good());
-    let found = inspect::inspect(&path, Limits::default()).unwrap();
-    assert_eq!(found.interface.as_deref(), Some("kube-ipam:policy/allocator@0.1.0"));
-    assert_eq!(found.imports, ["kube-ipam:policy/types@0.1.0", "kube-ipam:policy/pool@0.1.0"]);
-    assert_eq!(found.refused, [""; 0]);
-    assert_eq!(found.description.unwrap().summary, "a hostile guest");
-    assert!(found.compiled_bytes.unwrap() > found.bytes);
+/// Replace a cache entry by other code with a checksum that fits.
+fn sealed(entry: &Path, code: &[u8]) {
+    let bytes = [code, &crc32fast::hash(code).to_le_bytes()].concat();
+    fs::remove_file(entry).unwrap();
+    fs::write(entry, bytes).unwrap();
+    fs::set_permissions(entry, Permissions::from_mode(0o400)).unwrap();
 }
 
 #[test]
-fn inspection_lists_every_reason_for_a_refusal() {
-    let site = Site::new();
-    let path = site.install("wasi", &Guest::named("import_much").module());
-    let found = inspect::inspect(&path, Limits::default()).unwrap();
-    assert_eq!(
-        found.refused,
-        [
-            "imports the system interface wasi:clocks/wall-clock@0.2.3, but a policy has no system",
-            "imports acme:dns/resolve, which is not part of the policy world",
-            "does not export kube-ipam:policy/allocator@0.1.0",
-        ]
-    );
+fn code_made_under_other_settings_is_a_miss() {
+    assert!(is_replaced_after(|entry| {
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().wasm_component_model(true)).unwrap();
+        sealed(entry, &engine.precompile_component(&good()).unwrap());
+    }));
+}
+
+#[test]
+fn code_made_by_another_version_is_a_miss() {
+    assert!(is_replaced_after(|entry| {
+        let mut code = fs::read(entry).unwrap();
+        code.truncate(code.len() - 4);
+        let version = code.windows(3).position(|bytes| bytes == b"\x0248").expect("wasmtime's version, by its length");
+        code[version + 2] = b'7';
+        sealed(entry, &code);
+    }));
 }

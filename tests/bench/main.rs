@@ -1,13 +1,14 @@
 //! Whole-process times, paired in one run: every sample of ours stands beside one of the other program, taken right
 //! after it, so that a noisy machine hurts both alike. Read the ratios.
 //!
-//! `bench [embedded] [etcd] [kubernetes] [scale] [burst]`: these sections, or all of them.
+//! `bench [embedded] [etcd] [kubernetes] [scale] [burst] [languages]`: these sections, or all of them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a developer's terminal")]
 
 mod burst;
 mod embedded;
 mod etcd;
 mod kubernetes;
+mod languages;
 mod phases;
 mod sample;
 mod scale;
@@ -16,12 +17,13 @@ mod server;
 /// A part of the benchmark: how it is asked for, what it compares, and how it is run.
 type Section = (&'static str, &'static str, fn());
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("embedded", "the embedded store; host-local is Debian's", embedded::print),
     ("etcd", "etcd; the floor connects, reads a range, commits a transaction and leaves", etcd::print),
     ("kubernetes", "who asks? The API server is the tests' own, in this process", kubernetes::print),
     ("scale", "etcd with addresses held, beside an etcd with none", scale::print),
     ("burst", "many at once, on both stores; host-local is Debian's", burst::print),
+    ("languages", "policies by language, precompiled; the step is over a process that does nothing", languages::print),
 ];
 
 fn main() {

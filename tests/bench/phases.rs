@@ -23,12 +23,15 @@ pub(crate) fn print() {
         }
     }
     println!("where the microseconds of an ADD go (medians of {ROUNDS}, log at level debug)");
-    for name in ["look_up", "load", "decide", "commit", "ADD"] {
-        if let Some(samples) = spans.get_mut(name) {
-            samples.sort_by(f64::total_cmp);
-            println!("  {name:<10} {:>8.0} µs", samples[samples.len() / 2]);
-        }
+    let mut medians = BTreeMap::new();
+    for (name, samples) in &mut spans {
+        samples.sort_by(f64::total_cmp);
+        medians.insert(name.as_str(), samples[samples.len() / 2]);
     }
+    for name in ["look_up", "load", "decide", "commit", "call"] {
+        println!("  {name:<10} {:>8.0} µs", medians[name]);
+    }
+    println!("policy step (load + decide): {:.2} ms", (medians["load"] + medians["decide"]) / 1e3);
 }
 
 /// The innermost span of a line such as `… DEBUG ADD{…}:decide: close time.busy=21.1µs time.idle=…`.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
+use crate::lan::Lan;
 
 const PACKAGES: &str = "the tests need etcd and etcdctl: apt-get install etcd-server etcd-client";
 
@@ -100,10 +101,21 @@ impl Setup {
 
     /// Start it and wait until every member serves.
     pub fn start(self) -> Etcd {
+        self.start_on(None)
+    }
+
+    /// The same, every member at an address of its own, so that it can be isolated. `None` where that is not possible
+    /// (not root).
+    pub fn start_apart(self) -> Option<Etcd> {
+        let lan = Lan::create(self.members)?;
+        Some(self.start_on(Some(lan)))
+    }
+
+    fn start_on(self, lan: Option<Lan>) -> Etcd {
         let directory = tempfile::tempdir().unwrap();
         let authority = self.certificates.then(|| Authority::new(directory.path()));
         let members = (0..self.members).map(|_| Member { ports: [free_port(), free_port()], child: Mutex::default() });
-        let etcd = Etcd { members: members.collect(), setup: self, authority, directory };
+        let etcd = Etcd { members: members.collect(), setup: self, authority, directory, lan };
         (0..etcd.members.len()).for_each(|nth| etcd.launch(nth));
         (0..etcd.members.len()).for_each(|nth| etcd.wait_for(nth));
         etcd
@@ -117,6 +129,7 @@ pub struct Etcd {
     members: Vec<Member>,
     authority: Option<Authority>,
     directory: TempDir,
+    lan: Option<Lan>,
 }
 
 #[derive(Debug)]
@@ -180,12 +193,26 @@ impl Etcd {
         self.signal(nth, Signal::SIGCONT);
     }
 
+    /// Cut a member off from the others. Clients still reach it.
+    pub fn isolate(&self, nth: usize) {
+        self.lan.as_ref().expect("started apart").isolate(nth);
+    }
+
+    /// Let an isolated member meet the others again.
+    pub fn rejoin(&self, nth: usize) {
+        self.lan.as_ref().expect("started apart").rejoin(nth);
+    }
+
     /// Start a killed member on the data it had. Whether it serves shows [`Etcd::wait_for`].
     pub fn launch(&self, nth: usize) {
         let [client, peer] = [self.url(nth, 0), self.url(nth, 1)];
         let peers: Vec<String> = (0..self.members.len()).map(|n| format!("m{n}={}", self.url(n, 1))).collect();
         let log = std::fs::File::options().create(true).append(true).open(self.log(nth)).unwrap();
         let mut command = Command::new("setpriv");
+        if let Some(lan) = &self.lan {
+            command = Command::new("nsenter");
+            command.arg(format!("--net={}", lan.namespace(nth).path().display())).arg("setpriv");
+        }
         command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.setup.release.server)
@@ -210,9 +237,9 @@ impl Etcd {
     /// Wait until a member answers a read that needs a leader.
     pub fn wait_for(&self, nth: usize) {
         let start = Instant::now();
-        let port = self.members[nth].ports[0];
+        let place = (self.address(nth), self.members[nth].ports[0]);
         loop {
-            let listens = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            let listens = TcpStream::connect((place.0.as_str(), place.1)).is_ok();
             if listens && self.ask(&[nth], &["get", "/"]).status.success() {
                 return;
             }
@@ -268,7 +295,11 @@ impl Etcd {
 
     fn url(&self, nth: usize, port: usize) -> String {
         let scheme = if port == 0 && self.setup.certificates { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.members[nth].ports[port])
+        format!("{scheme}://{}:{}", self.address(nth), self.members[nth].ports[port])
+    }
+
+    fn address(&self, nth: usize) -> String {
+        self.lan.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |lan| lan.address(nth))
     }
 
     fn log(&self, nth: usize) -> PathBuf {

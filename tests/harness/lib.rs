@@ -8,6 +8,7 @@ pub mod apiserver;
 pub mod authority;
 pub mod etcd;
 pub mod history;
+pub mod lan;
 pub mod listing;
 pub mod namespace;
 pub mod program;

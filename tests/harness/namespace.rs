@@ -39,6 +39,6 @@ impl Drop for Namespace {
     }
 }
 
-fn ip(arguments: &[&str]) -> bool {
+pub(crate) fn ip(arguments: &[&str]) -> bool {
     Command::new("ip").args(arguments).output().is_ok_and(|output| output.status.success())
 }

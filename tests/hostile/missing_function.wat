@@ -1,5 +1,5 @@
 ;; call: allocate
-;; refused: does not fit the policy world: instance export `kube-ipam:policy/allocator@0.1.0` does not have export `describe`
+;; refused: does not fit the policy world: kube-ipam:policy/allocator@0.1.0 has no function describe
 (component
   (instance $empty)
   (export "kube-ipam:policy/allocator@0.1.0" (instance $empty)))

@@ -4,8 +4,9 @@
 ;; A piece begins with `;;;` and the text by which a guest's own one is recognised; without such a text it always comes.
 ;;
 ;; The verdict lies at 2048: result<list<proposal>, refusal> is a tag and, at +4, address and length of the list.
-;; At 2064 the one proposal, at 2080 its one assignment, dynamic 10.0.0.9/24 without gateway and hold:
-;;   2080 tag of the address, 2082 the address, 2098 prefix length, 2100 gateway, 2120 kind, 2128 hold
+;; At 2064 the one proposal, at 2080 its one assignment, dynamic 10.0.0.9/24 without gateway, hold and slot:
+;;   2080 tag of the address, 2082 the address, 2098 prefix length, 2100 gateway, 2120 kind, 2128 hold, 2152 slot;
+;;   the next would follow at 2168
 
 ;;; "memory"
 (memory (export "memory") 2)

@@ -49,6 +49,7 @@ fn tell(file: &Path) -> Result<(), Failed> {
             previous = answer.json();
         }
         compare(step, &answer.json(), answer.status)
+            .and_then(|()| well_formed(&answer.json(), answer.status, step, &configuration))
             .map_err(|difference| format!("step {nth} ({}): {difference}\nstderr: {}", step["run"], answer.stderr))?;
     }
     Ok(())
@@ -118,4 +119,22 @@ fn compare(step: &Value, answer: &Value, status: Option<i32>) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+/// A failure has these fields and no others, in the version of the question.
+fn well_formed(answer: &Value, status: Option<i32>, step: &Value, asked: &Value) -> Result<(), String> {
+    const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+    if status == Some(0) {
+        return Ok(());
+    }
+    let fields: Vec<&str> = answer.as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
+    let version = match asked["cniVersion"].as_str() {
+        None => "0.1.0",
+        Some(known) if VERSIONS.contains(&known) && step["stdin"].is_null() => known,
+        Some(_) => "1.1.0",
+    };
+    match fields.len() == 4 && ["cniVersion", "code", "msg", "details"].iter().all(|field| fields.contains(field)) {
+        true if answer["cniVersion"] == version => Ok(()),
+        _ => Err(format!("expected a failure in version {version}, got {answer}")),
+    }
 }

@@ -282,3 +282,38 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
     let (status, found) = verdicts(&site);
     assert_eq!((status, &found["records"], &found["store"]), (1, &json!("bad"), &json!("good")));
 }
+
+#[test]
+fn show_finds_addresses_pods_and_containers_by_how_they_begin() {
+    let site = Site::embedded(&json!({"subnet": "10.1.0.0/24", "cooldown": "1h"}));
+    site.call("ADD", "abcdef0123456789").for_pod("shop", "web", "u").run().success();
+    site.call("ADD", "abcd").run().success();
+    site.call("ADD", "gone").run().success();
+    site.call("DEL", "gone").run().success();
+    let found = |what: &str| -> Vec<Value> {
+        let (_, rows) = site.json(&["show", what]);
+        rows.as_array().unwrap().iter().map(|row| row["address"].clone()).collect()
+    };
+    for what in ["10.1.0.2", "shop/web", "abcdef0123456789", "abcdef01"] {
+        assert_eq!(found(what), ["10.1.0.2"], "{what}");
+    }
+    assert_eq!(found("abcd"), ["10.1.0.3"], "what is written out is meant");
+    assert_eq!(found("abc"), ["10.1.0.3", "10.1.0.2"], "in the order of the containers");
+    assert!(["10.1.0.9", "shop/other", "bcdef", "gone"].iter().all(|what| found(what).is_empty()));
+    let (status, printed) = site.run(&["show", "10.1.0.4"]);
+    assert!(status == 1 && printed.contains("nobody holds 10.1.0.4, but it is kept for"), "{printed}");
+    let (status, printed) = site.run(&["show", "10.1.0.9"]);
+    assert_eq!((status, printed.as_str()), (1, "nothing is held by or at 10.1.0.9\n"));
+}
+
+/// As the specification suggests for a plugin that somebody tries by hand.
+#[test]
+fn without_a_word_it_says_what_it_is_and_which_versions_it_speaks() {
+    let output = Command::new(program()).env_clear().stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    assert!(
+        told.starts_with("kube-ipam 0.") && told.contains("0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0"),
+        "{told}"
+    );
+}

@@ -14,16 +14,19 @@ fn all_at_once(calls: impl Iterator<Item = Call>) -> Vec<Answer> {
 }
 
 fn listed(directory: &Path, configuration: &Value) -> BTreeSet<String> {
+    let list: Value = serde_json::from_str(&operate(directory, configuration, &["list", "-o", "json"])).unwrap();
+    list.as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What an operator's command says.
+fn operate(directory: &Path, configuration: &Value, command: &[&str]) -> String {
     let file = directory.join("blue.conf");
     std::fs::write(&file, configuration.to_string()).unwrap();
-    let output = std::process::Command::new(kube_ipam_tests::program())
-        .args(["list", "-o", "json", "--conf"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
-    list.as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap().to_owned()).collect()
+    let mut program = std::process::Command::new(kube_ipam_tests::program());
+    let output = program.args(command).arg("--conf").arg(&file).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn eighty_processes_race_for_sixty_addresses() {
     for loser in losers {
         let (code, text) = loser.failure();
         assert_eq!(code, 101, "{text}");
-        assert!(text.contains("60 of 60"), "{text}");
+        assert!(text.starts_with("network \"blue\" has no free address") && text.contains("60 of 60"), "{text}");
     }
 
     for answer in all_at_once((0..80).map(|n| Call::new("DEL", &format!("c{n}"), &configuration))) {
@@ -77,6 +80,67 @@ fn forty_pods_want_one_fixed_address_and_one_gets_it() {
         assert_eq!(code, 102, "{text}");
         assert!(text.contains("10.1.0.216") && text.contains("shop/p"), "{text}");
     }
+}
+
+/// Every slot is taken, and none twice: as exact as the addresses themselves.
+#[test]
+fn sixty_pods_of_one_namespace_race_for_a_quota_of_seventeen() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = with_quota(directory.path(), 17);
+    let add = |namespace: &str, n: usize| {
+        let (container, name) = (format!("{namespace}-{n}"), format!("p{n}"));
+        Call::new("ADD", &container, &configuration).for_pod(namespace, &name, &container)
+    };
+    let mut freed = 0;
+    for round in 0..3 {
+        let crowd = (0..60).map(|n| add("shop", round * 60 + n)).chain((0..10).map(|n| add("lab", round * 10 + n)));
+        let answers = all_at_once(crowd);
+        let (shop, lab) = answers.split_at(60);
+        assert!(lab.iter().all(|answer| answer.status == Some(0)), "nobody else is kept from anything: {lab:?}");
+        let winners: Vec<usize> = (0..60).filter(|&n| shop[n].status == Some(0)).collect();
+        assert_eq!(winners.len(), if round == 0 { 17 } else { freed }, "all that may be had is had, and no more");
+        for loser in shop.iter().filter(|answer| answer.status != Some(0)) {
+            let (code, text) = loser.failure();
+            assert!(code == 104 && text.contains("holds 17 of the 17 IPv4 addresses"), "{code} {text}");
+        }
+        // Some go; as many of the next crowd may come.
+        freed = winners.len() / 2;
+        for n in winners.into_iter().take(freed) {
+            Call::new("DEL", &format!("shop-{}", round * 60 + n), &configuration).run().success();
+        }
+    }
+    let output = operate(directory.path(), &configuration, &["fsck"]);
+    assert!(output.contains("every record agrees with every other"), "{output}");
+}
+
+/// Releases and claims at once, of containers that are killed now and then: never more than the quota.
+#[test]
+fn a_quota_holds_while_pods_come_and_go_and_processes_are_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = with_quota(directory.path(), 5);
+    let call = |verb: &str, n: usize| {
+        Call::new(verb, &format!("c{n}"), &configuration).for_pod("shop", &format!("p{n}"), &format!("u{n}"))
+    };
+    for round in 0..20_usize {
+        let new: Vec<usize> = (round * 4..round * 4 + 4).collect();
+        let old = (round * 4).saturating_sub(8)..round * 4;
+        let mut children: Vec<_> = new.iter().map(|&n| call("ADD", n).start()).collect();
+        children.extend(old.map(|n| call("DEL", n).start()));
+        std::thread::sleep(std::time::Duration::from_micros(round as u64 * 397 % 4000));
+        children[0].kill().unwrap();
+        children.into_iter().map(wait).for_each(drop);
+        let held = listed(directory.path(), &configuration).len();
+        assert!(held <= 5, "{held} addresses in round {round}");
+    }
+    let output = operate(directory.path(), &configuration, &["fsck"]);
+    assert!(output.contains("every record agrees with every other"), "{output}");
+}
+
+fn with_quota(directory: &Path, limit: u32) -> Value {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/quota.wasm").canonicalize();
+    let module = module.expect("target/policies/quota.wasm is missing: run `make policies` first");
+    let policy = json!({"module": module, "settings": {"namespaces": {"shop": limit}}});
+    network(directory, &json!({"subnet": "10.1.0.0/24", "policy": policy, "timeout": "60s"}))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Once with the usual deadline, where every call outlives an election, and once with one that is shorter than an
 //! election: hundreds of calls then fail at every stage, and nobody is told how they ended.
+//! Once more with leaders that live on, cut off from the others while clients still reach them.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use kube_ipam_tests::Call;
 use kube_ipam_tests::etcd::{Etcd, Setup};
 use kube_ipam_tests::history::{Event, Standing, What, check};
-use kube_ipam_tests::listing::held;
+use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
 const CALLS: usize = 2_000;
@@ -31,32 +32,46 @@ struct Storm {
 
 #[test]
 fn no_address_is_held_twice_while_leaders_die() {
-    let counts = Storm::rage("10s");
+    let counts = Storm::rage(&Setup::cluster().start(), "10s", KILL);
     assert!(counts["added"] > CALLS / 3, "{counts:?}");
 }
 
 #[test]
 fn no_address_is_held_twice_where_calls_are_cut_off() {
-    let counts = Storm::rage("1s");
+    let counts = Storm::rage(&Setup::cluster().start(), "1s", KILL);
     assert!(counts["ADD failed"] > 0, "no call was cut off: {counts:?}");
 }
 
+#[test]
+fn no_address_is_held_twice_while_leaders_are_isolated() {
+    let Some(etcd) = Setup::cluster().start_apart() else { return };
+    let counts = Storm::rage(&etcd, "10s", ISOLATE);
+    assert!(counts["added"] > CALLS / 3, "{counts:?}");
+}
+
+/// What happens to a leader, and what undoes it.
+type Strike = (fn(&Etcd, usize), fn(&Etcd, usize));
+
+const KILL: Strike = (Etcd::kill, Etcd::launch);
+const ISOLATE: Strike = (Etcd::isolate, Etcd::rejoin);
+
 impl Storm {
     /// How often each result was seen.
-    fn rage(timeout: &str) -> BTreeMap<&'static str, usize> {
-        let etcd = Setup::cluster().start();
+    fn rage(etcd: &Etcd, timeout: &str, strike: Strike) -> BTreeMap<&'static str, usize> {
         let network = etcd.network(&json!({"subnet": "10.1.0.0/26", "rangeEnd": "10.1.0.49", "timeout": timeout}));
         let storm = Self { network, start: Instant::now(), made: AtomicUsize::new(0), events: Mutex::default() };
         thread::scope(|scope| {
             let storm = &storm;
             let workers: Vec<_> = (0..WORKERS).map(|nth| scope.spawn(move || storm.work(nth))).collect();
             for at in [CALLS / 4, CALLS / 2] {
-                storm.kill_the_leader(&etcd, at);
+                storm.strike_the_leader(etcd, strike, at);
             }
             workers.into_iter().for_each(|worker| worker.join().unwrap());
         });
         let (counts, standing) = storm.judge();
         agrees(&standing, &held(&storm.network));
+        let inspected = operate(&["fsck"], &storm.network);
+        assert!(inspected.status.success(), "{}", String::from_utf8_lossy(&inspected.stdout));
 
         let last = last_calls(&storm.events.lock().unwrap());
         let unreleased = last.iter().filter(|(_, what)| **what != What::Deleted).map(|(name, _)| name);
@@ -111,17 +126,17 @@ impl Storm {
     }
 
     /// Once so many calls were made. It comes back a little later.
-    fn kill_the_leader(&self, etcd: &Etcd, at: usize) {
+    fn strike_the_leader(&self, etcd: &Etcd, (strike, undo): Strike, at: usize) {
         while self.made.load(Ordering::Relaxed) < at {
             thread::sleep(Duration::from_millis(5));
         }
         let leader = etcd.leader();
-        etcd.kill(leader);
+        strike(etcd, leader);
         let made = self.made.load(Ordering::Relaxed);
-        assert!(made < CALLS, "the storm was over before the leader died");
-        eprintln!("leader {leader} killed after {made} calls");
+        assert!(made < CALLS, "the storm was over before the leader was struck");
+        eprintln!("leader {leader} struck after {made} calls");
         thread::sleep(Duration::from_secs(2));
-        etcd.launch(leader);
+        undo(etcd, leader);
         etcd.wait_for(leader);
     }
 

@@ -1,21 +1,20 @@
 //! `kube-ipam config`: is a configuration file right, and what may stand in one?
 //!
 //! The plugin ignores keys it does not know, because configurations are shared with main plugins. Whoever misspells
-//! one finds out here. Which keys there are is read off the schema, the schema off the types that are decoded.
+//! one finds out here.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::output::{Done, Output};
 use super::{Format, OutputArgs};
+use crate::cni::NetConf;
 use crate::cni::failure::joined;
-use crate::cni::{NetConf, netconf};
 use crate::config::file::{Section, sections};
+use crate::config::unknown::{UnknownKey, schema, unknown_keys};
 use crate::config::{self, Network};
 
 /// The commands.
@@ -99,12 +98,6 @@ pub fn check(file: &Path) -> Report {
     report
 }
 
-/// The JSON Schema of the `ipam` section.
-pub fn schema() -> Value {
-    let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<netconf::Ipam>().to_value()
-}
-
 impl Report {
     /// Whether an ADD would fail.
     pub fn has_errors(&self) -> bool {
@@ -140,104 +133,17 @@ fn check_section(section: &Section) -> Vec<Finding> {
     };
     let errors = errors.iter().map(|error| Finding::error(&section.path, joined(error), error.hint()));
     let mut findings: Vec<_> = errors.collect();
-    let known = schema();
-    let unknown = section.ipam().map(|ipam| unknown_keys(ipam, &known, "ipam")).unwrap_or_default();
-    findings.extend(unknown.into_iter().map(|key| key.finding(&section.path, &known)));
-    findings.extend(section.ipam().into_iter().flat_map(|ipam| without_effect(ipam, &section.path)));
+    let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
+    findings.extend(unknown.into_iter().map(|key| Finding::unknown(key, &section.path)));
     findings
 }
 
-/// Keys that are understood and reserved, but nothing follows from them yet.
-fn without_effect(ipam: &Value, section: &str) -> Vec<Finding> {
-    let reserved = [("/policy/shadow", "no second module is asked")];
-    let written = reserved.into_iter().filter(|(pointer, _)| ipam.pointer(pointer).is_some());
-    let finding = |(pointer, hint): (&str, &str)| Finding {
-        severity: Severity::Warning,
-        section: section.to_owned(),
-        message: format!("ipam{} is not followed yet", pointer.replace('/', ".")),
-        hint: Some(hint.to_owned()),
-    };
-    written.map(finding).collect()
-}
-
-/// A key the schema does not have.
-struct UnknownKey {
-    path: String,
-    key: String,
-    siblings: Vec<String>,
-}
-
-fn unknown_keys(value: &Value, schema: &Value, path: &str) -> Vec<UnknownKey> {
-    match value {
-        Value::Object(object) => match properties(schema) {
-            Some(properties) => unknown_keys_of(object, properties, path),
-            None => Vec::new(), // free form, as a policy's settings
-        },
-        Value::Array(values) => {
-            let Some(items) = alternatives(schema).find_map(|schema| schema.get("items")) else { return Vec::new() };
-            let entries = values.iter().enumerate();
-            entries.flat_map(|(nth, value)| unknown_keys(value, items, &format!("{path}[{nth}]"))).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn unknown_keys_of(object: &Map<String, Value>, properties: &Map<String, Value>, path: &str) -> Vec<UnknownKey> {
-    let entries = object.iter();
-    let found = entries.flat_map(|(key, value)| match properties.get(key) {
-        Some(schema) => unknown_keys(value, schema, &format!("{path}.{key}")),
-        None => {
-            let siblings = properties.keys().cloned().collect();
-            vec![UnknownKey { path: path.to_owned(), key: key.clone(), siblings }]
-        }
-    });
-    found.collect()
-}
-
-fn properties(schema: &Value) -> Option<&Map<String, Value>> {
-    alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
-}
-
-/// An optional object is written as "this or null".
-fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    let any_of = schema.get("anyOf").and_then(Value::as_array);
-    std::iter::once(schema).chain(any_of.into_iter().flatten())
-}
-
-impl UnknownKey {
-    fn finding(self, section: &str, schema: &Value) -> Finding {
-        let message = format!("{}.{} is not a key of kube-ipam and is ignored", self.path, self.key);
-        let hint = self.suggestion(schema);
-        Finding { severity: Severity::Warning, section: section.to_owned(), message, hint }
-    }
-
-    fn suggestion(&self, schema: &Value) -> Option<String> {
-        let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &self.key.to_lowercase());
-        let alike = self.siblings.iter().map(|known| (likeness(known), known));
-        let best = alike.max_by(|(one, _), (two, _)| one.total_cmp(two)).filter(|&(likeness, _)| likeness > 0.78);
-        let mut places = Vec::new();
-        places_of(&self.key, schema, "ipam", &mut places);
-        match (places.as_slice(), best) {
-            ([place], _) => Some(format!("it belongs into {place}")),
-            (_, Some((_, known))) => Some(format!("did you mean {known:?}?")),
-            _ => None,
-        }
-    }
-}
-
-/// Where in the section a key would be known.
-fn places_of(key: &str, schema: &Value, path: &str, found: &mut Vec<String>) {
-    if let Some(items) = alternatives(schema).find_map(|schema| schema.get("items")) {
-        return places_of(key, items, &format!("{path}[]"), found);
-    }
-    let Some(properties) = properties(schema) else { return };
-    if properties.contains_key(key) {
-        found.push(path.to_owned());
-    }
-    properties.iter().for_each(|(name, schema)| places_of(key, schema, &format!("{path}.{name}"), found));
-}
-
 impl Finding {
+    fn unknown(UnknownKey { path, key, suggestion }: UnknownKey, section: &str) -> Self {
+        let message = format!("{path}.{key} is not a key of kube-ipam and is ignored");
+        Self { severity: Severity::Warning, section: section.to_owned(), message, hint: suggestion }
+    }
+
     fn error(section: &str, message: String, hint: Option<String>) -> Self {
         Self { severity: Severity::Error, section: section.to_owned(), message, hint }
     }
@@ -274,7 +180,10 @@ fn counted(number: usize, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::config::unknown::properties;
 
     const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/cases/");
 

@@ -11,11 +11,13 @@ use super::output::{Done, Output};
 use super::{Format, NetworkArgs, config};
 use crate::cni::Args;
 use crate::cni::failure::joined;
-use crate::config::{Network, StoreConfig};
+use crate::config::{Network, OnFault, StoreConfig};
 use crate::ipam::RangeSets;
 use crate::kubernetes::{self, ApiServer};
 use crate::policy;
 use crate::{plugin, verbs};
+
+mod watched;
 
 /// From this percentage on, a range set is worth a warning.
 const NEARLY_FULL: u8 = 90;
@@ -62,6 +64,8 @@ async fn checks_of(opened: &Opened) -> Vec<Check> {
     if let Ok(network) = &network {
         checks.push(policy(network));
         checks.push(cache(network));
+        checks.extend(watched::shadow(&opened.base, network));
+        checks.extend(watched::record(network));
         checks.extend(api_server(opened, network).await);
     }
     let store = store(opened).await;
@@ -97,6 +101,11 @@ fn configuration(file: &Path) -> Check {
 fn policy(network: &Network) -> Check {
     match verbs::load(network) {
         Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
+        Err(error) if network.policy.on_fault == OnFault::Default => Check {
+            verdict: Verdict::Warning,
+            detail: format!("{}; the built-in policy decides instead (policy.onFault)", joined(&error)),
+            ..Check::failed("policy", &error)
+        },
         Err(error) => Check::failed("policy", &error),
     }
 }

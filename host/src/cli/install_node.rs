@@ -22,7 +22,7 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(crate) use error::InstallError;
-use place::Directory;
+pub(crate) use place::Directory;
 
 use super::output::{self, Done, Output};
 use crate::limits::WATCH;

@@ -55,7 +55,7 @@ fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
         held.attachment.interface.clone(),
         held.attachment.network.clone(),
         held.node.clone(),
-        or_dash(held.policy.as_ref().map(|policy| policy.name.clone())),
+        or_dash(held.policy.as_ref().map(|policy| policy.to_string())),
         age(now, held.since),
     ]
 }

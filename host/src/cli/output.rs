@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::install_node::InstallError;
+use super::policy::NewError;
 use crate::cni::Version;
 use crate::cni::failure::joined;
+use crate::policy::guest::GuestError;
 use crate::verbs;
 
 /// What a command has to say, and the exit code that goes with it.
@@ -66,7 +68,10 @@ pub(crate) fn finish(done: Done) -> u8 {
 /// The way out, for the errors that know one.
 fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let of_installing = || error.downcast_ref::<InstallError>().map(InstallError::hint);
-    error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint).or_else(of_installing)
+    let of_building = || error.downcast_ref::<GuestError>().and_then(GuestError::hint);
+    let of_beginning = || error.downcast_ref::<NewError>().map(NewError::hint);
+    let of_a_verb = error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint);
+    of_a_verb.or_else(of_installing).or_else(of_building).or_else(of_beginning)
 }
 
 /// News of a command that goes on, one line each.

@@ -2,19 +2,41 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+
 use super::output::{Done, Output};
 use super::{Format, NetworkArgs, list};
-use crate::ipam::HeldAddress;
+use crate::ipam::{HeldAddress, Holder};
+use crate::plugin;
 use crate::store::Filter;
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     let filter = filter(what);
-    let held = list::held(network, &filter)?;
+    let mut held = list::held(network, &filter)?;
+    // An ID that is written out is meant, even where a longer one begins with it.
+    if held.iter().any(|held| held.attachment.container == what) {
+        held.retain(|held| held.attachment.container == what);
+    }
     match format {
         Format::Json => Output::json(&held),
-        Format::Table if held.is_empty() => Ok(Output { text: format!("nothing is held by or at {what}"), exit: 1 }),
+        Format::Table if held.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
         Format::Table => Ok(Output::text(held.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
     }
+}
+
+/// An address that nobody holds may be kept for somebody, or cool down.
+fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result<String, Box<dyn std::error::Error>> {
+    let mut holder = None;
+    if let Some(address) = address {
+        let store = network.store()?;
+        holder = plugin::block_on(async { Ok(store.holders(&[address], Timestamp::now()).await?.pop().flatten()) })?;
+    }
+    Ok(match holder {
+        Some(Holder::Hold { identity, until }) => {
+            format!("nobody holds {what}, but it is kept for {identity:?} until {until}")
+        }
+        _ => format!("nothing is held by or at {what}"),
+    })
 }
 
 fn filter(what: &str) -> Filter {
@@ -41,7 +63,7 @@ fn describe(held: &HeldAddress) -> String {
         lines.insert(1, ("pod", format!("{pod}{uid}")));
     }
     if let Some(policy) = &held.policy {
-        lines.push(("policy", format!("{} (sha256 {})", policy.name, policy.sha256)));
+        lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
     }
     if let Some(hold) = &held.hold {
         lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::attachments::{self, ValidAttachments};
 use super::error::Error;
+use super::path_or::PathOr;
 use super::result::Previous;
 use super::unread::{Unread, decode, even_null};
 use super::version::Version;
@@ -173,10 +174,39 @@ pub struct Policy {
     pub settings: Option<Map<String, Value>>,
     /// How much one decision may consume.
     pub limits: Option<PolicyLimits>,
-    /// A module that is asked as well and whose answer is logged and thrown away.
-    pub shadow: Option<String>,
+    /// A module that is asked as well: where its answer is another one, that is logged and counted, and nothing more.
+    pub shadow: Option<PathOr<Shadow>>,
+    /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
+    pub record: Option<PathOr<Record>>,
+    /// When the policy cannot be loaded or faults: `fail` the pod (the default), or let the built-in policy decide by `default`.
+    pub on_fault: Option<String>,
     /// Directory of compiled modules. Default: `policies` in `dataDir`.
     pub cache_dir: Option<String>,
+}
+
+/// A module that is asked as well.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Shadow {
+    /// The module, a WebAssembly component.
+    pub module: Option<String>,
+    /// The SHA-256 digest the module must have, 64 hexadecimal digits.
+    pub sha256: Option<String>,
+    /// What the module understands. Default: the settings of the policy that decides.
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// Where decisions are recorded.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Record {
+    /// The file. One older file beside it, with `.1` at the end.
+    pub file: Option<String>,
+    /// Which share of the attachments is recorded, from 0 to 1. Default: 1, all of them.
+    pub sample: Option<f64>,
+    /// The size in MiB at which the file is put aside. Default: 16.
+    #[serde(rename = "maxMiB")]
+    pub max_mib: Option<u64>,
 }
 
 /// How much one decision of a policy may consume.

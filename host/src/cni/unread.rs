@@ -1,7 +1,7 @@
 //! A part of the configuration that nobody has looked at yet.
 //!
-//! DEL, CHECK and GC must work whatever happened to the ranges or the policy since the ADD. So the mirror of the JSON
-//! keeps such parts as text; whoever wants one reads it, and only then can it be wrong.
+//! DEL and GC must work whatever happened to the ranges or the policy since the ADD, CHECK whatever happened to the
+//! policy. So the mirror of the JSON keeps such parts as text; whoever wants one reads it, and only then can it be wrong.
 
 use std::borrow::Cow;
 use std::fmt;

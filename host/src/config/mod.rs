@@ -18,9 +18,11 @@ pub mod network;
 pub mod pod;
 pub mod policy;
 pub mod ranges;
+pub mod record;
 pub mod requested;
 pub mod routes;
 pub mod store;
+pub mod unknown;
 
 #[cfg(test)]
 mod tests;
@@ -30,5 +32,6 @@ pub use error::Error;
 pub use kubernetes::{Include, KubernetesConfig};
 pub use network::Network;
 pub use pod::KnownPod;
-pub use policy::PolicyConfig;
-pub use store::{EtcdConfig, StoreConfig};
+pub use policy::{OnFault, PolicyConfig, ShadowConfig};
+pub use record::{RecordConfig, Sample};
+pub use store::{DEFAULT_DATA_DIR, EtcdConfig, StoreConfig};

@@ -56,6 +56,11 @@ impl Network {
         ranges::read(netconf, &netconf.runtime_config()?)
     }
 
+    /// The policy alone.
+    pub fn policy(netconf: &NetConf) -> Result<PolicyConfig, Error> {
+        policy::read(netconf)
+    }
+
     /// The API server alone.
     pub fn kubernetes(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error> {
         kubernetes::read(netconf)

@@ -1,12 +1,17 @@
 //! Which policy decides, and how much it may consume.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::field::{self, given, wrong};
+use super::record::{self, RecordConfig};
 use super::store::data_dir;
-use crate::cni::{NetConf, netconf};
+use crate::cni::{NetConf, PathOr, netconf};
+use crate::ipam::PolicyName;
 use crate::limits::{LimitError, Limits};
+
+/// Who decides where no module is configured.
+const BUILT_IN: &str = "range-fixed";
 
 /// Which policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +26,64 @@ pub struct PolicyConfig {
     pub limits: Limits,
     /// Where compiled modules are kept.
     pub cache_dir: PathBuf,
-    /// Asked as well; its answer is only logged.
-    pub shadow: Option<PathBuf>,
+    /// Asked as well; its answer is only logged and counted.
+    pub shadow: Option<ShadowConfig>,
+    /// Where decisions are recorded.
+    pub record: Option<RecordConfig>,
+    /// What happens when the policy is at fault.
+    pub on_fault: OnFault,
+}
+
+/// A policy that is asked beside the one that decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowConfig {
+    /// The module's file.
+    pub module: PathBuf,
+    /// The digest the module must have: 64 hexadecimal digits in lower case.
+    pub sha256: Option<String>,
+    /// A JSON object as text.
+    pub settings: String,
+}
+
+/// What happens when the policy cannot be loaded or faults. A refusal is no fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// The pod gets no address.
+    #[default]
+    Fail,
+    /// The built-in policy decides, with its own default settings.
+    Default,
+}
+
+impl PolicyConfig {
+    /// What people call the policy: its file's name.
+    pub fn file_name(&self) -> String {
+        self.module.as_deref().map_or_else(|| BUILT_IN.to_owned(), file_name)
+    }
+
+    /// Whether anything is done with a decision beyond following it.
+    pub fn is_watched(&self) -> bool {
+        self.shadow.is_some() || self.record.is_some()
+    }
+}
+
+impl ShadowConfig {
+    /// What it is called as long as nobody has seen the module.
+    pub fn name(&self) -> PolicyName {
+        let name = self.module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        PolicyName { name, sha256: String::new(), instead_of: None }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     let ipam = netconf.ipam()?;
     let policy = ipam.policy.as_ref().map(|policy| policy.read("ipam.policy")).transpose()?.unwrap_or_default();
     let module = field::optional_path("ipam.policy.module", policy.module.as_ref())?;
-    let sha256 = given(policy.sha256.as_ref()).map(digest).transpose()?;
+    let sha256 = digest("ipam.policy.sha256", policy.sha256.as_ref())?;
     if module.is_none() && sha256.is_some() {
         let path = "ipam.policy.module".to_owned();
         return Err(Error::Missing { path, expected: "the module that has the digest ipam.policy.sha256" });
@@ -38,21 +92,50 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         Some(dir) => dir,
         None => data_dir(ipam)?.join("policies"),
     };
+    let settings = serde_json::Value::Object(policy.settings.unwrap_or_default()).to_string();
     Ok(PolicyConfig {
         module,
         sha256,
-        settings: serde_json::Value::Object(policy.settings.unwrap_or_default()).to_string(),
         limits: limits(&policy.limits.unwrap_or_default())?,
         cache_dir,
-        shadow: field::optional_path("ipam.policy.shadow", policy.shadow.as_ref())?,
+        shadow: policy.shadow.and_then(PathOr::given).map(|shadow| self::shadow(shadow, &settings)).transpose()?,
+        record: policy.record.and_then(PathOr::given).map(record::read).transpose()?,
+        on_fault: on_fault(policy.on_fault.as_ref())?,
+        settings,
     })
 }
 
-fn digest(held: &str) -> Result<String, Error> {
-    if held.len() == 64 && held.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(held.to_ascii_lowercase());
+/// With the settings of the policy that decides, unless it has its own.
+fn shadow(written: PathOr<netconf::Shadow>, settings: &str) -> Result<ShadowConfig, Error> {
+    let (path, written) = match written {
+        PathOr::Path(module) => ("ipam.policy.shadow", netconf::Shadow { module: Some(module), ..Default::default() }),
+        PathOr::Object(written) => ("ipam.policy.shadow.module", written),
+    };
+    let missing = Error::Missing { path: path.to_owned(), expected: "the module that is asked as well" };
+    Ok(ShadowConfig {
+        module: field::absolute_path(path, given(written.module.as_ref()).ok_or(missing)?)?,
+        sha256: digest("ipam.policy.shadow.sha256", written.sha256.as_ref())?,
+        settings: match written.settings {
+            Some(own) => serde_json::Value::Object(own).to_string(),
+            None => settings.to_owned(),
+        },
+    })
+}
+
+fn on_fault(held: Option<&String>) -> Result<OnFault, Error> {
+    match given(held) {
+        None | Some("fail") => Ok(OnFault::Fail),
+        Some("default") => Ok(OnFault::Default),
+        Some(other) => Err(wrong("ipam.policy.onFault", other, "\"fail\" or \"default\"")),
     }
-    Err(wrong("ipam.policy.sha256", held, "64 hexadecimal digits"))
+}
+
+fn digest(path: &str, held: Option<&String>) -> Result<Option<String>, Error> {
+    let Some(held) = given(held) else { return Ok(None) };
+    if held.len() == 64 && held.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(Some(held.to_ascii_lowercase()));
+    }
+    Err(wrong(path, held, "64 hexadecimal digits"))
 }
 
 fn limits(written: &netconf::PolicyLimits) -> Result<Limits, Error> {

@@ -1,12 +1,13 @@
 //! Addresses at rest: what an attachment holds, and who holds an address.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachment::{Attachment, PodName};
-use super::proposal::{Assignment, Hold, Kind};
+use super::proposal::{Assignment, Hold, Kind, Slot};
 
 /// Which policy chose an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,16 @@ pub struct PolicyName {
     pub name: String,
     /// SHA-256 of the module, 64 hexadecimal digits.
     pub sha256: String,
+    /// The policy in whose stead this one decided, that being at fault.
+    #[serde(default, rename = "insteadOf", skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.instead_of.iter().try_for_each(|other| write!(f, " (for {other})"))
+    }
 }
 
 /// All that one attachment holds: the record from which a repeated ADD, CHECK, DEL and GC work, without the policy,
@@ -61,12 +72,20 @@ pub struct HeldAddress {
     /// Kept for whom after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Taken with the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
 }
 
 impl Claim {
     /// The bare addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|assignment| assignment.address)
+    }
+
+    /// The slots taken with them.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.addresses.iter().filter_map(|assignment| assignment.slot.as_ref())
     }
 
     /// The records to keep under each address.
@@ -80,12 +99,14 @@ impl Claim {
             policy: self.policy.clone(),
             since: self.since,
             hold: assignment.hold.clone(),
+            slot: assignment.slot.clone(),
         })
     }
 }
 
 /// Who has an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Holder {
     /// An attachment holds it.
     Attachment(Box<HeldAddress>),

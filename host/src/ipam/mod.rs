@@ -3,18 +3,21 @@
 pub mod address;
 pub mod allocation;
 pub mod attachment;
+pub mod decision;
 pub mod pool;
 pub mod proposal;
 pub mod range;
 pub mod range_set;
 pub mod request;
 pub mod verdict;
+mod words;
 
 pub use address::{Family, Span};
 pub use allocation::{Claim, HeldAddress, Holder, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
+pub use decision::{Answer, Decision, Shadowed, Told};
 pub use pool::{Question, Snapshot, Usage};
-pub use proposal::{Assignment, Hold, Kind, Proposal};
+pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
 pub use range::{Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;

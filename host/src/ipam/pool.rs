@@ -4,11 +4,15 @@
 //! part at the same point in time, and the policy, being a function, runs again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 use super::address::{Span, successor};
 use super::allocation::Holder;
 use super::range_set::RangeSets;
+use super::words;
 
 /// Something a snapshot could not answer yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,20 @@ pub enum Question {
     Usage(usize),
     /// Which addresses are kept for this identity?
     HeldFor(String),
+    /// Which slots of this list are taken?
+    TakenSlots(String),
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstFree(span) => write!(f, "which address of {span} is free first"),
+            Self::HolderOf(address) => write!(f, "who holds {address}"),
+            Self::Usage(range_set) => write!(f, "how many addresses of range set {range_set} are held"),
+            Self::HeldFor(identity) => write!(f, "which addresses are kept for {identity:?}"),
+            Self::TakenSlots(name) => write!(f, "which slots of {name:?} are taken"),
+        }
+    }
 }
 
 /// How full a range set is, in addresses.
@@ -39,23 +57,37 @@ impl Usage {
     }
 }
 
-/// What was read of the store so far.
-#[derive(Clone, Debug, Default)]
+/// What was read of the store so far. Written down, it leaves the range sets to whom it is written with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Snapshot {
+    #[serde(skip)]
     range_sets: RangeSets,
     known: Vec<Span>,
+    #[serde(with = "words::runs")]
     held: BTreeSet<IpAddr>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     full: Vec<Span>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     holders: BTreeMap<IpAddr, Option<Holder>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     counts: BTreeMap<usize, u64>,
     last_claimed: Vec<Option<IpAddr>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     identities: BTreeMap<String, Vec<IpAddr>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slots: BTreeMap<String, Vec<u32>>,
 }
 
 impl Snapshot {
     /// Nothing known yet but where each range set was last claimed, by index.
     pub fn new(range_sets: RangeSets, last_claimed: Vec<Option<IpAddr>>) -> Self {
         Self { range_sets, last_claimed, ..Self::default() }
+    }
+
+    /// The same knowledge, of these range sets: for a snapshot that was read from a file.
+    pub fn about(self, range_sets: RangeSets) -> Self {
+        Self { range_sets, ..self }
     }
 
     /// Learn that of a whole span, exactly these addresses are held.
@@ -82,6 +114,42 @@ impl Snapshot {
     /// Learn which addresses are kept for an identity.
     pub fn learn_held_for(&mut self, identity: String, addresses: Vec<IpAddr>) {
         self.identities.insert(identity, addresses);
+    }
+
+    /// Learn which slots of a list are taken.
+    pub fn learn_slots(&mut self, name: String, taken: Vec<u32>) {
+        self.slots.insert(name, taken);
+    }
+
+    /// Learn that in what a question is about, nobody has anything.
+    pub fn learn_free(&mut self, question: Question) {
+        match question {
+            Question::FirstFree(span) => self.learn_span(span, []),
+            Question::HolderOf(address) => self.learn_holder(address, None),
+            Question::Usage(range_set) => self.learn_usage(range_set, 0),
+            Question::HeldFor(identity) => self.learn_held_for(identity, Vec::new()),
+            Question::TakenSlots(name) => self.learn_slots(name, Vec::new()),
+        }
+    }
+
+    /// Every address that is known by name to be taken, in order.
+    pub fn taken(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.held.iter().copied()
+    }
+
+    /// Spans of which no address is free.
+    pub fn full(&self) -> &[Span] {
+        &self.full
+    }
+
+    /// Who is known to have which address.
+    pub fn holders(&self) -> impl Iterator<Item = (IpAddr, &Holder)> {
+        self.holders.iter().filter_map(|(address, holder)| Some((*address, holder.as_ref()?)))
+    }
+
+    /// For whom addresses are known to be kept.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, IpAddr)> {
+        self.identities.iter().flat_map(|(identity, kept)| kept.iter().map(|address| (identity.as_str(), *address)))
     }
 
     /// The range sets the snapshot is about.
@@ -127,6 +195,11 @@ impl Snapshot {
     /// The addresses kept for an identity.
     pub fn held_for(&self, identity: &str) -> Result<&[IpAddr], Question> {
         self.identities.get(identity).map(Vec::as_slice).ok_or_else(|| Question::HeldFor(identity.to_owned()))
+    }
+
+    /// The taken slots of a list, lowest first.
+    pub fn taken_slots(&self, name: &str) -> Result<&[u32], Question> {
+        self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
     }
 
     fn is_known(&self, address: IpAddr) -> bool {

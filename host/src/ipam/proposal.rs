@@ -1,6 +1,7 @@
 //! What a policy would accept for an attachment, and the check every proposal passes before a claim: however hostile
 //! a policy is, it cannot leave the configured subnets nor hand out a special address.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,21 @@ pub struct Hold {
     pub seconds: u64,
 }
 
+/// A numbered place of a list, taken together with an address and given back with it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Slot {
+    /// The list.
+    pub name: String,
+    /// Which of its places.
+    pub number: u32,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "slot {} of {:?}", self.number, self.name)
+    }
+}
+
 /// One address for an attachment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -43,6 +59,9 @@ pub struct Assignment {
     /// Keep it after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Taken with the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
 }
 
 impl Assignment {
@@ -55,6 +74,7 @@ impl Assignment {
             gateway: range.and_then(Range::gateway),
             kind: Kind::Dynamic,
             hold: None,
+            slot: None,
         }
     }
 }
@@ -100,6 +120,12 @@ pub enum ProposalError {
     /// A hold for nobody.
     #[error("the hold on {0} names no identity")]
     HoldIdentity(IpAddr),
+    /// A slot of no list.
+    #[error("the slot of {0} names no list")]
+    SlotName(IpAddr),
+    /// The same slot twice.
+    #[error("{0} appears twice")]
+    DuplicateSlot(Slot),
     /// A family for which the network has ranges got no address: all families or none.
     #[error("it has no {0} address although the network has {0} ranges")]
     MissingFamily(Family),
@@ -114,6 +140,11 @@ pub fn check(proposal: &[Assignment], range_sets: &RangeSets) -> Result<(), Prop
         check_assignment(assignment, range_sets)?;
         if proposal[..nth].iter().any(|earlier| earlier.address == assignment.address) {
             return Err(ProposalError::Duplicate(assignment.address));
+        }
+        if let Some(slot) = &assignment.slot
+            && proposal[..nth].iter().any(|earlier| earlier.slot.as_ref() == Some(slot))
+        {
+            return Err(ProposalError::DuplicateSlot(slot.clone()));
         }
     }
     let served = |family| proposal.iter().any(|assignment| Family::of(assignment.address) == family);
@@ -138,8 +169,9 @@ fn check_assignment(assignment: &Assignment, range_sets: &RangeSets) -> Result<(
         }
         _ => {}
     }
-    match &assignment.hold {
-        Some(hold) if hold.identity.is_empty() => Err(ProposalError::HoldIdentity(address)),
+    match (&assignment.hold, &assignment.slot) {
+        (Some(hold), _) if hold.identity.is_empty() => Err(ProposalError::HoldIdentity(address)),
+        (_, Some(slot)) if slot.name.is_empty() => Err(ProposalError::SlotName(address)),
         _ => Ok(()),
     }
 }
@@ -165,7 +197,8 @@ mod tests {
     }
 
     fn assignment(address: &str, prefix_length: u8) -> Assignment {
-        Assignment { address: address.parse().unwrap(), prefix_length, gateway: None, kind: Kind::Dynamic, hold: None }
+        let address = address.parse().unwrap();
+        Assignment { address, prefix_length, gateway: None, kind: Kind::Dynamic, hold: None, slot: None }
     }
 
     fn verdict(addresses: &[(&str, u8)]) -> String {
@@ -187,6 +220,21 @@ mod tests {
         assert_eq!(verdict(&[("10.0.0.70", 24)]), "10.0.0.70 is excluded by 10.0.0.64/28");
         assert_eq!(verdict(&[("10.9.0.1", 24)]), "10.9.0.1 is outside every configured subnet");
         assert_eq!(verdict(&[("fd00::", 64)]), "fd00:: is the network address of fd00::/64");
+    }
+
+    #[test]
+    fn a_slot_is_named_and_taken_once() {
+        let with = |slots: [(&str, u32); 2]| {
+            let slot = |(name, number): (&str, u32)| Some(Slot { name: name.to_owned(), number });
+            let proposal = [("10.0.0.9", 24), ("fd00::9", 64)].map(|(address, length)| assignment(address, length));
+            let proposal: Proposal =
+                proposal.into_iter().zip(slots).map(|(one, taken)| Assignment { slot: slot(taken), ..one }).collect();
+            check(&proposal, &dual_stack()).map_or_else(|error| error.to_string(), |()| "good".to_owned())
+        };
+        assert_eq!(with([("a", 0), ("a", 1)]), "good");
+        assert_eq!(with([("a", 0), ("b", 0)]), "good");
+        assert_eq!(with([("a", 7), ("a", 7)]), "slot 7 of \"a\" appears twice");
+        assert_eq!(with([("a", 7), ("", 0)]), "the slot of fd00::9 names no list");
     }
 
     #[test]

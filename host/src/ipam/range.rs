@@ -3,23 +3,31 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 
 use super::address::{Family, Span, number};
 
 /// What a person wrote: only the subnet is required. [`Range::new`] fills the rest in and checks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RangeSpec {
     /// `subnet`, with or without host bits.
+    #[serde(with = "super::words::subnet")]
     pub subnet: IpNetwork,
     /// `rangeStart`.
+    #[serde(rename = "rangeStart", default, skip_serializing_if = "Option::is_none")]
     pub first: Option<IpAddr>,
     /// `rangeEnd`.
+    #[serde(rename = "rangeEnd", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<IpAddr>,
     /// `gateway`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// `fixedStart`.
+    #[serde(rename = "fixedStart", default, skip_serializing_if = "Option::is_none")]
     pub fixed_first: Option<IpAddr>,
     /// `fixedEnd`.
+    #[serde(rename = "fixedEnd", default, skip_serializing_if = "Option::is_none")]
     pub fixed_last: Option<IpAddr>,
 }
 

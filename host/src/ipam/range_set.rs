@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 
 use super::address::{Family, Span};
 use super::range::{Range, RangeError, RangeSpec};
+use super::words::Ranges;
 
 /// Ranges of one family that offer one address together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub struct RangeSet {
 }
 
 /// The range sets of a network: an attachment gets one address of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Ranges", into = "Ranges")]
 pub struct RangeSets {
     sets: Vec<RangeSet>,
     excluded: Vec<IpNetwork>,

@@ -1,5 +1,7 @@
 //! What a policy answers.
 
+use serde::{Deserialize, Serialize};
+
 use super::proposal::Proposal;
 
 /// Proposals, best first, or a refusal.
@@ -12,7 +14,8 @@ pub enum Verdict {
 }
 
 /// A policy's "no", with the text for the person who looks after the pod.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase", tag = "kind", content = "text")]
 pub enum Refusal {
     /// Every address the policy may use is held.
     #[error("{0}")]
@@ -26,4 +29,16 @@ pub enum Refusal {
     /// The rules of the site do not give this pod an address.
     #[error("{0}")]
     Denied(String),
+}
+
+impl Refusal {
+    /// Which no it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Exhausted(_) => "exhausted",
+            Self::Taken(_) => "taken",
+            Self::Invalid(_) => "invalid",
+            Self::Denied(_) => "denied",
+        }
+    }
 }

@@ -19,6 +19,15 @@ pub(super) enum Access {
     ServiceAccount,
 }
 
+/// A client, and what errors name.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// The server's URL.
+    pub(super) server: String,
+    /// The file the token is in.
+    pub(super) token: PathBuf,
+}
+
 impl Access {
     /// Inside a pod that has a service account.
     pub(super) fn of_service_account() -> Option<Self> {
@@ -34,13 +43,17 @@ impl Access {
         }
     }
 
-    /// A client, and the server's URL for errors. Reads the files, connects nothing yet.
-    pub(super) async fn client(&self) -> Result<(Client, String), Error> {
+    /// A client, and what errors name. Reads the files, connects nothing yet.
+    pub(super) async fn connect(&self) -> Result<Connection, Error> {
         let mut config = self.config().await.map_err(|why| self.unusable(why))?;
         config.connect_timeout = Some(limits::KUBERNETES_ANSWER);
-        let server = config.cluster_url.to_string();
+        // Asked again by us, who know how long to go on and what the last answer was.
+        config.default_retry = false;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let token_file = config.auth_info.token_file.as_ref().filter(|_| config.auth_info.token.is_none());
+        let token = token_file.map_or_else(|| self.file().to_owned(), PathBuf::from);
         let client = Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
-        Ok((client, server.trim_end_matches('/').to_owned()))
+        Ok(Connection { client, server, token })
     }
 
     async fn config(&self) -> Result<Config, String> {

@@ -2,9 +2,10 @@
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::connect::Connection;
 use crate::ipam::PodName;
-use crate::limits;
 
 /// A question to the API server without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum Error {
         why: String,
     },
     /// No answer in time.
-    #[error("the API server of {} did not answer ({verb} {resource}) within {:?}", .kubeconfig.display(), limits::KUBERNETES_ANSWER)]
+    #[error("the API server of {} did not answer ({verb} {resource}) within {within:?}", .kubeconfig.display())]
     Slow {
         /// The file that names the server.
         kubeconfig: PathBuf,
@@ -38,14 +39,16 @@ pub enum Error {
         verb: &'static str,
         /// For example `pods`.
         resource: &'static str,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// 401.
-    #[error("the API server {server} does not accept the token of {}: {why}", .kubeconfig.display())]
+    #[error("the API server {server} does not accept the token of {}: {why}", .token.display())]
     Unauthorized {
         /// Its URL.
         server: String,
-        /// The file with the token, or with the name of its file.
-        kubeconfig: PathBuf,
+        /// The file the token is in.
+        token: PathBuf,
         /// What the server said.
         why: String,
     },
@@ -102,8 +105,14 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn slow(verb: &'static str, resource: &'static str, kubeconfig: &Path) -> Self {
-        Self::Slow { kubeconfig: kubeconfig.to_owned(), verb, resource }
+    /// Whether the server only said that it has no time now.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { code: 429 | 503 | 504, .. })
+    }
+
+    /// Whether the server has forgotten the state that a list began with.
+    pub(super) fn is_outdated(&self) -> bool {
+        matches!(self, Self::Refused { code: 410, .. })
     }
 
     pub(super) fn absent(what: &'static str, name: &str) -> Self {
@@ -142,17 +151,17 @@ impl Error {
 /// Say what an error of the client means.
 pub(super) fn explain(
     error: kube::Error,
-    server: &str,
+    connection: &Connection,
     verb: &'static str,
     resource: &'static str,
     kubeconfig: &Path,
 ) -> Error {
-    let server = server.to_owned();
+    let server = connection.server.clone();
     match error {
         kube::Error::Api(status) => {
             let why = status.message.trim().to_owned();
             match status.code {
-                401 => Error::Unauthorized { server, kubeconfig: kubeconfig.to_owned(), why },
+                401 => Error::Unauthorized { server, token: connection.token.clone(), why },
                 403 => Error::Forbidden { server, verb, resource, why },
                 code => Error::Refused { server, code, verb, resource, why },
             }

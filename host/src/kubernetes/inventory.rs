@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 
 use super::ApiServer;
-use super::error::{self, Error};
+use super::error::Error;
 use super::fate::{self, Fate};
 use crate::ipam::PodName;
 use crate::limits;
@@ -32,20 +32,29 @@ impl ApiServer {
         })
     }
 
+    /// All objects as of one moment. Where the server forgets that moment between two pages, the list starts over.
     async fn list<K>(&self, api: impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        for _ in 1..limits::KUBERNETES_LISTS {
+            match self.pages(&api, resource).await {
+                Err(error) if error.is_outdated() => tracing::debug!(%error, "listing anew"),
+                listed => return listed,
+            }
+        }
+        self.pages(&api, resource).await
+    }
+
+    async fn pages<K>(&self, api: &impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
         let mut params = ListParams::default().limit(limits::KUBERNETES_PAGE);
         let mut objects = Vec::new();
         loop {
-            let ask = async {
-                let (client, server) = self.connection().await?;
-                let page = api(client.clone()).list(&params).await;
-                page.map_err(|error| error::explain(error, server, "list", resource, self.access.file()))
-            };
-            let page = tokio::time::timeout(limits::KUBERNETES_LIST, ask).await;
-            let page = page.unwrap_or_else(|_| Err(Error::slow("list", resource, self.access.file())))?;
+            let question = async |client| api(client).list(&params).await;
+            let page = self.ask("list", resource, limits::KUBERNETES_LIST, question).await?;
             objects.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),

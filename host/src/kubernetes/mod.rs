@@ -16,12 +16,14 @@ mod fate;
 mod inventory;
 
 use std::path::Path;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod as PodObject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use error::Error;
 pub use fate::Fate;
@@ -29,12 +31,12 @@ pub use inventory::Inventory;
 
 use crate::ipam::{HeldAddress, Metadata, Owner, Pod, PodName};
 use crate::limits;
-use connect::Access;
+use connect::{Access, Connection};
 
 /// One API server. Connects when the first question is asked.
 pub struct ApiServer {
     access: Access,
-    connected: OnceCell<(Client, String)>,
+    connected: OnceCell<Connection>,
 }
 
 impl ApiServer {
@@ -106,24 +108,42 @@ impl ApiServer {
     /// `None` when the API server says that there is no such object; anything else but the object is an error.
     async fn get<K>(
         &self,
-        api: impl FnOnce(Client) -> Api<K>,
+        api: impl Fn(Client) -> Api<K>,
         resource: &'static str,
         name: &str,
     ) -> Result<Option<K>, Error>
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
-        let ask = async {
-            let (client, server) = self.connection().await?;
-            let answer = api(client.clone()).get_opt(name).await;
-            answer.map_err(|error| error::explain(error, server, "get", resource, self.access.file()))
-        };
-        let answer = tokio::time::timeout(limits::KUBERNETES_ANSWER, ask).await;
-        answer.unwrap_or_else(|_| Err(Error::slow("get", resource, self.access.file())))
+        let question = async |client| api(client).get_opt(name).await;
+        self.ask("get", resource, limits::KUBERNETES_ANSWER, question).await
     }
 
-    async fn connection(&self) -> Result<&(Client, String), Error> {
-        self.connected.get_or_try_init(|| self.access.client()).await
+    /// The answer to a question, or what kept the server from answering in this time. One that is too busy is asked again.
+    async fn ask<T>(
+        &self,
+        verb: &'static str,
+        resource: &'static str,
+        within: Duration,
+        question: impl AsyncFn(Client) -> kube::Result<T>,
+    ) -> Result<T, Error> {
+        let end = Instant::now() + within;
+        let kubeconfig = self.access.file();
+        loop {
+            let asked = async {
+                let connection = self.connected.get_or_try_init(|| self.access.connect()).await?;
+                let answer = question(connection.client.clone()).await;
+                answer.map_err(|error| error::explain(error, connection, verb, resource, kubeconfig))
+            };
+            match timeout_at(end, asked).await {
+                Err(_) => return Err(Error::Slow { kubeconfig: kubeconfig.to_owned(), verb, resource, within }),
+                Ok(Err(error)) if error.is_busy() && Instant::now() + limits::KUBERNETES_BUSY < end => {
+                    tracing::debug!(%error, "asking again");
+                    sleep(limits::KUBERNETES_BUSY).await;
+                }
+                Ok(answer) => return answer,
+            }
+        }
     }
 }
 

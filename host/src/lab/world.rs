@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cni::{Args, NetConf};
 use crate::config::{Base, EtcdConfig, Network};
 use crate::ipam::{
-    Assignment, Attachment, Claim, HeldAddress, Kind, Metadata, Pod, Proposal, RangeSets, Span, address,
+    Assignment, Attachment, Claim, HeldAddress, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
 };
 use crate::policy::{Call, Policy};
 use crate::store::memory::{Memory, Moment};
@@ -23,14 +24,17 @@ use crate::verbs::add::{Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
 use crate::verbs::{self, Deadline};
 
-/// The network's name in every world.
+/// The network's name, unless told.
 pub const NETWORK: &str = "lab";
 
 /// When every world begins: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
 
 /// Nothing here waits; only a policy's own limits end a call.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// How the containers of [`World::hold`] begin.
+pub(super) const BYSTANDER: &str = "bystander-";
 
 /// Addresses that one attachment of [`World::hold`] holds.
 const HELD_BY_ONE: usize = 64;
@@ -38,9 +42,9 @@ const HELD_BY_ONE: usize = 64;
 /// A network whose nodes, pods and clock are told what to do.
 pub struct World {
     base: Base,
-    network: Network,
-    policy: Policy,
-    store: Store<Memory>,
+    pub(super) network: Network,
+    pub(super) policy: Policy,
+    pub(super) store: Store<Memory>,
     now: Cell<Timestamp>,
     bystanders: Cell<u64>,
 }
@@ -78,26 +82,32 @@ pub enum Mishap {
     #[error(transparent)]
     Network(#[from] verbs::Error),
     /// Addresses that shall be held cannot be.
-    #[error("{0} cannot be held: it is held already")]
-    Held(Span),
+    #[error("{0} cannot be held: somebody has it already")]
+    Held(String),
 }
 
 impl World {
     /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's
-    /// settings and limits. What it says of a store or a module is ignored. Every call of the policy is recorded.
+    /// settings and limits. What it says of a store, a module, a shadow or a record is ignored. Every call of the policy is recorded.
     pub fn new(ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
+        Self::named(NETWORK, ipam, policy)
+    }
+
+    /// The same, of a network with this name.
+    pub fn named(name: &str, ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
         let mut ipam = ipam.clone();
         ipam.insert("type".to_owned(), json!("kube-ipam"));
         ipam.entry("nodeName").or_insert_with(|| json!("node-1"));
         ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig" | "logFile"));
-        let netconf = json!({"cniVersion": "1.1.0", "name": NETWORK, "ipam": ipam}).to_string();
+        let netconf = json!({"cniVersion": "1.1.0", "name": name, "ipam": ipam}).to_string();
         let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
         let base = Base::read(&netconf).map_err(verbs::Error::from)?;
-        let network = Network::read(&netconf, &Args::default()).map_err(verbs::Error::from)?;
+        let mut network = Network::read(&netconf, &Args::default()).map_err(verbs::Error::from)?;
+        (network.policy.shadow, network.policy.record) = (None, None);
         if network.policy.settings != "{}" {
             policy.validate_settings(&network.policy.settings).map_err(verbs::Error::from)?;
         }
-        let store = Store::new(Memory::default(), EtcdConfig::DEFAULT_PREFIX, NETWORK).with_cooldown(network.cooldown);
+        let store = Store::new(Memory::default(), EtcdConfig::DEFAULT_PREFIX, name).with_cooldown(network.cooldown);
         let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
         let policy = policy.with_limits(network.policy.limits).recording();
         Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
@@ -135,13 +145,6 @@ impl World {
         self.decide(asker, look)
     }
 
-    /// ADDs that meet: all of them look before the first one commits, so that whoever wants the same as an earlier one
-    /// loses the race and decides again.
-    pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
-        let looks: Vec<_> = askers.iter().map(|asker| self.look(asker)).collect();
-        askers.iter().zip(looks).map(|(asker, look)| self.decide(asker, look)).collect()
-    }
-
     /// DEL; what was released.
     pub fn release(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
         at_once(self.store.release(attachment, self.tick()))
@@ -149,16 +152,33 @@ impl World {
 
     /// Have a bystander hold these addresses; dynamic ones move the cursor, as in production.
     pub fn hold(&self, span: Span, kind: Kind) -> Result<(), Mishap> {
-        let mut rest = Some(span.first());
-        while let Some(first) = rest {
+        self.hold_by(None, "eth0", &[span], kind)
+    }
+
+    /// Have one pod hold these addresses on an interface of its.
+    pub fn hold_by(&self, pod: Option<&PodName>, interface: &str, spans: &[Span], kind: Kind) -> Result<(), Mishap> {
+        let mut addresses = spans.iter().flat_map(|span| {
             let next = |address: &IpAddr| address::successor(*address).filter(|next| span.contains(*next));
-            let mut addresses = std::iter::successors(Some(first), next);
+            std::iter::successors(Some(span.first()), next)
+        });
+        loop {
             let some: Proposal =
                 addresses.by_ref().take(HELD_BY_ONE).map(|address| self.assignment(address, kind)).collect();
-            rest = addresses.next();
-            self.claim_for_bystander(span, some)?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.claim_for_bystander(pod, interface, some)?;
         }
-        Ok(())
+    }
+
+    /// Have an address kept, as if its holder had just given it back.
+    pub fn keep(&self, address: IpAddr, hold: Hold) -> Result<(), Mishap> {
+        self.pass_through(Assignment { hold: Some(hold), ..self.assignment(address, Kind::Fixed) })
+    }
+
+    /// Have an address be the one that was claimed last.
+    pub fn claim_last(&self, address: IpAddr) -> Result<(), Mishap> {
+        self.pass_through(self.assignment(address, Kind::Dynamic))
     }
 
     /// Everything that is held, in the order of the addresses.
@@ -189,7 +209,11 @@ impl World {
     }
 
     fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {
-        at_once(look_up(&self.store, &asker.claimant(), &self.network, &[], self.tick()))
+        self.look_at(asker, &[])
+    }
+
+    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
+        at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
     }
 
     fn decide(&self, asker: &Asker, look: Result<Look<Moment>, verbs::Error>) -> Allocation {
@@ -201,31 +225,57 @@ impl World {
     }
 
     fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {
+        let deadline = Deadline::after(PATIENCE);
+        self.inquire(asker, |inquiry| {
+            at_once(obtain(inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
+    }
+
+    pub(super) fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
             false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
         };
-        let inquiry = Inquiry {
+        ask(&Inquiry {
             claimant: asker.claimant(),
             asking: asker.asking(),
             base: &self.base,
             network: &network,
             server: None,
-        };
-        let deadline = Deadline::after(PATIENCE);
-        at_once(obtain(&inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        })
     }
 
-    fn claim_for_bystander(&self, span: Span, proposal: Proposal) -> Result<(), Mishap> {
+    /// Have a bystander hold it and give it back.
+    fn pass_through(&self, assignment: Assignment) -> Result<(), Mishap> {
+        let holder = self.claim_for_bystander(None, "eth0", vec![assignment])?;
+        self.release(&holder).map_err(verbs::Error::from)?;
+        Ok(())
+    }
+
+    fn claim_for_bystander(&self, pod: Option<&PodName>, interface: &str, of: Proposal) -> Result<Attachment, Mishap> {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
-        let attachment = attachment(&format!("bystander-{nth}"));
-        let claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: None };
-        let look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
-        let claimed = at_once(self.store.claim(look, &[proposal], None, &[])).map_err(verbs::Error::from)?;
-        match claimed {
-            Claimed::Done(_) => Ok(()),
-            Claimed::Lost => Err(Mishap::Held(span)),
+        let (network, container) = (self.base.network.clone(), format!("{BYSTANDER}{nth}"));
+        let attachment = Attachment { network, container, interface: interface.to_owned() };
+        let mut claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: pod.cloned() };
+        let mut look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+        if look.previous.is_some() {
+            // A newer container would take over from the older one; another interface of the pod stands beside it.
+            claimant.attachment.interface = format!("net{nth}");
+            look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
         }
+        let addresses: Vec<IpAddr> = of.iter().map(|assignment| assignment.address).collect();
+        match at_once(self.store.claim(look, &[of], None, &[])).map_err(verbs::Error::from)? {
+            Claimed::Done(claim) => Ok(claim.attachment),
+            Claimed::Lost => Err(self.taken_of(&addresses)?),
+        }
+    }
+
+    /// Why these addresses cannot be held.
+    fn taken_of(&self, addresses: &[IpAddr]) -> Result<Mishap, verbs::Error> {
+        let held = self.held()?.into_iter().map(|held| held.address);
+        let kept = self.kept()?.into_iter().map(|kept| kept.address);
+        let taken: BTreeSet<IpAddr> = held.chain(kept).filter(|address| addresses.contains(address)).collect();
+        Ok(Mishap::Held(taken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
     }
 
     fn assignment(&self, address: IpAddr, kind: Kind) -> Assignment {
@@ -273,7 +323,7 @@ impl Asker {
 }
 
 /// A store in memory never waits: the first poll is the last.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -327,7 +377,8 @@ mod tests {
         let allocations = world.contend(&askers);
         let calls: Vec<usize> = allocations.iter().map(|allocation| allocation.calls.len()).collect();
         let won: Vec<_> = allocations.iter().flat_map(addresses).collect();
-        assert_eq!((calls, won.len()), (vec![1, 2, 2], 3));
+        assert_eq!((calls[0], calls[1], won.len()), (1, 2, 3));
+        assert!((2..=3).contains(&calls[2]), "the second attempts may meet again: {calls:?}");
         assert_eq!(world.held().unwrap().len(), 3);
     }
 }

@@ -15,6 +15,7 @@ fn the_contract_names_every_limit_with_its_default() {
         &LOG_LINES,
         &TRANSFER,
         &TEXT,
+        &IDENTITY,
         &SCHEMA,
         &PROPOSALS,
         &ASSIGNMENTS,

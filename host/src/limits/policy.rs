@@ -131,6 +131,17 @@ pub const TEXT: Limit = Limit {
     seen: "returned too long a text",
 };
 
+/// Whom a hold is for, and the name of a list of slots: texts of the guest that become part of a key.
+pub const IDENTITY: Limit = Limit {
+    key: "identityBytes",
+    unit: "bytes in one identity",
+    default: 512,
+    least: 512,
+    most: 512,
+    reason: "It becomes part of a key in the store, which are bounded; a namespace, a pod and an interface are at most 331.",
+    seen: "named too long an identity",
+};
+
 /// The JSON Schema in a module's description.
 pub const SCHEMA: Limit = Limit {
     key: "schemaBytes",
@@ -171,9 +182,12 @@ pub const MODULE: Limit = Limit {
     default: 64,
     least: 64,
     most: 64,
-    reason: "Python in a component is 18 MiB; the file is read whole and hashed by every ADD.",
+    reason: "Python in a component is 18 MiB; the file is read whole and hashed once after every change.",
     seen: "is too large",
 };
+
+/// Reasons to refuse one module that are told. One is enough to refuse it, a handful to mend it.
+pub const FLAWS: usize = 32;
 
 /// Compiling a module, once per module and version of ours: CPU time of the child process, and its wall time.
 pub const COMPILE_TIME: Limit = Limit {

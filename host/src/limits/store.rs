@@ -30,6 +30,10 @@ pub const PAGE: usize = 1_000;
 /// Addresses kept for one identity that a policy is told of.
 pub const HELD_FOR: usize = 256;
 
+/// Taken slots of one list that a policy is told of: as many keys as [`WIDEST_WINDOW`], and for the same reason. A rule
+/// that draws from more slots than this would miss some; `quota` takes no larger limit.
+pub const TAKEN_SLOTS: usize = 8_192;
+
 /// How often a release looks again after it lost a race. Each loss means that somebody else changed the same
 /// claim in that moment; the operator sees "changed at every attempt", code 11, and the runtime calls again.
 pub const RELEASE_ATTEMPTS: u32 = 8;

@@ -1,5 +1,7 @@
 //! Limits of a verb.
 
+use std::time::Duration;
+
 /// How often an ADD decides anew after it lost every race. Each attempt offers more and other proposals than the one
 /// before; the operator sees code 11, and the runtime calls again.
 pub const ATTEMPTS: u32 = 16;
@@ -7,3 +9,12 @@ pub const ATTEMPTS: u32 = 16;
 /// How often one decision may make the store read more. A search in a nearly full range of sixty thousand takes three;
 /// only a policy that asks about everything needs more. The operator sees code 105.
 pub const READS_PER_DECISION: u32 = 64;
+
+/// How long STATUS may take, where `timeout` allows more: runtimes poll it and wait for the answer. Time enough to pass
+/// over one etcd member that is silent. The operator sees code 50.
+pub const STATUS: Duration = Duration::from_secs(5);
+
+/// Seconds that STATUS may take to compile the policy, and as many before that where another process compiles at the
+/// same time. Rust takes a tenth of one, on a node under load a second. The operator sees code 50, and how to compile
+/// ahead.
+pub const STATUS_COMPILE: u64 = 4;

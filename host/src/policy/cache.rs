@@ -4,11 +4,13 @@
 //! ```text
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
 //!   lock            held while one process compiles, so that the others wait instead of compiling too
+//!   shadow.json     what `decisions` counts
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
+//!   <device>-<inode>.known    0400: what the module file there is (see `known`), then its CRC-32
 //! ```
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -17,8 +19,12 @@ use std::{fmt, fs};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
 
+use super::file::Stamp;
+use super::known::NOTE;
 use crate::limits::CACHED_MODULES;
 
+/// In the name of every module, and of one that is being written.
+const MODULE_END: &str = ".cwasm";
 /// Of the checksum behind the code.
 const CHECKSUM_BYTES: usize = 4;
 
@@ -52,6 +58,13 @@ pub(super) struct Cache {
     dir: File,
 }
 
+/// A file of the cache that nobody else could have written.
+pub(super) struct Entry {
+    pub(super) file: File,
+    path: PathBuf,
+    pub(super) stamp: Stamp,
+}
+
 /// While it lives, this process is the one that compiles.
 pub(super) struct Lock(#[allow(dead_code, reason = "closing the file releases the lock")] Option<File>);
 
@@ -77,12 +90,17 @@ impl Cache {
         Ok(Self { path: real, dir })
     }
 
-    /// The code kept under this name.
+    /// What is kept under this name, read whole.
     pub(super) fn get(&self, name: &str) -> Result<Vec<u8>, Miss> {
+        self.find(name)?.read()
+    }
+
+    /// What is kept under this name, opened: from here on it is this file, whatever happens to the name.
+    pub(super) fn find(&self, name: &str) -> Result<Entry, Miss> {
         let path = self.path.join(name);
         let io = |error| Miss::Io(path.display().to_string(), error);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match openat(&self.dir, name, flags, Mode::empty()) {
+        let file = match openat(&self.dir, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT) => return Err(Miss::Absent),
             Err(rustix::io::Errno::LOOP) => {
@@ -92,20 +110,18 @@ impl Cache {
         };
         let metadata = file.metadata().map_err(io)?;
         check_file(&path, &metadata)?;
-        let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-        file.read_to_end(&mut bytes).map_err(io)?;
-        unseal(bytes).ok_or_else(|| Miss::Damaged(format!("{}: its checksum is wrong", path.display())))
+        Ok(Entry { file, path, stamp: Stamp::of(&metadata) })
     }
 
-    /// Keep code under this name: all of it or nothing, also when the power fails.
-    pub(super) fn put(&self, name: &str, code: &[u8]) -> io::Result<()> {
+    /// Keep something under this name: all of it or nothing, also when the power fails.
+    pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let temporary = format!(".{name}.{}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());
         let mut file = File::from(openat(&self.dir, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
         let written = file
-            .write_all(code)
-            .and_then(|()| file.write_all(&checksum(code)))
+            .write_all(content)
+            .and_then(|()| file.write_all(&checksum(content)))
             .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o400)))
             .and_then(|()| file.sync_all())
             .and_then(|()| Ok(renameat(&self.dir, &temporary, &self.dir, name)?))
@@ -133,20 +149,37 @@ impl Cache {
     /// Let the oldest entries go when there are too many. Best effort: what is in use stays readable.
     pub(super) fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
-        let mut modules: Vec<_> = entries
+        let aged = entries
             .flatten()
-            .filter(|entry| entry.file_name() != "lock")
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
-        modules.sort();
-        let surplus = modules.len().saturating_sub(CACHED_MODULES.default as usize);
-        for (_, path) in modules.drain(..surplus) {
-            let _ = fs::remove_file(path);
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.file_name().into_string().ok()?)));
+        let aged: Vec<_> = aged.collect();
+        for end in [MODULE_END, NOTE] {
+            let mut kind: Vec<_> = aged.iter().filter(|(_, name)| name.contains(end)).collect();
+            kind.sort();
+            let surplus = kind.len().saturating_sub(CACHED_MODULES.default as usize);
+            for (_, name) in kind.drain(..surplus) {
+                let _ = unlinkat(&self.dir, name.as_str(), AtFlags::empty());
+            }
         }
     }
 }
 
-/// The code without its checksum, if that is right.
+impl Entry {
+    /// Size of its content.
+    pub(super) fn bytes(&self) -> u64 {
+        self.stamp.size.saturating_sub(CHECKSUM_BYTES as u64)
+    }
+
+    /// Its content, if the checksum behind it is right.
+    pub(super) fn read(&self) -> Result<Vec<u8>, Miss> {
+        let mut bytes = Vec::with_capacity(self.stamp.size as usize + 1);
+        let read = (&self.file).rewind().and_then(|()| (&self.file).read_to_end(&mut bytes));
+        read.map_err(|error| Miss::Io(self.path.display().to_string(), error))?;
+        unseal(bytes).ok_or_else(|| Miss::Damaged(format!("{}: its checksum is wrong", self.path.display())))
+    }
+}
+
+/// The content without its checksum, if that is right.
 fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let length = bytes.len().checked_sub(CHECKSUM_BYTES)?;
     let intact = bytes[length..] == checksum(&bytes[..length]);
@@ -155,8 +188,8 @@ fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// Against a failing disk, not against an attacker: one who can write here is us.
-fn checksum(code: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    crc32fast::hash(code).to_le_bytes()
+fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    crc32fast::hash(content).to_le_bytes()
 }
 
 fn check_directory(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {

@@ -11,19 +11,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use wasmtime::component::Component;
 
 use super::error::Flaw;
+use super::text::tame;
 use super::{engine, examine, module, world};
-use crate::limits::Limits;
+use crate::limits::{Limits, TEXT};
 
 /// The hidden command that [`child`] implements; two numbers follow: seconds and MiB.
 pub const COMMAND: [&str; 2] = ["policy", "compile-child"];
 
-/// The child's exit codes: an artifact, or a flaw as JSON, is on its standard output.
+/// The child's exit codes: an artifact, or flaws as JSON, are on its standard output.
 const ARTIFACT: u8 = 0;
-const FLAW: u8 = 3;
+const FLAWED: u8 = 3;
+
+/// Every reason to refuse a module that shows at once: never none.
+pub(super) type Flaws = Vec<Flaw>;
 
 /// Who compiles.
 #[derive(Clone, Debug, Default)]
@@ -38,36 +42,50 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// The compiled form of a module, or the reason to refuse it.
-    pub(super) fn compile(&self, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaw> {
+    /// The compiled form of a module, or every reason to refuse it that shows at once.
+    pub(super) fn compile(&self, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaws> {
         match self {
             Self::InProcess => in_process(wasm),
             Self::Program(program) => in_child(program, wasm, limits),
             Self::Child => {
-                let program = std::env::current_exe().map_err(|error| broken("finding our own program", &error))?;
-                in_child(&program, wasm, limits)
+                let program = std::env::current_exe().map_err(|error| broken("finding our own program", &error));
+                in_child(&program.map_err(|flaw| vec![flaw])?, wasm, limits)
             }
         }
     }
 }
 
 /// Examine, compile, and check the types against the world, all before the first instruction runs.
-fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaw> {
-    if let Some(flaw) = examine::examine(wasm).flaws.into_iter().next() {
-        return Err(flaw);
+fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaws> {
+    let flaws = examine::examine(wasm).flaws;
+    if !flaws.is_empty() {
+        return Err(flaws);
     }
     // wasmtime's compiler may have bugs that show as panics.
-    catch_unwind(AssertUnwindSafe(|| {
-        let engine = engine::compiling(module::TARGET).map_err(|error| broken("making an engine", &error))?;
-        let component = Component::from_binary(&engine, wasm).map_err(|error| Flaw::Invalid(format!("{error:#}")))?;
-        world::link(&component)?;
-        world::check_exports(&component)?;
-        component.serialize().map_err(|error| broken("writing the code", &error))
-    }))
-    .unwrap_or_else(|_| Err(Flaw::Compiler("the compiler panicked".to_owned())))
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        let component = component(wasm).map_err(|flaw| vec![flaw])?;
+        match world::check_types(&component) {
+            flaws if flaws.is_empty() => {
+                component.serialize().map_err(|error| vec![broken("writing the code", &error)])
+            }
+            flaws => Err(flaws),
+        }
+    }));
+    compiled.unwrap_or_else(|_| Err(vec![Flaw::Compiler("the compiler panicked".to_owned())]))
 }
 
-fn in_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaw> {
+fn component(wasm: &[u8]) -> Result<Component, Flaw> {
+    let engine = engine::compiling(module::TARGET).map_err(|error| broken("making an engine", &error))?;
+    let invalid = |error| Flaw::Invalid(tame(&format!("{error:#}"), TEXT.default));
+    Component::from_binary(&engine, wasm).map_err(invalid)
+}
+
+fn in_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaws> {
+    let (status, said) = run_child(program, wasm, limits).map_err(|flaw| vec![flaw])?;
+    understand(status, said, limits)
+}
+
+fn run_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<(ExitStatus, Vec<u8>), Flaw> {
     let input = in_memory(wasm).map_err(|error| broken("handing the module to the compiler", &error))?;
     let mut output = in_memory(&[]).map_err(|error| broken("handing the module to the compiler", &error))?;
     let answer = output.try_clone().map_err(|error| broken("handing the module to the compiler", &error))?;
@@ -85,7 +103,7 @@ fn in_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaw
         .ok_or(Flaw::CompileTime(limits.compile_seconds))?;
     let mut said = Vec::new();
     output.rewind().and_then(|()| output.read_to_end(&mut said)).map_err(|error| broken("reading the code", &error))?;
-    understand(status, said, limits)
+    Ok((status, said))
 }
 
 /// Wait for a child, but not for ever: `None` after the deadline, when it has been killed and reaped.
@@ -103,28 +121,31 @@ fn wait(child: &mut Child, most: Duration) -> io::Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-fn understand(status: ExitStatus, said: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Flaw> {
-    match (status.code(), status.signal()) {
-        (Some(code), _) if code == i32::from(ARTIFACT) => Ok(said),
-        (Some(code), _) if code == i32::from(FLAW) => {
-            Err(serde_json::from_slice(&said).unwrap_or_else(|error| broken("understanding the compiler", &error)))
+fn understand(status: ExitStatus, said: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Flaws> {
+    let flaw = match (status.code(), status.signal()) {
+        (Some(code), _) if code == i32::from(ARTIFACT) => return Ok(said),
+        (Some(code), _) if code == i32::from(FLAWED) => {
+            let told = serde_json::from_slice(&said);
+            return Err(told.unwrap_or_else(|error| vec![broken("understanding the compiler", &error)]));
         }
-        (_, Some(signal)) if signal == libc::SIGXCPU => Err(Flaw::CompileTime(limits.compile_seconds)),
+        (_, Some(signal)) if signal == libc::SIGXCPU => Flaw::CompileTime(limits.compile_seconds),
         // An allocation that fails aborts; one that the kernel regrets is killed. A stack that cannot grow faults.
-        (_, Some(libc::SIGABRT | libc::SIGKILL | libc::SIGSEGV)) => Err(Flaw::CompileMemory(limits.compile_mib)),
-        _ => Err(Flaw::Compiler(format!("the compiler ended with {status}"))),
-    }
+        (_, Some(libc::SIGABRT | libc::SIGKILL | libc::SIGSEGV)) => Flaw::CompileMemory(limits.compile_mib),
+        _ => Flaw::Compiler(format!("the compiler ended with {status}")),
+    };
+    Err(vec![flaw])
 }
 
 /// The compiling child: `arguments` are what follows [`COMMAND`]. Returns the exit code of the process.
 pub fn child(arguments: &[String], input: impl Read, mut output: impl Write) -> u8 {
-    let compiled = confine(arguments).and_then(|()| {
-        let wasm = read_bounded(input).map_err(|error| broken("reading the module", &error))?;
+    let confined = confine(arguments).map_err(|flaw| vec![flaw]);
+    let compiled = confined.and_then(|()| {
+        let wasm = read_bounded(input).map_err(|error| vec![broken("reading the module", &error)])?;
         in_process(&wasm)
     });
     let (code, said) = match compiled {
         Ok(artifact) => (ARTIFACT, artifact),
-        Err(flaw) => (FLAW, serde_json::to_vec(&flaw).unwrap_or_default()),
+        Err(flaws) => (FLAWED, serde_json::to_vec(&flaws).unwrap_or_default()),
     };
     match output.write_all(&said).and_then(|()| output.flush()) {
         Ok(()) => code,
@@ -138,7 +159,11 @@ fn confine(arguments: &[String]) -> Result<(), Flaw> {
     let (Some(seconds), Some(mib)) = (number(0), number(1)) else {
         return Err(Flaw::Compiler(format!("{} wants seconds and MiB", COMMAND.join(" "))));
     };
-    let limit = |resource, most: u64| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    // Only root may go beyond what its parent was allowed, and need not.
+    let limit = |resource, most: u64| {
+        let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    };
     // The first second above the limit ends with SIGXCPU, which says what happened; the next with SIGKILL.
     let time = Rlimit { current: Some(seconds), maximum: Some(seconds + 1) };
     set_parent_process_death_signal(Some(Signal::KILL))

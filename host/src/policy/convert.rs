@@ -8,9 +8,9 @@ use ipnetwork::IpNetwork;
 use super::bindings::exports::kube_ipam::policy::allocator;
 use super::bindings::kube_ipam::policy::types as wit;
 use super::error::Fault;
-use super::text::tame;
+use super::text::{tame, tame_lines};
 use crate::ipam;
-use crate::limits::{ASSIGNMENTS, Limit, PROPOSALS, SCHEMA, TEXT};
+use crate::limits::{ASSIGNMENTS, IDENTITY, Limit, PROPOSALS, SCHEMA, TEXT};
 
 /// What a module says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -144,7 +144,7 @@ fn proposal_from(proposal: wit::Proposal) -> Result<ipam::Proposal, Fault> {
 }
 
 fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Fault> {
-    let wit::Assignment { address, prefix_length, gateway, kind, hold } = assignment;
+    let wit::Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment;
     Ok(ipam::Assignment {
         address: address_from(address),
         prefix_length,
@@ -154,13 +154,20 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
             wit::AssignmentKind::Fixed => ipam::Kind::Fixed,
         },
         hold: hold.map(hold_from).transpose()?,
+        slot: slot.map(slot_from).transpose()?,
     })
 }
 
 /// An identity becomes part of a store's key: it is refused when too long, and never rewritten.
 fn hold_from(hold: wit::Hold) -> Result<ipam::Hold, Fault> {
-    within(hold.identity.len(), &TEXT)?;
+    within(hold.identity.len(), &IDENTITY)?;
     Ok(ipam::Hold { identity: hold.identity, seconds: hold.seconds })
+}
+
+/// The name of a list becomes part of a store's key, too.
+fn slot_from(slot: wit::Slot) -> Result<ipam::Slot, Fault> {
+    within(slot.name.len(), &IDENTITY)?;
+    Ok(ipam::Slot { name: slot.name, number: slot.number })
 }
 
 fn refusal_from(refusal: wit::Refusal) -> Result<ipam::Refusal, Fault> {
@@ -178,7 +185,7 @@ pub(super) fn description_from(description: allocator::Description) -> Result<De
         name: text(&description.name, &TEXT)?,
         version: text(&description.version, &TEXT)?,
         summary: text(&description.summary, &TEXT)?,
-        settings_schema: description.settings_schema,
+        settings_schema: tame_lines(&description.settings_schema, SCHEMA.default),
     })
 }
 
@@ -228,6 +235,7 @@ mod tests {
             gateway: Some(address("fd00::1".parse().unwrap())),
             kind: wit::AssignmentKind::Fixed,
             hold: Some(wit::Hold { identity: "web-0".to_owned(), seconds: 60 }),
+            slot: Some(wit::Slot { name: "team-a".to_owned(), number: 7 }),
         };
         let expected = ipam::Assignment {
             address: "fd00::9".parse().unwrap(),
@@ -235,6 +243,7 @@ mod tests {
             gateway: Some("fd00::1".parse().unwrap()),
             kind: ipam::Kind::Fixed,
             hold: Some(ipam::Hold { identity: "web-0".to_owned(), seconds: 60 }),
+            slot: Some(ipam::Slot { name: "team-a".to_owned(), number: 7 }),
         };
         let verdict = verdict_from(Ok(vec![vec![guest]])).unwrap();
         assert_eq!(verdict, ipam::Verdict::Propose(vec![vec![expected]]));

@@ -64,6 +64,9 @@ impl PolicyError {
             Self::Faulted { fault: Fault::Limit { limit, .. }, .. } if limit.least < limit.most => {
                 Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
             }
+            Self::Faulted { fault: Fault::NoMemory(_), .. } => {
+                Some("raise ulimit -v of the container runtime, or give the node more memory".to_owned())
+            }
             Self::Faulted { .. } => None,
         }
     }
@@ -118,9 +121,9 @@ pub enum Flaw {
     #[error("is pinned to {0:?}, which is no SHA-256: 64 hexadecimal digits")]
     BadPin(String),
     /// The file is not the one the configuration pins.
-    #[error("is not the pinned one: policy.sha256 is {expected}, the file has {found}")]
+    #[error("is not the pinned one: sha256 {expected} is expected, the file has {found}")]
     OtherDigest {
-        /// The configuration's.
+        /// The pinned one.
         expected: String,
         /// The file's.
         found: String,
@@ -170,6 +173,16 @@ pub enum Flaw {
 
 impl Flaw {
     fn hint(&self, module: &str) -> Option<String> {
+        match self {
+            Self::Import(_) | Self::NoExport(_) | Self::Type(_) | Self::Invalid(_) => {
+                Some(format!("see all of it: kube-ipam policy inspect {module}"))
+            }
+            _ => self.way_out(module),
+        }
+    }
+
+    /// What mends it, where that is known.
+    pub(super) fn way_out(&self, module: &str) -> Option<String> {
         Some(match self {
             Self::OtherDigest { found, .. } => format!("if this is the module you want, set policy.sha256 to {found}"),
             Self::CoreModule => {
@@ -178,11 +191,11 @@ impl Flaw {
                 )
             }
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
-            Self::Import(_) | Self::NoExport(_) | Self::Type(_) | Self::Invalid(_) => {
-                format!("see all of it: kube-ipam policy inspect {module}")
-            }
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) => "raise policy.limits.compileSeconds".to_owned(),
+            Self::CompileTime(_) => format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
+                 policy.limits.compileSeconds"
+            ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,
         })
@@ -230,6 +243,9 @@ pub enum Fault {
         /// What is wrong with it.
         error: ProposalError,
     },
+    /// This machine, or `ulimit -v`, gives less than the limits allow.
+    #[error("could not be given its memory: {0}")]
+    NoMemory(String),
     /// The engine itself broke.
     #[error("broke the wasm engine: {0}")]
     Engine(String),

@@ -7,7 +7,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use super::error::Flaw;
 use super::text::tame;
-use crate::limits::{MODULE, TEXT};
+use crate::limits::{FLAWS, MODULE, TEXT};
 
 /// The package whose world policies implement, as named in `wit/policy.wit`.
 pub(super) const PACKAGE: &str = "kube-ipam:policy";
@@ -85,6 +85,7 @@ fn outside_the_world(examined: &Examined) -> Vec<Flaw> {
         });
     }
     flaws.dedup();
+    flaws.truncate(FLAWS);
     flaws
 }
 

@@ -5,7 +5,7 @@ use super::bindings::kube_ipam::policy::{log, pool, types};
 use super::convert::{address, address_from, holder, span_from, usage};
 use super::sandbox::{Sandbox, Stop};
 use crate::ipam::Question;
-use crate::limits::TEXT;
+use crate::limits::IDENTITY;
 
 type Answer<T> = wasmtime::Result<T>;
 
@@ -47,11 +47,19 @@ impl pool::Host for Sandbox {
 
     fn held_for(&mut self, identity: String) -> Answer<Vec<types::IpAddress>> {
         self.count_call()?;
-        if identity.len() as u64 > TEXT.default {
-            return Err(Stop::Limit(&TEXT, TEXT.default).into());
+        if identity.len() as u64 > IDENTITY.default {
+            return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
         }
         let held = self.snapshot()?.held_for(&identity).map_err(unread)?;
         Ok(held.iter().copied().map(address).collect())
+    }
+
+    fn taken_slots(&mut self, name: String) -> Answer<Vec<u32>> {
+        self.count_call()?;
+        if name.len() as u64 > IDENTITY.default {
+            return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
+        }
+        Ok(self.snapshot()?.taken_slots(&name).map_err(unread)?.to_vec())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Policies: WebAssembly components that say which address a pod gets.
 //!
 //! ```text
-//!  policy.module ── read ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
-//!                                          └── compile (child) ──┘
+//!  policy.module ── digest ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
+//!                                            └── compile (child) ──┘
 //!  Policy::allocate ── fresh instance ── verdict ── every proposal checked ── Outcome
 //!                          │  ▲
 //!            pool and log  ▼  │  answers from one snapshot; what it does not know ends the run
@@ -19,14 +19,17 @@ mod convert;
 mod engine;
 mod error;
 mod examine;
+mod file;
 pub mod guest;
 mod host;
 pub mod inspect;
+pub mod install;
+mod known;
 mod module;
 mod native;
 mod recording;
 mod sandbox;
-mod text;
+pub(crate) mod text;
 mod world;
 
 use std::cell::Cell;
@@ -66,7 +69,11 @@ pub enum Outcome {
 impl Policy {
     /// Load a module: from the binary, from the cache, or by compiling it.
     pub fn load(source: &Source<'_>) -> Result<Self, PolicyError> {
-        Ok(Self { loaded: module::load(source)?, limits: source.limits, spent: Cell::default(), recording: None })
+        Ok(Self::of(module::load(source)?, source.limits))
+    }
+
+    fn of(loaded: module::Loaded, limits: Limits) -> Self {
+        Self { loaded, limits, spent: Cell::default(), recording: None }
     }
 
     /// The same module with other limits on its runs.
@@ -82,6 +89,12 @@ impl Policy {
     /// What is recorded with each address the policy chose.
     pub fn name(&self) -> &PolicyName {
         &self.loaded.name
+    }
+
+    /// The same policy, deciding in the stead of another.
+    pub(crate) fn instead_of(mut self, other: String) -> Self {
+        self.loaded.name.instead_of = Some(other);
+        self
     }
 
     /// What the last call cost.

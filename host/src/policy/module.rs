@@ -1,8 +1,7 @@
 //! From a configuration's words to a module that is ready to run: read, compare with the pin, take the compiled form
 //! from the cache or have it made, link.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,12 +12,14 @@ use wasmtime::component::Component;
 
 use super::bindings::AllocationPolicyPre;
 use super::cache::{Cache, Miss};
-use super::compile::Compiler;
+use super::compile::{Compiler, Flaws};
 use super::error::{Flaw, PolicyError};
+use super::file::{ModuleFile, Stamp};
+use super::known::Known;
 use super::sandbox::Sandbox;
 use super::{engine, native, world};
 use crate::ipam::PolicyName;
-use crate::limits::{Limits, MODULE};
+use crate::limits::Limits;
 
 /// What modules are compiled for: the target of this very binary.
 pub(super) const TARGET: &str = env!("KUBE_IPAM_TARGET");
@@ -50,6 +51,8 @@ pub(super) struct Loaded {
     /// What errors call it.
     pub(super) label: String,
     pub(super) pre: AllocationPolicyPre<Sandbox>,
+    /// Size of the native code, where it was not built in.
+    pub(super) code_bytes: Option<u64>,
 }
 
 /// Load the module of a source, or say what is wrong with it.
@@ -60,29 +63,68 @@ pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     }
 }
 
+fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
+    let loaded = compiled_file(path, source).and_then(|(sha256, compiled)| finish(path, sha256, compiled));
+    loaded.map_err(|flaws| PolicyError::Flawed { module: path.display().to_string(), flaw: first(flaws) })
+}
+
+/// Load a module that was read from this path.
+pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Result<Loaded, Flaws> {
+    let sha256 = digest(wasm);
+    check_pin(source.sha256, &sha256).map_err(one)?;
+    let compiled = compiled(wasm, &sha256, open_cache(source).as_ref(), source)?;
+    finish(path, sha256, compiled)
+}
+
+/// The digest and the code of a module file. What an earlier call found out of this very file is taken for granted;
+/// otherwise the file is read, compared with the pin, and found in the cache or compiled.
+fn compiled_file(path: &Path, source: &Source<'_>) -> Result<(String, Compiled), Flaws> {
+    let file = ModuleFile::open(path).map_err(one)?;
+    let cache = open_cache(source);
+    if let Some((cache, known)) = cache.as_ref().and_then(|cache| Some((cache, Known::recall(cache, &file.stamp)?))) {
+        check_pin(source.sha256, &known.sha256).map_err(one)?;
+        if let Some(compiled) = cached(cache, &known.sha256, Some(&known.code))? {
+            return Ok((known.sha256, compiled));
+        }
+    }
+    let wasm = file.read().map_err(one)?;
+    let sha256 = digest(&wasm);
+    check_pin(source.sha256, &sha256).map_err(one)?;
+    let compiled = compiled(&wasm, &sha256, cache.as_ref(), source)?;
+    if let (Some(cache), Some(code)) = (cache, compiled.kept)
+        && file.stamp.is_settled()
+        && file.is_unchanged()
+    {
+        Known { module: file.stamp, sha256: sha256.clone(), code }.remember(&cache);
+    }
+    Ok((sha256, compiled))
+}
+
+fn one(flaw: Flaw) -> Flaws {
+    vec![flaw]
+}
+
+/// One reason is enough to refuse a module.
+pub(super) fn first(flaws: Flaws) -> Flaw {
+    flaws.into_iter().next().unwrap_or_else(|| Flaw::Compiler("no reason was given".to_owned()))
+}
+
 fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     let flawed = |flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw };
     check_pin(source.sha256, DEFAULT_SHA256).map_err(flawed)?;
     let component = running_engine()
         .and_then(native::default_policy)
         .map_err(|error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}"))))?;
-    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned() };
-    finish(name, DEFAULT_NAME.to_owned(), &component).map_err(flawed)
+    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
+    let pre = world::link(&component).map_err(flawed)?;
+    Ok(Loaded { name, label: DEFAULT_NAME.to_owned(), pre, code_bytes: None })
 }
 
-fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
-    let flawed = |flaw| PolicyError::Flawed { module: path.display().to_string(), flaw };
-    let wasm = read(path).map_err(flawed)?;
-    let sha256 = digest(&wasm);
-    check_pin(source.sha256, &sha256).map_err(flawed)?;
-    let component = compiled(&wasm, &sha256, source).map_err(flawed)?;
-    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let name = PolicyName { name: part(path.file_stem()), sha256 };
-    finish(name, part(path.file_name()), &component).map_err(flawed)
-}
-
-fn finish(name: PolicyName, label: String, component: &Component) -> Result<Loaded, Flaw> {
-    Ok(Loaded { name, label, pre: world::link(component)? })
+fn finish(path: &Path, sha256: String, compiled: Compiled) -> Result<Loaded, Flaws> {
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let name = PolicyName { name: text(path.file_stem()), sha256, instead_of: None };
+    let pre = world::link(&compiled.component).map_err(one)?;
+    Ok(Loaded { name, label: text(path.file_name()), pre, code_bytes: Some(compiled.bytes) })
 }
 
 /// The one engine of this process; it cannot compile.
@@ -100,22 +142,7 @@ fn running_engine() -> wasmtime::Result<&'static Engine> {
 
 /// The module file, bounded.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Flaw::Missing,
-        _ => Flaw::Unreadable(error.to_string()),
-    };
-    // Asked before it is opened: to open a named pipe is to wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Flaw::Unreadable("it is no regular file".to_owned()));
-    }
-    let most = MODULE.default << 20;
-    if metadata.len() > most {
-        return Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default });
-    }
-    let mut wasm = Vec::with_capacity(metadata.len() as usize + 1);
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut wasm)).map_err(unreadable)?;
-    Ok(wasm)
+    ModuleFile::open(path)?.read()
 }
 
 /// SHA-256 as 64 hexadecimal digits.
@@ -123,7 +150,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
+pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     let Some(pin) = pin else { return Ok(()) };
     let expected = pin.strip_prefix("sha256:").unwrap_or(pin).to_ascii_lowercase();
     if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -135,44 +162,81 @@ fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// From the cache, or else compiled once and kept. A cache that cannot be used costs time, not the address.
-fn compiled(wasm: &[u8], sha256: &str, source: &Source<'_>) -> Result<Component, Flaw> {
-    let engine = running_engine().map_err(|error| Flaw::Compiler(format!("{error:#}")))?;
-    let name = format!("{sha256}-{ENGINE}-{TARGET}.cwasm");
-    let open = |dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok();
-    let cache = source.cache_dir.and_then(open);
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+/// Whether a module's compiled form is in the cache, or why it is not, or is not believed. Makes nothing.
+pub(super) fn check_cached(dir: &Path, sha256: &str) -> Result<(), Miss> {
+    match dir.exists() {
+        true => Cache::open(dir)?.get(&entry_name(sha256)).map(drop),
+        false => Err(Miss::Absent),
     }
-    let _lock = cache.as_ref().map(|cache| cache.lock(Duration::from_secs(source.limits.compile_seconds)));
-    if let Some(component) = cache.as_ref().and_then(|cache| cached(cache, &name, engine)) {
-        return Ok(component);
+}
+
+fn entry_name(sha256: &str) -> String {
+    format!("{sha256}-{ENGINE}-{TARGET}.cwasm")
+}
+
+/// A cache that cannot be used costs time, not the address.
+fn open_cache(source: &Source<'_>) -> Option<Cache> {
+    source.cache_dir.and_then(|dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok())
+}
+
+struct Compiled {
+    component: Component,
+    bytes: u64,
+    /// Of the entry in the cache it was loaded from.
+    kept: Option<Stamp>,
+}
+
+/// From the cache, or else compiled once and kept.
+fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_>) -> Result<Compiled, Flaws> {
+    let kept = || cache.map_or(Ok(None), |cache| cached(cache, sha256, None));
+    if let Some(compiled) = kept()? {
+        return Ok(compiled);
+    }
+    let _lock = cache.map(|cache| cache.lock(Duration::from_secs(source.limits.compile_seconds)));
+    if let Some(compiled) = kept()? {
+        return Ok(compiled);
     }
     let artifact = source.compiler.compile(wasm, source.limits)?;
     if let Some((cache, dir)) = cache.zip(source.cache_dir) {
         cache.prune();
-        if let Err(error) = cache.put(&name, &artifact) {
-            unusable(dir, &Miss::Io(name, error));
+        if let Err(error) = cache.put(&entry_name(sha256), &artifact) {
+            unusable(dir, &Miss::Io(entry_name(sha256), error));
         }
     }
-    native::compiled(engine, &artifact)
-        .map_err(|error| Flaw::Compiler(format!("the compiled code does not load: {error:#}")))
+    let component = native::compiled(engine()?, &artifact);
+    let broken = |error| one(Flaw::Compiler(format!("the compiled code does not load: {error:#}")));
+    Ok(Compiled { component: component.map_err(broken)?, bytes: artifact.len() as u64, kept: None })
 }
 
-fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<Component> {
-    match cache.get(name) {
-        Ok(artifact) => native::compiled(engine, &artifact)
-            .inspect_err(|error| tracing::warn!(name, "cached policy not used: {error:#}"))
-            .ok(),
+fn engine() -> Result<&'static Engine, Flaws> {
+    running_engine().map_err(|error| one(Flaw::Compiler(format!("{error:#}"))))
+}
+
+/// The code of a module in the cache. An entry whose checksum was right before is mapped, so that pages which are not
+/// needed are not even read.
+fn cached(cache: &Cache, sha256: &str, checked: Option<&Stamp>) -> Result<Option<Compiled>, Flaws> {
+    let (name, engine) = (entry_name(sha256), engine()?);
+    let not_used = |why: &dyn std::fmt::Display| tracing::warn!(name, "cached policy not used: {why}");
+    let entry = match cache.find(&name) {
+        Ok(entry) => entry,
         Err(miss @ Miss::Absent) => {
             tracing::debug!(name, "cached policy not used: {miss}");
-            None
+            return Ok(None);
         }
         Err(miss) => {
-            tracing::warn!(name, "cached policy not used: {miss}");
-            None
+            not_used(&miss);
+            return Ok(None);
         }
+    };
+    let of = |component| Compiled { component, bytes: entry.bytes(), kept: Some(entry.stamp) };
+    if checked == Some(&entry.stamp)
+        && let Ok(component) = native::mapped(engine, &entry.file)
+    {
+        return Ok(Some(of(component)));
     }
+    let Ok(artifact) = entry.read().inspect_err(|miss| not_used(miss)) else { return Ok(None) };
+    let component = native::compiled(engine, &artifact).inspect_err(|error| not_used(&format!("{error:#}")));
+    Ok(component.ok().map(of))
 }
 
 fn unusable(cache_dir: &Path, miss: &Miss) {

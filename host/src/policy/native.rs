@@ -4,6 +4,8 @@
 //! read. That needs the code to be made executable in place, which wasmtime leaves to its embedder.
 
 use std::ffi::c_void;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -78,4 +80,15 @@ pub(super) fn compiled(engine: &Engine, artifact: &[u8]) -> Result<Component> {
     // of the cache that passed the checks of `cache`: written by us, writable by nobody else, checksum intact. They are
     // copied, so what happens to the file afterwards does not matter.
     unsafe { Component::deserialize(engine, artifact) }
+}
+
+/// The same from a file of the cache, mapped instead of copied: pages that are not needed are not even read, and the
+/// memory of a large guest begins as a copy-on-write image of the file. Fails where nothing from that file system may be
+/// executed, or without /proc.
+#[allow(unsafe_code, reason = "loading compiled code is trusting whoever compiled it: only we write to the cache")]
+pub(super) fn mapped(engine: &Engine, file: &File) -> Result<Component> {
+    // SAFETY: as above, by the same checks of this very file, which stays open: the name in /proc stands for it, not for
+    // whatever has its name in the cache by now. Its mode is 0400, its directory is ours alone, and we replace entries
+    // without ever writing to one, so that what is mapped does not change.
+    unsafe { Component::deserialize_file(engine, format!("/proc/self/fd/{}", file.as_raw_fd())) }
 }

@@ -220,6 +220,8 @@ fn fault_of_text(text: &str) -> Fault {
         Fault::Limit { limit: &TRANSFER, value: TRANSFER.default }
     } else if text.contains("resource limit exceeded") {
         Fault::Limit { limit: &PARTS, value: PARTS.default }
+    } else if text.contains("mmap failed") {
+        Fault::NoMemory(tame(text, TEXT.default))
     } else {
         Fault::Malformed(tame(text, TEXT.default))
     }

@@ -2,7 +2,7 @@
 
 /// On one line, with no character that moves the cursor, colours the terminal or reorders the text, and at most this
 /// many bytes of the original.
-pub(super) fn tame(text: &str, most: u64) -> String {
+pub(crate) fn tame(text: &str, most: u64) -> String {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let cut = if text.len() <= most { text.len() } else { text.floor_char_boundary(most) };
     let mut tamed = String::with_capacity(cut);
@@ -16,6 +16,11 @@ pub(super) fn tame(text: &str, most: u64) -> String {
         tamed.push_str(&format!("… ({} bytes more)", text.len() - cut));
     }
     tamed
+}
+
+/// The same for a text of several lines: they stay apart.
+pub(super) fn tame_lines(text: &str, most: u64) -> String {
+    text.lines().map(|line| tame(line, most)).collect::<Vec<_>>().join("\n")
 }
 
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
@@ -33,6 +38,11 @@ mod tests {
     fn a_terminal_is_not_reached() {
         assert_eq!(tame("a\x1b[31mred\nnext\r\u{9b}2J", 100), "a\\u{1b}[31mred\\nnext\\r\\u{9b}2J");
         assert_eq!(tame("grün \u{202e}olleh", 100), "grün \\u{202e}olleh");
+    }
+
+    #[test]
+    fn lines_stay_apart_and_are_tamed() {
+        assert_eq!(tame_lines("{\n  \"a\": \"\x1b[2J\"\r\n}\n", 100), "{\n  \"a\": \"\\u{1b}[2J\"\n}");
     }
 
     #[test]

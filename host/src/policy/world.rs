@@ -2,28 +2,38 @@
 //! imports when it links and the exports' names, but looks at the exports' types only after the start functions ran.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use super::bindings::exports::kube_ipam::policy::allocator::{Description, Proposal, Refusal, Request};
 use super::bindings::{AllocationPolicy, AllocationPolicyPre};
 use super::error::Flaw;
 use super::examine::ALLOCATOR;
 use super::sandbox::Sandbox;
+use super::text::tame;
+use crate::limits::TEXT;
 
-/// Offer the world's imports, no more.
+/// Give the component the world's imports, no more.
 pub(super) fn link(component: &Component) -> Result<AllocationPolicyPre<Sandbox>, Flaw> {
-    let mut linker = Linker::new(component.engine());
-    AllocationPolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox| sandbox)
-        .and_then(|()| linker.instantiate_pre(component))
-        .and_then(AllocationPolicyPre::new)
-        .map_err(|error| Flaw::Type(format!("{error:#}")))
+    offer(component).and_then(AllocationPolicyPre::new).map_err(|error| mistyped(&error))
 }
 
-/// Check each exported function against the world.
-pub(super) fn check_exports(component: &Component) -> Result<(), Flaw> {
-    check::<(), (Description,)>(component, "describe")?;
-    check::<(String,), (Result<(), String>,)>(component, "validate-settings")?;
-    check::<(Request, String), (Result<Vec<Proposal>, Refusal>,)>(component, "allocate")
+fn offer(component: &Component) -> wasmtime::Result<InstancePre<Sandbox>> {
+    let mut linker = Linker::new(component.engine());
+    AllocationPolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox| sandbox)?;
+    linker.instantiate_pre(component)
+}
+
+/// Check the imports, and each exported function, against the world.
+pub(super) fn check_types(component: &Component) -> Vec<Flaw> {
+    let checked = [
+        offer(component).map(drop).map_err(|error| mistyped(&error)),
+        check::<(), (Description,)>(component, "describe"),
+        check::<(String,), (Result<(), String>,)>(component, "validate-settings"),
+        check::<(Request, String), (Result<Vec<Proposal>, Refusal>,)>(component, "allocate"),
+    ];
+    let mut flaws: Vec<Flaw> = checked.into_iter().filter_map(Result::err).collect();
+    flaws.dedup(); // where there is no interface, there is none for each function
+    flaws
 }
 
 fn check<Params, Return>(component: &Component, name: &str) -> Result<(), Flaw>
@@ -40,8 +50,12 @@ where
     match allocator.get_export(engine, name).map(|export| export.ty) {
         Some(ComponentItem::ComponentFunc(function)) => function
             .typecheck::<Params, Return>(&world.instance_type())
-            .map_err(|error| Flaw::Type(format!("{name}: {error:#}"))),
+            .map_err(|error| mistyped(&error.context(name.to_owned()))),
         Some(_) => Err(Flaw::Type(format!("{name} is not a function"))),
         None => Err(Flaw::Type(format!("{} has no function {name}", *ALLOCATOR))),
     }
+}
+
+fn mistyped(error: &wasmtime::Error) -> Flaw {
+    Flaw::Type(tame(&format!("{error:#}"), TEXT.default))
 }

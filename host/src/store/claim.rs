@@ -13,6 +13,7 @@ use super::look::{Look, Other};
 use super::ordered::{Change, Commit, Guard, OrderedMap, View};
 use super::record::{KeptAddress, Seen, encode};
 use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, Kind, PolicyName, Proposal};
+use crate::limits::store::KEY_BYTES;
 
 /// How a claim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ impl<M: OrderedMap> Store<M> {
     /// - fixed in the proposal, and held by another container of the same pod: taken over, the rest stays;
     /// - held by one of the `forfeited`, whose pods were found gone: taken over, the rest stays;
     /// - kept for the identity the proposal names, or kept no longer.
+    ///
+    /// A slot is free when nobody has it, or that older attachment.
     ///
     /// Each of these is fenced by the records the look saw.
     pub async fn claim(
@@ -119,6 +122,7 @@ impl<V: View> Plan<'_, V> {
                 None => drop(change.require(Guard::Absent(keys.address(assignment.address)))),
             }
             self.end_hold(assignment, &mut change);
+            self.require_slot(assignment, &mut change);
         }
         if let Some(previous) = &self.look.previous {
             taken.remove(&previous.attachment);
@@ -146,6 +150,15 @@ impl<V: View> Plan<'_, V> {
         }
     }
 
+    /// A slot of the older attachment is fenced by the record of its claim.
+    fn require_slot(&self, assignment: &Assignment, change: &mut Change) {
+        let Some(slot) = &assignment.slot else { return };
+        let replaced = self.look.previous.as_ref().is_some_and(|previous| previous.slots().any(|own| own == slot));
+        if !replaced {
+            change.require(Guard::Absent(self.look.reading.keys.slot(slot)));
+        }
+    }
+
     /// Release the older attachment; the addresses the claim takes over are written after this.
     fn replace(&self, previous: &Claim, claim: &Claim, change: &mut Change) {
         let keys = &self.look.reading.keys;
@@ -157,7 +170,9 @@ impl<V: View> Plan<'_, V> {
             let Some(seen) = seen.filter(|seen| seen.record.attachment == previous.attachment) else { continue };
             change.require(seen.guard());
             let taken_over = claim.addresses.iter().any(|new| new.address == assignment.address);
-            if !taken_over {
+            if taken_over {
+                give_back_slot(keys, assignment, change);
+            } else {
                 free(keys, assignment, self.look.reading.now, self.cooldown, change);
             }
         }
@@ -168,7 +183,10 @@ impl<V: View> Plan<'_, V> {
         let keys = &self.look.reading.keys;
         let mut claim = other.claim.record.clone();
         change.require(other.claim.guard());
-        claim.addresses.retain(|assignment| !addresses.contains(&assignment.address));
+        let is_taken = |assignment: &Assignment| addresses.contains(&assignment.address);
+        let (taken, left): (Proposal, Proposal) = claim.addresses.into_iter().partition(is_taken);
+        claim.addresses = left;
+        taken.iter().for_each(|assignment| give_back_slot(keys, assignment, change));
         let key = keys.attachment(&claim.attachment);
         if !claim.addresses.is_empty() {
             change.put(key, encode(&claim));
@@ -186,6 +204,9 @@ impl<V: View> Plan<'_, V> {
         let keys = &self.look.reading.keys;
         for held in claim.held_addresses() {
             change.put(keys.address(held.address), encode(&held));
+            if let Some(slot) = &held.slot {
+                change.put(keys.slot(slot), held.address.to_string());
+            }
         }
         change.put(keys.attachment(&claim.attachment), encode(claim));
         change.put(keys.node(&claim.node, &claim.attachment), "");
@@ -211,6 +232,7 @@ pub(super) fn free(
 ) {
     let Assignment { address, kind, hold, .. } = assignment;
     change.delete(keys.address(*address));
+    give_back_slot(keys, assignment, change);
     let (identity, duration) = match hold {
         Some(hold) => (Some(hold.identity.clone()), Duration::from_secs(hold.seconds)),
         None if *kind == Kind::Dynamic => (None, cooldown.unwrap_or_default()),
@@ -222,7 +244,19 @@ pub(super) fn free(
     let until = now.checked_add(duration).unwrap_or(Timestamp::MAX);
     let kept = KeptAddress { address: *address, identity, until };
     if let Some(identity) = &kept.identity {
-        change.put(keys.identity(identity, *address), encode(&kept));
+        let key = keys.identity(identity, *address);
+        // No policy of ours names such a one, but a record may: better no hold than no release.
+        if key.len() > KEY_BYTES {
+            return;
+        }
+        change.put(key, encode(&kept));
     }
     change.put(keys.hold(*address), encode(&kept));
+}
+
+/// The slot goes with its address.
+pub(super) fn give_back_slot(keys: &Keys, assignment: &Assignment, change: &mut Change) {
+    if let Some(slot) = &assignment.slot {
+        change.delete(keys.slot(slot));
+    }
 }

@@ -137,7 +137,11 @@ impl StoreError {
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Damaged { .. } => "kube-ipam fsck shows what it should be; other pods are not affected".into(),
+            Self::Damaged { .. } => {
+                "kube-ipam fsck shows what it should be, and kube-ipam fsck --repair --yes writes that; other pods are \
+                 not affected"
+                    .into()
+            }
             Self::TooLate
             | Self::Contended { .. }
             | Self::Busy { .. }

@@ -9,7 +9,7 @@ use super::keys::{Keys, Named};
 use super::list::scan_all;
 use super::ordered::{Entry, OrderedMap};
 use super::record::{KeptAddress, Seen};
-use crate::ipam::{Attachment, Claim, HeldAddress, PodName};
+use crate::ipam::{Attachment, Claim, HeldAddress, PodName, Slot};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, however it is
 /// killed; they come from hands, restored backups and other programs.
@@ -79,6 +79,14 @@ pub enum Disagreement {
         /// Whose.
         identity: String,
     },
+    /// A slot is taken for an address that does not have it, or an address has one that is not taken.
+    #[error("{slot} {found}")]
+    Slot {
+        /// Which slot.
+        slot: Slot,
+        /// What is wrong with it.
+        found: String,
+    },
 }
 
 impl<M: OrderedMap> Store<M> {
@@ -112,6 +120,8 @@ pub(super) struct Everything {
     pods: BTreeMap<(String, String, String, String), String>,
     pub(super) kept: BTreeMap<IpAddr, KeptAddress>,
     pub(super) identities: BTreeMap<(IpAddr, String), KeptAddress>,
+    /// By whom each slot is taken; `None` where that cannot be read.
+    slots: BTreeMap<Slot, Option<IpAddr>>,
     found: Vec<Disagreement>,
 }
 
@@ -141,6 +151,11 @@ impl Everything {
                 self.pods.insert((namespace, name, interface, network), container);
                 Ok(())
             }
+            Some(Named::Slot(slot)) => {
+                let address = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok());
+                self.slots.insert(slot, address);
+                Ok(())
+            }
             Some(Named::Cursor) => Ok(()),
             None => {
                 self.found.push(Disagreement::Foreign(key.clone()));
@@ -168,6 +183,7 @@ impl Everything {
         }));
         found.extend(self.stale_indexes());
         found.extend(self.holds());
+        found.extend(self.slots());
         found
     }
 
@@ -231,5 +247,32 @@ impl Everything {
             unknown.map(|(address, identity)| Disagreement::Identity { address: *address, identity: identity.clone() }),
         );
         found
+    }
+
+    /// The addresses that have each slot, by their own record or by a claim's.
+    pub(super) fn slots_had(&self) -> BTreeMap<&Slot, BTreeSet<IpAddr>> {
+        let mut had: BTreeMap<&Slot, BTreeSet<IpAddr>> = BTreeMap::new();
+        let held = self.addresses.values().map(|held| (&held.slot, held.address));
+        let claimed = self.claims.values().flat_map(|claim| &claim.addresses);
+        let claimed = claimed.map(|assignment| (&assignment.slot, assignment.address));
+        for (slot, address) in held.chain(claimed) {
+            if let Some(slot) = slot {
+                had.entry(slot).or_default().insert(address);
+            }
+        }
+        had
+    }
+
+    fn slots(&self) -> Vec<Disagreement> {
+        let had = self.slots_had();
+        let wrong = |slot: &Slot, address: &Option<IpAddr>| match address {
+            None => Some("is taken, but nobody can read for which address".to_owned()),
+            Some(address) if had.get(slot).is_some_and(|addresses| addresses.contains(address)) => None,
+            Some(address) => Some(format!("is taken for {address}, which does not have it")),
+        };
+        let taken = self.slots.iter().filter_map(|(slot, address)| Some((slot, wrong(slot, address)?)));
+        let free = had.keys().filter(|slot| !self.slots.contains_key(slot));
+        let free = free.map(|slot| (*slot, "belongs to an address but is not taken".to_owned()));
+        taken.chain(free).map(|(slot, found)| Disagreement::Slot { slot: slot.clone(), found }).collect()
     }
 }

@@ -10,12 +10,13 @@
 //!   pods/<namespace>/<name>/<interface>/<network>   → container ID    the newest attachment of a pod's interface
 //!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
 //!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
+//!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
 //! ```
 //!
-//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods` and `identities`
-//! change in the same transaction as what they point at. Only two writers that want the same address, or the same
-//! attachment, or that displace the same older attachment, ever contend.
+//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`
+//! and `slots` change in the same transaction as what they point at. Only two writers that want the same address, slot
+//! or attachment, or that displace the same older attachment, ever contend.
 //!
 //! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
 
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use super::ordered::KeyRange;
 use crate::ipam::address::number;
-use crate::ipam::{Attachment, Family, PodName, RangeSet, Span};
+use crate::ipam::{Attachment, Family, PodName, RangeSet, Slot, Span};
 use crate::limits::store::RANGE_SET_NAME;
 
 /// The keys of one domain.
@@ -44,6 +45,7 @@ pub(crate) enum Named {
     Pod { namespace: String, name: String, interface: String, network: String },
     Hold(IpAddr),
     Identity { identity: String, address: IpAddr },
+    Slot(Slot),
     Cursor,
 }
 
@@ -85,8 +87,11 @@ impl Keys {
         under(self.join("attachments", &[]))
     }
 
-    pub(crate) fn attachments_of(&self, container: &str) -> KeyRange {
-        under(self.join("attachments", &[container]) + "/")
+    /// Of every container whose ID begins like this.
+    pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
+        let from = self.join("attachments", &[container]);
+        // '~' comes after every character of a key.
+        KeyRange { to: from.clone() + "~", from }
     }
 
     pub(crate) fn node(&self, node: &str, attachment: &Attachment) -> String {
@@ -108,6 +113,14 @@ impl Keys {
 
     pub(crate) fn addresses_for(&self, identity: &str) -> KeyRange {
         under(self.join("identities", &[identity]) + "/")
+    }
+
+    pub(crate) fn slot(&self, slot: &Slot) -> String {
+        format!("{}/{:08x}", self.join("slots", &[&slot.name]), slot.number)
+    }
+
+    pub(crate) fn slots_of(&self, name: &str) -> KeyRange {
+        under(self.join("slots", &[name]) + "/")
     }
 
     /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
@@ -150,6 +163,7 @@ impl Keys {
                 Named::Pod { namespace, name, interface, network }
             }
             "identities" => Named::Identity { identity: next()?, address: parse_digits(&next()?, &next()?)? },
+            "slots" => Named::Slot(Slot { name: next()?, number: parse_number(&next()?)? }),
             "cursors" => next().map(|_| Named::Cursor)?,
             _ => return None,
         };
@@ -179,6 +193,16 @@ fn digit(family: Family) -> char {
 fn digits(address: IpAddr) -> String {
     let family = Family::of(address);
     format!("{}/{:0width$x}", digit(family), number(address), width = usize::from(family.bits()) / 4)
+}
+
+/// The number that a key under `slots` ends in.
+pub(crate) fn slot_number_in(key: &str) -> Option<u32> {
+    parse_number(key.rsplit('/').next()?)
+}
+
+fn parse_number(digits: &str) -> Option<u32> {
+    let number = u32::from_str_radix(digits, 16).ok()?;
+    (format!("{number:08x}") == digits).then_some(number)
 }
 
 fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {

@@ -20,7 +20,7 @@ pub struct Filter {
     pub network: Option<String>,
     /// The pod's namespace and name.
     pub pod: Option<(String, String)>,
-    /// The container's ID.
+    /// The container's ID, or how it begins.
     pub container: Option<String>,
     /// One address.
     pub address: Option<IpAddr>,
@@ -42,7 +42,7 @@ impl Filter {
         let Attachment { network, container, .. } = &held.attachment;
         let pod = held.pod.as_ref();
         self.network.as_ref().is_none_or(|wanted| wanted == network)
-            && self.container.as_ref().is_none_or(|wanted| wanted == container)
+            && self.container.as_ref().is_none_or(|wanted| container.starts_with(wanted))
             && self.address.is_none_or(|wanted| wanted == held.address)
             && self
                 .pod
@@ -68,7 +68,7 @@ impl<M: OrderedMap> Store<M> {
                 listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<HeldAddress>);
             }
             (None, Some(container)) => {
-                let entries = scan_all(&mut view, self.keys.attachments_of(container), false).await?;
+                let entries = scan_all(&mut view, self.keys.attachments_beginning(container), false).await?;
                 listing.add(&self.keys, entries, |claim: Claim| claim.held_addresses().collect::<Vec<_>>());
             }
             (None, None) => self.read_addresses(&mut view, after, limit, &mut listing).await?,

@@ -81,7 +81,38 @@ impl<M: OrderedMap> Store<M> {
 impl<V: View> Look<V> {
     /// Answer what the snapshot could not, from the same moment.
     pub async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
-        self.reading.answer(question, &mut self.snapshot).await
+        let list = match &question {
+            Question::TakenSlots(name) => Some(name.clone()),
+            _ => None,
+        };
+        self.reading.answer(question, &mut self.snapshot).await?;
+        if let Some(name) = list {
+            self.give_back(name);
+        }
+        Ok(())
+    }
+
+    /// What an older attachment of the pod has is as good as free for this claim, which ends it.
+    fn give_back(&mut self, name: String) {
+        let slots = self.previous.iter().flat_map(Claim::slots);
+        let own: Vec<u32> = slots.filter(|slot| slot.name == name).map(|slot| slot.number).collect();
+        let Ok(taken) = self.snapshot.taken_slots(&name) else { return };
+        let others = taken.iter().copied().filter(|number| !own.contains(number)).collect();
+        self.snapshot.learn_slots(name, others);
+    }
+
+    /// When it was looked.
+    pub fn at(&self) -> Timestamp {
+        self.reading.now
+    }
+
+    /// Let somebody ask who has no part in the claim. What is learnt stays in the snapshot; the records that a claim
+    /// rests on are those of before.
+    pub(crate) async fn aside<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
+        let seen = std::mem::take(&mut self.reading.seen);
+        let answer = ask(self).await;
+        self.reading.seen = seen;
+        answer
     }
 
     /// Who was seen holding an address.

@@ -86,8 +86,12 @@ fn holds(entries: &Entries, change: &Change) -> bool {
 
 fn apply(entries: &mut Entries, write: &Write) {
     match write {
-        Write::Put(key, value) => drop(entries.insert_mut(key.clone(), value.as_slice().into())),
-        Write::Delete(key) => drop(entries.remove_mut(key)),
+        Write::Put(key, value) => {
+            entries.insert_mut(key.clone(), value.as_slice().into());
+        }
+        Write::Delete(key) => {
+            entries.remove_mut(key);
+        }
     }
 }
 

@@ -112,14 +112,10 @@ impl<M: OrderedMap> Store<M> {
         addresses.iter().map(|address| reading.learn_holder(*address, pages.by_ref().take(2))).collect()
     }
 
-    /// How full each range set is.
+    /// How full each range set is. One read.
     pub async fn usage(&self, range_sets: &RangeSets) -> Result<Vec<Usage>, StoreError> {
-        let mut reading = self.reading(Timestamp::UNIX_EPOCH).await?;
-        let mut usage = Vec::with_capacity(range_sets.len());
-        for set in range_sets.iter() {
-            usage.push(Usage { size: set.size(), held: reading.count_held(set).await? });
-        }
-        Ok(usage)
+        let held = self.reading(Timestamp::UNIX_EPOCH).await?.count_held(range_sets.iter()).await?;
+        Ok(range_sets.iter().zip(held).map(|(set, held)| Usage { size: set.size(), held }).collect())
     }
 
     /// Whether a claim could be written now.

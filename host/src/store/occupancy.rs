@@ -37,10 +37,7 @@ impl<M: OrderedMap> Store<M> {
     /// page, because a hold that is over looks like one that is not until its record is read.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {
         let mut reading = self.reading(now).await?;
-        let mut held = Vec::with_capacity(range_sets.len());
-        for set in range_sets.iter() {
-            held.push(reading.count_held(set).await?);
-        }
+        let held = reading.count_held(range_sets.iter()).await?;
         let kept = reading.scan_all(self.keys.holds(), false).await?;
         let kept = kept.into_iter().filter_map(|entry| Seen::<KeptAddress>::readable(&self.keys, entry));
         let kept: Vec<KeptAddress> = kept.map(|seen| seen.record).filter(|kept| kept.is_kept(now)).collect();

@@ -10,13 +10,13 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::keys::{Keys, address_in};
+use super::keys::{Keys, address_in, slot_number_in};
 use super::list;
 use super::ordered::{Entry, KeyRange, Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use crate::ipam::address::number;
 use crate::ipam::{Family, HeldAddress, Holder, Question, RangeSet, Snapshot, Span};
-use crate::limits::store::{COUNTED_PARTS, HELD_FOR, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
+use crate::limits::store::{COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
 
 /// A view, and the records seen in it that a claim may have to guard.
 pub(crate) struct Reading<V> {
@@ -61,13 +61,18 @@ impl<V: View> Reading<V> {
             }
             Question::Usage(index) => {
                 let Some(set) = snapshot.range_sets().get(index) else { return Ok(()) };
-                let held = self.count_held(set).await?;
+                let held = self.count_held([set]).await?.into_iter().sum();
                 snapshot.learn_usage(index, held);
                 Ok(())
             }
             Question::HeldFor(identity) => {
                 let addresses = self.held_for(&identity).await?;
                 snapshot.learn_held_for(identity, addresses);
+                Ok(())
+            }
+            Question::TakenSlots(name) => {
+                let taken = self.taken_slots(&name).await?;
+                snapshot.learn_slots(name, taken);
                 Ok(())
             }
         }
@@ -160,10 +165,21 @@ impl<V: View> Reading<V> {
         Ok(())
     }
 
-    /// Addresses held by attachments; what is only kept does not count.
-    pub(crate) async fn count_held(&mut self, set: &RangeSet) -> Result<u64, StoreError> {
-        let reads: Vec<Read> = set.offered().map(|span| Read::Count(self.keys.addresses_in(span))).collect();
-        Ok(self.read(&reads).await?.iter().map(|page| page.count).sum())
+    /// Addresses of each range set held by attachments, in one read; what is only kept does not count.
+    pub(crate) async fn count_held<'a>(
+        &mut self,
+        sets: impl IntoIterator<Item = &'a RangeSet>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let count = |span| Read::Count(self.keys.addresses_in(span));
+        let reads: Vec<Vec<Read>> = sets.into_iter().map(|set| set.offered().map(count).collect()).collect();
+        let mut pages = self.read(&reads.concat()).await?.into_iter();
+        Ok(reads.iter().map(|reads| pages.by_ref().take(reads.len()).map(|page| page.count).sum()).collect())
+    }
+
+    /// A slot is taken whatever its value says: nobody else can take it.
+    async fn taken_slots(&mut self, name: &str) -> Result<Vec<u32>, StoreError> {
+        let pages = self.read(&[Read::keys(self.keys.slots_of(name), TAKEN_SLOTS)]).await?;
+        Ok(pages.iter().flat_map(|page| &page.entries).filter_map(|entry| slot_number_in(&entry.key)).collect())
     }
 
     async fn held_for(&mut self, identity: &str) -> Result<Vec<IpAddr>, StoreError> {

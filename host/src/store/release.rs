@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Store;
-use super::claim::free;
+use super::claim::{free, give_back_slot};
 use super::error::StoreError;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use super::record::{Seen, encode};
@@ -17,6 +17,25 @@ impl<M: OrderedMap> Store<M> {
     /// somebody else holds by now stays theirs. Addresses are kept where their assignment or the cool-down says so;
     /// a store too full for that still frees them.
     pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+        self.release_if(attachment, |_| true, now).await
+    }
+
+    /// The same for what was claimed before this moment of the same node's clock. A later claim stays as it is.
+    pub async fn release_older(
+        &self,
+        attachment: &Attachment,
+        moment: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, StoreError> {
+        self.release_if(attachment, |claim| claim.since < moment, now).await
+    }
+
+    async fn release_if(
+        &self,
+        attachment: &Attachment,
+        releasable: impl Fn(&Claim) -> bool,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, StoreError> {
         let mut fence = Fence::Expected;
         for _ in 0..RELEASE_ATTEMPTS {
             let Some((claim, guards)) = self.read_claim(attachment, fence).await? else {
@@ -25,6 +44,9 @@ impl<M: OrderedMap> Store<M> {
                 }
                 continue;
             };
+            if !releasable(&claim.record) {
+                return Ok(None);
+            }
             let ended = self.commit_release(&claim, &guards, now).await?;
             if ended != Commit::Lost {
                 return Ok(Some(claim.record));
@@ -101,6 +123,7 @@ impl<M: OrderedMap> Store<M> {
                 free(&self.keys, assignment, now, self.cooldown, &mut change);
             } else {
                 change.delete(self.keys.address(assignment.address));
+                give_back_slot(&self.keys, assignment, &mut change);
             }
         }
         let Claim { attachment, node, .. } = &claim.record;

@@ -6,17 +6,20 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::asking::{Asking, who_asks};
-use super::decide::{contested, decide};
+use super::decide::contested;
+use super::deciding::{Decided, Deciding};
 use super::hand_over::hand_over;
+use super::load::load_whoever_decides;
 use super::meanwhile::meanwhile;
+use super::races::Races;
 use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network, PolicyConfig};
-use crate::ipam::{Assignment, Claim, Request};
+use crate::config::{Base, Network};
+use crate::ipam::{Assignment, Claim, Proposal, Request};
 use crate::kubernetes::ApiServer;
 use crate::limits;
-use crate::policy::{Compiler, Policy, Source};
+use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
 use crate::store::{Claimant, Claimed, Look, Store};
 
@@ -30,14 +33,15 @@ pub async fn add<M: OrderedMap>(
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
     let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load(network));
+    let load = || load_whoever_decides(network, network.policy.limits);
+    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), load);
     let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
     let look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
     let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
-    let policy = policy.unwrap_or_else(|| load(network))?;
+    let policy = policy.unwrap_or_else(load)?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }
@@ -60,33 +64,31 @@ pub(crate) async fn obtain<M: OrderedMap>(
     deadline: &Deadline,
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
-    let Inquiry { claimant, asking, base, network, server } = inquiry;
+    let Inquiry { claimant, base, network, .. } = inquiry;
+    let mut deciding = Deciding::by(policy, &network.policy);
+    let mut races = Races::default();
     for attempt in 0..limits::ATTEMPTS {
-        if asking.confirmed {
-            look.succeed().await?;
-        }
-        let request = inquiry.request(&look, attempt);
-        let proposals = decide(policy, &request, &network.policy.settings, &mut look)
-            .instrument(debug_span!("decide", attempt))
-            .await?;
-        for proposal in &proposals {
-            check_room(base.version, proposal.iter().map(|assignment| assignment.address))?;
-        }
-        let forfeited = hand_over(&proposals, &look, *server).await?;
-        deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy.name().clone()), &forfeited);
-        match claim.instrument(debug_span!("commit", attempt)).await? {
-            Claimed::Done(claim) => {
-                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "claimed");
-                return Ok(claim);
+        match inquiry.attempt(&mut deciding, store, look, deadline, attempt).await? {
+            Attempt::Won(claim) => return Ok(claim),
+            Attempt::Lost(proposals) => {
+                look = look_up(store, claimant, network, &contested(&proposals), now()).await?;
+                races.lost(proposals, &look);
             }
-            Claimed::Lost => look = look_up(store, claimant, network, &contested(&proposals), now()).await?,
         }
         if let Some(claim) = look.claim {
             return Ok(claim);
         }
     }
-    Err(Error::Contended { network: base.network.clone(), attempts: limits::ATTEMPTS })
+    Err(races.given_up(policy.name(), &base.network))
+}
+
+/// How one attempt ended.
+#[allow(clippy::large_enum_variant, reason = "one per invocation")]
+pub(crate) enum Attempt {
+    /// The attachment holds this now.
+    Won(Claim),
+    /// Others were faster at each of these.
+    Lost(Vec<Proposal>),
 }
 
 pub(crate) async fn look_up<M: OrderedMap>(
@@ -100,23 +102,6 @@ pub(crate) async fn look_up<M: OrderedMap>(
     Ok(look.instrument(debug_span!("look_up")).await?)
 }
 
-/// The policy of a network, with settings it understands.
-pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
-    let _inside = debug_span!("load").entered();
-    let PolicyConfig { module, sha256, cache_dir, limits, .. } = &network.policy;
-    let policy = Policy::load(&Source {
-        module: module.as_deref(),
-        sha256: sha256.as_deref(),
-        cache_dir: Some(cache_dir),
-        limits: *limits,
-        compiler: Compiler::Child,
-    })?;
-    if network.policy.settings != "{}" {
-        policy.validate_settings(&network.policy.settings)?;
-    }
-    Ok(policy)
-}
-
 fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
     Claimant {
         attachment: container.attachment(&base.network),
@@ -126,6 +111,36 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
 }
 
 impl Inquiry<'_> {
+    /// Decide on what was seen, and commit.
+    pub(crate) async fn attempt<M: OrderedMap>(
+        &self,
+        deciding: &mut Deciding<'_>,
+        store: &Store<M>,
+        mut look: Look<M::View>,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Attempt, Error> {
+        if self.asking.confirmed {
+            look.succeed().await?;
+        }
+        let request = self.request(&look, attempt);
+        let decided = deciding.decide(request, &mut look, deadline);
+        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        for proposal in &proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        deadline.check()?;
+        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
+        match claim.instrument(debug_span!("commit", attempt)).await? {
+            Claimed::Done(claim) => {
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
+                Ok(Attempt::Won(claim))
+            }
+            Claimed::Lost => Ok(Attempt::Lost(proposals)),
+        }
+    }
+
     /// What the policy is told at this attempt.
     pub(crate) fn request<V>(&self, look: &Look<V>, attempt: u32) -> Request {
         let Self { claimant, asking, network, .. } = self;

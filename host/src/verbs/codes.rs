@@ -36,7 +36,7 @@ fn of(error: &Error) -> u32 {
             Class::Configuration => code::CONFIGURATION,
             Class::Fault => code::POLICY_FAULT,
         },
-        Error::Refused { refusal, .. } => match refusal {
+        Error::Refused { refusal } => match refusal {
             Refusal::Exhausted(_) => code::EXHAUSTED,
             Refusal::Taken(_) => code::TAKEN,
             Refusal::Invalid(_) => code::INVALID_REQUEST,
@@ -47,7 +47,7 @@ fn of(error: &Error) -> u32 {
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } => code::TAKEN,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
-        Error::Inquisitive { .. } => code::POLICY_FAULT,
+        Error::Inquisitive { .. } | Error::Repetitive { .. } => code::POLICY_FAULT,
         Error::NotHeld { .. } => code::NOT_HELD,
         Error::NotReady { .. } => code::UNAVAILABLE,
         Error::Defect { .. } => code::DEFECT,

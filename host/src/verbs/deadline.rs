@@ -23,6 +23,11 @@ impl Deadline {
         self.at
     }
 
+    /// How long it is still to come.
+    pub(crate) fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
     /// Asked just before a commit: a late claim is worse than none.
     pub fn check(&self) -> Result<(), Error> {
         if Instant::now() < self.at { Ok(()) } else { Err(self.passed()) }

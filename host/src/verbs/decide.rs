@@ -20,9 +20,7 @@ pub(crate) async fn decide<V: View>(
     for _ in 0..limits::READS_PER_DECISION {
         match policy.allocate(request, settings, &look.snapshot)? {
             Outcome::Verdict(Verdict::Propose(proposals)) => return Ok(proposals),
-            Outcome::Verdict(Verdict::Refuse(refusal)) => {
-                return Err(Error::Refused { network: request.attachment.network.clone(), refusal });
-            }
+            Outcome::Verdict(Verdict::Refuse(refusal)) => return Err(Error::Refused { refusal }),
             Outcome::Unread(question) => look.answer(question).await?,
         }
     }

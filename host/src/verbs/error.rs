@@ -21,11 +21,10 @@ pub enum Error {
     /// The policy module, or a run of it.
     #[error(transparent)]
     Policy(#[from] policy::PolicyError),
-    /// The policy said no.
-    #[error("network {network:?}: {refusal}")]
+    /// The policy said no. Its own words and nothing before them: policies name the network where it matters, and so
+    /// does the runtime that passes the error on.
+    #[error("{refusal}")]
     Refused {
-        /// The network asked.
-        network: String,
         /// What the policy said.
         refusal: Refusal,
     },
@@ -58,6 +57,19 @@ pub enum Error {
         /// How often the policy was asked.
         attempts: u32,
     },
+    /// The policy proposed what was lost already, again and again.
+    #[error(
+        "policy {policy}: allocate proposed the same addresses at each of {attempts} attempts, and others hold them: {}",
+        list(addresses)
+    )]
+    Repetitive {
+        /// The module.
+        policy: String,
+        /// How often it was asked.
+        attempts: u32,
+        /// What it proposed.
+        addresses: Vec<IpAddr>,
+    },
     /// The policy kept asking about parts of the ranges that were not read yet.
     #[error("policy {policy}: allocate asked for more than {limit} reads of the store")]
     Inquisitive {
@@ -67,7 +79,7 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?} (ipam.timeout)")]
+    #[error("not done within {timeout:?}, which is all the time a call has")]
     Late {
         /// The configured time.
         timeout: Duration,
@@ -119,6 +131,11 @@ pub enum Stays {
 }
 
 impl Error {
+    /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
+    pub(crate) fn is_fault_of_policy(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -127,12 +144,18 @@ impl Error {
             Self::Store(error) => error.hint(),
             Self::Policy(error) => error.hint(),
             Self::Kubernetes(error) => error.hint(),
-            Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_), .. } => {
+            Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_) } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
             Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),
-            Self::Late { .. } => Some("the runtime tries again; a DEL releases whatever was claimed".to_owned()),
+            Self::Late { .. } => Some(
+                "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised".to_owned(),
+            ),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
+            Self::NotReady { cause, .. } if matches!(**cause, Self::Late { .. }) => None,
+            Self::Repetitive { .. } => {
+                Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
+            }
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,

@@ -10,17 +10,21 @@ use crate::store::ordered::OrderedMap;
 
 /// Walks all of them, goes on after a failure and reports all failures together. The runtime's list covers this node
 /// only, so nothing of another node or network is looked at.
+///
+/// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
 pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &Store<M>) -> Result<(), Error> {
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
+    let began = Timestamp::now();
     let mut failures = Vec::new();
     for attachment in store.attachments_on(&base.node, &base.network).await? {
         if !valid.lacks(&attachment.container, &attachment.interface) {
             continue;
         }
-        match store.release(&attachment, Timestamp::now()).await {
-            Ok(_) => tracing::info!(%attachment, "released"),
+        match store.release_older(&attachment, began, Timestamp::now()).await {
+            Ok(Some(_)) => tracing::info!(%attachment, "released"),
+            Ok(None) => tracing::info!(%attachment, "nothing to release that was claimed before this call"),
             Err(error) => failures.push((attachment, error)),
         }
     }

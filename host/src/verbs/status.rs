@@ -1,15 +1,17 @@
 //! STATUS: could an ADD work? Silence when it could. Runtimes poll this: it is bounded and changes nothing.
 
-use super::{Error, add};
+use super::Error;
+use super::load::load_whoever_decides;
 use crate::config::{Base, Network};
 use crate::ipam::Usage;
+use crate::limits::{self, Limits};
 use crate::store::Store;
 use crate::store::ordered::OrderedMap;
 
 /// The policy loads and takes its settings, the store could be written, and every range set has room.
 pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store<M>) -> Result<(), Error> {
-    let not_ready = |cause: Error| Error::NotReady { network: base.network.clone(), cause: Box::new(cause) };
-    add::load(network).map_err(not_ready)?;
+    let not_ready = |cause| not_ready(base, cause);
+    load_whoever_decides(network, hurried(network.policy.limits)).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;
@@ -17,6 +19,17 @@ pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store
         Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),
         None => Ok(()),
     }
+}
+
+/// A module that nobody compiled yet is compiled here, too: where STATUS fails, no ADD would come to do it. One that takes
+/// its time is for `kube-ipam policy install`.
+fn hurried(limits: Limits) -> Limits {
+    Limits { compile_seconds: limits.compile_seconds.min(limits::STATUS_COMPILE), ..limits }
+}
+
+/// What STATUS answers where an ADD could not work.
+pub(crate) fn not_ready(base: &Base, cause: Error) -> Error {
+    Error::NotReady { network: base.network.clone(), cause: Box::new(cause) }
 }
 
 /// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,

@@ -42,11 +42,14 @@ impl Guest {
         if self.text.contains("\n(component") {
             return wat::parse_str(&self.text).unwrap();
         }
-        let core = self.core();
-        if self.text.contains(";; core") { core } else { component(core) }
+        let core = self.core(VERSION);
+        if self.text.contains(";; core") {
+            return core;
+        }
+        component(core, VERSION, self.says("world").unwrap_or(WORLD)).unwrap()
     }
 
-    fn core(&self) -> Vec<u8> {
+    fn core(&self, version: &str) -> Vec<u8> {
         let prelude = fs::read_to_string(folder().join("prelude.wat")).unwrap();
         let missing: Vec<&str> = prelude
             .split("\n;;;")
@@ -57,22 +60,48 @@ impl Guest {
             .collect();
         let text = format!("(module {}\n{})", self.text, missing.join("\n"));
         let text = text
-            .replace("allocator#", "kube-ipam:policy/allocator@0.1.0#")
-            .replace("(import \"pool\"", "(import \"kube-ipam:policy/pool@0.1.0\"")
-            .replace("(import \"log\"", "(import \"kube-ipam:policy/log@0.1.0\"");
+            .replace("allocator#", &format!("kube-ipam:policy/allocator@{version}#"))
+            .replace("(import \"pool\"", &format!("(import \"kube-ipam:policy/pool@{version}\""))
+            .replace("(import \"log\"", &format!("(import \"kube-ipam:policy/log@{version}\""));
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }
 
-/// A core module made a component of our world.
-fn component(mut core: Vec<u8>) -> Vec<u8> {
+/// The version of the world that guests are made for.
+pub const VERSION: &str = "0.1.0";
+pub const WORLD: &str = "allocation-policy";
+
+/// A policy that speaks a version of the future, too.
+const BOTH: [(&str, &str); 2] = [
+    ("future.wit", "package kube-ipam:policy@0.9.0; interface allocator { describe: func() -> u32; }"),
+    (
+        "both.wit",
+        "package test:both; world both { include kube-ipam:policy/allocation-policy@0.1.0; \
+         export kube-ipam:policy/allocator@0.9.0; }",
+    ),
+];
+
+/// A guest as if the world were of another version, and otherwise the same.
+pub fn component_of(guest: &Guest, version: &str) -> Vec<u8> {
+    component(guest.core(version), version, WORLD).unwrap()
+}
+
+/// A core module made a component of a version of our world, or of a world that has ours in it.
+pub fn component(mut core: Vec<u8>, version: &str, world: &str) -> Option<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("policy.wit", include_str!("../../../wit/policy.wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("allocation-policy")).unwrap();
+    let ours =
+        include_str!("../../../wit/policy.wit").replace(&format!("policy@{VERSION};"), &format!("policy@{version};"));
+    let mut package = resolve.push_str("policy.wit", &ours).unwrap();
+    if world != WORLD {
+        for (name, text) in BOTH {
+            package = resolve.push_str(name, text).unwrap();
+        }
+    }
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let mut encoder = wit_component::ComponentEncoder::default();
     // Not validated: what a guest is made of is the host's problem to find out.
-    encoder.module(&core).unwrap().encode().unwrap()
+    encoder.module(&core).ok()?.encode().ok()
 }
 
 /// A folder with a module file and a cache in it.
@@ -106,8 +135,13 @@ impl Site {
     /// Load a module file.
     pub fn load(&self, path: &Path, sha256: Option<&str>) -> Result<Policy, PolicyError> {
         let cache_dir = self.cache_dir();
+        Policy::load(&Source { sha256, cache_dir: Some(&cache_dir), ..self.source(path) })
+    }
+
+    /// A module file that is only looked at.
+    pub fn source<'a>(&self, path: &'a Path) -> Source<'a> {
         let (limits, compiler) = (self.limits, self.compiler.clone());
-        Policy::load(&Source { module: Some(path), sha256, cache_dir: Some(&cache_dir), limits, compiler })
+        Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler }
     }
 
     /// Write and load.

@@ -74,7 +74,7 @@ impl TryFrom<u64> for ProposalCount {
 
 impl ProposalCount {
     /// Four times as many at each retry, up to the largest number.
-    fn at(self, attempt: u32) -> usize {
+    pub fn at(self, attempt: u32) -> usize {
         let more = usize::from(self.0) << (2 * attempt.min(3));
         more.min(MOST_PROPOSALS.into())
     }
@@ -201,7 +201,7 @@ fn identity_hash(request: &Request) -> u64 {
 
 /// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable for ever: a
 /// pod's address hangs on it.
-fn hash(parts: &[&[u8]]) -> u64 {
+pub(crate) fn hash(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().copied().flatten();
     let fnv =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));

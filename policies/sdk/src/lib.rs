@@ -20,7 +20,7 @@
 //!
 //!     fn allocate(request: &Request, _: &Self::Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
 //!         let one_of_each = request.range_sets.iter().enumerate().map(|(index, set)| {
-//!             let address = pool.next_free(index, None)?;
+//!             let address = pool.first_free(index).next()?;
 //!             Some(Assignment::dynamic(address, set.containing(address)?))
 //!         });
 //!         let proposal: Option<Proposal> = one_of_each.collect();
@@ -47,6 +47,9 @@ mod range;
 mod request;
 mod ring;
 mod settings;
+mod share;
+mod slots;
+mod spans;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod wish;
@@ -59,11 +62,14 @@ pub use address::{Family, Prefix, Span};
 pub use draw::{Draw, ProposalCount, Strategy, propose};
 pub use policy::{Description, Policy};
 pub use pool::{AttachmentHolder, Holder, Pool, Usage};
-pub use proposal::{Assignment, Hold, Kind, Proposal, Refusal};
+pub use proposal::{Assignment, Hold, Kind, Proposal, Refusal, Slot};
 pub use range::{AddressRange, RangeSet, RangeSets, Unusable, list};
 pub use request::{Metadata, Owner, Pod, Request};
 pub use ring::Ring;
 pub use settings::{NoSettings, SettingsError, decode};
+pub use share::Share;
+pub use slots::{MOST_SLOTS, Slots};
+pub use spans::Spans;
 pub use wish::{Origin, Wish};
 
 /// Make a module of a [`Policy`]: exports its three functions, decodes the settings and logs a panic with its place.

@@ -25,6 +25,18 @@ pub trait Pool {
 
     /// The addresses kept for an identity, in order.
     fn held_for(&self, identity: &str) -> Vec<IpAddr>;
+
+    /// The taken slots of a list, lowest first, at most 8,192 of them; without those of an older attachment of the pod,
+    /// which a claim gives back.
+    fn taken_slots(&self, name: &str) -> Vec<u32>;
+}
+
+impl dyn Pool + '_ {
+    /// The free addresses of a range set, lowest first: one question for each that is taken from the iterator.
+    pub fn first_free(&self, range_set: usize) -> impl Iterator<Item = IpAddr> {
+        let next = move |after: &Option<IpAddr>| self.next_free(range_set, *after);
+        std::iter::successors(Some(None), move |after| next(after).map(Some)).skip(1).flatten()
+    }
 }
 
 /// Who has an address.
@@ -58,6 +70,6 @@ pub struct AttachmentHolder {
 pub struct Usage {
     /// Usable addresses, capped at the largest 64-bit number.
     pub size: u64,
-    /// How many of them are held.
+    /// How many of them attachments hold; those that are only kept do not count.
     pub held: u64,
 }

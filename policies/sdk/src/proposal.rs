@@ -22,6 +22,16 @@ pub struct Hold {
     pub seconds: u64,
 }
 
+/// A numbered place of a list: taken together with an address and given back with it. Only one of all claims takes a
+/// slot; see [`Slots`](crate::Slots).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The list, for example `namespace/team-a`. Networks of one domain share it.
+    pub name: String,
+    /// Which of its places.
+    pub number: u32,
+}
+
 /// One address for the attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -35,6 +45,8 @@ pub struct Assignment {
     pub kind: Kind,
     /// Keep it after the release.
     pub hold: Option<Hold>,
+    /// Take it together with the address.
+    pub slot: Option<Slot>,
 }
 
 /// All the addresses an attachment would get, together or not at all.
@@ -60,7 +72,8 @@ pub enum Refusal {
 impl Assignment {
     /// Any free address would do, and this is one; subnet length and gateway are the range's.
     pub fn dynamic(address: IpAddr, range: &AddressRange) -> Self {
-        Self { address, prefix_length: range.subnet.length(), gateway: range.gateway, kind: Kind::Dynamic, hold: None }
+        let prefix_length = range.subnet.length();
+        Self { address, prefix_length, gateway: range.gateway, kind: Kind::Dynamic, hold: None, slot: None }
     }
 
     /// The pod named this very address; subnet length and gateway are the range's.
@@ -81,5 +94,10 @@ impl Assignment {
     /// Kept for an identity after the release.
     pub fn with_hold(self, identity: impl Into<String>, seconds: u64) -> Self {
         Self { hold: Some(Hold { identity: identity.into(), seconds }), ..self }
+    }
+
+    /// Together with a slot of a list.
+    pub fn with_slot(self, name: impl Into<String>, number: u32) -> Self {
+        Self { slot: Some(Slot { name: name.into(), number }), ..self }
     }
 }

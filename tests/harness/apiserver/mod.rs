@@ -72,6 +72,8 @@ pub enum Fault {
     InternalError,
     /// 503.
     Unavailable,
+    /// 410 to whoever asks for another page of a list: what it began with is forgotten. Other requests are answered.
+    Compacted,
 }
 
 const ONLY_THE_DOUBLE: &str = "the real server cannot do this: start ApiServer::double()";

@@ -31,6 +31,37 @@ fn sixty_four_processes_race_for_sixty_addresses() {
 }
 
 #[test]
+fn a_crowd_of_128_processes_on_one_range_gets_an_address_each() {
+    let etcd = Setup::cluster().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "timeout": "60s"}));
+    let answers = all_at_once((0..128).map(|nth| add(&format!("c{nth}"), &network)));
+    answers.iter().for_each(|answer| drop(answer.success()));
+    assert_eq!(held(&network), answered(&answers));
+    release_all(128, &network);
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
+fn sixty_four_pods_of_one_namespace_race_for_a_quota_of_seventeen() {
+    let module = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/quota.wasm").canonicalize();
+    let module = module.expect("target/policies/quota.wasm is missing: run `make policies` first");
+    let etcd = Setup::cluster().start();
+    let policy = json!({"module": module, "settings": {"namespaces": {"shop": 17}}});
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "policy": policy, "timeout": "60s"}));
+    let pod = |nth: usize| add(&format!("c{nth}"), &network).for_pod("shop", &format!("p{nth}"), &format!("u{nth}"));
+    let answers = all_at_once((0..64).map(pod));
+    let given = answered(&answers);
+    assert_eq!(given.len(), 17, "all that may be had is had, and no more");
+    assert_eq!(held(&network), given);
+    for loser in answers.iter().filter(|answer| answer.status != Some(0)) {
+        let (code, text) = loser.failure();
+        assert!(code == 104 && text.contains("holds 17 of the 17 IPv4 addresses"), "{code} {text}");
+    }
+    release_all(64, &network);
+    assert_empty(&etcd, "/kube-ipam/");
+}
+
+#[test]
 fn a_crowd_of_128_processes_gets_sixteen_addresses_each() {
     let etcd = Setup::cluster().start();
     let ranges: Vec<Value> = (0..16).map(|nth| json!([{"subnet": format!("10.{nth}.0.0/16")}])).collect();

@@ -10,7 +10,7 @@ use kube_ipam_tests::listing::{held, operate};
 use kube_ipam_tests::program::wait;
 use serde_json::json;
 
-use super::{add, all_at_once, answered, assert_empty, del, release_all};
+use super::{add, all_at_once, answered, assert_empty, assert_sound, del, release_all};
 
 /// What a busy machine may add to a `timeout` of two seconds.
 const SLACK: Duration = Duration::from_secs(10);
@@ -26,6 +26,24 @@ fn a_member_that_is_gone_is_passed_over() {
     assert_eq!(held(&network), answered(&answers));
     assert_eq!(answers.len(), 8);
     answers.iter().for_each(|answer| drop(answer.success()));
+    assert_sound(&network);
+}
+
+/// Cut off from the others, a member takes connections and cannot answer: it knows no leader.
+#[test]
+fn a_member_that_is_cut_off_from_the_others_is_passed_over() {
+    let (cluster, live) = (Setup::cluster().start(), Setup::single().start());
+    [1, 2].iter().for_each(|nth| cluster.kill(*nth));
+    let mut network = live.network(&json!({"subnet": "10.1.0.0/24", "timeout": "20s"}));
+    let urls = [&cluster.endpoints()[0], &live.endpoints()[0]].map(String::as_str).join(",");
+    network["ipam"]["etcdConfig"]["etcdURL"] = json!(urls);
+    // Processes begin with different members.
+    let answers = all_at_once((0..8).map(|nth| add(&format!("c{nth}"), &network)));
+    answers.iter().for_each(|answer| drop(answer.success()));
+    assert_eq!(held(&network), answered(&answers));
+    Call::new("STATUS", "", &network).run().success();
+    release_all(8, &network);
+    assert_empty(&live, "/kube-ipam/");
 }
 
 #[test]
@@ -67,6 +85,18 @@ fn frozen_etcd_is_given_up_at_the_deadline_and_nothing_is_claimed() {
 }
 
 #[test]
+fn status_answers_soon_however_long_a_call_may_take() {
+    let etcd = Setup::cluster().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "timeout": "600s"}));
+    (0..3).for_each(|nth| etcd.freeze(nth));
+    let (code, text) = Call::new("STATUS", "", &network).run().failure();
+    assert_eq!(code, 50, "{text}");
+    let endpoints = etcd.endpoints();
+    let silent = endpoints.iter().filter(|endpoint| text.contains(&format!("{endpoint}: no answer"))).count();
+    assert!(silent < 3, "it waited for every member: {text}");
+}
+
+#[test]
 fn frozen_amid_a_burst_doubles_nothing_and_a_del_releases_what_is_open() {
     let etcd = Setup::cluster().start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "timeout": "4s"}));
@@ -76,6 +106,7 @@ fn frozen_amid_a_burst_doubles_nothing_and_a_del_releases_what_is_open() {
     let answers: Vec<_> = children.into_iter().map(wait).collect();
     etcd.thaw(leader);
     (0..3).for_each(|nth| etcd.wait_for(nth));
+    assert_sound(&network);
     let (given, listed) = (answered(&answers), held(&network));
     for (address, holder) in &given {
         assert_eq!(listed.get(address), Some(holder), "{address} was lost");
@@ -93,6 +124,7 @@ fn a_frozen_follower_costs_patience_and_no_pod() {
     let answers = all_at_once((0..12).map(|nth| add(&format!("c{nth}"), &network)));
     assert_eq!(answered(&answers).len(), 12, "{answers:?}");
     assert_eq!(held(&network), answered(&answers));
+    assert_sound(&network);
 }
 
 #[test]
@@ -105,6 +137,7 @@ fn allocations_survive_the_death_of_every_member() {
     (0..3).for_each(|nth| etcd.launch(nth));
     (0..3).for_each(|nth| etcd.wait_for(nth));
     assert_eq!(held(&network), before);
+    assert_sound(&network);
     assert_eq!(answered(&all_at_once((0..20).map(|nth| add(&format!("c{nth}"), &network)))), before);
     release_all(20, &network);
     assert_empty(&etcd, "/kube-ipam/");
@@ -126,11 +159,16 @@ fn without_a_majority_nothing_is_claimed_and_afterwards_all_goes_on() {
     (0..2).for_each(|nth| etcd.wait_for(nth));
     assert_eq!(held(&network), BTreeMap::from([("10.1.0.2".to_owned(), "c0".to_owned())]));
     assert_eq!(add("c1", &network).run().addresses(), ["10.1.0.3"]);
+    assert_sound(&network);
 }
 
 #[test]
 fn a_full_etcd_still_releases_and_says_what_to_do() {
-    let etcd = Setup::single().with(&["--quota-backend-bytes", "2000000"]).start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(full_still_releases);
+}
+
+fn full_still_releases(setup: Setup) {
+    let etcd = setup.with(&["--quota-backend-bytes", "2000000"]).start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "cooldown": "30s"}));
     add("c1", &network).run().success();
     let junk = "x".repeat(100_000);
@@ -152,11 +190,16 @@ fn a_full_etcd_still_releases_and_says_what_to_do() {
     etcd.control(&["defrag"]);
     etcd.control(&["alarm", "disarm"]);
     assert_eq!(add("c2", &network).run().addresses().len(), 1);
+    assert_sound(&network);
 }
 
 #[test]
 fn a_damaged_record_is_named_and_disturbs_nobody_else() {
-    let etcd = Setup::single().start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(a_damaged_record_is_named);
+}
+
+fn a_damaged_record_is_named(setup: Setup) {
+    let etcd = setup.start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
     for container in ["c0", "c1", "c2"] {
         add(container, &network).run().success();
@@ -166,7 +209,7 @@ fn a_damaged_record_is_named_and_disturbs_nobody_else() {
     for call in [add("c1", &network), del("c1", &network)] {
         let (code, text) = call.run().failure();
         assert_eq!(code, 5, "{text}");
-        assert!(text.contains(claim), "{text}");
+        assert!(text.contains(claim) && text.contains("kube-ipam fsck --repair --yes"), "{text}");
     }
     etcd.control(&["put", address, "nonsense"]);
     let listing = operate(&["list", "-o", "json"], &network);
@@ -185,7 +228,11 @@ fn a_damaged_record_is_named_and_disturbs_nobody_else() {
 
 #[test]
 fn compaction_hurts_nobody() {
-    let etcd = Setup::single().start();
+    [Setup::single(), Setup::cluster()].into_iter().for_each(compacted_all_the_time);
+}
+
+fn compacted_all_the_time(setup: Setup) {
+    let etcd = setup.start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/16"}));
     let answers = thread::scope(|scope| {
         let calls = scope.spawn(|| (0..40).map(|nth| add(&format!("c{nth}"), &network).run()).collect::<Vec<_>>());
@@ -202,6 +249,7 @@ fn compaction_hurts_nobody() {
     let given = answered(&answers);
     assert!(given.len() >= 30, "{answers:?}");
     assert_eq!(held(&network), given);
+    assert_sound(&network);
 }
 
 fn revision(etcd: &kube_ipam_tests::etcd::Etcd) -> i64 {

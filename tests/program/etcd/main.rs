@@ -4,11 +4,14 @@
 mod access;
 mod crowds;
 mod faults;
+mod garbage;
+mod isolation;
 mod life;
 
 use std::collections::BTreeMap;
 
 use kube_ipam_tests::etcd::Etcd;
+use kube_ipam_tests::listing::operate;
 use kube_ipam_tests::program::wait;
 use kube_ipam_tests::{Answer, Call};
 use serde_json::Value;
@@ -43,6 +46,12 @@ fn answered(answers: &[Answer]) -> BTreeMap<String, String> {
         }
     }
     held
+}
+
+/// Every record agrees with every other.
+fn assert_sound(network: &Value) {
+    let output = operate(&["fsck"], network);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Nothing is left but the cursors, which say where to go on.

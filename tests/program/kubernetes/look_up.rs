@@ -97,6 +97,28 @@ fn a_busy_api_server_is_asked_again_within_the_bound() {
 }
 
 #[test]
+fn an_api_server_that_stays_busy_is_told_as_busy_within_the_bound() {
+    let site = Site::double();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let network = site.network(&json!({"timeout": "20s"}));
+    for (fault, word) in [
+        (Fault::TooManyRequests { retry_after: 1 }, "answers 429 to get pods"),
+        (Fault::TooManyRequests { retry_after: 600 }, "answers 429 to get pods"),
+        (Fault::Overloaded, "answers 429 to get pods"),
+        (Fault::Unavailable, "answers 503 to get pods"),
+    ] {
+        let before = site.asked().len();
+        site.server.fail(fault, usize::MAX);
+        let start = Instant::now();
+        refused(&network, &uid, 11, &[word]);
+        assert!(start.elapsed() < Duration::from_secs(15), "{fault:?}");
+        assert!(site.asked().len() > before + 1, "it was asked again");
+        site.server.heal();
+    }
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+}
+
+#[test]
 fn rights_that_are_missing_are_named_as_the_cluster_role_spells_them() {
     let site = Site::new();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
@@ -117,7 +139,7 @@ fn a_token_that_expired_is_told_with_its_file_and_a_new_one_is_read_at_the_next_
     let kubeconfig = site.server.kubeconfig_with_token_file(&tokens).display().to_string();
     let network = site.network(&json!({"kubeConfig": kubeconfig}));
     site.server.expire(&old);
-    refused(&network, &uid, 11, &[&kubeconfig, "Unauthorized", "expire"]);
+    refused(&network, &uid, 11, &[&tokens.display().to_string(), "Unauthorized", "expire"]);
     let new = site.server.user("system:serviceaccount:kube-system:new", &NODE);
     std::fs::write(&tokens, &new).unwrap();
     assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);

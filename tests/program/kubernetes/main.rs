@@ -4,6 +4,7 @@
 mod hand_over;
 mod look_up;
 mod reclaim;
+mod topology;
 mod workloads;
 
 use std::path::Path;

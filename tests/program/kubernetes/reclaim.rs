@@ -5,6 +5,7 @@ use std::process::Output;
 use std::thread;
 
 use kube_ipam_tests::Call;
+use kube_ipam_tests::apiserver::Fault;
 use kube_ipam_tests::etcd::Setup;
 use kube_ipam_tests::listing::{held, operate};
 use kube_ipam_tests::program::wait;
@@ -98,6 +99,29 @@ fn a_list_that_breaks_off_frees_nothing() {
     };
     assert!(!output.status.success() && text(&output).contains("refused"), "{}", text(&output));
     assert_eq!(held(&network).len(), 1);
+}
+
+/// More pods than one page of a list takes.
+#[test]
+fn a_list_that_became_too_old_starts_over_and_not_for_ever() {
+    let site = Site::double();
+    let network = site.network(&json!({}));
+    (0..505).for_each(|nth| drop(site.server.pod("crowd", &format!("p{nth}")).create()));
+    let lives = site.pod("lives").create();
+    add(&network, "c-lives", "lives", &lives).success();
+    let leaks = site.pod("leaks").create();
+    add(&network, "c-leaks", "leaks", &leaks).success();
+    site.server.delete_pod("shop", "leaks");
+
+    site.server.fail(Fault::Compacted, usize::MAX);
+    let output = site.reclaim(&network, &["--grace", "0s"]);
+    assert!(!output.status.success() && text(&output).contains("answers 410 to list pods"), "{}", text(&output));
+    assert_eq!(held(&network).len(), 2, "half a list frees nothing");
+    let begun = site.asked().iter().filter(|asked| asked.contains("/pods?") && !asked.contains("continue=")).count();
+    assert_eq!(begun, 3);
+
+    site.server.fail(Fault::Compacted, 2);
+    assert_eq!(site.reclaimed(&network), BTreeSet::from(["c-leaks".to_owned()]));
 }
 
 const PODS: usize = 500;

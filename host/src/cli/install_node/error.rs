@@ -19,6 +19,12 @@ pub(crate) enum InstallError {
     NoServer { variable: &'static str },
     #[error("{server:?} is not the address of an API server")]
     NotAServer { server: String },
+    #[error(
+        "network {network:?} pins {pinned} and uses this very file, {path}: with the new one (sha256 {found}) no pod \
+         would get an address",
+        path = .path.display()
+    )]
+    Pinned { network: String, path: PathBuf, pinned: String, found: String },
     #[error("no signals can be received")]
     NoSignals { source: io::Error },
 }
@@ -48,6 +54,9 @@ impl InstallError {
                     .to_owned()
             }
             Self::NotAServer { .. } => "a token travels over TLS only: --server https://HOST:PORT".to_owned(),
+            Self::Pinned { found, .. } => {
+                format!("install it under another name, then change policy.module and policy.sha256 ({found}) together")
+            }
             Self::NoSignals { .. } => "run it without --watch".to_owned(),
         }
     }

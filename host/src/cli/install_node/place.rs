@@ -13,14 +13,14 @@ use super::InstallError;
 
 /// A directory of the node. As long as this lives nobody else installs into it: during an upgrade two containers may
 /// try, and each takes itself for process 1, so that no name of a temporary file could tell them apart.
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
     handle: File,
 }
 
 impl Directory {
     /// Waits until nobody else installs into it. `option` is what to name another one with.
-    pub(super) fn open(path: &Path, option: &'static str) -> Result<Self, InstallError> {
+    pub(crate) fn open(path: &Path, option: &'static str) -> Result<Self, InstallError> {
         let opened = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let locked = opened.and_then(|handle| flock(&handle, FlockOperation::LockExclusive).map(|()| handle));
         match locked {
@@ -30,12 +30,12 @@ impl Directory {
     }
 
     /// The path of a file in it.
-    pub(super) fn file(&self, name: &OsStr) -> PathBuf {
+    pub(crate) fn file(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
     /// Have a regular file with this content and mode. False when it is there already.
-    pub(super) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
+    pub(crate) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
         if self.has(name, mode, content).unwrap_or(false) {
             return Ok(false);
         }

@@ -1,29 +1,46 @@
-//! `kube-ipam policy build`: from sources to a component.
+//! `kube-ipam policy build`: from sources to a component that the host would take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::output::{Done, Output};
+use super::inspect;
+use crate::cli::output::{Done, Output, line};
+use crate::limits::Thousands;
 use crate::policy::guest;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The crate's directory
+    /// The project's directory: with Cargo.toml, package.json, policy.py or policy.c
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// Where the component goes; by default NAME.wasm in the current directory, NAME being the directory's
+    /// Where the component goes; by default NAME.wasm in the project's directory, NAME being the directory's
     #[arg(short, long, value_name = "FILE.wasm")]
     output: Option<PathBuf>,
 }
 
 pub(crate) fn build(options: Options) -> Done {
-    let directory = options.directory.canonicalize()?;
-    let component = guest::build(&directory, &directory.join("target"))?;
+    let directory = found(&options.directory)?;
+    let component = guest::build(&directory, &line)?;
     let output = options.output.unwrap_or_else(|| {
         let name = directory.file_name().unwrap_or("policy".as_ref());
-        PathBuf::from(name).with_extension("wasm")
+        options.directory.join(name).with_added_extension("wasm")
     });
-    std::fs::write(&output, &component)?;
-    Ok(Output::text(format!("{}: {} bytes", output.display(), component.len())))
+    std::fs::write(&output, &component).map_err(|source| unusable(&output, source))?;
+    let inspection = inspect::look(&output, None)?;
+    if !inspection.refused.is_empty() {
+        let text =
+            format!("{} was built, but no network could use it\n{}", output.display(), inspect::describe(&inspection));
+        return Ok(Output { text, exit: 1 });
+    }
+    let (bytes, sha256) = (Thousands(component.len() as u64), inspection.sha256.unwrap_or_default());
+    Ok(Output::text(format!("{}: {bytes} bytes, sha256 {sha256}", output.display())))
+}
+
+fn found(directory: &Path) -> Result<PathBuf, guest::GuestError> {
+    directory.canonicalize().map_err(|source| unusable(directory, source))
+}
+
+fn unusable(path: &Path, source: std::io::Error) -> guest::GuestError {
+    guest::GuestError::File { path: path.display().to_string(), source }
 }

@@ -1,6 +1,6 @@
 //! `kube-ipam policy inspect`: a module, looked at from outside.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -8,18 +8,23 @@ use crate::cli::output::{Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::limits::Limits;
 use crate::policy::inspect::{self, Inspection};
+use crate::policy::{Compiler, Source};
+use crate::verbs;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// The module
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
+    /// The digest it should have
+    #[arg(long, value_name = "DIGEST")]
+    sha256: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(crate) fn inspect(options: &Options) -> Done {
-    let inspection = inspect::inspect(&options.file, Limits::default())?;
+    let inspection = look(&options.file, options.sha256.as_deref())?;
     let exit = u8::from(!inspection.refused.is_empty());
     let text = match options.output.output {
         Format::Json => serde_json::to_string_pretty(&inspection)?,
@@ -28,21 +33,29 @@ pub(crate) fn inspect(options: &Options) -> Done {
     Ok(Output { text, exit })
 }
 
-fn describe(inspection: &Inspection) -> String {
+/// As a node without a cache would see the module.
+pub(super) fn look(file: &Path, sha256: Option<&str>) -> Result<Inspection, verbs::Error> {
+    let (limits, compiler) = (Limits::default(), Compiler::Child);
+    Ok(inspect::inspect(&Source { module: Some(file), sha256, cache_dir: None, limits, compiler })?)
+}
+
+pub(super) fn describe(inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     if let Some(description) = &inspection.description {
         lines.push(format!("{} {}: {}", description.name, description.version, description.summary));
     }
-    lines.push(format!("sha256     {}", inspection.sha256));
+    lines.extend(inspection.sha256.iter().map(|digest| format!("sha256     {digest}")));
     lines.push(format!("interface  {}", inspection.interface.as_deref().unwrap_or("none")));
     let compiled = inspection.compiled_bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes compiled"));
-    lines.push(format!("size       {} bytes{compiled}", inspection.bytes));
+    lines.extend(inspection.bytes.iter().map(|bytes| format!("size       {bytes} bytes{compiled}")));
     lines.extend(inspection.imports.iter().map(|name| format!("imports    {name}")));
     lines.extend(inspection.exports.iter().map(|name| format!("exports    {name}")));
     let schema = inspection.description.as_ref().map(|description| description.settings_schema.as_str());
     if let Some(schema) = schema.filter(|schema| !schema.is_empty()) {
         lines.push(format!("settings   {schema}"));
     }
+    lines.extend(inspection.warnings.iter().map(|warning| format!("warning    {warning}")));
     lines.extend(inspection.refused.iter().map(|reason| format!("refused    {reason}")));
+    lines.extend(inspection.hints.iter().map(|hint| format!("hint       {hint}")));
     lines.join("\n")
 }

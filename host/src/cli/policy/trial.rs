@@ -101,8 +101,8 @@ pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(&text).map_err(|error| format!("{whence}: expected a JSON object: {error}"))
 }
 
-/// A file or, where it begins with a brace, the text itself.
-fn read_network(network: &str) -> Result<Map<String, Value>, String> {
+/// The `ipam` section of a `.conf`, of a `.conflist`, or itself: in a file or, where it begins with a brace, as text.
+pub(crate) fn read_network(network: &str) -> Result<Map<String, Value>, String> {
     let (text, whence) = match network.trim_start().starts_with('{') {
         true => (network.to_owned(), "--network"),
         false => (std::fs::read_to_string(network).map_err(|error| format!("{network}: {error}"))?, network),

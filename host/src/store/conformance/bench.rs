@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ipam::{Assignment, Attachment, Claim, Family, Hold, Kind, PodName, Proposal, RangeSets, RangeSpec, Span};
+use crate::ipam::{
+    Assignment, Attachment, Claim, Family, Hold, Kind, PodName, Proposal, RangeSets, RangeSpec, Slot, Span,
+};
 use crate::store::error::StoreError;
 use crate::store::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use crate::store::record::encode;
@@ -99,9 +101,13 @@ pub(crate) fn held_for(identity: &str, seconds: u64, assignment: Assignment) -> 
     Assignment { hold: Some(Hold { identity: identity.into(), seconds }), ..assignment }
 }
 
+pub(crate) fn with_slot(name: &str, number: u32, assignment: Assignment) -> Assignment {
+    Assignment { slot: Some(Slot { name: name.into(), number }), ..assignment }
+}
+
 pub(crate) fn assignment(address: IpAddr, kind: Kind) -> Assignment {
     let prefix_length = if address.is_ipv4() { 24 } else { 64 };
-    Assignment { address, prefix_length, gateway: None, kind, hold: None }
+    Assignment { address, prefix_length, gateway: None, kind, hold: None, slot: None }
 }
 
 impl<M: OrderedMap> Bench<M> {
@@ -189,6 +195,14 @@ impl<M: OrderedMap> Bench<M> {
             }
         }
         panic!("the search makes no progress");
+    }
+
+    /// The slots of a list as a policy is told them.
+    pub(crate) async fn taken_slots(&self, claimant: &Claimant, name: &str) -> Vec<u32> {
+        let mut look = self.look(claimant, &[]).await;
+        let question = look.snapshot.taken_slots(name).unwrap_err();
+        look.answer(question).await.unwrap();
+        look.snapshot.taken_slots(name).unwrap().to_vec()
     }
 
     pub(crate) async fn holder_of(&self, address: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Claims: one holder per domain, all or nothing, take-over.
 
 use super::bench::{Bench, addresses, claimant, dynamic, fixed, ip, pod};
-use crate::ipam::Kind;
+use crate::ipam::{Kind, Question};
 use crate::store::ordered::OrderedMap;
 use crate::store::{Claimant, Claimed, Store};
 
@@ -51,6 +51,19 @@ pub(crate) async fn a_second_claim_returns_what_is_held<M: OrderedMap>(map: M) {
     assert_eq!(again, Claimed::Done(held.clone()));
     assert_eq!(bench.store.held_by(&one.attachment).await.unwrap(), Some(held));
     assert_eq!(bench.holder_of("10.0.0.3").await, None);
+    bench.agrees().await;
+}
+
+pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    let mut look = bench.look(&claimant("two", "b"), &[]).await;
+    let (wanted, who) = (fixed("10.0.0.2"), || Question::HolderOf(ip("10.0.0.2")));
+    look.aside(async |look| look.answer(who()).await).await.unwrap();
+    assert!(look.snapshot.holder_of(ip("10.0.0.2")).unwrap().is_some(), "it was told");
+    assert!(look.may_be_claimed(&wanted), "the claim has to find out by itself");
+    look.answer(who()).await.unwrap();
+    assert!(!look.may_be_claimed(&wanted));
     bench.agrees().await;
 }
 

@@ -83,3 +83,38 @@ pub(crate) async fn a_replaced_attachment_leaves_its_holds<M: OrderedMap>(map: M
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("new"));
     bench.agrees().await;
 }
+
+/// Clocks of nodes differ, and jump. Who holds an address does not depend on them; only how long it is kept does.
+pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let (one, kept, two) = (claimant("one", "a"), claimant("kept", "k"), claimant("two", "b"));
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    bench.hold(&kept, &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
+    bench.release(&kept).await;
+    let right = bench.now.get();
+    for now in ["1970-01-02T00:00:00Z", "2500-01-01T00:00:00Z"] {
+        bench.now.set(now.parse().unwrap());
+        assert_eq!(bench.contest(&two, &[dynamic("10.0.0.2")]).await, Claimed::Lost, "{now}");
+        // A younger container replaces the older one, whichever the clocks say is older.
+        let younger = claimant(&format!("of {now}"), "a");
+        bench.hold(&younger, &[dynamic("10.0.0.2")]).await;
+        assert_eq!(bench.release(&one).await, None, "{now}");
+        assert_eq!(bench.holder_of("10.0.0.2").await, Some(younger.attachment.container), "{now}");
+    }
+    bench.now.set(right);
+    assert_eq!(bench.contest(&two, &[dynamic("10.0.0.3")]).await, Claimed::Lost);
+    bench.pass(Duration::from_secs(61));
+    bench.hold(&two, &[dynamic("10.0.0.3")]).await;
+    bench.agrees().await;
+}
+
+/// No policy may name such an identity, but a record may: the address is freed, and kept for nobody.
+pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let one = claimant("one", "a");
+    bench.hold(&one, &[held_for(&"/".repeat(4_096), 60, dynamic("10.0.0.2"))]).await;
+    bench.release(&one).await.unwrap();
+    assert_eq!(bench.holder_of("10.0.0.2").await, None);
+    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
+    bench.agrees().await;
+}

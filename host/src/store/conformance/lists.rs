@@ -1,7 +1,7 @@
 //! Lists, damage, and the inspection.
 
 use super::bench::{Bench, addresses, claimant, dynamic, held_for, ip, span};
-use crate::ipam::{Attachment, Claim, HeldAddress};
+use crate::ipam::{Attachment, Claim, HeldAddress, Slot};
 use crate::store::ordered::{Change, OrderedMap};
 use crate::store::record::encode;
 use crate::store::{Claimant, Disagreement, Filter, StoreError};
@@ -36,6 +36,8 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses<M: Ord
     bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.4")]).await;
     let cases = [
         (Filter { container: Some("one".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("o".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("ones".into()), ..Filter::default() }, vec![]),
         (Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
         (Filter { network: Some("blue".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.4"]),
         (Filter { address: Some(ip("10.0.0.4")), ..Filter::default() }, vec!["10.0.0.4"]),
@@ -105,6 +107,8 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
     bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&HeldAddress { address: ip("10.0.0.9"), ..record })).await;
     bench.scribble(&keys.node("node-7", &one.attachment), b"").await;
     bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
+    let slot = Slot { name: "team".into(), number: 3 };
+    bench.scribble(&keys.slot(&slot), b"10.0.0.2").await;
     let mut change = Change::default();
     change.delete(keys.address(ip("10.0.0.3"))).delete(keys.identity("me", ip("10.0.0.4")));
     change.delete(keys.node("node-1", &one.attachment));
@@ -125,6 +129,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
         Disagreement::StaleNode { attachment, node: "node-7".into() },
         Disagreement::StalePod { pod: super::bench::pod("z", ""), attachment: gone },
         Disagreement::Identity { address: ip("10.0.0.4"), identity: "me".into() },
+        Disagreement::Slot { slot, found: "is taken for 10.0.0.2, which does not have it".into() },
     ];
     assert_eq!(found, expected);
     assert_eq!(claim.addresses.len(), 2);

@@ -6,8 +6,10 @@ pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod ranges;
+pub(crate) mod records;
 pub(crate) mod releases;
 pub(crate) mod repairs;
+pub(crate) mod slots;
 
 pub(crate) use bench::{Bench, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
@@ -20,6 +22,7 @@ macro_rules! conformance {
                 two_networks_that_share_a_domain_share_its_addresses,
                 two_domains_know_nothing_of_each_other,
                 a_second_claim_returns_what_is_held,
+                what_is_asked_aside_has_no_part_in_a_claim,
                 a_claim_is_all_or_nothing,
                 the_first_free_proposal_wins,
                 whoever_loses_looks_again_and_finds_the_winner,
@@ -40,6 +43,7 @@ macro_rules! conformance {
                 a_release_touches_nothing_that_another_holds,
                 a_release_leaves_the_index_of_a_newer_pod,
                 gc_sees_its_own_node_and_network_only,
+                what_was_claimed_since_a_moment_outlives_the_release_of_what_is_older,
                 what_was_judged_is_reclaimed,
                 a_claim_that_changed_since_it_was_judged_stays,
             ]
@@ -49,6 +53,14 @@ macro_rules! conformance {
                 a_policy_is_told_what_is_kept_for_an_identity,
                 a_released_dynamic_address_cools_down_and_a_fixed_one_does_not,
                 a_replaced_attachment_leaves_its_holds,
+                a_clock_that_jumps_doubles_and_loses_nothing,
+                a_hold_for_too_long_a_name_keeps_no_release,
+            ]
+            slots: [
+                a_slot_is_taken_once_and_goes_with_its_address,
+                a_replacement_has_the_slots_of_the_older_attachment,
+                a_slot_goes_with_an_address_that_is_taken_over,
+                lists_stay_apart_and_come_in_order,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
@@ -72,6 +84,9 @@ macro_rules! conformance {
                 an_import_takes_nothing_from_anybody,
                 the_predecessors_entries_move_aside_with_their_claims,
                 occupancy_adds_up,
+            ]
+            records: [
+                whatever_lies_under_a_key_is_survived,
             ]
             repairs: [
                 any_one_damaged_key_is_mended,

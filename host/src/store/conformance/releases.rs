@@ -84,6 +84,26 @@ pub(crate) async fn gc_sees_its_own_node_and_network_only<M: OrderedMap>(map: M)
     bench.agrees().await;
 }
 
+pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what_is_older<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    let moment = bench.tick();
+    let late = bench.hold(&two, &[dynamic("10.0.0.3")]).await;
+    let release =
+        async |who: &Claimant, moment| bench.store.release_older(&who.attachment, moment, bench.tick()).await.unwrap();
+    assert_eq!(addresses(&release(&one, moment).await.unwrap()), ["10.0.0.2"]);
+    assert_eq!(release(&one, moment).await, None);
+    assert_eq!(release(&two, moment).await, None);
+    assert_eq!(release(&two, late.since).await, None, "of that very moment");
+    // The same attachment, claimed anew.
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    assert_eq!(release(&one, moment).await, None);
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
+    assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("two"));
+    bench.agrees().await;
+}
+
 pub(crate) async fn what_was_judged_is_reclaimed<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));

@@ -133,10 +133,14 @@ fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| failed("sync", dir, source))
 }
 
-fn refuse_shared(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_shared(dir: &Path) -> Result<(), StoreError> {
     let stat = rustix::fs::statfs(dir).map_err(|error| failed("open", dir, error.into()))?;
     // Magic numbers have 32 bits; the field is wider and its sign differs between machines.
-    match SHARED.iter().find(|(magic, _)| *magic == stat.f_type as u32) {
+    refuse_number(dir, stat.f_type as u32)
+}
+
+pub(super) fn refuse_number(dir: &Path, found: u32) -> Result<(), StoreError> {
+    match SHARED.iter().find(|(magic, _)| *magic == found) {
         Some((_, kind)) => Err(StoreError::NetworkFileSystem { path: dir.to_owned(), kind }),
         None => Ok(()),
     }

@@ -86,6 +86,12 @@ impl Cluster {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Silence(format!("{endpoint}: no answer within {patience:.1?}")),
         };
+        let failure = match failure {
+            Failure::Silence(why) if credentials::is_mismatch(&why) => {
+                Failure::Final(credentials::mismatch(&self.options))
+            }
+            failure => failure,
+        };
         if matches!(failure, Failure::Silence(_)) {
             self.turn.set(self.turn.get().wrapping_add(1));
             self.connected.replace(None);

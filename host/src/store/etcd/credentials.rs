@@ -2,7 +2,7 @@
 //! one is told by its name before a handshake fails for reasons nobody can read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use etcd_client::{Certificate, Identity, TlsOptions};
 use jiff::Timestamp;
@@ -43,6 +43,18 @@ pub(super) fn tls(options: &Options) -> Result<TlsOptions, StoreError> {
         (None, None) => {}
     }
     Ok(tls)
+}
+
+/// Whether this is what the TLS library says, before anything is sent, of a key that is another certificate's.
+pub(super) fn is_mismatch(why: &str) -> bool {
+    why.contains("KeyMismatch")
+}
+
+/// That, with the names of the files.
+pub(super) fn mismatch(options: &Options) -> StoreError {
+    let path = |file: &Option<PathBuf>| file.clone().unwrap_or_default();
+    let what = format!("it is not the key of {CERT} {}", path(&options.cert).display());
+    StoreError::Credentials { field: KEY, path: path(&options.key), what }
 }
 
 /// Name and password, if the cluster tells users apart.

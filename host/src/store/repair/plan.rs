@@ -1,11 +1,11 @@
 //! From disagreements to repairs: those about one attachment, or about one hold, are mended together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Repair;
 use super::mend::Mend;
-use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets};
+use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets, Slot};
 use crate::store::inspect::{Disagreement, Everything};
 use crate::store::keys::{Keys, Named};
 use crate::store::record::{KeptAddress, encode};
@@ -17,6 +17,8 @@ enum Subject {
     Attachment(Attachment),
     /// What an address is kept for.
     Hold(IpAddr),
+    /// Who has a slot.
+    Slot(Slot),
     /// A key that nothing readable explains.
     Unexplained(String),
 }
@@ -68,6 +70,7 @@ impl<'a> Plan<'a> {
             Disagreement::HeldAndKept(address) | Disagreement::Identity { address, .. } => {
                 self.subject_of_hold(*address)
             }
+            Disagreement::Slot { slot, .. } => Subject::Slot(slot.clone()),
         }
     }
 
@@ -102,6 +105,7 @@ impl<'a> Plan<'a> {
                 mend.fence(self.keys.hold(*address));
                 mend.fence(self.keys.address(*address));
             }
+            Subject::Slot(slot) => self.mend_slot(slot, &mut mend),
             Subject::Unexplained(key) => match self.keys.named(key) {
                 Some(Named::Address(address)) => {
                     mend.delete(key.clone(), format!("free {address}: be sure that no container uses it"));
@@ -147,7 +151,8 @@ impl<'a> Plan<'a> {
         for held in held {
             if !claim.addresses.iter().any(|listed| listed.address == held.address) {
                 let assignment = Assignment::in_range_of(self.range_sets, held.address);
-                claim.addresses.push(Assignment { kind: held.kind, hold: held.hold.clone(), ..assignment });
+                let (hold, slot) = (held.hold.clone(), held.slot.clone());
+                claim.addresses.push(Assignment { kind: held.kind, hold, slot, ..assignment });
             }
         }
         (!claim.addresses.is_empty()).then_some(claim)
@@ -226,6 +231,18 @@ impl<'a> Plan<'a> {
             }
             None => mend.delete(index, format!("end the index of pod {pod}")),
         }
+    }
+
+    /// Taken for the address that has it, as long as that is held; given back where none has it.
+    fn mend_slot(&self, slot: &Slot, mend: &mut Mend) {
+        let key = self.keys.slot(slot);
+        let Some(address) = self.all.slots_had().get(slot).and_then(BTreeSet::first).copied() else {
+            return mend.delete(key, format!("give back {slot}"));
+        };
+        mend.put(key, address.to_string(), format!("let {slot} be taken for {address}"));
+        mend.fence(self.keys.address(address));
+        let claims = self.all.claims.values().filter(|claim| claim.slots().any(|taken| taken == slot));
+        claims.for_each(|claim| mend.fence(self.keys.attachment(&claim.attachment)));
     }
 
     fn mend_hold(&self, address: IpAddr, held: bool, mends: &[Disagreement], mend: &mut Mend) {

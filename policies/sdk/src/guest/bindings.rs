@@ -225,6 +225,25 @@ pub mod kube_ipam {
                         .finish()
                 }
             }
+            /// A numbered place of a list: taken together with an address and given back with it. Of any number of claims at
+            /// once only one takes a slot, so that whoever draws from N slots never has more than N addresses.
+            #[derive(Clone)]
+            pub struct Slot {
+                /// The list, for example `namespace/team-a`. Lists are the policy's to name; networks of one domain share them.
+                pub name: _rt::String,
+                pub number: u32,
+            }
+            impl ::core::fmt::Debug for Slot {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Slot")
+                        .field("name", &self.name)
+                        .field("number", &self.number)
+                        .finish()
+                }
+            }
             /// How strongly an address is wanted.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -271,6 +290,8 @@ pub mod kube_ipam {
                 pub gateway: ::core::option::Option<IpAddress>,
                 pub kind: AssignmentKind,
                 pub hold: ::core::option::Option<Hold>,
+                /// If it is taken, the proposal lost as if the address were.
+                pub slot: ::core::option::Option<Slot>,
             }
             impl ::core::fmt::Debug for Assignment {
                 fn fmt(
@@ -283,6 +304,7 @@ pub mod kube_ipam {
                         .field("gateway", &self.gateway)
                         .field("kind", &self.kind)
                         .field("hold", &self.hold)
+                        .field("slot", &self.slot)
                         .finish()
                 }
             }
@@ -385,7 +407,7 @@ pub mod kube_ipam {
             pub struct Usage {
                 /// Usable addresses, capped at the largest 64-bit number.
                 pub size: u64,
-                /// How many of them are held.
+                /// How many of them attachments hold; those that are only kept do not count.
                 pub held: u64,
             }
             impl ::core::fmt::Debug for Usage {
@@ -1161,6 +1183,49 @@ pub mod kube_ipam {
                     _rt::cabi_dealloc(base19, len19 * 18, 2);
                     let result20 = result19;
                     result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The taken slots of a list, lowest first, at most 8,192 of them; without those an older attachment of the pod has
+            /// (`previous`), which a claim gives back.
+            #[allow(async_fn_in_trait)]
+            pub fn taken_slots(name: &str) -> _rt::Vec<u32> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "kube-ipam:policy/pool@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "taken-slots"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = *ptr1.add(0).cast::<*mut u8>();
+                    let l4 = *ptr1
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len5 = l4;
+                    let result6 = <_ as From<
+                        _rt::Vec<_>,
+                    >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5));
+                    result6
                 }
             }
         }
@@ -2380,40 +2445,40 @@ pub mod exports {
                         match result235 {
                             Ok(e) => {
                                 *ptr236.add(0).cast::<u8>() = (0i32) as u8;
-                                let vec247 = e;
-                                let len247 = vec247.len();
-                                let layout247 = _rt::alloc::Layout::from_size_align(
-                                        vec247.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                let vec249 = e;
+                                let len249 = vec249.len();
+                                let layout249 = _rt::alloc::Layout::from_size_align(
+                                        vec249.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result247, _cleanup247) = wit_bindgen::rt::Cleanup::new(
-                                    layout247,
+                                let (result249, _cleanup249) = wit_bindgen::rt::Cleanup::new(
+                                    layout249,
                                 );
-                                if let Some(cleanup) = _cleanup247 {
+                                if let Some(cleanup) = _cleanup249 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec247.into_iter().enumerate() {
-                                    let base = result247
+                                for (i, e) in vec249.into_iter().enumerate() {
+                                    let base = result249
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec246 = e;
-                                        let len246 = vec246.len();
-                                        let layout246 = _rt::alloc::Layout::from_size_align(
-                                                vec246.len()
-                                                    * (64 + 2 * ::core::mem::size_of::<*const u8>()),
+                                        let vec248 = e;
+                                        let len248 = vec248.len();
+                                        let layout248 = _rt::alloc::Layout::from_size_align(
+                                                vec248.len()
+                                                    * (64 + 6 * ::core::mem::size_of::<*const u8>()),
                                                 8,
                                             )
                                             .unwrap();
-                                        let (result246, _cleanup246) = wit_bindgen::rt::Cleanup::new(
-                                            layout246,
+                                        let (result248, _cleanup248) = wit_bindgen::rt::Cleanup::new(
+                                            layout248,
                                         );
-                                        if let Some(cleanup) = _cleanup246 {
+                                        if let Some(cleanup) = _cleanup248 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec246.into_iter().enumerate() {
-                                            let base = result246
-                                                .add(i * (64 + 2 * ::core::mem::size_of::<*const u8>()));
+                                        for (i, e) in vec248.into_iter().enumerate() {
+                                            let base = result248
+                                                .add(i * (64 + 6 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let super::super::super::super::kube_ipam::policy::types::Assignment {
                                                     address: address237,
@@ -2421,6 +2486,7 @@ pub mod exports {
                                                     gateway: gateway237,
                                                     kind: kind237,
                                                     hold: hold237,
+                                                    slot: slot237,
                                                 } = e;
                                                 use super::super::super::super::kube_ipam::policy::types::IpAddress as V240;
                                                 match address237 {
@@ -2520,59 +2586,58 @@ pub mod exports {
                                                         *base.add(48).cast::<u8>() = (0i32) as u8;
                                                     }
                                                 };
+                                                match slot237 {
+                                                    Some(e) => {
+                                                        *base
+                                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::kube_ipam::policy::types::Slot {
+                                                            name: name246,
+                                                            number: number246,
+                                                        } = e;
+                                                        let vec247 = (name246.into_bytes()).into_boxed_slice();
+                                                        let ptr247 = vec247.as_ptr().cast::<u8>();
+                                                        let len247 = vec247.len();
+                                                        ::core::mem::forget(vec247);
+                                                        *base
+                                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len247;
+                                                        *base
+                                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr247.cast_mut();
+                                                        *base
+                                                            .add(64 + 5 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(number246);
+                                                    }
+                                                    None => {
+                                                        *base
+                                                            .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (0i32) as u8;
+                                                    }
+                                                };
                                             }
                                         }
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len246;
-                                        *base.add(0).cast::<*mut u8>() = result246;
+                                            .cast::<usize>() = len248;
+                                        *base.add(0).cast::<*mut u8>() = result248;
                                     }
                                 }
                                 *ptr236
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len247;
+                                    .cast::<usize>() = len249;
                                 *ptr236
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result247;
+                                    .cast::<*mut u8>() = result249;
                             }
                             Err(e) => {
                                 *ptr236.add(0).cast::<u8>() = (1i32) as u8;
-                                use super::super::super::super::kube_ipam::policy::types::Refusal as V252;
+                                use super::super::super::super::kube_ipam::policy::types::Refusal as V254;
                                 match e {
-                                    V252::Exhausted(e) => {
+                                    V254::Exhausted(e) => {
                                         *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
-                                        let vec248 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr248 = vec248.as_ptr().cast::<u8>();
-                                        let len248 = vec248.len();
-                                        ::core::mem::forget(vec248);
-                                        *ptr236
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len248;
-                                        *ptr236
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr248.cast_mut();
-                                    }
-                                    V252::Taken(e) => {
-                                        *ptr236
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (1i32) as u8;
-                                        let vec249 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr249 = vec249.as_ptr().cast::<u8>();
-                                        let len249 = vec249.len();
-                                        ::core::mem::forget(vec249);
-                                        *ptr236
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len249;
-                                        *ptr236
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr249.cast_mut();
-                                    }
-                                    V252::Invalid(e) => {
-                                        *ptr236
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
                                         let vec250 = (e.into_bytes()).into_boxed_slice();
                                         let ptr250 = vec250.as_ptr().cast::<u8>();
                                         let len250 = vec250.len();
@@ -2584,10 +2649,10 @@ pub mod exports {
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr250.cast_mut();
                                     }
-                                    V252::Denied(e) => {
+                                    V254::Taken(e) => {
                                         *ptr236
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (3i32) as u8;
+                                            .cast::<u8>() = (1i32) as u8;
                                         let vec251 = (e.into_bytes()).into_boxed_slice();
                                         let ptr251 = vec251.as_ptr().cast::<u8>();
                                         let len251 = vec251.len();
@@ -2598,6 +2663,36 @@ pub mod exports {
                                         *ptr236
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr251.cast_mut();
+                                    }
+                                    V254::Invalid(e) => {
+                                        *ptr236
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec252 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr252 = vec252.as_ptr().cast::<u8>();
+                                        let len252 = vec252.len();
+                                        ::core::mem::forget(vec252);
+                                        *ptr236
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len252;
+                                        *ptr236
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr252.cast_mut();
+                                    }
+                                    V254::Denied(e) => {
+                                        *ptr236
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (3i32) as u8;
+                                        let vec253 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr253 = vec253.as_ptr().cast::<u8>();
+                                        let len253 = vec253.len();
+                                        ::core::mem::forget(vec253);
+                                        *ptr236
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len253;
+                                        *ptr236
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr253.cast_mut();
                                     }
                                 }
                             }
@@ -2618,21 +2713,21 @@ pub mod exports {
                                 let l2 = *arg0
                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base9 = l1;
-                                let len9 = l2;
-                                for i in 0..len9 {
-                                    let base = base9
+                                let base12 = l1;
+                                let len12 = l2;
+                                for i in 0..len12 {
+                                    let base = base12
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let l3 = *base.add(0).cast::<*mut u8>();
                                         let l4 = *base
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base8 = l3;
-                                        let len8 = l4;
-                                        for i in 0..len8 {
-                                            let base = base8
-                                                .add(i * (64 + 2 * ::core::mem::size_of::<*const u8>()));
+                                        let base11 = l3;
+                                        let len11 = l4;
+                                        for i in 0..len11 {
+                                            let base = base11
+                                                .add(i * (64 + 6 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let l5 = i32::from(*base.add(48).cast::<u8>());
                                                 match l5 {
@@ -2645,61 +2740,78 @@ pub mod exports {
                                                         _rt::cabi_dealloc(l6, l7, 1);
                                                     }
                                                 }
+                                                let l8 = i32::from(
+                                                    *base
+                                                        .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                match l8 {
+                                                    0 => {}
+                                                    _ => {
+                                                        let l9 = *base
+                                                            .add(64 + 3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l10 = *base
+                                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l9, l10, 1);
+                                                    }
+                                                }
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base8,
-                                            len8 * (64 + 2 * ::core::mem::size_of::<*const u8>()),
+                                            base11,
+                                            len11 * (64 + 6 * ::core::mem::size_of::<*const u8>()),
                                             8,
                                         );
                                     }
                                 }
                                 _rt::cabi_dealloc(
-                                    base9,
-                                    len9 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    base12,
+                                    len12 * (2 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                             }
                             _ => {
-                                let l10 = i32::from(
+                                let l13 = i32::from(
                                     *arg0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
                                 );
-                                match l10 {
+                                match l13 {
                                     0 => {
-                                        let l11 = *arg0
+                                        let l14 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l12 = *arg0
+                                        let l15 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l11, l12, 1);
+                                        _rt::cabi_dealloc(l14, l15, 1);
                                     }
                                     1 => {
-                                        let l13 = *arg0
+                                        let l16 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l14 = *arg0
+                                        let l17 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l13, l14, 1);
+                                        _rt::cabi_dealloc(l16, l17, 1);
                                     }
                                     2 => {
-                                        let l15 = *arg0
+                                        let l18 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l16 = *arg0
+                                        let l19 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l15, l16, 1);
+                                        _rt::cabi_dealloc(l18, l19, 1);
                                     }
                                     _ => {
-                                        let l17 = *arg0
+                                        let l20 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l18 = *arg0
+                                        let l21 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l17, l18, 1);
+                                        _rt::cabi_dealloc(l20, l21, 1);
                                     }
                                 }
                             }
@@ -2918,10 +3030,10 @@ macro_rules! __export_allocation_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:kube-ipam:policy@0.1.0:allocation-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1829] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1895] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9d\x0d\x01A\x02\x01\
-A\x0f\x01B0\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdf\x0d\x01A\x02\x01\
+A\x0f\x01B3\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
 k\x03\x01k\x07\x01p\x05\x01r\x05\x06subnet\x05\x04span\x07\x07gateway\x08\x05fix\
@@ -2932,35 +3044,37 @@ names\x03uid\x13\x0bannotations\x0e\x06labels\x0e\x05owner\x14\x04\0\x03pod\x03\
 \x15\x01k\x16\x01p\x03\x01p\x0c\x01p\x19\x01k\x10\x01r\x0b\x07networks\x0ccontai\
 ner-ids\x0einterface-names\x04nodes\x03pod\x17\x09requested\x18\x08previous\x18\x0a\
 range-sets\x1a\x07attempty\x12namespace-metadata\x1b\x0dnode-metadata\x1b\x04\0\x07\
-request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01m\
-\x02\x07dynamic\x05fixed\x04\0\x0fassignment-kind\x03\0\x20\x01k\x1f\x01r\x05\x07\
-address\x03\x0dprefix-length}\x07gateway\x08\x04kind!\x04hold\"\x04\0\x0aassignm\
-ent\x03\0#\x01p$\x04\0\x08proposal\x03\0%\x01q\x04\x09exhausted\x01s\0\x05taken\x01\
-s\0\x07invalid\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0'\x01k\x0d\x01r\x06\
-\x0ccontainer-ids\x0einterface-names\x07networks\x04nodes\x03pod)\x05sinces\x04\0\
-\x11attachment-holder\x03\0*\x01q\x02\x0aattachment\x01+\0\x04hold\x01s\0\x04\0\x06\
-holder\x03\0,\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\0.\x03\0\x1ckube-ipa\
-m:policy/types@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\
-\0\0\x06holder\x02\x03\0\0\x05usage\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-add\
-ress\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\
-\0\x06holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\
-\x01@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04\
-span\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
-\0\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-cla\
-imed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
-\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1\
-.0\x05\x05\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
-\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akub\
-e-ipam:policy/log@0.1.0\x05\x06\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\
-\x03\0\0\x07refusal\x01B\x11\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\
-\x02\x01\x08\x04\0\x08proposal\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\
-\0\x04\x01r\x04\x04names\x07versions\x07summarys\x0fsettings-schemas\x04\0\x0bde\
-scription\x03\0\x06\x01@\0\0\x07\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08\
-settingss\0\x09\x04\0\x11validate-settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\
-\x01@\x02\x07request\x01\x08settingss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20k\
-ube-ipam:policy/allocator@0.1.0\x05\x0a\x04\0(kube-ipam:policy/allocation-policy\
-@0.1.0\x04\0\x0b\x17\x01\0\x11allocation-policy\x03\0\0\0G\x09producers\x01\x0cp\
-rocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01r\
+\x02\x04names\x06numbery\x04\0\x04slot\x03\0\x20\x01m\x02\x07dynamic\x05fixed\x04\
+\0\x0fassignment-kind\x03\0\"\x01k\x1f\x01k!\x01r\x06\x07address\x03\x0dprefix-l\
+ength}\x07gateway\x08\x04kind#\x04hold$\x04slot%\x04\0\x0aassignment\x03\0&\x01p\
+'\x04\0\x08proposal\x03\0(\x01q\x04\x09exhausted\x01s\0\x05taken\x01s\0\x07inval\
+id\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0*\x01k\x0d\x01r\x06\x0ccontaine\
+r-ids\x0einterface-names\x07networks\x04nodes\x03pod,\x05sinces\x04\0\x11attachm\
+ent-holder\x03\0-\x01q\x02\x0aattachment\x01.\0\x04hold\x01s\0\x04\0\x06holder\x03\
+\0/\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\01\x03\0\x1ckube-ipam:policy/t\
+ypes@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06\
+holder\x02\x03\0\0\x05usage\x01B\x1a\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
+\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06\
+holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01\
+@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04sp\
+an\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\0\
+\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claim\
+ed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
+\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x01py\x01@\x01\x04names\0\x11\x04\0\
+\x0btaken-slots\x01\x12\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.\
+0\x05\x06\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\x03\0\0\x07refusal\x01\
+B\x11\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x08\
+proposal\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\0\x04\x01r\x04\x04na\
+mes\x07versions\x07summarys\x0fsettings-schemas\x04\0\x0bdescription\x03\0\x06\x01\
+@\0\0\x07\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08settingss\0\x09\x04\0\
+\x11validate-settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\x01@\x02\x07request\x01\
+\x08settingss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20kube-ipam:policy/allocato\
+r@0.1.0\x05\x0a\x04\0(kube-ipam:policy/allocation-policy@0.1.0\x04\0\x0b\x17\x01\
+\0\x11allocation-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-c\
+omponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -2973,9 +3087,9 @@ pub use __export_allocation_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1594] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x92\x0b\x01A\x02\x01\
-A\x0a\x01B0\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1660] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x0b\x01A\x02\x01\
+A\x0a\x01B3\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
 k\x03\x01k\x07\x01p\x05\x01r\x05\x06subnet\x05\x04span\x07\x07gateway\x08\x05fix\
@@ -2986,29 +3100,31 @@ names\x03uid\x13\x0bannotations\x0e\x06labels\x0e\x05owner\x14\x04\0\x03pod\x03\
 \x15\x01k\x16\x01p\x03\x01p\x0c\x01p\x19\x01k\x10\x01r\x0b\x07networks\x0ccontai\
 ner-ids\x0einterface-names\x04nodes\x03pod\x17\x09requested\x18\x08previous\x18\x0a\
 range-sets\x1a\x07attempty\x12namespace-metadata\x1b\x0dnode-metadata\x1b\x04\0\x07\
-request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01m\
-\x02\x07dynamic\x05fixed\x04\0\x0fassignment-kind\x03\0\x20\x01k\x1f\x01r\x05\x07\
-address\x03\x0dprefix-length}\x07gateway\x08\x04kind!\x04hold\"\x04\0\x0aassignm\
-ent\x03\0#\x01p$\x04\0\x08proposal\x03\0%\x01q\x04\x09exhausted\x01s\0\x05taken\x01\
-s\0\x07invalid\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0'\x01k\x0d\x01r\x06\
-\x0ccontainer-ids\x0einterface-names\x07networks\x04nodes\x03pod)\x05sinces\x04\0\
-\x11attachment-holder\x03\0*\x01q\x02\x0aattachment\x01+\0\x04hold\x01s\0\x04\0\x06\
-holder\x03\0,\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\0.\x03\0\x1ckube-ipa\
-m:policy/types@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\
-\0\0\x06holder\x02\x03\0\0\x05usage\x01B\x17\x02\x03\x02\x01\x01\x04\0\x0aip-add\
-ress\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\
-\0\x06holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\
-\x01@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04\
-span\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
-\0\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-cla\
-imed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
-\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x03\0\x1bkube-ipam:policy/pool@0.1\
-.0\x05\x05\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
-\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akub\
-e-ipam:policy/log@0.1.0\x05\x06\x04\0Hkube-ipam:policy/allocation-policy-with-al\
-l-of-its-exports-removed@0.1.0\x04\0\x0b7\x01\01allocation-policy-with-all-of-it\
-s-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
-nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+request\x03\0\x1c\x01r\x02\x08identitys\x07secondsw\x04\0\x04hold\x03\0\x1e\x01r\
+\x02\x04names\x06numbery\x04\0\x04slot\x03\0\x20\x01m\x02\x07dynamic\x05fixed\x04\
+\0\x0fassignment-kind\x03\0\"\x01k\x1f\x01k!\x01r\x06\x07address\x03\x0dprefix-l\
+ength}\x07gateway\x08\x04kind#\x04hold$\x04slot%\x04\0\x0aassignment\x03\0&\x01p\
+'\x04\0\x08proposal\x03\0(\x01q\x04\x09exhausted\x01s\0\x05taken\x01s\0\x07inval\
+id\x01s\0\x06denied\x01s\0\x04\0\x07refusal\x03\0*\x01k\x0d\x01r\x06\x0ccontaine\
+r-ids\x0einterface-names\x07networks\x04nodes\x03pod,\x05sinces\x04\0\x11attachm\
+ent-holder\x03\0-\x01q\x02\x0aattachment\x01.\0\x04hold\x01s\0\x04\0\x06holder\x03\
+\0/\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\01\x03\0\x1ckube-ipam:policy/t\
+ypes@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06\
+holder\x02\x03\0\0\x05usage\x01B\x1a\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
+\0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06\
+holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01\
+@\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04sp\
+an\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\0\
+\x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claim\
+ed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
+\x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x01py\x01@\x01\x04names\0\x11\x04\0\
+\x0btaken-slots\x01\x12\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.\
+0\x05\x06\x04\0Hkube-ipam:policy/allocation-policy-with-all-of-its-exports-remov\
+ed@0.1.0\x04\0\x0b7\x01\01allocation-policy-with-all-of-its-exports-removed\x03\0\
+\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
+ndgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

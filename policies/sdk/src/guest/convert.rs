@@ -118,6 +118,7 @@ impl From<proposal::Assignment> for wit::Assignment {
                 proposal::Kind::Fixed => wit::AssignmentKind::Fixed,
             },
             hold: assignment.hold.map(|proposal::Hold { identity, seconds }| wit::Hold { identity, seconds }),
+            slot: assignment.slot.map(|proposal::Slot { name, number }| wit::Slot { name, number }),
         }
     }
 }

@@ -100,6 +100,10 @@ impl Pool for HostPool {
     fn held_for(&self, identity: &str) -> Vec<IpAddr> {
         host_pool::held_for(identity).into_iter().map(Into::into).collect()
     }
+
+    fn taken_slots(&self, name: &str) -> Vec<u32> {
+        host_pool::taken_slots(name)
+    }
 }
 
 /// No range set has an index this large: the host traps, as for any other that does not exist.

@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::pool::{Holder, Pool};
 use crate::proposal::{Kind, Proposal, Refusal};
 use crate::range::{RangeSet, RangeSets};
-use crate::request::{Owner, Request};
+use crate::request::{Metadata, Owner, Request};
 use crate::settings::decode;
 
 /// One situation. Only `case` and one of `first`, `addresses` and `refusal` are required.
@@ -43,13 +43,18 @@ struct Case {
     /// Addresses that are kept, each with its identity.
     #[serde(default)]
     kept: BTreeMap<String, String>,
+    /// The slots of lists that are taken.
+    #[serde(default)]
+    slots: BTreeMap<String, Vec<u32>>,
+    /// Labels of the node; nothing is known of it unless told.
+    node_labels: Option<BTreeMap<String, String>>,
     /// By range set.
     #[serde(default)]
     last_claimed: BTreeMap<usize, String>,
     #[serde(default)]
     settings: Option<Value>,
     /// The first proposal in full: `10.0.0.7/24 via 10.0.0.1 fixed + fd00::2/64 via fd00::1 dynamic`. What is
-    /// kept afterwards ends in `, kept 60 s for IDENTITY`.
+    /// kept afterwards ends in `, kept 60 s for IDENTITY`, what takes a slot in `, slot 3 of LIST`.
     first: Option<String>,
     /// The addresses of all proposals.
     addresses: Option<Vec<String>>,
@@ -131,6 +136,10 @@ impl Case {
         {
             pod.owner = Some(Owner { kind: kind.to_owned(), name: name.to_owned() });
         }
+        request.node_metadata = self
+            .node_labels
+            .as_ref()
+            .map(|labels| Metadata { labels: labels.clone().into_iter().collect(), ..Metadata::default() });
         request.requested.clone_from(&self.requested);
         request.previous.clone_from(&self.previous);
         request.attempt = self.attempt;
@@ -144,6 +153,8 @@ impl Case {
             pool.held_by(address, Holder::Hold(identity.clone()))
         };
         let pool = self.kept.iter().fold(pool, keep);
+        let take = |pool: PoolDouble, (name, slots): (&String, &Vec<u32>)| pool.taking(name, slots.iter().copied());
+        let pool = self.slots.iter().fold(pool, take);
         self.last_claimed.iter().fold(pool, |pool, (set, address)| pool.claimed_last(*set, address))
     }
 }
@@ -187,7 +198,9 @@ fn in_full(proposal: &Proposal) -> String {
         let kind = if assignment.kind == Kind::Fixed { "fixed" } else { "dynamic" };
         let hold = assignment.hold.as_ref();
         let kept = hold.map(|hold| format!(", kept {} s for {}", hold.seconds, hold.identity)).unwrap_or_default();
-        format!("{}/{}{via} {kind}{kept}", assignment.address, assignment.prefix_length)
+        let slot = assignment.slot.as_ref();
+        let slot = slot.map(|slot| format!(", slot {} of {}", slot.number, slot.name)).unwrap_or_default();
+        format!("{}/{}{via} {kind}{kept}{slot}", assignment.address, assignment.prefix_length)
     };
     proposal.iter().map(assignment).collect::<Vec<_>>().join(" + ")
 }

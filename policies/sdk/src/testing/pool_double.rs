@@ -9,12 +9,13 @@ use crate::pool::{AttachmentHolder, Holder, Pool, Usage};
 use crate::range::{RangeSet, RangeSets};
 
 /// A pool of plain values that obeys the host's contract: no wrap-around; gateways, network, broadcast and excluded
-/// addresses are skipped, the part kept for fixed addresses is not.
+/// addresses are skipped, the part kept for fixed addresses is not. kube-ipam's own tests compare the two.
 #[derive(Clone, Debug, Default)]
 pub struct PoolDouble {
     range_sets: RangeSets,
     held: BTreeMap<IpAddr, Holder>,
     last_claimed: BTreeMap<usize, IpAddr>,
+    slots: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl PoolDouble {
@@ -54,6 +55,13 @@ impl PoolDouble {
         self
     }
 
+    /// These slots of a list are taken.
+    #[must_use]
+    pub fn taking(mut self, name: &str, slots: impl IntoIterator<Item = u32>) -> Self {
+        self.slots.entry(name.to_owned()).or_default().extend(slots);
+        self
+    }
+
     fn set(&self, range_set: usize) -> &RangeSet {
         let Some(set) = self.range_sets.get(range_set) else { panic!("there is no range set {range_set}") };
         set
@@ -77,8 +85,11 @@ impl PoolDouble {
         })
     }
 
+    /// Lowest first, whatever the order of the ranges.
     fn offered(&self, range_set: usize) -> Vec<Span> {
-        self.usable(self.set(range_set).iter().map(|range| range.span).collect())
+        let mut spans: Vec<Span> = self.set(range_set).iter().map(|range| range.span).collect();
+        spans.sort_by_key(Span::first);
+        self.usable(spans)
     }
 }
 
@@ -113,7 +124,8 @@ impl Pool for PoolDouble {
 
     fn usage(&self, range_set: usize) -> Usage {
         let offered = self.offered(range_set);
-        let held = self.held.keys().filter(|address| offered.iter().any(|span| span.contains(**address))).count();
+        let held = self.held.iter().filter(|(_, holder)| matches!(holder, Holder::Attachment(_)));
+        let held = held.filter(|(address, _)| offered.iter().any(|span| span.contains(**address))).count();
         let size = offered.iter().map(Span::size).fold(0, u128::saturating_add);
         Usage { size: u64::try_from(size).unwrap_or(u64::MAX), held: held as u64 }
     }
@@ -121,5 +133,9 @@ impl Pool for PoolDouble {
     fn held_for(&self, identity: &str) -> Vec<IpAddr> {
         let mine = |holder: &Holder| matches!(holder, Holder::Hold(other) if other == identity);
         self.held.iter().filter(|(_, holder)| mine(holder)).map(|(address, _)| *address).collect()
+    }
+
+    fn taken_slots(&self, name: &str) -> Vec<u32> {
+        self.slots.get(name).into_iter().flatten().copied().collect()
     }
 }

@@ -92,11 +92,17 @@ async fn serve(state: &Mutex<State>, request: Request<Incoming>) -> Result<Respo
         state.requests.push(Recorded { user: user.clone(), ..recorded });
         match user {
             None => (None, Err(Status::unauthorized())),
-            Some(user) => (state.next_fault(), answer(&state, &user, &asked)),
+            Some(user) => {
+                let fault = state.next_fault(&asked);
+                if fault == Some(Fault::Compacted) {
+                    state.objects.compact();
+                }
+                (fault, answer(&state, &user, &asked))
+            }
         }
     };
     let response = match fault {
-        None => json(answer),
+        None | Some(Fault::Compacted) => json(answer),
         Some(Fault::Slow(delay)) => {
             tokio::time::sleep(delay).await;
             json(answer)

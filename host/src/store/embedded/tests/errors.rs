@@ -134,6 +134,10 @@ fn in_a_shell(setup: &str, expectation: &str) {
 #[ignore = "a part of the tests below"]
 fn a_claim_in_the_directory_of_the_environment() {
     let Ok(dir) = std::env::var("STORE_DIR") else { return };
+    if let Err(error) = file::refuse_shared(Path::new(&dir)) {
+        println!("{error}; {}", error.hint().unwrap());
+        return;
+    }
     let claims = if std::env::var("STORE_CLAIMS").is_ok() { 1 } else { 2_000 };
     for nth in 0..claims {
         if let Err(error) = claim(Path::new(&dir), &format!("{}-{nth}", std::process::id())) {
@@ -165,4 +169,22 @@ fn a_read_only_file_system_can_be_read() {
 #[test]
 fn too_little_address_space_is_named() {
     in_a_shell("ulimit -v 200000", "cannot map DIR/ipam.mdb: 268435456 bytes of address space");
+}
+
+/// A FUSE mount without a server answers statfs(2) to those who may not use it; the number says what it is.
+#[test]
+fn a_file_system_that_machines_share_is_refused_by_name() {
+    let mount = "exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=1,group_id=1 none $STORE_DIR";
+    in_a_shell(mount, "DIR is on FUSE, and the embedded store needs a local file system; set dataDir to a local");
+    for (number, kind) in [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x0102_1997, "9p")] {
+        let error = file::refuse_number(Path::new("/srv/data"), number).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("/srv/data is on {kind}, and the embedded store needs a local file system")
+        );
+    }
+    // ext4, XFS, Btrfs, tmpfs, overlay
+    for number in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630] {
+        file::refuse_number(Path::new("/srv/data"), number).unwrap();
+    }
 }

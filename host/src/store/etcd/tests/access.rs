@@ -28,6 +28,7 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
         (Options { ca: some("empty.pem"), ..good() }, "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
         (Options { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not PEM"),
         (Options { key: some("client.pem"), ..good() }, "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
+        (Options { key: some("server.key"), ..good() }, "etcdKeyFile", "it is not the key of etcdCertFile"),
         (Options { key: None, ..good() }, "etcdCertFile", "there is no etcdKeyFile for it"),
     ];
     for (options, field, what) in cases {
@@ -41,6 +42,10 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
     let stranger = Authority::new();
     let error = ping(Options { ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()) && error.contains("invalid peer certificate"), "{error}");
+    authority.issue_for("elsewhere", &["elsewhere.example"], 2999);
+    let elsewhere = authority.server_with("elsewhere");
+    let error = ping(authority.options(&elsewhere)).unwrap_err().to_string();
+    assert!(error.contains(&elsewhere.url()) && error.contains("elsewhere.example"), "{error}");
     let error = ping(Options { cert: None, key: None, ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()), "{error}");
     let error = ping(at(&[&server.url().replace("https", "http")])).unwrap_err().to_string();

@@ -35,9 +35,15 @@ impl Authority {
         self.dir.path().join(name)
     }
 
-    /// `NAME.pem` and `NAME.key`, valid until a year.
+    /// `NAME.pem` and `NAME.key` for loopback, valid until a year.
     pub(super) fn issue(&self, name: &str, until: i32) {
-        let mut params = CertificateParams::new(vec!["127.0.0.1".into(), "localhost".into()]).unwrap();
+        self.issue_for(name, &["127.0.0.1", "localhost"], until);
+    }
+
+    /// The same for other hosts.
+    pub(super) fn issue_for(&self, name: &str, hosts: &[&str], until: i32) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.not_after = date_time_ymd(until, 5, 6);
         let key = KeyPair::generate().unwrap();
         let certificate: Certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -47,8 +53,13 @@ impl Authority {
 
     /// A server that answers those alone who show a certificate of this authority.
     pub(super) fn server(&self) -> Server {
+        self.server_with("server")
+    }
+
+    /// The same with another certificate of its own.
+    pub(super) fn server_with(&self, name: &str) -> Server {
         let path = |name: &str| self.path(name).display().to_string();
-        let (cert, key, ca) = (path("server.pem"), path("server.key"), path("ca.pem"));
+        let (cert, key, ca) = (path(&format!("{name}.pem")), path(&format!("{name}.key")), path("ca.pem"));
         let files = ["--cert-file", &cert, "--key-file", &key, "--trusted-ca-file", &ca];
         Server::start_as("etcd".as_ref(), "https", &[&files[..], &["--client-cert-auth"]].concat())
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::limits::store::ETCD_ANSWER;
-use crate::store::Filter;
 use crate::store::conformance::span;
+use crate::store::{Claimant, Filter};
 
 #[test]
 fn a_claim_costs_two_round_trips_and_a_release_two() {
@@ -19,8 +19,62 @@ fn a_claim_costs_two_round_trips_and_a_release_two() {
         assert_eq!(trips(), 2);
         bench.store.held_by(&one.attachment).await.unwrap().unwrap();
         assert_eq!(trips(), 3);
+        let look = bench.look(&one, &[]).await;
+        assert_eq!(trips(), 4);
+        let again = bench.store.claim(look, &[], None, &[]).await.unwrap();
+        assert!(matches!(again, Claimed::Done(_)) && trips() == 4, "a repeated claim is a read");
         bench.release(&one).await.unwrap();
-        assert_eq!(trips(), 5);
+        assert_eq!(trips(), 6);
+        assert_eq!(bench.release(&one).await, None);
+        assert_eq!(trips(), 8, "what is not there is confirmed");
+    });
+}
+
+#[test]
+fn a_claim_far_from_the_beginning_of_a_large_range_costs_one_read_more() {
+    block_on(async {
+        let (etcd, ()) = shared();
+        let bench = Bench::new(etcd, &["10.0.0.0/16"]);
+        bench.fill(span("10.0.0.2", "10.0.3.232")).await;
+        let last = dynamic("10.0.3.233");
+        bench.hold(&claimant("last", ""), std::slice::from_ref(&last)).await;
+        let before = bench.store.map().inner.round_trips();
+        let claim = bench.hold_next(&claimant("one", "a"), Some(last.address)).await.unwrap();
+        assert_eq!(claim.addresses[0].address, dynamic("10.0.3.234").address);
+        assert_eq!(bench.store.map().inner.round_trips() - before, 3);
+    });
+}
+
+#[test]
+fn the_garbage_of_a_node_costs_one_read_and_two_round_trips_each() {
+    block_on(async {
+        let (etcd, ()) = shared();
+        let bench = Bench::new(etcd, &["10.0.0.0/24"]);
+        bench.fill(span("10.0.0.100", "10.0.0.200")).await;
+        for nth in 2..5 {
+            let elsewhere = Claimant { node: "node-9".into(), ..claimant(&format!("c{nth}"), "") };
+            bench.hold(&elsewhere, &[dynamic(&format!("10.0.0.{nth}"))]).await;
+        }
+        let before = bench.store.map().inner.round_trips();
+        let garbage = bench.store.attachments_on("node-9", "blue").await.unwrap();
+        for attachment in &garbage {
+            bench.store.release(attachment, bench.tick()).await.unwrap();
+        }
+        assert_eq!((garbage.len(), bench.store.map().inner.round_trips() - before), (3, 1 + 3 * 2));
+    });
+}
+
+#[test]
+fn what_status_asks_does_not_grow_with_the_range_sets() {
+    block_on(async {
+        for subnets in [&["10.0.0.0/24"][..], &["10.0.0.0/24", "10.1.0.0/16", "fd00::/64"]] {
+            let (etcd, ()) = shared();
+            let bench = Bench::new(etcd, subnets);
+            bench.store.ping().await.unwrap();
+            bench.store.usage(&bench.sets).await.unwrap();
+            bench.store.count_predecessor_bookings("blue").await.unwrap();
+            assert_eq!(bench.store.map().inner.round_trips(), 4, "{subnets:?}");
+        }
     });
 }
 

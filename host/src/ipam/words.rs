@@ -1,0 +1,172 @@
+//! How the subject is written down in JSON: ranges in the words of the configuration, spans as `first-last`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnetwork::IpNetwork;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::address::{Span, number, successor};
+use super::proposal::{Assignment, Hold, Kind, Slot};
+use super::range::{Range, RangeError, RangeSpec};
+use super::range_set::RangeSets;
+use crate::limits::RECORDED_HELD;
+
+/// A text that is no span.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no span: expected an address, or first-last of one family and in order")]
+pub struct NoSpan(String);
+
+impl FromStr for Span {
+    type Err = NoSpan;
+
+    fn from_str(text: &str) -> Result<Self, NoSpan> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let ends = first.trim().parse().ok().zip(last.trim().parse().ok());
+        ends.and_then(|(first, last)| Self::new(first, last)).ok_or_else(|| NoSpan(text.to_owned()))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// Range sets as a configuration has them; what is read is checked as a configuration's are.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ranges {
+    ranges: Vec<Vec<RangeSpec>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    exclude: Vec<Subnet>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Subnet(#[serde(with = "subnet")] IpNetwork);
+
+/// A subnet in CIDR form.
+pub(super) mod subnet {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(subnet: &IpNetwork, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(subnet)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNetwork, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = text.contains('/').then(|| text.parse().ok()).flatten();
+        parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is no subnet in CIDR form, such as 10.188.0.0/16")))
+    }
+}
+
+impl From<RangeSets> for Ranges {
+    fn from(sets: RangeSets) -> Self {
+        let ranges = sets.iter().map(|set| set.ranges().iter().map(RangeSpec::from).collect()).collect();
+        Self { ranges, exclude: sets.excluded().iter().copied().map(Subnet).collect() }
+    }
+}
+
+impl TryFrom<Ranges> for RangeSets {
+    type Error = RangeError;
+
+    fn try_from(written: Ranges) -> Result<Self, RangeError> {
+        let excluded: Vec<IpNetwork> = written.exclude.into_iter().map(|Subnet(subnet)| subnet).collect();
+        Self::new(written.ranges, &excluded)
+    }
+}
+
+/// With every default filled in.
+impl From<&Range> for RangeSpec {
+    fn from(range: &Range) -> Self {
+        Self {
+            subnet: range.subnet(),
+            first: Some(range.span().first()),
+            last: Some(range.span().last()),
+            gateway: range.gateway(),
+            fixed_first: range.fixed().map(|span| span.first()),
+            fixed_last: range.fixed().map(|span| span.last()),
+        }
+    }
+}
+
+/// Proposals. The store's records spell an assignment in their own way.
+pub(super) mod proposals {
+    use super::*;
+    use crate::ipam::Proposal;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Written {
+        address: IpAddr,
+        prefix_length: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateway: Option<IpAddr>,
+        kind: Kind,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<Hold>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Slot>,
+    }
+
+    impl From<&Assignment> for Written {
+        fn from(assignment: &Assignment) -> Self {
+            let Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment.clone();
+            Self { address, prefix_length, gateway, kind, hold, slot }
+        }
+    }
+
+    impl From<Written> for Assignment {
+        fn from(written: Written) -> Self {
+            let Written { address, prefix_length, gateway, kind, hold, slot } = written;
+            Self { address, prefix_length, gateway, kind, hold, slot }
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer>(proposals: &[Proposal], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(proposals.iter().map(|proposal| proposal.iter().map(Written::from).collect::<Vec<_>>()))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Proposal>, D::Error> {
+        let written = Vec::<Vec<Written>>::deserialize(deserializer)?;
+        Ok(written.into_iter().map(|proposal| proposal.into_iter().map(Assignment::from).collect()).collect())
+    }
+}
+
+/// Addresses as the spans they fill: the hundreds that are held around a cursor are a few words.
+pub(super) mod runs {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(held: &BTreeSet<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut runs: Vec<Span> = Vec::new();
+        for &address in held {
+            match runs.last_mut() {
+                Some(run) if successor(run.last()) == Some(address) => {
+                    *run = Span::new(run.first(), address).unwrap_or(*run);
+                }
+                _ => runs.push(Span::single(address)),
+            }
+        }
+        serializer.collect_seq(runs)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<IpAddr>, D::Error> {
+        let runs = Vec::<Span>::deserialize(deserializer)?;
+        let count = runs.iter().map(Span::len).fold(0, u128::saturating_add);
+        if count > RECORDED_HELD {
+            return Err(D::Error::custom(format!("{count} addresses are held: at most {RECORDED_HELD} are read")));
+        }
+        let addresses =
+            |run: Span| (number(run.first())..=number(run.last())).map(move |number| run.family().address(number));
+        Ok(runs.into_iter().flat_map(addresses).collect())
+    }
+}

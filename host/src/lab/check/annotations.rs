@@ -1,0 +1,48 @@
+//! What pods write into annotations: names that count, names that do not, and values nobody can follow.
+
+use crate::lab::world::NETWORK;
+
+/// Names of annotations; the first ones are those that shipped policies understand.
+pub(super) const NAMES: [&str; 7] = [
+    "kube-ipam.ip",
+    "kube-ipam.ip-pool",
+    "kube-ipam.netmask",
+    "kube-ipam.gateway",
+    "kube-ipam.sticky",
+    "kube-ipam.sticky-keep",
+    "kube-ipam.ordinal-base",
+];
+
+/// Names that mean nothing to kube-ipam.
+pub(super) const OTHERS: [&str; 4] =
+    ["example.com/team", "kube-ipam.unheard-of", "cni.projectcalico.org/ipAddrs", "\u{2603}"];
+
+/// No list of addresses, no mask and no gateway, whichever network it is read for.
+pub(super) const MALFORMED: [&str; 16] = [
+    "",
+    " ",
+    "somewhere",
+    "10.0.0",
+    "10.0.0.256",
+    "10.0.0.7/33",
+    ",",
+    "10.0.0.7,,10.0.0.8",
+    "fd00::g",
+    "::/129",
+    "-1",
+    "10.0.0.9-10.0.0.2-",
+    "[\"10.0.0.7\"]",
+    "\u{1b}[31m10.0.0.7",
+    "\u{ff11}\u{ff10}.0.0.7",
+    "0x0a000007",
+];
+
+/// The name with the world's network at its end.
+pub(super) fn for_network(name: &str) -> String {
+    format!("{name}.{NETWORK}")
+}
+
+/// Whether a policy may take it for one of kube-ipam's own.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.starts_with("kube-ipam.")
+}

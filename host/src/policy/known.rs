@@ -1,0 +1,95 @@
+//! What an earlier call found out, so that a later one need not read a module of many megabytes to learn its digest, nor
+//! its compiled form to learn that it is intact. Kept in the cache, under the same trust as the code.
+//!
+//! A wrong note could only make us run code that was compiled from another module with a digest of its own; what runs is
+//! always code of the digest that was compared with the pin.
+
+use super::cache::Cache;
+use super::file::Stamp;
+
+/// One note: `version`, the stamps of module and code, the module's digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Of the module file that was read.
+    pub(super) module: Stamp,
+    /// Its digest.
+    pub(super) sha256: String,
+    /// Of the compiled form, whose checksum was right.
+    pub(super) code: Stamp,
+}
+
+/// Changes with the form of a note.
+const VERSION: &str = "1";
+
+impl Known {
+    /// What is known of the module file of this stamp.
+    pub(super) fn recall(cache: &Cache, module: &Stamp) -> Option<Self> {
+        let text = cache.get(&name(module)).ok()?;
+        Self::parse(std::str::from_utf8(&text).ok()?).filter(|known| known.module == *module)
+    }
+
+    /// Best effort: without the note the next call does the work again.
+    pub(super) fn remember(&self, cache: &Cache) {
+        if let Err(error) = cache.put(&name(&self.module), self.text().as_bytes()) {
+            tracing::debug!("what is known of a module cannot be kept: {error}");
+        }
+    }
+
+    fn text(&self) -> String {
+        let stamp = |Stamp { device, inode, size, modified, changed }: Stamp| {
+            format!("{device} {inode} {size} {modified} {changed}")
+        };
+        format!("{VERSION} {} {} {}", stamp(self.module), stamp(self.code), self.sha256)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        if words.next() != Some(VERSION) {
+            return None;
+        }
+        let (module, code) = (stamp(&mut words)?, stamp(&mut words)?);
+        Some(Self { module, code, sha256: words.next()?.to_owned() })
+    }
+}
+
+fn stamp<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Stamp> {
+    let mut number = || words.next()?.parse::<i128>().ok();
+    let (device, inode, size) = (number()?, number()?, number()?);
+    let unsigned = |number: i128| u64::try_from(number).ok();
+    Some(Stamp {
+        device: unsigned(device)?,
+        inode: unsigned(inode)?,
+        size: unsigned(size)?,
+        modified: number()?,
+        changed: number()?,
+    })
+}
+
+/// One note for each file: another version in its place overwrites it.
+fn name(module: &Stamp) -> String {
+    format!("{:x}-{:x}.{NOTE}", module.device, module.inode)
+}
+
+/// How a note's name ends.
+pub(super) const NOTE: &str = "known";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_reads_as_it_was_written() {
+        let stamp = |seed: u64| Stamp {
+            device: seed,
+            inode: u64::MAX,
+            size: seed + 1,
+            modified: -i128::from(seed),
+            changed: i128::from(u64::MAX) * 1_000,
+        };
+        let known = Known { module: stamp(7), sha256: "ab".repeat(32), code: stamp(0) };
+        assert_eq!(Known::parse(&known.text()).as_ref(), Some(&known));
+        for damaged in ["", "1", "2 1 2 3 4 5 1 2 3 4 5 x", &known.text()[..20], &known.text().replace(' ', "  ")] {
+            assert_eq!(Known::parse(damaged), None, "{damaged}");
+        }
+    }
+}

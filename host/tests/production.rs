@@ -1,0 +1,206 @@
+//! Shadows and stand-ins by whole processes, with the guests of `tests/hostile`: whatever a second policy does, the pod
+//! gets its address; whatever the first one does, somebody decides or says why not.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
+
+mod guests;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use guests::{Guest, Site};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kube-ipam");
+
+/// A node with a network on it, and guests to choose from.
+struct Node {
+    directory: TempDir,
+    site: Site,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), site: Site::new() }
+    }
+
+    /// The file of a guest; of one that is not known, a file that is not there.
+    fn guest(&self, name: &str) -> PathBuf {
+        match name {
+            "missing" => self.directory.path().join("missing.wasm"),
+            name => self.site.install(name, &Guest::named(name).module()),
+        }
+    }
+
+    fn at(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    fn configuration(&self, policy: &Value) -> Value {
+        json!({"cniVersion": "1.1.0", "name": "blue", "type": "bridge", "ipam": {
+            "type": "kube-ipam", "subnet": "10.0.0.0/24", "nodeName": "node-1", "timeout": "20s",
+            "dataDir": self.directory.path(), "logFile": self.at("log"), "policy": policy}})
+    }
+
+    /// Exit status and answer of one call by a runtime.
+    fn call(&self, verb: &str, container: &str, policy: &Value) -> (i32, Value) {
+        self.call_with(verb, container, &self.configuration(policy))
+    }
+
+    fn call_with(&self, verb: &str, container: &str, configuration: &Value) -> (i32, Value) {
+        let mut child = Command::new(PROGRAM)
+            .env_clear()
+            .envs([("CNI_COMMAND", verb), ("CNI_CONTAINERID", container), ("CNI_IFNAME", "eth0")])
+            .envs([("CNI_NETNS", "/var/run/netns/absent"), ("CNI_PATH", "/usr/lib/cni")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(configuration.to_string().as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    fn address(&self, container: &str, policy: &Value) -> String {
+        let (status, answer) = self.call("ADD", container, policy);
+        assert_eq!(status, 0, "{policy}: {answer}");
+        answer["ips"][0]["address"].as_str().unwrap().to_owned()
+    }
+
+    /// What an operator's command prints.
+    fn operate(&self, command: &[&str]) -> String {
+        let file = self.at("blue.conf");
+        fs::write(&file, self.configuration(&json!({})).to_string()).unwrap();
+        let output = Command::new(PROGRAM).args(command).arg("--conf").arg(file).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.at("log")).unwrap_or_default()
+    }
+
+    /// `asked`, `differed` and `faulted` of each pair, and the shadow's name.
+    fn tallies(&self) -> Vec<(String, u64, u64, u64)> {
+        let text = fs::read_to_string(self.at("policies/shadow.json")).unwrap();
+        let tallies: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let number = |tally: &Value, key: &str| tally[key].as_u64().unwrap();
+        let row = |tally: &Value| {
+            let name = tally["shadow"]["name"].as_str().unwrap().to_owned();
+            (name, number(tally, "asked"), number(tally, "differed"), number(tally, "faulted"))
+        };
+        tallies.iter().map(row).collect()
+    }
+}
+
+/// Guests that cannot be loaded, and guests that misbehave when they are asked.
+const UNLOADABLE: [&str; 5] = ["missing", "core_module", "import_wasi", "other_package_version", "uses_threads"];
+const UNRULY: [&str; 9] = [
+    "loop_in_allocate",
+    "loop_in_start",
+    "unreachable",
+    "memory_bomb",
+    "no_proposals",
+    "propose_gateway",
+    "host_call_flood",
+    "invalid_utf8",
+    "asks_about_everybody",
+];
+
+#[test]
+fn no_shadow_keeps_a_pod_from_its_address() {
+    for name in UNLOADABLE.into_iter().chain(UNRULY) {
+        let node = Node::new();
+        let policy = json!({"shadow": node.guest(name), "record": node.at("record")});
+        assert_eq!(node.address("c1", &policy), "10.0.0.2/24", "{name}");
+        assert_eq!(node.tallies(), [(name.to_owned(), 1, 0, 1)], "{name}");
+        let record: Value = serde_json::from_str(&fs::read_to_string(node.at("record")).unwrap()).unwrap();
+        assert_eq!(record["answer"]["proposals"][0][0]["address"], "10.0.0.2", "{name}");
+        let fault = record["shadow"]["answer"]["fault"].as_str().unwrap();
+        assert!(node.log().contains("the shadow faulted") && !fault.is_empty(), "{name}: {}", node.log());
+    }
+}
+
+/// It would run for a minute: an ADD that waited for it would be late.
+#[test]
+fn a_shadow_takes_its_share_of_the_time_and_no_more() {
+    let node = Node::new();
+    let limits = json!({"fuel": 100_000_000_000_u64, "milliseconds": 60_000});
+    let policy = json!({"shadow": node.guest("loop_against_the_clock"), "limits": limits});
+    let mut configuration = node.configuration(&policy);
+    configuration["ipam"]["timeout"] = json!("8s");
+    let (status, answer) = node.call_with("ADD", "c1", &configuration);
+    assert_eq!((status, &answer["ips"][0]["address"]), (0, &json!("10.0.0.2/24")), "{answer}");
+    assert_eq!(node.tallies(), [("loop_against_the_clock".to_owned(), 1, 0, 1)]);
+}
+
+#[test]
+fn a_shadow_is_counted_by_its_answers_and_its_module() {
+    let node = Node::new();
+    let shadows = [("good", 7), ("refusal_with_ansi", 5), ("trap_after_words", 3)];
+    for (name, times) in shadows {
+        let policy = json!({"shadow": {"module": node.guest(name)}});
+        for nth in 0..times {
+            node.address(&format!("{name}-{nth}"), &policy);
+        }
+    }
+    // `good` proposes the first free address, as the built-in policy does while nothing is released.
+    let expected = [("good", 7, 0, 0), ("refusal_with_ansi", 5, 5, 0), ("trap_after_words", 3, 0, 3)];
+    let expected = expected.map(|(name, asked, differed, faulted)| (name.to_owned(), asked, differed, faulted));
+    assert_eq!(node.tallies(), expected);
+    let log = node.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("the shadow answers otherwise")).collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[0].contains("10.0.0.9") && lines[0].contains("full"), "both answers are named: {}", lines[0]);
+    assert!(!log.contains('\x1b'));
+}
+
+#[test]
+fn a_policy_at_fault_fails_the_pod_unless_the_built_in_one_may_decide() {
+    for (names, codes) in [(&UNLOADABLE[..], [7, 7]), (&UNRULY[..], [105, 105])] {
+        for &name in names {
+            let node = Node::new();
+            let module = node.guest(name);
+            for (nth, policy) in
+                [json!({"module": module}), json!({"module": module, "onFault": "fail"})].iter().enumerate()
+            {
+                let (_, answer) = node.call("ADD", "c1", policy);
+                assert_eq!(answer["code"], codes[nth], "{name}: {answer}");
+            }
+            let policy = json!({"module": module, "onFault": "default", "record": node.at("record")});
+            assert_eq!(node.address("c1", &policy), "10.0.0.2/24", "{name}");
+            let log = node.log();
+            assert!(log.contains("range-fixed decides instead"), "{name}: {log}");
+            let file = format!("{name}.wasm");
+            let table = node.operate(&["list"]);
+            assert!(table.contains(&format!("range-fixed (for {file})")), "{table}");
+            assert!(node.operate(&["show", "10.0.0.2"]).contains(&format!("range-fixed (for {file}) (sha256 ")));
+            let listed: Value = serde_json::from_str(&node.operate(&["list", "-o", "json"])).unwrap();
+            assert_eq!(listed[0]["policy"]["insteadOf"], json!(file));
+            let record: Value = serde_json::from_str(&fs::read_to_string(node.at("record")).unwrap()).unwrap();
+            assert_eq!((&record["policy"]["insteadOf"], &record["settings"]), (&json!(file), &json!({})));
+        }
+    }
+}
+
+#[test]
+fn status_warns_of_a_policy_that_does_not_load() {
+    for name in UNLOADABLE {
+        let node = Node::new();
+        let module = node.guest(name);
+        assert_eq!(node.call("STATUS", "", &json!({"module": module})).1["code"], 50, "{name}");
+        let (status, answer) = node.call("STATUS", "", &json!({"module": module, "onFault": "default"}));
+        assert_eq!(status, 0, "{name}: {answer}");
+        assert!(node.log().contains(&format!("{name}.wasm")), "{}", node.log());
+    }
+}
+
+#[test]
+fn a_refusal_is_no_fault() {
+    let node = Node::new();
+    let policy = json!({"module": node.guest("refusal_with_ansi"), "onFault": "default"});
+    let (_, answer) = node.call("ADD", "c1", &policy);
+    assert_eq!(answer["code"], 101, "{answer}");
+    assert!(!node.log().contains("decides instead"));
+}

@@ -1,0 +1,130 @@
+//! Counting: how a rule lets somebody have so many addresses and not one more.
+//!
+//! Whoever may have N addresses draws each with a slot of a list of their own, numbered below N. A slot is claimed and
+//! released in the transactions that claim and release its address, and only one claim takes it: there is no moment
+//! at which a count could be out of date.
+
+use crate::draw::hash;
+use crate::pool::Pool;
+use crate::proposal::{Assignment, Proposal, Slot};
+use crate::request::Request;
+
+/// The largest limit: of longer lists the pool does not tell all that is taken.
+pub const MOST_SLOTS: u32 = 8_192;
+
+/// The slots of a list that may be taken now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slots {
+    name: String,
+    taken: Vec<u32>,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    /// Ask for a list of which at most `limit` slots may be taken, at most [`MOST_SLOTS`].
+    pub fn of(name: impl Into<String>, limit: u32, pool: &dyn Pool) -> Self {
+        let name = name.into();
+        let taken = pool.taken_slots(&name);
+        let free = (0..below(limit.min(MOST_SLOTS), &taken)).filter(|number| taken.binary_search(number).is_err());
+        Self { free: free.collect(), name, taken }
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Those that may be taken, lowest first.
+    pub fn free(&self) -> &[u32] {
+        &self.free
+    }
+
+    /// Give each address that `counts` a free slot: in every proposal others as far as they go round, and never one
+    /// twice in a proposal. Contenders begin at different ones. Without as many free slots as addresses of one proposal
+    /// nothing happens: ask before.
+    pub fn number(&self, request: &Request, proposals: &mut [Proposal], counts: impl Fn(&Assignment) -> bool) {
+        let start = hash(&[request.container_id.as_bytes(), &request.attempt.to_le_bytes()]) as usize;
+        let mut next = start.checked_rem(self.free.len()).unwrap_or(0);
+        for proposal in proposals {
+            let counted: Vec<&mut Assignment> = proposal.iter_mut().filter(|assignment| counts(assignment)).collect();
+            if counted.len() > self.free.len() {
+                return;
+            }
+            for assignment in counted {
+                assignment.slot = Some(Slot { name: self.name.clone(), number: self.free[next] });
+                next = (next + 1) % self.free.len();
+            }
+        }
+    }
+}
+
+/// Below which number slots may be taken: the largest M at which M, and all that is taken from M on, are not more than
+/// the limit. Above the limit there is something only after it was lowered. Whatever contenders see, none of them takes
+/// a slot that would be too many: releases can only move M up, and claims below M do not move it at all.
+fn below(limit: u32, taken: &[u32]) -> u32 {
+    let from = |number: u32| taken.len() - taken.partition_point(|&taken| taken < number);
+    let fits = |&number: &u32| number as usize + from(number) <= limit as usize;
+    (0..=limit).rev().find(fits).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PoolDouble, request};
+
+    #[test]
+    fn no_more_than_the_limit_are_ever_taken() {
+        for (limit, taken, free) in [
+            (3, vec![], vec![0, 1, 2]),
+            (3, vec![1], vec![0, 2]),
+            (3, vec![0, 1, 2], vec![]),
+            (0, vec![], vec![]),
+            (5, vec![3, 4, 7, 8], vec![0]),
+            (5, vec![7, 8], vec![0, 1, 2]),
+            (2, vec![0, 5, 9], vec![]),
+            (4, vec![0, 5, 9], vec![1]),
+        ] {
+            assert_eq!(slots(limit, &taken).free(), free, "{limit} {taken:?}");
+        }
+    }
+
+    /// Every order of claims and releases by contenders that may each act on an older view.
+    #[test]
+    fn stale_views_do_not_add_up() {
+        for limit in 0..5_u32 {
+            for before in 0..(1_u32 << 7) {
+                let taken: Vec<u32> = (0..7).filter(|bit| before & (1 << bit) != 0).collect();
+                let old = below(limit, &taken);
+                for released in 0..taken.len() {
+                    let mut fewer = taken.clone();
+                    fewer.remove(released);
+                    let new = below(limit, &fewer);
+                    assert!(old <= new, "a release takes no slot away: {limit} {taken:?}");
+                    let all: Vec<u32> = (0..7).filter(|number| *number < new || fewer.contains(number)).collect();
+                    assert!(all.len() <= (limit as usize).max(fewer.len()), "{limit} {fewer:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_proposal_has_slots_of_its_own_and_none_twice() {
+        let request = request(&["10.0.0.0/24"]);
+        let range = &request.range_sets[0][0];
+        let assignment = |last| Assignment::dynamic([10, 0, 0, last].into(), range);
+        let mut proposals: Vec<Proposal> = (2..6).map(|last| vec![assignment(last), assignment(last + 50)]).collect();
+        slots(3, &[]).number(&request, &mut proposals, |_| true);
+        let numbers: Vec<Vec<u32>> = proposals
+            .iter()
+            .map(|proposal| proposal.iter().map(|one| one.slot.as_ref().unwrap().number).collect())
+            .collect();
+        assert!(numbers.iter().all(|pair| pair[0] != pair[1]), "{numbers:?}");
+        let distinct: std::collections::BTreeSet<_> = numbers[..3].iter().collect();
+        assert_eq!(distinct.len(), 3, "{numbers:?}");
+    }
+
+    fn slots(limit: u32, taken: &[u32]) -> Slots {
+        let pool = PoolDouble::default().taking("list", taken.iter().copied());
+        Slots::of("list", limit, &pool)
+    }
+}

@@ -1,0 +1,76 @@
+//! A network of namespaces on one bridge. Each can be cut off from the others and still be reached from here.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::namespace::{Namespace, ip};
+
+/// Some namespaces, each with an address. Removed when it goes out of scope.
+#[derive(Debug)]
+pub struct Lan {
+    bridge: String,
+    /// The first three numbers of every address.
+    prefix: String,
+    places: Vec<Namespace>,
+}
+
+impl Lan {
+    /// `None` where namespaces cannot be created (not root).
+    pub fn create(places: usize) -> Option<Self> {
+        static LANS: AtomicU32 = AtomicU32::new(0);
+        let nth = std::process::id() * 7 + LANS.fetch_add(1, Ordering::Relaxed);
+        let (bridge, prefix) = (format!("kib{:x}", nth % 0xff_ffff), format!("10.213.{}", nth % 250));
+        let mut lan = Self { bridge, prefix, places: Vec::new() };
+        let Self { bridge, prefix, .. } = &lan;
+        let ready = ip(&["link", "add", bridge, "type", "bridge"])
+            && ip(&["address", "add", &format!("{prefix}.1/24"), "dev", bridge])
+            && ip(&["link", "set", bridge, "up"]);
+        let joined = ready && (0..places).all(|place| lan.join(place).is_some());
+        joined.then_some(lan)
+    }
+
+    fn join(&mut self, place: usize) -> Option<()> {
+        let namespace = Namespace::create(&format!("{}-{place}", self.bridge))?;
+        let (name, plug) = (namespace.name(), format!("{}-{place}", self.bridge));
+        let address = format!("{}/24", self.address(place));
+        let ready = ip(&["link", "add", &plug, "type", "veth", "peer", "name", "eth0", "netns", name])
+            && ip(&["link", "set", &plug, "master", &self.bridge, "up"])
+            && ip(&["-n", name, "address", "add", &address, "dev", "eth0"])
+            && ip(&["-n", name, "link", "set", "eth0", "up"])
+            && ip(&["-n", name, "link", "set", "lo", "up"]);
+        self.places.push(namespace);
+        ready.then_some(())
+    }
+
+    /// Where a place is reached.
+    pub fn address(&self, place: usize) -> String {
+        format!("{}.{}", self.prefix, place + 2)
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self, place: usize) -> &Namespace {
+        &self.places[place]
+    }
+
+    /// Let nothing pass between a place and the others.
+    pub fn isolate(&self, place: usize) {
+        self.route(place, "add");
+    }
+
+    /// Let everything pass again.
+    pub fn rejoin(&self, place: usize) {
+        self.route(place, "del");
+    }
+
+    fn route(&self, place: usize, verb: &str) {
+        for other in (0..self.places.len()).filter(|other| *other != place) {
+            let changed = ip(&["-n", self.places[place].name(), "route", verb, "blackhole", &self.address(other)]);
+            assert!(changed, "cannot {verb} the route from {place} to {other}");
+        }
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        ip(&["link", "del", &self.bridge]);
+    }
+}
