@@ -144,8 +144,8 @@ fn describe_range_set(nth: usize, set: &OfRangeSet) -> Vec<String> {
             Thousands(*ever_held)
         ),
         line("utilisation", format!("mean {}, peak {}", percent(utilisation.mean), percent(utilisation.peak))),
-        line("free runs", format!("mean {}, at the end {}", free_space.runs, end.runs)),
-        line("their length", format!("mean {}, at the end {}", free_space.mean_length, end.mean_length)),
+        line("free runs", format!("mean {:.1}, at the end {}", free_space.runs, end.runs)),
+        line("their length", format!("mean {:.2}, at the end {:.2}", free_space.mean_length, end.mean_length)),
         line(
             "largest run",
             format!(
@@ -159,7 +159,7 @@ fn describe_range_set(nth: usize, set: &OfRangeSet) -> Vec<String> {
     if reuse.count > 0 {
         lines.push(line(
             "after claims",
-            format!("min {}, median {}, mean {}", reuse.claims.min, reuse.claims.median, reuse.claims.mean),
+            format!("min {}, median {}, mean {:.1}", reuse.claims.min, reuse.claims.median, reuse.claims.mean),
         ));
         let [min, median, mean] = [reuse.seconds.min, reuse.seconds.median, reuse.seconds.mean as u64].map(time);
         lines.push(line("after", format!("min {min}, median {median}, mean {mean}")));

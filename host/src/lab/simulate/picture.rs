@@ -305,7 +305,8 @@ mod tests {
         let picture = draw(&range_sets(&["10.0.0.0/28"]), events);
         // Four columns: one, two, one and two addresses, each a row of its own.
         assert_eq!(cells(&picture), [0, 0, 0, 0, 0, 0, 0, 0, 6]);
-        for wanted in ["10.0.0.2<", "10.0.0.14<", "policy &lt;mine&gt; &amp; yours", "simulated time in seconds"] {
+        for wanted in ["\n10.0.0.2\n", "\n10.0.0.14\n", "policy &lt;mine&gt; &amp; yours", "simulated time in seconds"]
+        {
             assert!(picture.contains(wanted), "{wanted}");
         }
     }

@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn the_built_in_policy_refuses_nobody_while_an_address_is_free() {
         let world = world(&json!({"subnet": "10.0.0.0/26"}));
-        let model = model(2_000, "0.95", 1);
+        // 57 of them fill the range, five by five come the others.
+        let model = model(2_002, "0.95", 1);
         let history = simulate(&world, &model, |_| ()).unwrap();
         assert_eq!(history.refusals.keys().copied().collect::<Vec<_>>(), ["exhausted"]);
         // What ends is released before a round; a round with a refusal ends with everything held.
