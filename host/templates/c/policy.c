@@ -52,7 +52,7 @@ static bool draw(const request_t *request, size_t set, uint64_t offset, size_t m
     const range_t *range = &request->range_sets.ptr[set].ptr[n];
     number_t first = number_of(&range->span.first) + offset, last = number_of(&range->span.last);
     reached |= first <= last;
-    if (first <= last) search(range, first, last, most, candidates);
+    if (first <= last) search(request, range, first, last, most, candidates);
   }
   if (candidates->count > 0) return true;
   text_t network = request->network;

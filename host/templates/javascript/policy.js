@@ -9,7 +9,7 @@ import pool from "kube-ipam:policy/pool@0.1.0";
 
 // How far above the start of its range the pod's address shall lie at least.
 const OFFSET = "kube-ipam.offset";
-const MOST_PROPOSALS = 64;
+const MOST_PROPOSALS = 16;
 
 const SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -94,6 +94,7 @@ function candidates(request, nth, offset, most) {
   }
   const found = [];
   for (const { range, first, last } of parts) {
+    found.push(...previousIn(request, range, first, last));
     let from = first;
     while (found.length < most && from <= last) {
       const address = pool.nextFreeWithin({ first: toAddress(range, from), last: toAddress(range, last) });
@@ -110,6 +111,21 @@ function candidates(request, nth, offset, most) {
   return found;
 }
 
+// What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over.
+function previousIn(request, range, first, last) {
+  const isHere = (address) => address.tag === range.subnet.address.tag && isUsable(range, first, last, toNumber(address));
+  return request.previous.filter(isHere).map((address) => assignment(range, address));
+}
+
+function isUsable({ gateway, excluded }, first, last, number) {
+  const contains = ({ address, length }) => {
+    const hosts = BigInt((address.tag === "ipv4" ? 32 : 128) - length);
+    return toNumber(address) >> hosts === number >> hosts;
+  };
+  const isGateway = gateway !== null && toNumber(gateway) === number;
+  return first <= number && number <= last && !isGateway && !excluded.some(contains);
+}
+
 function dynamicParts({ span, fixed }, offset) {
   const [first, last] = [toNumber(span.first) + offset, toNumber(span.last)];
   let parts = [{ first, last }];
@@ -121,7 +137,7 @@ function dynamicParts({ span, fixed }, offset) {
 }
 
 function assignment(range, address) {
-  return { address, prefixLength: range.subnet.length, gateway: range.gateway, kind: "dynamic", hold: null };
+  return { address, prefixLength: range.subnet.length, gateway: range.gateway, kind: "dynamic", hold: null, slot: null };
 }
 
 function refusal(tag, val) {

@@ -98,17 +98,37 @@ def candidates(request, nth, offset, most):
         raise Err(Refusal_Invalid(f'annotation {OFFSET} "{offset}": range set {nth} of network {network} ends below'))
     found = []
     for rng, first, last in parts:
+        found += previous_in(request, rng, first, last)
         while len(found) < most and first <= last:
             address = pool.next_free_within(IpSpan(to_address(rng, first), to_address(rng, last)))
             if address is None:
                 break
-            found.append(Assignment(address, rng.subnet.length, rng.gateway, AssignmentKind.DYNAMIC, None))
+            found.append(assignment(rng, address))
             first = to_number(address) + 1
     if not found:
         usage = pool.usage(nth)
         held = f"{usage.held} of {usage.size} addresses of range set {nth} are held"
         raise Err(Refusal_Exhausted(f"network {network} has no free address: {held}"))
     return found
+
+
+def previous_in(request, rng, first, last):
+    """What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over."""
+    family = type(rng.subnet.address)
+    return [assignment(rng, one) for one in request.previous if isinstance(one, family) and is_usable(rng, first, last, to_number(one))]
+
+
+def is_usable(rng, first, last, number):
+    def contains(part):
+        hosts = (32 if isinstance(part.address, IpAddress_Ipv4) else 128) - part.length
+        return to_number(part.address) >> hosts == number >> hosts
+
+    is_gateway = rng.gateway is not None and to_number(rng.gateway) == number
+    return first <= number <= last and not is_gateway and not any(map(contains, rng.excluded))
+
+
+def assignment(rng, address):
+    return Assignment(address, rng.subnet.length, rng.gateway, AssignmentKind.DYNAMIC, None, None)
 
 
 def dynamic_parts(rng, offset):

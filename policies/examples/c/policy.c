@@ -45,16 +45,17 @@ static bool read_class(const request_t *request, bool *infrastructure, refusal_t
   return refuse(refusal, INVALID, "annotation " CLASS " \"%.*s\": expected infrastructure, or no annotation", TEXT(*class));
 }
 
-static void search_range(const range_t *range, uint64_t head, bool infrastructure, size_t most, candidates_t *candidates) {
+static void search_range(const request_t *request, const range_t *range, uint64_t head, bool infrastructure, size_t most,
+                         candidates_t *candidates) {
   number_t first = number_of(&range->span.first), last = number_of(&range->span.last), above = first + head;
-  if (infrastructure && head > 0) search(range, first, above - 1 < last ? above - 1 : last, most, candidates);
-  if (!infrastructure && above <= last) search(range, above, last, most, candidates);
+  if (infrastructure && head > 0) search(request, range, first, above - 1 < last ? above - 1 : last, most, candidates);
+  if (!infrastructure && above <= last) search(request, range, above, last, most, candidates);
 }
 
 static bool draw(const request_t *request, size_t set, uint64_t head, bool infrastructure, size_t most,
                  candidates_t *candidates, refusal_t *refusal) {
   for (size_t n = 0; n < request->range_sets.ptr[set].len; n++) {
-    search_range(&request->range_sets.ptr[set].ptr[n], head, infrastructure, most, candidates);
+    search_range(request, &request->range_sets.ptr[set].ptr[n], head, infrastructure, most, candidates);
   }
   if (candidates->count > 0) return true;
   return refuse(refusal, EXHAUSTED,

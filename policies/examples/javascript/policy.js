@@ -4,7 +4,7 @@ import pool from "kube-ipam:policy/pool@0.1.0";
 import { addressOf, familyOf, numberOf, parseSpan } from "./address.js";
 
 const ZONE = "kube-ipam.zone";
-const MOST_PROPOSALS = 64;
+const MOST_PROPOSALS = 16;
 
 const SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -105,12 +105,13 @@ function candidates(request, nth, zone, spans, most) {
   const found = [];
   for (const range of request.rangeSets[nth]) {
     for (const part of spans.flatMap((span) => partsIn(range, span))) {
+      found.push(...previousIn(request, range, part));
       let first = part.first;
       while (found.length < most && first <= part.last) {
         const family = familyOf(range.span.first);
         const free = pool.nextFreeWithin({ first: addressOf(family, first), last: addressOf(family, part.last) });
         if (free === null) break;
-        found.push({ address: free, prefixLength: range.subnet.length, gateway: range.gateway, kind: "dynamic", hold: null });
+        found.push(assignment(range, free));
         first = numberOf(free) + 1n;
       }
     }
@@ -120,6 +121,25 @@ function candidates(request, nth, zone, spans, most) {
     throw { tag: "exhausted", val: `zone ${zone} has no free address in ${place} (policy.settings.zones.${zone})` };
   }
   return found;
+}
+
+function assignment(range, address) {
+  return { address, prefixLength: range.subnet.length, gateway: range.gateway, kind: "dynamic", hold: null, slot: null };
+}
+
+// What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over.
+function previousIn(request, range, { first, last }) {
+  const isHere = (address) => familyOf(address) === familyOf(range.span.first) && isUsable(range, first, last, numberOf(address));
+  return request.previous.filter(isHere).map((address) => assignment(range, address));
+}
+
+function isUsable({ gateway, excluded }, first, last, number) {
+  const contains = ({ address, length }) => {
+    const hosts = BigInt((familyOf(address) === "ipv4" ? 32 : 128) - length);
+    return numberOf(address) >> hosts === number >> hosts;
+  };
+  const isGateway = gateway !== null && numberOf(gateway) === number;
+  return first <= number && number <= last && !isGateway && !excluded.some(contains);
 }
 
 // What a zone's span has in common with a range, without the part kept for fixed addresses.

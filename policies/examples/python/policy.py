@@ -122,12 +122,13 @@ def candidates(request, nth, team, settings, most):
     parts = dynamic_parts(request.range_sets[nth])
     size = sum(last - first + 1 for _, first, last in parts)
     begin, end = settings.slice_of(team, size)
-    found = search(cut(parts, begin, end), most)
+    found = search(request, cut(parts, begin, end), most)
     if found:
         return found
     usage = pool.usage(nth)
-    if usage.held * 100 <= usage.size * settings.lend:
-        found = search(cut(parts, end, size) + cut(parts, 0, begin), most)
+    # What the pod was lent it keeps, however full the range is by now.
+    if request.previous or usage.held * 100 <= usage.size * settings.lend:
+        found = search(request, cut(parts, end, size) + cut(parts, 0, begin), most)
     if found:
         return found
     share = f"its share of {end - begin} addresses in range set {nth} of network {json.dumps(request.network)} is used up"
@@ -159,17 +160,37 @@ def cut(parts, begin, end):
     return pieces
 
 
-def search(parts, most):
+def search(request, parts, most):
     """The lowest free addresses, as assignments."""
     found = []
     for rng, first, last in parts:
+        found += previous_in(request, rng, first, last)
         while len(found) < most and first <= last:
             address = pool.next_free_within(IpSpan(to_address(rng, first), to_address(rng, last)))
             if address is None:
                 break
-            found.append(Assignment(address, rng.subnet.length, rng.gateway, AssignmentKind.DYNAMIC, None))
+            found.append(assignment(rng, address))
             first = to_number(address) + 1
     return found
+
+
+def previous_in(request, rng, first, last):
+    """What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over."""
+    family = type(rng.subnet.address)
+    return [assignment(rng, one) for one in request.previous if isinstance(one, family) and is_usable(rng, first, last, to_number(one))]
+
+
+def is_usable(rng, first, last, number):
+    def contains(part):
+        hosts = (32 if isinstance(part.address, IpAddress_Ipv4) else 128) - part.length
+        return to_number(part.address) >> hosts == number >> hosts
+
+    is_gateway = rng.gateway is not None and to_number(rng.gateway) == number
+    return first <= number <= last and not is_gateway and not any(map(contains, rng.excluded))
+
+
+def assignment(rng, address):
+    return Assignment(address, rng.subnet.length, rng.gateway, AssignmentKind.DYNAMIC, None, None)
 
 
 def to_number(address):

@@ -148,27 +148,54 @@ size_t proposals_at(uint64_t proposals, uint32_t attempt) {
   return most < MOST_PROPOSALS ? most : MOST_PROPOSALS;
 }
 
-static void search_part(const range_t *range, number_t first, number_t last, size_t most, candidates_t *candidates) {
+static void add(const range_t *range, address_t address, candidates_t *candidates) {
+  candidates->found[candidates->count++] = (assignment_t){
+      .address = address,
+      .prefix_length = range->subnet.length,
+      .gateway = range->gateway,
+      .kind = KUBE_IPAM_POLICY_TYPES_ASSIGNMENT_KIND_DYNAMIC,
+  };
+}
+
+static bool is_excluded(const range_t *range, number_t number) {
+  int bits = range->subnet.address.tag == KUBE_IPAM_POLICY_TYPES_IP_ADDRESS_IPV4 ? 32 : 128;
+  for (size_t n = 0; n < range->excluded.len; n++) {
+    int hosts = bits - range->excluded.ptr[n].length;
+    if (hosts == bits || number_of(&range->excluded.ptr[n].address) >> hosts == number >> hosts) return true;
+  }
+  return false;
+}
+
+// Proposing what the pod holds already is no race.
+static void take_over(const request_t *request, const range_t *range, number_t first, number_t last, size_t most,
+                      candidates_t *candidates) {
+  for (size_t n = 0; n < request->previous.len && candidates->count < most; n++) {
+    address_t address = request->previous.ptr[n];
+    number_t number = number_of(&address);
+    if (address.tag != range->subnet.address.tag || number < first || number > last) continue;
+    if (range->gateway.is_some && number_of(&range->gateway.val) == number) continue;
+    if (!is_excluded(range, number)) add(range, address, candidates);
+  }
+}
+
+static void search_part(const request_t *request, const range_t *range, number_t first, number_t last, size_t most, candidates_t *candidates) {
   uint8_t family = range->subnet.address.tag;
+  take_over(request, range, first, last, most, candidates);
   while (candidates->count < most && first <= last) {
     address_t free;
     kube_ipam_policy_types_ip_span_t span = {address_of(family, first), address_of(family, last)};
     if (!kube_ipam_policy_pool_next_free_within(&span, &free)) return;
-    candidates->found[candidates->count++] = (assignment_t){
-        .address = free,
-        .prefix_length = range->subnet.length,
-        .gateway = range->gateway,
-        .kind = KUBE_IPAM_POLICY_TYPES_ASSIGNMENT_KIND_DYNAMIC,
-    };
+    add(range, free, candidates);
     first = number_of(&free) + 1;
   }
 }
 
-void search(const range_t *range, number_t first, number_t last, size_t most, candidates_t *candidates) {
-  if (!range->fixed.is_some) return search_part(range, first, last, most, candidates);
+void search(const request_t *request, const range_t *range, number_t first, number_t last, size_t most,
+            candidates_t *candidates) {
+  if (!range->fixed.is_some) return search_part(request, range, first, last, most, candidates);
   number_t low = number_of(&range->fixed.val.first), high = number_of(&range->fixed.val.last);
-  if (first < low) search_part(range, first, last < low ? last : low - 1, most, candidates);
-  if (last > high) search_part(range, first > high ? first : high + 1, last, most, candidates);
+  if (first < low) search_part(request, range, first, last < low ? last : low - 1, most, candidates);
+  if (last > high) search_part(request, range, first > high ? first : high + 1, last, most, candidates);
 }
 
 void combine(const candidates_t *drawn, size_t sets, proposals_t *proposals) {

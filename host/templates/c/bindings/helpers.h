@@ -62,8 +62,9 @@ typedef struct {
   size_t count;
 } candidates_t;
 
-// Add the free addresses of first..last in a range, without the part kept for fixed addresses, until there are `most`.
-void search(const range_t *range, number_t first, number_t last, size_t most, candidates_t *candidates);
+// Add the addresses of first..last in a range, without the part kept for fixed addresses, until there are `most`: what an
+// older sandbox of this very pod still holds, which the new one takes over, and then the free ones.
+void search(const request_t *request, const range_t *range, number_t first, number_t last, size_t most, candidates_t *candidates);
 
 // One proposal for each candidate: the n-th has the n-th candidate of every range set, each of which has one at least.
 void combine(const candidates_t *drawn, size_t sets, proposals_t *proposals);
