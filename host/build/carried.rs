@@ -17,7 +17,7 @@ const LISTS: [(&str, &str); 6] = [
 ];
 
 /// The parts of a manifest that mean something in this repository only.
-const OURS: [&str; 3] = ["[lints]", "[dev-dependencies]", "[[example]]"];
+const OURS: [&str; 2] = ["[lints]", "[dev-dependencies]"];
 
 /// Write `carried.rs` into `out`, and name what it is made of.
 pub(crate) fn write(root: &Path, out: &Path) -> Vec<PathBuf> {

@@ -8,44 +8,44 @@ use std::path::Path;
 use std::process::Command;
 
 use guests::{Site, request, snapshot};
-use kube_ipam::ipam::{Pod, PodName, Refusal, Request, Verdict};
+use kube_ipam::ipam::{Pod, PodName, Request, Verdict};
 use kube_ipam::policy::Outcome;
 use wit_component::ComponentEncoder;
 
 #[test]
 fn a_panic_is_told_with_its_text_and_place_and_spoils_no_later_call() {
     let site = Site::new();
-    let policy = site.policy("panics", &module()).unwrap().recording();
-    let error = policy.allocate(&of_namespace("other"), "{}", &snapshot()).unwrap_err().to_string();
-    let place = "panicked at policies/sdk/examples/panics.rs:19: no rule for Some(\"other\")";
-    assert_eq!(error, format!("policy panics.wasm: allocate {place}"));
+    let policy = site.policy("broken", &module()).unwrap().recording();
+    let settings = r#"{"fault": "panics-at-annotations"}"#;
+    let error = policy.allocate(&wanting("nonsense"), settings, &snapshot()).unwrap_err().to_string();
+    let said = error.strip_prefix("policy broken.wasm: allocate ").unwrap_or_else(|| panic!("{error}"));
+    assert!(said.starts_with("panicked at tests/broken/src/lib.rs:"), "{error}");
+    assert!(said.ends_with(": an address: AddrParseError(Ip)"), "{error}");
     let calls = policy.take_calls();
     assert_eq!(calls[0].lines.len(), 1, "{calls:?}");
-    assert_eq!((calls[0].lines[0].level, calls[0].lines[0].text.as_str()), (tracing::Level::ERROR, place));
+    assert_eq!((calls[0].lines[0].level, calls[0].lines[0].text.as_str()), (tracing::Level::ERROR, said));
 
-    let outcome = policy.allocate(&of_namespace("known"), "{}", &snapshot()).unwrap();
-    let denied = Refusal::Denied("known, and denied".to_owned());
-    assert_eq!(outcome, Outcome::Verdict(Verdict::Refuse(denied)));
+    let outcome = policy.allocate(&wanting("10.0.0.9"), settings, &snapshot()).unwrap();
+    assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
 }
 
-fn of_namespace(namespace: &str) -> Request {
-    let name = PodName { namespace: namespace.to_owned(), name: "web-0".to_owned(), uid: None };
-    let pod = Pod { name, annotations: BTreeMap::new(), labels: BTreeMap::new(), owner: None };
-    Request { pod: Some(pod), ..request() }
+fn wanting(address: &str) -> Request {
+    let name = PodName { namespace: "default".to_owned(), name: "web-0".to_owned(), uid: None };
+    let annotations = BTreeMap::from([("kube-ipam.ip".to_owned(), address.to_owned())]);
+    Request { pod: Some(Pod { name, annotations, labels: BTreeMap::new(), owner: None }), ..request() }
 }
 
 /// Built as an author builds it, in a target directory of its own: the one of this test may be locked.
 fn module() -> Vec<u8> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown", "-p", "kube-ipam-policy"])
-        .args(["--example", "panics", "--target-dir"])
+        .args(["build", "--quiet", "--release", "--target", "wasm32-unknown-unknown", "-p", "broken", "--target-dir"])
         .arg(&target)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTFLAGS")
         .status();
-    assert!(built.is_ok_and(|status| status.success()), "the example does not build");
-    let module = std::fs::read(target.join("wasm32-unknown-unknown/release/examples/panics.wasm")).unwrap();
+    assert!(built.is_ok_and(|status| status.success()), "the policy does not build");
+    let module = std::fs::read(target.join("wasm32-unknown-unknown/release/broken.wasm")).unwrap();
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }

@@ -341,17 +341,10 @@ pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Limits;
-    use crate::policy::{Compiler, Source};
+    use crate::policy::Source;
 
     fn world(ipam: &Value) -> World {
-        let source = Source {
-            module: None,
-            sha256: None,
-            cache_dir: None,
-            limits: Limits::default(),
-            compiler: Compiler::InProcess,
-        };
+        let source = Source::alone(None);
         World::new(ipam.as_object().unwrap(), Policy::load(&source).unwrap()).unwrap()
     }
 

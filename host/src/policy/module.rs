@@ -44,6 +44,14 @@ pub struct Source<'a> {
     pub compiler: Compiler,
 }
 
+impl<'a> Source<'a> {
+    /// A module away from any network: compiled by this process, kept nowhere, with the default limits. Without a file,
+    /// the built-in one.
+    pub fn alone(module: Option<&'a Path>) -> Self {
+        Self { module, sha256: None, cache_dir: None, limits: Limits::default(), compiler: Compiler::InProcess }
+    }
+}
+
 /// A module that may run.
 #[derive(Clone)]
 pub(super) struct Loaded {

@@ -45,9 +45,7 @@ pub(super) fn load_whoever_decides(network: &Network, limits: Limits) -> Result<
 
 /// The built-in policy, in the stead of one that is at fault. It knows none of that one's settings and limits.
 pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
-    let built_in =
-        Source { module: None, sha256: None, cache_dir: None, limits: Limits::default(), compiler: Compiler::Child };
-    let policy = Policy::load(&built_in)?.instead_of(config.file_name());
+    let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
     tracing::warn!(%fault, "{} decides instead of a policy that is at fault", policy.name().name);
     Ok(policy)
 }

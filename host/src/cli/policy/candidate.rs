@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::ipam::{Answer, PolicyName, Question, Snapshot, Told};
-use crate::limits::{Limits, READS_PER_DECISION};
-use crate::policy::{Call, Compiler, Outcome, Policy, Source, Spent};
+use crate::limits::READS_PER_DECISION;
+use crate::policy::{Call, Outcome, Policy, Source, Spent};
 use crate::verbs;
 
 /// What came of asking.
@@ -29,9 +29,7 @@ pub(super) struct Candidate {
 impl Candidate {
     /// A module file, or the built-in policy.
     pub(super) fn load(module: Option<&Path>, settings: Option<&Map<String, Value>>) -> Result<Self, verbs::Error> {
-        let source =
-            Source { module, sha256: None, cache_dir: None, limits: Limits::default(), compiler: Compiler::InProcess };
-        let policy = Policy::load(&source)?.recording();
+        let policy = Policy::load(&Source::alone(module))?.recording();
         let settings = settings.map(|settings| Value::Object(settings.clone()).to_string());
         if let Some(settings) = &settings {
             policy.validate_settings(settings)?;

@@ -13,8 +13,7 @@ use clap::Args;
 use crate::cli::output::{Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::lab::case::{CaseError, CaseFile, Change, Trial, update};
-use crate::limits::Limits;
-use crate::policy::{Compiler, Policy, Source};
+use crate::policy::{Policy, Source};
 use crate::verbs;
 use find::{Module, Target};
 
@@ -89,13 +88,7 @@ impl Modules {
 
     fn policy(&mut self, module: &Module) -> Result<&Policy, verbs::Error> {
         if !self.0.contains_key(module) {
-            let source = Source {
-                module: module.file(),
-                sha256: None,
-                cache_dir: None,
-                limits: Limits::default(),
-                compiler: Compiler::InProcess,
-            };
+            let source = Source::alone(module.file());
             self.0.insert(module.clone(), Policy::load(&source)?);
         }
         Ok(&self.0[module])

@@ -7,8 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::config::file::sections;
-use crate::limits::Limits;
-use crate::policy::{Compiler, Policy, Source};
+use crate::policy::{Policy, Source};
 use crate::verbs;
 
 /// What stands for the policy inside this program where a module is asked for.
@@ -52,13 +51,7 @@ impl TrialArgs {
     /// Load the module and read the network; without one it is this subnet.
     pub(crate) fn open(&self, subnet: &str) -> Result<Trial, Box<dyn Error>> {
         let Named { module, sha256, ipam } = self.named(subnet)?;
-        let source = Source {
-            module: module.as_deref(),
-            sha256: sha256.as_deref(),
-            cache_dir: None,
-            limits: Limits::default(),
-            compiler: Compiler::InProcess,
-        };
+        let source = Source { sha256: sha256.as_deref(), ..Source::alone(module.as_deref()) };
         let policy = Policy::load(&source).map_err(verbs::Error::from)?;
         Ok(Trial { policy, ipam })
     }

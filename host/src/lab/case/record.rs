@@ -208,8 +208,7 @@ mod tests {
 
     use super::super::{CaseFile, Trial};
     use super::*;
-    use crate::limits::Limits;
-    use crate::policy::{Compiler, Policy, Source};
+    use crate::policy::{Policy, Source};
 
     /// Not far from the end of a range that is nearly full.
     fn decision(asks: Value, answer: Value) -> Decision {
@@ -240,13 +239,7 @@ mod tests {
         let text = Case::of(decision).to_yaml();
         let file =
             CaseFile::parse(Path::new("case.yaml"), text.clone()).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let source = Source {
-            module: None,
-            sha256: None,
-            cache_dir: None,
-            limits: Limits::default(),
-            compiler: Compiler::InProcess,
-        };
+        let source = Source::alone(None);
         (text, Trial::run(&file, Policy::load(&source).unwrap()).unwrap())
     }
 

@@ -139,17 +139,10 @@ mod tests {
 
     use super::*;
     use crate::lab::simulate::Report;
-    use crate::limits::Limits;
-    use crate::policy::{Compiler, Policy, Source};
+    use crate::policy::{Policy, Source};
 
     fn world(ipam: &Value) -> World {
-        let source = Source {
-            module: None,
-            sha256: None,
-            cache_dir: None,
-            limits: Limits::default(),
-            compiler: Compiler::InProcess,
-        };
+        let source = Source::alone(None);
         World::new(ipam.as_object().unwrap(), Policy::load(&source).unwrap()).unwrap()
     }
 
