@@ -193,10 +193,10 @@ pub const FLAWS: usize = 32;
 pub const COMPILE_TIME: Limit = Limit {
     key: "compileSeconds",
     unit: "s",
-    default: 60,
+    default: 120,
     least: 1,
     most: 600,
-    reason: "Rust takes 0.1 s, JavaScript on SpiderMonkey 30 s. A module may be built to be slow to compile.",
+    reason: "Rust takes 0.1 s; Python 20 s, and three times that on a busy node. A module may be built to be slow to compile.",
     seen: "took too long to compile",
 };
 
