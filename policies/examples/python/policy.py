@@ -101,13 +101,13 @@ class Settings:
 
 
 def parse(text):
+    # Told from the first character, before a parser follows it into any depth.
+    if not text.lstrip().startswith("{"):
+        raise Err("policy.settings: expected an object")
     try:
-        settings = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
         raise Err(f"policy.settings: {error}")
-    if not isinstance(settings, dict):
-        raise Err("policy.settings: expected an object")
-    return settings
 
 
 def number(name, value, least, most):
