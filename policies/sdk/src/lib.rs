@@ -19,12 +19,20 @@
 //!     }
 //!
 //!     fn allocate(request: &Request, _: &Self::Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
-//!         let one_of_each = request.range_sets.iter().enumerate().map(|(index, set)| {
-//!             let address = pool.first_free(index).next()?;
-//!             Some(Assignment::dynamic(address, set.containing(address)?))
-//!         });
-//!         let proposal: Option<Proposal> = one_of_each.collect();
-//!         proposal.map(|proposal| vec![proposal]).ok_or_else(|| Refusal::Exhausted("no address is free".to_owned()))
+//!         // One of each range set; at each attempt more proposals, so that whoever lost its race finds others.
+//!         let nth_of_each = |nth| {
+//!             let sets = request.range_sets.iter().enumerate();
+//!             sets.map(|(index, set)| {
+//!                 let address = pool.first_free(index).nth(nth)?;
+//!                 Some(Assignment::dynamic(address, set.containing(address)?))
+//!             })
+//!             .collect::<Option<Proposal>>()
+//!         };
+//!         let proposals: Vec<Proposal> = (0..4 << request.attempt.min(4)).map_while(nth_of_each).collect();
+//!         match proposals.is_empty() {
+//!             true => Err(Refusal::Exhausted("no address is free".to_owned())),
+//!             false => Ok(proposals),
+//!         }
 //!     }
 //! }
 //!
