@@ -57,7 +57,11 @@ impl Node {
 
     /// The network as a file for commands.
     pub fn conf(&self, network: &Value) -> String {
-        self.write("blue.conf", network.to_string().as_bytes()).display().to_string()
+        // Whole at every moment: the processes of a race read it while it is written for the next of them.
+        let new = self.write("blue.conf.new", network.to_string().as_bytes());
+        let conf = self.path("blue.conf");
+        fs::rename(new, &conf).unwrap();
+        conf.display().to_string()
     }
 
     /// Call the plugin.
