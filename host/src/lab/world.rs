@@ -142,8 +142,11 @@ impl World {
 
     /// ADD.
     pub fn allocate(&self, asker: &Asker) -> Allocation {
-        let look = self.look(asker);
-        self.decide(asker, look)
+        let outcome = self.look_at(asker, &[]).and_then(|look| match look.claim {
+            Some(claim) => Ok(claim),
+            None => self.obtain(asker, look),
+        });
+        Allocation { outcome, calls: self.policy.take_calls() }
     }
 
     /// DEL; what was released.
@@ -214,20 +217,8 @@ impl World {
         Ok(())
     }
 
-    fn look(&self, asker: &Asker) -> Result<Look<Moment>, verbs::Error> {
-        self.look_at(asker, &[])
-    }
-
     pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
         at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
-    }
-
-    fn decide(&self, asker: &Asker, look: Result<Look<Moment>, verbs::Error>) -> Allocation {
-        let outcome = look.and_then(|look| match look.claim {
-            Some(claim) => Ok(claim),
-            None => self.obtain(asker, look),
-        });
-        Allocation { outcome, calls: self.policy.take_calls() }
     }
 
     fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {

@@ -20,7 +20,7 @@ use std::{fmt, fs};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
 
 use super::file::Stamp;
-use super::known::NOTE;
+use super::known::NOTE_END;
 use crate::limits::CACHED_MODULES;
 
 /// In the name of every module, and of one that is being written.
@@ -153,7 +153,7 @@ impl Cache {
             .flatten()
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.file_name().into_string().ok()?)));
         let aged: Vec<_> = aged.collect();
-        for end in [MODULE_END, NOTE] {
+        for end in [MODULE_END, NOTE_END] {
             let mut kind: Vec<_> = aged.iter().filter(|(_, name)| name.contains(end)).collect();
             kind.sort();
             let surplus = kind.len().saturating_sub(CACHED_MODULES.default as usize);

@@ -67,11 +67,11 @@ fn stamp<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Stamp> {
 
 /// One note for each file: another version in its place overwrites it.
 fn name(module: &Stamp) -> String {
-    format!("{:x}-{:x}.{NOTE}", module.device, module.inode)
+    format!("{:x}-{:x}{NOTE_END}", module.device, module.inode)
 }
 
-/// How a note's name ends.
-pub(super) const NOTE: &str = "known";
+/// How a note's name ends. With its dot: the names of modules have "unknown" in them.
+pub(super) const NOTE_END: &str = ".known";
 
 #[cfg(test)]
 mod tests {
