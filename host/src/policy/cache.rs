@@ -236,3 +236,23 @@ fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
 fn mode_is(path: &Path, metadata: &fs::Metadata, expected: &str) -> Miss {
     Miss::Untrusted(format!("{} has mode {:04o}, expected {expected}", path.display(), metadata.mode() & 0o7777))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_and_notes_are_pruned_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&directory.path().join("cache")).unwrap();
+        let most = CACHED_MODULES.default as usize;
+        for nth in 0..most + 2 {
+            cache.put(&format!("{nth}-0-x86_64-unknown-linux-musl{MODULE_END}"), b"code").unwrap();
+            cache.put(&format!("8-{nth}{NOTE_END}"), b"note").unwrap();
+        }
+        cache.prune();
+        let names: Vec<_> = fs::read_dir(&cache.path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let ending = |end: &str| names.iter().filter(|name| name.to_string_lossy().ends_with(end)).count();
+        assert_eq!((ending(MODULE_END), ending(NOTE_END)), (most, most));
+    }
+}
