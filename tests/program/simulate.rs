@@ -10,7 +10,11 @@ use serde_json::Value;
 const SETTINGS: &str = r#"{"namespaces": {"namespace-1": ["10.0.0.0/25"]}, "default": ["10.0.0.128/25"]}"#;
 
 fn module() -> PathBuf {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/by-namespace.wasm");
+    named("by-namespace")
+}
+
+fn named(policy: &str) -> PathBuf {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies").join(policy).with_extension("wasm");
     assert!(module.exists(), "{} is missing: run `make policies` first", module.display());
     module
 }
@@ -71,6 +75,27 @@ fn a_module_is_simulated_with_its_settings_and_drawn() {
     let picture = std::fs::read_to_string(picture).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
     assert!(picture.contains("policy by-namespace") && picture.contains("level-8"));
+}
+
+/// What the policy `sticky` is for.
+#[test]
+fn pods_of_a_stateful_set_come_back_to_their_addresses() {
+    let sticky = named("sticky");
+    let simulate = |module: &str| {
+        // Of pods, only who asks for labels learns the controller.
+        let network = r#"{"subnet": "10.0.0.0/24", "kubernetes": {"include": ["labels"]}}"#;
+        let arguments =
+            ["simulate", module, "--network", network, "--pods", "2000", "--fill", "0.5", "--stateful", "0.4"];
+        let printed = text(&arguments);
+        let report = json(&arguments);
+        let returns = |key: &str| report["returns"][key].as_u64().unwrap();
+        let (count, same) = (returns("count"), returns("sameAddresses"));
+        assert!(printed.contains(" pods came back under their name, "), "{printed}");
+        assert!(count > 500, "{report}");
+        same as f64 / count as f64
+    };
+    assert!(simulate(sticky.to_str().unwrap()) == 1.0);
+    assert!(simulate("builtin") < 0.2);
 }
 
 #[test]

@@ -100,6 +100,10 @@ impl World {
         ipam.insert("type".to_owned(), json!("kube-ipam"));
         ipam.entry("nodeName").or_insert_with(|| json!("node-1"));
         ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig" | "logFile"));
+        if ipam.contains_key("kubernetes") {
+            // Nobody is asked here, but the section demands that somebody could be.
+            ipam.insert("kubeConfig".to_owned(), json!("/absent"));
+        }
         let netconf = json!({"cniVersion": "1.1.0", "name": name, "ipam": ipam}).to_string();
         let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
         let base = Base::read(&netconf).map_err(verbs::Error::from)?;
@@ -117,6 +121,11 @@ impl World {
     /// The ranges.
     pub fn range_sets(&self) -> &RangeSets {
         &self.network.range_sets
+    }
+
+    /// Whether the policy is told of a pod's controller.
+    pub(super) fn tells_owners(&self) -> bool {
+        self.network.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.include.labels)
     }
 
     /// The policy under trial.

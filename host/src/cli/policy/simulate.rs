@@ -10,7 +10,7 @@ use super::trial::TrialArgs;
 use crate::cli::output::{Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::lab::World;
-use crate::lab::simulate::{Model, OfRangeSet, Report, Share, Spread, picture, simulate};
+use crate::lab::simulate::{Model, OfRangeSet, Report, Returns, Share, Spread, picture, simulate};
 use crate::limits::Thousands;
 
 /// The network, where none is given.
@@ -39,7 +39,9 @@ The model: the first pods fill the ranges to the target population. From then on
 once, at regular intervals such that the share --churn of the population is replaced every hour; the slower of them \
 find their addresses taken and decide again, as in a cluster. A pod lives for a time drawn from an exponential \
 distribution whose mean is an hour divided by the churn, then its addresses are released. Who is refused does not \
-come back. Pods are named pod-N in namespace-1 to namespace-N, without annotations, on node-1 to node-N.
+come back. Pods are named pod-N in namespace-1 to namespace-N, without annotations, on node-1 to node-N. Of those that \
+fill the ranges, the share --stateful is called stateful-N and comes back under its name as soon as it ends, or is \
+refused; that it is a StatefulSet's is told where the network has \"kubernetes\": {\"include\": [\"labels\"]}.
 
 The same seed gives the same report on every machine; only the times differ. Without a network the range is \
 10.0.0.0/20.";
@@ -55,6 +57,9 @@ struct ModelArgs {
     /// The target population: a share of the smallest range set's size
     #[arg(long, value_name = "FRACTION", default_value = "0.7")]
     fill: Share,
+    /// Which share of the pods are a StatefulSet's, and come back under their name [default: none]
+    #[arg(long, value_name = "FRACTION")]
+    stateful: Option<Share>,
     /// How many nodes ask at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     contention: u64,
@@ -71,8 +76,9 @@ struct ModelArgs {
 
 pub(crate) fn run(options: Options) -> Done {
     let trial = options.trial.open(SUBNET)?;
-    let ModelArgs { pods, churn, fill, contention, nodes, namespaces, seed } = options.model;
-    let model = Model { pods, churn, fill, contention, nodes, namespaces, seed };
+    let ModelArgs { pods, churn, fill, stateful, contention, nodes, namespaces, seed } = options.model;
+    let stateful = stateful.unwrap_or(Share::NONE);
+    let model = Model { pods, churn, fill, stateful, contention, nodes, namespaces, seed };
     let world = World::new(&trial.ipam, trial.policy)?;
     let began = Instant::now();
     let bar = bar(pods);
@@ -118,6 +124,9 @@ fn describe(report: &Report) -> String {
     }
     if report.refusals.is_empty() {
         lines.push(line("refusals", "none".to_owned()));
+    }
+    if report.model.stateful != Share::NONE {
+        lines.push(line("returns", returns(report.returns)));
     }
     lines.push(line("retries", retries(report)));
     lines.push(line("fuel", format!("{} a run", spread(&report.fuel))));
@@ -165,6 +174,11 @@ fn describe_range_set(nth: usize, set: &OfRangeSet) -> Vec<String> {
         lines.push(line("after", format!("min {min}, median {median}, mean {mean}")));
     }
     lines
+}
+
+fn returns(Returns { count, same_addresses }: Returns) -> String {
+    let share = percent(same_addresses as f64 / count.max(1) as f64);
+    format!("{} pods came back under their name, {share} of them to their addresses", Thousands(count))
 }
 
 /// How many allocations took how many more runs.

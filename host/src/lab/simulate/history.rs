@@ -66,6 +66,8 @@ pub struct History {
     pub refusals: BTreeMap<&'static str, Refused>,
     /// How many allocations took how many runs of the policy beyond the first.
     pub retries: BTreeMap<u64, u64>,
+    /// Pods that came back under their name: whether with the addresses they had.
+    pub returns: Vec<bool>,
     /// When the ranges were filled.
     pub filled: Duration,
     /// When it was over.

@@ -21,7 +21,7 @@ mod statistics;
 pub use history::History;
 pub use model::{Model, Share};
 pub use picture::picture;
-pub use report::{OfRangeSet, Report, Times};
+pub use report::{OfRangeSet, Report, Returns, Times};
 pub use run::simulate;
 pub(super) use space::Space;
 pub use statistics::{FreeSpace, Reuse, Spread, Utilisation};

@@ -5,6 +5,9 @@
 //! from an exponential distribution whose mean is an hour divided by `churn`. That distribution forgets how long a pod
 //! has lived already, so pods of the filling need no age, and the population stays around its target whatever the
 //! churn is: it only scales the clock. Lives are therefore counted in mean lives.
+//!
+//! Pods of StatefulSets are made while the ranges are filled. They come back under their name as soon as they end, on
+//! whatever node is next, in the place of a new pod; one that is refused asks again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +34,8 @@ pub struct Model {
     pub churn: Vec<Share>,
     /// The target population, as a share of the smallest range set's size.
     pub fill: Share,
+    /// Which share of the pods that fill the ranges are a StatefulSet's: these come back under their name.
+    pub stateful: Share,
     /// How many nodes ask at once.
     pub contention: u64,
     /// `node-1` to `node-N`.
@@ -44,6 +49,11 @@ pub struct Model {
 /// A share, in millionths: the same on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u64);
+
+impl Share {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+}
 
 /// A time in mean lives of a pod, in 2⁻³² of one.
 pub(super) type Lives = u64;
@@ -114,6 +124,11 @@ impl Dice {
         u64::try_from((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
+    /// Whether something happens that happens to this share.
+    pub(super) fn hits(&mut self, share: Share) -> bool {
+        share != Share::NONE && self.below(MILLION) < share.0
+    }
+
     /// A life, exponentially distributed with mean one, by comparing integers alone (von Neumann 1951): a run of
     /// falling numbers of odd length gives its first one as the fraction, one of even length adds a whole.
     pub(super) fn life(&mut self) -> Lives {
@@ -170,6 +185,7 @@ mod tests {
             pods: 3_000,
             churn: vec![share("0.5"), share("5")],
             fill: share("0.7"),
+            stateful: Share::NONE,
             contention: 5,
             nodes: 1,
             namespaces: 1,

@@ -244,6 +244,7 @@ mod tests {
     use svg::parser::Event as Parsed;
 
     use super::super::history::Change;
+    use super::super::model::Share;
     use super::*;
     use crate::ipam::RangeSpec;
 
@@ -285,6 +286,7 @@ mod tests {
             pods: 4,
             churn: vec![share("0.3")],
             fill: share("0.7"),
+            stateful: Share::NONE,
             contention: 1,
             nodes: 1,
             namespaces: 1,

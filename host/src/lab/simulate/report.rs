@@ -31,6 +31,8 @@ pub struct Report {
     pub refusals: BTreeMap<&'static str, Refused>,
     /// How many allocations took how many runs of the policy beyond the first.
     pub retries: BTreeMap<u64, u64>,
+    /// Pods of StatefulSets that came back.
+    pub returns: Returns,
     /// Fuel of a run.
     pub fuel: Spread,
     /// Questions and log lines of a run.
@@ -39,6 +41,16 @@ pub struct Report {
     pub range_sets: Vec<OfRangeSet>,
     /// On this machine.
     pub times: Times,
+}
+
+/// Pods that came back under their name and were served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Returns {
+    /// How many.
+    pub count: u64,
+    /// How many of them got all the addresses they had.
+    pub same_addresses: u64,
 }
 
 /// The numbers of a range set.
@@ -83,6 +95,10 @@ impl Report {
             allocations: history.allocations,
             refusals: history.refusals.clone(),
             retries: history.retries.clone(),
+            returns: Returns {
+                count: history.returns.len() as u64,
+                same_addresses: history.returns.iter().filter(|same| **same).count() as u64,
+            },
             fuel: spread(|run| run.fuel),
             host_calls: spread(|run| run.host_calls),
             range_sets: (0..)

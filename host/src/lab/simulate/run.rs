@@ -1,7 +1,8 @@
 //! The model, run: round after round, pods end and others start.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use super::history::{Change, Event, History};
 use super::model::{Dice, Lives, Model};
 use super::space::Space;
-use crate::ipam::{Attachment, Claim, Pod, PodName};
+use crate::ipam::{Attachment, Claim, Owner, Pod, PodName};
 use crate::lab::world::attachment;
 use crate::lab::{Asker, World};
 use crate::verbs::Error;
@@ -20,8 +21,9 @@ pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> 
     let mut run = Run::new(world, model);
     let (mut started, mut lived, mut due) = (0, 0, Duration::ZERO);
     while started < model.pods {
+        let filling = started < target;
         let mut asking = model.contention.min(model.pods - started);
-        if started < target {
+        if filling {
             asking = asking.min(target - started);
         } else {
             // The clock is moved by what happens, too: never back.
@@ -30,7 +32,8 @@ pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> 
             lived += model.interval_in_lives(target);
             run.end(lived)?;
         }
-        run.start(started, asking, lived);
+        let names: Vec<Name> = (started..started + asking).map(|nth| run.name(nth, filling)).collect();
+        run.start(started, &names, lived);
         started += asking;
         if started <= target {
             run.history.filled = run.elapsed();
@@ -41,12 +44,25 @@ pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> 
     Ok(run.history)
 }
 
+/// A pod's name. A StatefulSet's pod comes back under it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name {
+    namespace: u64,
+    nth: u64,
+    stateful: bool,
+}
+
 struct Run<'a> {
     world: &'a World,
     model: &'a Model,
     spaces: Vec<Space>,
     dice: Dice,
-    living: BinaryHeap<Reverse<(Lives, u64)>>,
+    /// Until when, in which container.
+    living: BinaryHeap<Reverse<(Lives, u64, Name)>>,
+    /// Pods of StatefulSets that ended or were refused: they start before any new pod does.
+    away: VecDeque<Name>,
+    /// What each of them held the last time.
+    had: HashMap<Name, BTreeSet<IpAddr>>,
     beginning: Timestamp,
     round: u64,
     history: History,
@@ -60,6 +76,8 @@ impl<'a> Run<'a> {
             spaces: world.range_sets().iter().map(Space::of).collect(),
             dice: Dice::new(model.seed),
             living: BinaryHeap::new(),
+            away: VecDeque::new(),
+            had: HashMap::new(),
             beginning: world.now(),
             round: 0,
             history: History::default(),
@@ -72,47 +90,75 @@ impl<'a> Run<'a> {
 
     /// The pods whose time is over give their addresses back.
     fn end(&mut self, lived: Lives) -> Result<(), Error> {
-        while self.living.peek().is_some_and(|Reverse((end, _))| *end <= lived) {
-            let Some(Reverse((_, nth))) = self.living.pop() else { break };
+        while self.living.peek().is_some_and(|Reverse((end, ..))| *end <= lived) {
+            let Some(Reverse((_, nth, name))) = self.living.pop() else { break };
             if let Some(claim) = self.world.release(&container(nth))? {
                 self.write_down(&claim, Change::Release);
             }
+            self.leave(name);
         }
         Ok(())
     }
 
+    fn leave(&mut self, name: Name) {
+        if name.stateful {
+            self.away.push_back(name);
+        }
+    }
+
+    /// Who starts next. StatefulSets are made while the ranges are filled.
+    fn name(&mut self, nth: u64, filling: bool) -> Name {
+        let new = || {
+            let namespace = self.dice.below(self.model.namespaces) + 1;
+            Name { namespace, nth, stateful: filling && self.dice.hits(self.model.stateful) }
+        };
+        self.away.pop_front().unwrap_or_else(new)
+    }
+
     /// Pods start on so many nodes at once.
-    fn start(&mut self, first: u64, asking: u64, lived: Lives) {
-        let node = self.dice.below(self.model.nodes);
+    fn start(&mut self, first: u64, names: &[Name], lived: Lives) {
+        let nodes = self.model.nodes;
+        let node = self.dice.below(nodes);
         let askers: Vec<Asker> =
-            (0..asking).map(|nth| self.asker(first + nth, (node + nth) % self.model.nodes)).collect();
+            (0..).zip(names).map(|(nth, name)| self.asker(*name, first + nth, (node + nth) % nodes)).collect();
         let allocations = self.world.contend(&askers);
-        for (nth, allocation) in (first..).zip(allocations) {
+        for ((nth, name), allocation) in (first..).zip(names).zip(allocations) {
             let life = self.dice.life();
             self.history.ran(&allocation.calls);
             match allocation.outcome {
                 Ok(claim) => {
                     self.history.allocated(allocation.calls.len());
                     self.write_down(&claim, Change::Claim);
-                    self.living.push(Reverse((lived.saturating_add(life), nth)));
+                    self.living.push(Reverse((lived.saturating_add(life), nth, *name)));
+                    if name.stateful {
+                        let holds: BTreeSet<IpAddr> = claim.addresses().collect();
+                        let had = self.had.insert(*name, holds.clone());
+                        self.history.returns.extend(had.map(|had| had == holds));
+                    }
                 }
-                Err(error) => self.history.refused(&error),
+                Err(error) => {
+                    self.history.refused(&error);
+                    self.leave(*name);
+                }
             }
         }
         self.round += 1;
     }
 
-    fn asker(&mut self, nth: u64, node: u64) -> Asker {
-        let namespace = self.dice.below(self.model.namespaces) + 1;
+    /// The policy is told of a StatefulSet where the network's configuration asks for that.
+    fn asker(&self, Name { namespace, nth, stateful }: Name, container_nth: u64, node: u64) -> Asker {
+        let set = if stateful { "stateful" } else { "pod" };
         let name = PodName {
             namespace: format!("namespace-{namespace}"),
-            name: format!("pod-{nth}"),
-            uid: Some(format!("uid-{nth}")),
+            name: format!("{set}-{nth}"),
+            uid: Some(format!("uid-{container_nth}")),
         };
+        let owner = Owner { kind: "StatefulSet".to_owned(), name: set.to_owned() };
+        let owner = Some(owner).filter(|_| stateful && self.world.tells_owners());
         Asker {
-            attachment: container(nth),
+            attachment: container(container_nth),
             node: format!("node-{}", node + 1),
-            pod: Some(Pod { name, annotations: BTreeMap::new(), labels: BTreeMap::new(), owner: None }),
+            pod: Some(Pod { name, annotations: BTreeMap::new(), labels: BTreeMap::new(), owner }),
             ..Asker::container("")
         }
     }
@@ -138,7 +184,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::lab::simulate::Report;
+    use crate::lab::simulate::{Report, Share};
     use crate::policy::{Policy, Source};
 
     fn world(ipam: &Value) -> World {
@@ -147,8 +193,8 @@ mod tests {
     }
 
     fn model(pods: u64, fill: &str, seed: u64) -> Model {
-        let fill = fill.parse().unwrap();
-        Model { pods, churn: vec!["0.5".parse().unwrap()], fill, contention: 5, nodes: 7, namespaces: 2, seed }
+        let (fill, churn) = (fill.parse().unwrap(), vec!["0.5".parse().unwrap()]);
+        Model { pods, churn, fill, stateful: Share::NONE, contention: 5, nodes: 7, namespaces: 2, seed }
     }
 
     /// Without the times.
@@ -180,6 +226,26 @@ mod tests {
         assert!((0.45..0.55).contains(&utilisation.mean), "{utilisation:?}");
         // 3,490 of 510 are replaced at half of them an hour.
         assert!((13..15).contains(&(report.simulated_seconds / 3_600)), "{report:?}");
+    }
+
+    #[test]
+    fn pods_of_stateful_sets_come_back_and_are_no_fewer_for_it() {
+        let world = world(&json!({"subnet": "10.0.0.0/26"}));
+        let model = Model { stateful: "0.5".parse().unwrap(), ..model(2_002, "0.95", 1) };
+        let mut run = Run::new(&world, &model);
+        let (first, names): (u64, Vec<Name>) = (0, (0..57).map(|nth| run.name(nth, true)).collect());
+        run.start(first, &names, 0);
+        let stateful = names.iter().filter(|name| name.stateful).count();
+        assert!((20..38).contains(&stateful), "{stateful}");
+        run.end(Lives::MAX).unwrap();
+        let names: Vec<Name> = (57..114).map(|nth| run.name(nth, false)).collect();
+        assert!(names[..stateful].iter().all(|name| name.stateful && name.nth < 57));
+        assert!(names[stateful..].iter().all(|name| !name.stateful && name.nth >= 57));
+
+        let history = simulate(&world, &model, |_| ()).unwrap();
+        assert!(history.refusals["exhausted"].count > 10);
+        // Half of those that live, and so half of those that end.
+        assert!((800..1_150).contains(&history.returns.len()), "{}", history.returns.len());
     }
 
     #[test]
