@@ -15,7 +15,7 @@ APISERVER := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserve
 unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
 TEST := $(CARGO) test --release --locked --target $(TARGET) $(call unoptimised,kube-ipam) $(call unoptimised,kube-ipam-tests)
 
-.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver
+.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -56,6 +56,18 @@ apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
 
 test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(TEST) -p kube-ipam-tests --test apiserver --test kubernetes
+
+# The instrumentation works on stable Rust without a sanitizer, which safe code has little need of.
+FUZZ ?= module component record
+FUZZ_SECONDS ?= 60
+fuzz: policies ## module, component and record, each for FUZZ_SECONDS; with cargo-fuzz, installed if need be
+	command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	cp Cargo.lock tests/fuzz/Cargo.lock
+	mkdir -p tests/fuzz/corpus/module
+	cp $(POLICIES:%=target/policies/%.wasm) tests/fuzz/corpus/module
+	set -e; for target in $(FUZZ); do \
+	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=250000 -timeout=60; \
+	done
 
 # The floor and the policy step are optimised as the shipped binary is. The section on languages
 # needs `make policies-all`.

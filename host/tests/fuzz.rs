@@ -3,18 +3,20 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
 mod guests;
+#[path = "../../tests/fuzz/survival.rs"]
+mod survival;
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use arbitrary::Unstructured;
 use guests::{Guest, Site, VERSION, WORLD, component, folder, request, snapshot};
-use kube_ipam::ipam::{Proposal, Verdict};
+use kube_ipam::ipam::Verdict;
 use kube_ipam::policy::{Class, Compiler, Outcome, Policy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use survival::are_harmless;
 
 /// The policy that is built into the binary, as its authors ship it.
 const RANGE_FIXED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
@@ -51,55 +53,9 @@ fn site() -> Site {
 fn survives(site: &Site, what: &str, module: &[u8]) -> bool {
     let began = Instant::now();
     let path = site.install("fuzz", module);
-    let loaded = match Policy::load(&site.source(&path)) {
-        Ok(policy) => {
-            use_it(&policy, what);
-            true
-        }
-        Err(error) => {
-            assert_eq!(error.class(), Class::Configuration, "{what}: {error}");
-            let text = error.to_string();
-            assert!(text.contains("fuzz.wasm ") && !text.contains(char::is_control), "{what}: {text:?}");
-            assert!(!text.contains("panicked"), "{what}: {text}");
-            false
-        }
-    };
+    let loaded = survival::survives(&site.source(&path), what);
     assert!(began.elapsed() < guests::SLACK, "{what}: {:?}", began.elapsed());
     loaded
-}
-
-fn use_it(policy: &Policy, what: &str) {
-    let told = |error: kube_ipam::policy::PolicyError| {
-        let text = error.to_string();
-        assert!(text.contains("fuzz.wasm") && !text.contains(char::is_control), "{what}: {text:?}");
-    };
-    let _ = policy.describe().map_err(told);
-    let _ = policy.validate_settings("{}").map_err(told);
-    match policy.allocate(&request(), "{}", &snapshot()) {
-        Ok(Outcome::Verdict(Verdict::Propose(proposals))) => are_harmless(&proposals),
-        Ok(Outcome::Verdict(Verdict::Refuse(_)) | Outcome::Unread(_)) => {}
-        Err(error) => told(error),
-    }
-}
-
-/// Said again in other words than the host's own check: inside 10.0.0.0/24, nothing special, nothing twice.
-fn are_harmless(proposals: &[Proposal]) {
-    assert!((1..=64).contains(&proposals.len()));
-    for proposal in proposals {
-        assert!((1..=16).contains(&proposal.len()));
-        let distinct: BTreeSet<IpAddr> = proposal.iter().map(|assignment| assignment.address).collect();
-        assert_eq!(distinct.len(), proposal.len(), "{proposal:?}");
-        for assignment in proposal {
-            let IpAddr::V4(address) = assignment.address else { panic!("{assignment:?}") };
-            let [a, b, c, last] = address.octets();
-            assert_eq!([a, b, c], [10, 0, 0], "{assignment:?}");
-            assert!(!matches!(last, 0 | 1 | 255 | 64..=79), "{assignment:?}");
-            assert!((1..=32).contains(&assignment.prefix_length), "{assignment:?}");
-            assert!(assignment.gateway.is_none_or(|gateway| gateway.is_ipv4()), "{assignment:?}");
-            let identity = assignment.hold.as_ref().map(|hold| hold.identity.len());
-            assert!(identity.is_none_or(|length| (1..=512).contains(&length)), "{assignment:?}");
-        }
-    }
 }
 
 #[test]

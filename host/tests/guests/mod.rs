@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kube_ipam::ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span};
 use kube_ipam::limits::Limits;
 use kube_ipam::policy::{Compiler, Policy, PolicyError, Source};
 use wit_component::{StringEncoding, embed_component_metadata};
+
+mod question;
+pub use question::{range_sets, request, snapshot, unread_snapshot};
 
 /// What a busy machine may add to a run: the bound tells "stopped" from "hangs".
 pub const SLACK: Duration = Duration::from_secs(30);
@@ -155,38 +157,5 @@ impl Site {
         let modules: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect();
         assert_eq!(modules.len(), 1, "{modules:?}");
         modules.into_iter().next().unwrap()
-    }
-}
-
-/// `10.0.0.0/24` with 10.0.0.64/28 excluded.
-pub fn range_sets() -> RangeSets {
-    let spec = RangeSpec::of_subnet("10.0.0.0/24".parse().unwrap());
-    RangeSets::new(vec![vec![spec]], &["10.0.0.64/28".parse().unwrap()]).unwrap()
-}
-
-/// Nobody holds anything, and that is known.
-pub fn snapshot() -> Snapshot {
-    let mut snapshot = unread_snapshot();
-    snapshot.learn_span(Span::of_subnet("10.0.0.0/24".parse().unwrap()), []);
-    snapshot
-}
-
-/// Nothing is known.
-pub fn unread_snapshot() -> Snapshot {
-    Snapshot::new(range_sets(), vec![None])
-}
-
-/// A request without a pod.
-pub fn request() -> Request {
-    Request {
-        attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
-        node: "node-1".into(),
-        pod: None,
-        requested: Vec::new(),
-        previous: Vec::new(),
-        range_sets: range_sets(),
-        attempt: 0,
-        namespace: None,
-        node_metadata: None,
     }
 }
