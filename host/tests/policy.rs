@@ -149,6 +149,21 @@ fn many_at_once_all_succeed_and_leave_one_entry() {
     site.cached();
 }
 
+/// STATUS may wait for a few seconds in all, not for a few seconds each.
+#[test]
+fn whoever_waits_while_another_compiles_has_no_time_of_its_own_left() {
+    let mut site = Site::new();
+    works(&site);
+    let lock = fs::File::create(site.cache_dir().join("lock")).unwrap();
+    lock.lock().unwrap();
+    site.limits.set("compileSeconds", 1).unwrap();
+    let error = site.policy("other", &Guest::named("unreachable").module()).unwrap_err();
+    assert!(error.to_string().contains("took too long to compile: the limit is 1 s"), "{error}");
+    works(&site);
+    lock.unlock().unwrap();
+    site.policy("other", &Guest::named("unreachable").module()).unwrap();
+}
+
 #[test]
 fn old_entries_go_when_there_are_too_many() {
     let site = Site::new();

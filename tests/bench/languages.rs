@@ -42,15 +42,20 @@ fn measure(name: &str, module: Option<&Path>) {
     ours.add("first").run().success();
     std::thread::sleep(SETTLED);
     ours.add("second").run().success();
-    let mut samples: [Vec<Duration>; 4] = Default::default();
+    let (add, over_builtin) = paired(|n| [ours.add(n), builtin.add(n)]);
+    let (_, step) = paired(|_| [decide.clone(), nothing.clone()]);
+    println!("{name:<24} {} {over_builtin:>15.2} ms {step:>9.2} ms", milliseconds(add));
+}
+
+/// The median of one call, and by how many milliseconds it is above that of the other. Gets the name of a container.
+fn paired(calls: impl Fn(&str) -> [Call; 2]) -> (Duration, f64) {
+    let mut samples: [Vec<Duration>; 2] = Default::default();
     for n in 0..ROUNDS {
-        let container = format!("bench-{n}");
-        let calls = [&ours.add(&container), &builtin.add(&container), &decide, &nothing];
-        samples.iter_mut().zip(calls).for_each(|(samples, call)| samples.push(time(call)));
+        let calls = calls(&format!("bench-{n}"));
+        samples.iter_mut().zip(&calls).for_each(|(samples, call)| samples.push(time(call)));
     }
-    let [add, add_builtin, decide, nothing] = samples.each_mut().map(|samples| median(samples));
-    let over = |one: Duration, other: Duration| (one.as_secs_f64() - other.as_secs_f64()) * 1e3;
-    println!("{name:<24} {} {:>15.2} ms {:>9.2} ms", milliseconds(add), over(add, add_builtin), over(decide, nothing));
+    let [one, other] = samples.each_mut().map(|samples| median(samples));
+    (one, (one.as_secs_f64() - other.as_secs_f64()) * 1e3)
 }
 
 struct Site {

@@ -42,6 +42,13 @@ fn check(module: &Path, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), printed)
 }
 
+/// A saved case, tried on the module that it was found with.
+fn test(case: &Path) -> (i32, String) {
+    let output = Command::new(program()).args(["policy", "test", "--module"]).arg(broken()).arg(case).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), printed)
+}
+
 /// The properties that do not hold, each with what was seen.
 fn found(fault: Option<&str>, only: &[&str], directory: &Path) -> Vec<(String, String)> {
     let settings = fault.map_or(json!({}), |fault| json!({"fault": fault})).to_string();
@@ -126,6 +133,9 @@ fn every_mistake_is_found_by_name_in_a_small_world() {
             assert!(case.contains(key), "{fault}: {case}");
         }
         assert!(case.lines().count() < 130, "{fault}: it could be smaller\n{case}");
+        let (status, printed) = test(&file);
+        assert!(status == 1 && printed.contains("0 passed, 1 failed"), "{fault}: {printed}\n{case}");
+        assert!(printed.contains("    - "), "{fault}: it fails by what it expects: {printed}");
     }
 }
 
@@ -138,6 +148,8 @@ fn settings_that_are_looked_at_too_late_are_found() {
     let save = directory.path().to_str().unwrap();
     let (status, printed) = check(broken(), &["--settings", r#"{"count": "3"}"#, "--save", save]);
     assert!(status == 1 && printed.contains("✗ settings-are-validated"), "{printed}");
+    let (status, tested) = test(&directory.path().join(format!("settings-are-validated-{SEED}.yaml")));
+    assert!(status == 1 && tested.contains("0 passed, 1 failed"), "{tested}");
     assert!(printed.contains("accepts these settings, but then policy broken.wasm: allocate"), "{printed}");
 }
 

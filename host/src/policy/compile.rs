@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_de
 use wasmtime::component::Component;
 
 use super::error::Flaw;
+use super::names::without_names;
 use super::text::tame;
 use super::{engine, examine, module, world};
 use crate::limits::{Limits, TEXT};
@@ -77,7 +78,7 @@ fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaws> {
 fn component(wasm: &[u8]) -> Result<Component, Flaw> {
     let engine = engine::compiling(module::TARGET).map_err(|error| broken("making an engine", &error))?;
     let invalid = |error| Flaw::Invalid(tame(&format!("{error:#}"), TEXT.default));
-    Component::from_binary(&engine, wasm).map_err(invalid)
+    Component::from_binary(&engine, &without_names(wasm)).map_err(invalid)
 }
 
 fn in_child(program: &Path, wasm: &[u8], limits: Limits) -> Result<Vec<u8>, Flaws> {

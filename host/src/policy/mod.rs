@@ -26,6 +26,7 @@ pub mod inspect;
 pub mod install;
 mod known;
 mod module;
+mod names;
 mod native;
 mod recording;
 mod sandbox;

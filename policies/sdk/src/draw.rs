@@ -182,10 +182,16 @@ impl Draw {
         let Some(range_set) = self.range_set else {
             return Refusal::Exhausted(format!("none of the {} addresses of {whom} is free", ring.size()));
         };
-        let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
         let Usage { size, held } = pool.usage(range_set);
+        // Whoever may have any address, and finds none though not all are held, finds the rest kept.
+        let rest = match u128::from(size) == ring.size() && held < size {
+            true => ", the others cool down or are kept for their pods",
+            false => "",
+        };
+        let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
         Refusal::Exhausted(format!(
-            "network {:?} has no free address{whom} in {}: {held} of {size} addresses of range set {range_set} are held",
+            "network {:?} has no free address{whom} in {}: {held} of {size} addresses of range set {range_set} are \
+             held{rest}",
             request.network,
             list(ring.spans())
         ))

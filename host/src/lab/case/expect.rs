@@ -187,7 +187,10 @@ impl Expectation {
         if self.refused.is_some() || (refused.is_some() && !self.wants_refusal()) {
             checks.push(Check::new("refused", self.refused, refused.map(|why| json!(why)), self.refused == refused));
         }
-        let is_said = |part: &String| message.is_some_and(|message| message.contains(part)) || hint.contains(part);
+        let is_said = |part: &String| match part.trim().is_empty() {
+            true => message.is_some_and(|message| !message.trim().is_empty()),
+            false => message.is_some_and(|message| message.contains(part)) || hint.contains(part),
+        };
         match &self.says {
             Some(parts) => {
                 let is_met = refused.is_some() && parts.0.iter().all(is_said);

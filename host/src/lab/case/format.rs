@@ -187,7 +187,7 @@ pub struct Expectation {
     /// No address, for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// Parts of what whoever looks after the pod is told.
+    /// Parts of what whoever looks after the pod is told; an empty one: that they are told something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<Many<String>>,
     /// Parts of what the policy writes to its log.

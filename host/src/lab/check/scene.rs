@@ -91,15 +91,23 @@ impl Scene {
 
     /// Pods of the asker's kind that name nothing: same place, same controller, same labels.
     pub(super) fn kin(&self, nth: usize) -> Asker {
-        let mut kin = self.asker.clone();
-        kin.attachment.container = format!("kin-{nth}");
+        let mut kin = self.twin(nth);
         kin.requested.clear();
         if let Some(pod) = &mut kin.pod {
             pod.annotations.retain(|name, _| !is_ours(name));
+        }
+        kin
+    }
+
+    /// Pods that name what the asker names.
+    pub(super) fn twin(&self, nth: usize) -> Asker {
+        let mut twin = self.asker.clone();
+        twin.attachment.container = format!("kin-{nth}");
+        if let Some(pod) = &mut twin.pod {
             pod.name.name = format!("kin-{nth}");
             pod.name.uid = pod.name.uid.as_ref().map(|_| format!("uid-kin-{nth}"));
         }
-        kin
+        twin
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
         true => {
             let kind = super::kind(refusal);
             let what = format!("it refuses as {kind} without a word");
-            Err(trial.broken_asking(&scene.asker, what, Expect::refused(kind, Some(" "))))
+            Err(trial.broken_asking(&scene.asker, what, Expect::refused(kind, Some(""))))
         }
         false => Ok(true),
     }

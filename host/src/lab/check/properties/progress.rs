@@ -8,7 +8,7 @@ use crate::ipam::{Kind, Proposal, Span};
 use crate::lab::Asker;
 use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
-use crate::lab::check::scene::{Scene, spans};
+use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Finding, Trial, ill};
 use crate::verbs::Error;
 
@@ -25,23 +25,20 @@ pub(super) fn makes(bench: &Bench, scene: &Scene) -> Finding {
 /// Everything that is proposed is snatched away.
 fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    let (mut lost, mut all): (Vec<IpAddr>, Vec<IpAddr>) = Default::default();
+    let (mut lost, mut all, mut brought): (Vec<IpAddr>, Vec<IpAddr>, usize) = Default::default();
     for attempt in 0..LOSSES {
         let proposed = trial.propose(&scene.asker, attempt, &lost);
         let Ok(proposals) = proposed.verdict else { return Ok(attempt > 0) };
         let fresh =
             |proposal: &Proposal| proposal.iter().all(|one| one.kind == Kind::Fixed || !all.contains(&one.address));
         if !proposals.iter().any(fresh) {
-            all.sort();
-            let mut held = scene.held.clone();
-            held.extend(spans(all.iter().copied()));
-            let again = Trial::holding(bench, scene, held)?;
             let what = format!(
                 "at attempt {attempt} it proposes again what it lost before, and nothing else: {}",
                 told(&proposals)
             );
-            return Err(again.broken_asking(&scene.asker, what, Expect::none_of(&all)));
+            return one_too_many(bench, scene, brought, what);
         }
+        brought += proposals.len();
         let wanted = dynamic(&proposals).map(|one| one.address).filter(|one| !proposed.previous.contains(one));
         let mut wanted: Vec<IpAddr> = wanted.collect();
         wanted.sort();
@@ -55,6 +52,19 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
         all.extend(&lost);
     }
     Ok(true)
+}
+
+/// So many who ask at the same time that one of them loses all that was brought before it insisted. Where there is no
+/// room for all of them, insisting is in vain, and what it hides is found where the ranges are full.
+fn one_too_many(bench: &Bench, scene: &Scene, brought: usize, what: String) -> Finding {
+    let twins: Vec<Asker> = (0..=brought).map(|nth| scene.twin(nth)).collect();
+    let orderly = Trial::of(bench, scene)?;
+    if twins.iter().any(|twin| orderly.allocate(twin).outcome.is_err()) {
+        return Ok(true);
+    }
+    let trial = Trial::of(bench, scene)?;
+    trial.contend(&twins);
+    Err(trial.broken(what, Expect::all_served(scene)))
 }
 
 /// Pods that only differ in their names; as many as could have addresses if they came one after the other.
