@@ -124,6 +124,27 @@ fn the_examples_give_addresses_by_their_rules() {
     );
 }
 
+/// With few worlds: what stands still in Rust is slow in Python.
+#[test]
+#[ignore = "needs `make policies-all`"]
+fn every_module_passes_the_check_with_each_of_its_settings() {
+    for name in ["new-rust", "new-c", "new-js", "new-python", "reserved-head", "zones", "fair-share"] {
+        let cases = module(name).with_file_name("../examples").join(name).join("tests/check.json");
+        let settings = match std::fs::read_to_string(cases) {
+            Ok(text) => serde_json::from_str(&text).unwrap(),
+            Err(_) => vec![json!({})],
+        };
+        for settings in settings {
+            let output = Command::new(program())
+                .args(["policy", "check", "--seed", "1", "--cases", "16", "--settings", &settings.to_string()])
+                .arg(module(name))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{name} {settings}: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs `make policies-all`"]
 fn what_a_compiler_says_of_a_mistake_is_shown_and_no_more() {

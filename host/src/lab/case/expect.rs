@@ -183,12 +183,13 @@ impl Expectation {
             Ok(_) => (None, None, ""),
             Err(NoAddress { refused, message, hint }) => (Some(*refused), Some(message.as_str()), hint.as_str()),
         };
+        let message = message.filter(|message| !message.trim().is_empty());
         let mut checks = Vec::new();
         if self.refused.is_some() || (refused.is_some() && !self.wants_refusal()) {
             checks.push(Check::new("refused", self.refused, refused.map(|why| json!(why)), self.refused == refused));
         }
         let is_said = |part: &String| match part.trim().is_empty() {
-            true => message.is_some_and(|message| !message.trim().is_empty()),
+            true => message.is_some(),
             false => message.is_some_and(|message| message.contains(part)) || hint.contains(part),
         };
         match &self.says {

@@ -53,29 +53,31 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
     Ok(true)
 }
 
-/// A full range, and a pod whose older attachment holds one of its addresses.
+/// A full range, or a rule by which there is no more for pods of a kind; and a pod whose older attachment holds one of the
+/// addresses. Whatever the rule, that pod was served by it before.
 pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
     if !scene.can_be_filled() || scene.asker.pod.is_none() {
         return Ok(false);
     }
     let trial = Trial::holding(bench, scene, Vec::new())?;
     let Some(filled) = Filled::by_kin(&trial, scene) else { return Ok(false) };
-    if !matches!(filled.refused, Ok(Refusal::Exhausted(_))) {
+    if !matches!(filled.refused, Ok(Refusal::Exhausted(_) | Refusal::Denied(_))) {
         return Ok(false);
     }
     let (kin, claim) = &filled.claims[scene.choice % filled.claims.len()];
     let mut again = kin.clone();
     again.attachment.container = "made-anew".to_owned();
-    match trial.allocate(&again).outcome {
-        Err(error) if refusal(&error).is_some_and(|refusal| kind(refusal) != "denied") => {
+    match trial.allocate(&again).outcome.as_ref().err().and_then(refusal) {
+        Some(refused) => {
             let what = format!(
-                "everything is held, {} by an older container of this very pod; the new one is refused as {}",
+                "nobody else is served, {} being held by an older container of this very pod; the new one is refused \
+                 as {}",
                 list(claim.addresses()),
-                refusal(&error).map(quoted).unwrap_or_default()
+                quoted(refused)
             );
             Err(trial.broken(what, Expect::served(scene)))
         }
-        _ => Ok(true),
+        None => Ok(true),
     }
 }
 
