@@ -1,5 +1,11 @@
 //! Reads the guests of `tests/hostile`: small WebAssembly texts that say in their first lines what shall come of them.
-#![allow(clippy::unwrap_used, dead_code, unused_imports, unreachable_pub, reason = "a test; not every test program uses all of this")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "a test; not every test program uses all of this"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
