@@ -49,13 +49,13 @@ test: build policies lint ## everything the project checks
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace
 
 test-policies-all: policies-all ## policies in every language, built by the program and run by it
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) -p kube-ipam-tests --test languages -- --ignored
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test languages -- --ignored
 
 apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
 	@tests/scripts/apiserver
 
 test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(TEST) -p kube-ipam-tests --test apiserver --test kubernetes
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(TEST) --workspace --test apiserver --test kubernetes
 
 # The instrumentation works on stable Rust without a sanitizer, which safe code has little need of.
 FUZZ ?= module component record
