@@ -140,6 +140,19 @@ fn every_mistake_is_found_by_name_in_a_small_world() {
 }
 
 #[test]
+fn an_annotation_of_the_policy_s_own_is_tried_when_it_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let fault = Some("panics-at-its-own-annotation");
+    let only = ["--only", "proposals-are-usable"];
+    assert_eq!(found(fault, &only, directory.path()), []);
+    let named = [&only[..], &["--annotation", "broken.example/tier"]].concat();
+    let found = found(fault, &named, directory.path());
+    assert!(found.len() == 1 && found[0].1.contains("a number"), "{found:?}");
+    let (status, printed) = test(&directory.path().join(format!("proposals-are-usable-{SEED}.yaml")));
+    assert!(status == 1 && printed.contains("broken.example/tier"), "{printed}");
+}
+
+#[test]
 fn settings_that_are_looked_at_too_late_are_found() {
     let (status, printed) =
         check(broken(), &["--settings", r#"{"count": "3"}"#, "--save", "/dev/null/absent", "-o", "json"]);

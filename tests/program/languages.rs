@@ -89,7 +89,9 @@ fn settings_that_are_not_understood_are_named_in_every_language() {
     let misspelt = json!({"proposal": 2});
     let wrong = json!({"proposals": 65});
     for name in ["new-rust", "new-js", "new-python", "new-c"] {
-        for (settings, says) in [(&misspelt, "policy.settings.proposal: unknown field"), (&wrong, "expected a whole number from 1 to ")] {
+        for (settings, says) in
+            [(&misspelt, "policy.settings.proposal: unknown field"), (&wrong, "expected a whole number from 1 to ")]
+        {
             let site = Site::new(name, &json!({"subnet": "10.0.0.0/24"}), settings);
             let (code, text) = site.add("c1", "shop/a", &json!({})).failure();
             assert!(code == 7 && text.contains(says), "{name}: {code} {text}");

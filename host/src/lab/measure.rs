@@ -113,7 +113,8 @@ impl Bench {
     ) -> Result<(Self, Option<Module>), MeasureError> {
         let io = |doing| move |cause| MeasureError::Io { doing, cause };
         let directory = tempfile::tempdir().map_err(io("making a temporary directory"))?;
-        let module = module.map(Path::canonicalize).transpose().map_err(io("finding the module"))?;
+        // Where there is none, whoever loads it says so.
+        let module = module.map(|module| module.canonicalize().unwrap_or_else(|_| module.to_owned()));
         let cache = directory.path().join("cache");
         let source = Source {
             module: module.as_deref(),

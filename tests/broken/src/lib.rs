@@ -29,6 +29,7 @@ enum Fault {
     ProposesExcluded,
     ServesOneFamily,
     PanicsAtAnnotations,
+    PanicsAtItsOwnAnnotation,
     EchoesAnnotations,
     RefusesSilently,
     LeavesOutTheLast,
@@ -96,6 +97,12 @@ fn before(fault: Fault, request: &Request, pool: &dyn Pool) -> Result<(), Refusa
         Fault::PanicsAtAnnotations => {
             if let Some(named) = request.annotation(IP) {
                 named.parse::<IpAddr>().expect("an address");
+            }
+            Ok(())
+        }
+        Fault::PanicsAtItsOwnAnnotation => {
+            if let Some(tier) = request.annotation("broken.example/tier") {
+                tier.parse::<u8>().expect("a number");
             }
             Ok(())
         }

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::trial::{read_network, read_settings};
+use super::trial::{BUILT_IN, read_network, read_settings};
 use crate::cli::output::{self, Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::cni::{Args as CniArgs, NetConf};
@@ -20,7 +20,7 @@ use crate::verbs;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The module
+    /// The module; `builtin` is the policy inside this program
     #[arg(value_name = "FILE.wasm")]
     module: PathBuf,
     /// `policy.settings` of every world: JSON, or @FILE; by default those of --network
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// A network in place of generated ones: its configuration, or the `ipam` section alone
     #[arg(long, value_name = "FILE|JSON")]
     network: Option<String>,
+    /// An annotation of the policy's own: pods have it with odd values; may be repeated
+    #[arg(long, value_name = "NAME")]
+    annotation: Vec<String>,
     /// Worlds for each property
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
@@ -73,7 +76,9 @@ fn subject(options: &Options) -> Result<Subject, Box<dyn Error>> {
     let configured = network.as_ref().map(configured).transpose()?;
     let (limits, own) = configured.unwrap_or((Limits::default(), Map::new()));
     let settings = options.settings.as_deref().map(read_settings).transpose()?;
-    Ok(Subject { module: Some(options.module.clone()), settings: settings.unwrap_or(own), network, limits })
+    let module = Some(options.module.clone()).filter(|module| module != Path::new(BUILT_IN));
+    let annotations = options.annotation.clone();
+    Ok(Subject { module, settings: settings.unwrap_or(own), annotations, network, limits })
 }
 
 /// What its policy may spend, and its settings.
@@ -149,6 +154,10 @@ fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options
     }
     let (module, seed) = (options.module.display(), report.seed);
     parts.push(match report.is_good() {
+        true if options.annotation.is_empty() => {
+            "nothing is wrong that these worlds could show; annotations beside kube-ipam's are tried by --annotation NAME"
+                .to_owned()
+        }
         true => "nothing is wrong that these worlds could show".to_owned(),
         false => format!("the same worlds again: kube-ipam policy check {module} --seed {seed}, with the same options"),
     });

@@ -78,6 +78,9 @@ pub(crate) fn run(options: Options) -> Done {
     let trial = options.trial.open(SUBNET)?;
     let ModelArgs { pods, churn, fill, stateful, contention, nodes, namespaces, seed } = options.model;
     let stateful = stateful.unwrap_or(Share::NONE);
+    if stateful > Share::ALL {
+        return Err(format!("--stateful {stateful} of the pods: expected 1 at most").into());
+    }
     let model = Model { pods, churn, fill, stateful, contention, nodes, namespaces, seed };
     let world = World::new(&trial.ipam, trial.policy)?;
     let began = Instant::now();

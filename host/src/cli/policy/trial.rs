@@ -11,7 +11,7 @@ use crate::policy::{Policy, Source};
 use crate::verbs;
 
 /// What stands for the policy inside this program where a module is asked for.
-const BUILT_IN: &str = "builtin";
+pub(super) const BUILT_IN: &str = "builtin";
 
 #[derive(Args, Debug)]
 pub(crate) struct TrialArgs {

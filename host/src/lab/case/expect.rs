@@ -195,7 +195,8 @@ impl Expectation {
         match &self.says {
             Some(parts) => {
                 let is_met = refused.is_some() && parts.0.iter().all(is_said);
-                checks.push(Check::new("says", parts, message.map(Value::from), is_met));
+                let said = message.or(refused.map(|_| "nothing, not even why"));
+                checks.push(Check::new("says", parts, said.map(Value::from), is_met));
             }
             // Why there is no address is worth knowing, if one was expected.
             None if refused.is_some() && self.refused != refused => {

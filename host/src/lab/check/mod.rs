@@ -47,6 +47,8 @@ pub struct Subject {
     pub module: Option<PathBuf>,
     /// Its settings in every world.
     pub settings: Map<String, Value>,
+    /// Names of annotations that it knows beside kube-ipam's.
+    pub annotations: Vec<String>,
     /// The `ipam` section of a network that takes the place of the generated ones.
     pub network: Option<Map<String, Value>>,
     /// What a run may spend.
@@ -126,7 +128,11 @@ impl Bench {
             limits: subject.limits,
             compiler: Compiler::InProcess,
         };
-        let site = Site { network: subject.network.clone(), words: scene::words(&subject.settings) };
+        let site = Site {
+            network: subject.network.clone(),
+            words: scene::words(&subject.settings),
+            annotations: subject.annotations.clone(),
+        };
         let bench = Self {
             policy: Policy::load(&source)?,
             anew: Policy::load(&source)?,

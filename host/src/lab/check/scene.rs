@@ -40,6 +40,8 @@ pub(super) struct Site {
     pub(super) network: Option<Map<String, Value>>,
     /// Names that occur in the settings.
     pub(super) words: Vec<String>,
+    /// Names of annotations that the policy knows beside kube-ipam's.
+    pub(super) annotations: Vec<String>,
 }
 
 impl Scene {
@@ -309,8 +311,9 @@ impl Writer<'_> {
     }
 
     fn annotation(&self, nth: u8) -> String {
-        let nth = usize::from(nth);
+        let (nth, own) = (usize::from(nth), &self.site.annotations);
         match nth % 3 {
+            1 if !own.is_empty() => own[nth / 3 % own.len()].clone(),
             0 | 1 => NAMES[nth % NAMES.len()].to_owned(),
             _ if nth % 2 == 0 => for_network(NAMES[nth % NAMES.len()]),
             _ => OTHERS[nth % OTHERS.len()].to_owned(),

@@ -53,6 +53,8 @@ pub struct Share(u64);
 impl Share {
     /// Nothing.
     pub const NONE: Self = Self(0);
+    /// Everything.
+    pub const ALL: Self = Self(MILLION);
 }
 
 /// A time in mean lives of a pod, in 2⁻³² of one.

@@ -29,6 +29,8 @@ pub(super) enum Module {
 pub(super) enum Unfound {
     #[error("{}: {error}", .path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{path} is a module: say --module {path}, and which cases: a file, or a directory with tests/", path = .0.display())]
+    IsModule(PathBuf),
     #[error("no case in {}: expected .yaml, .yml or .json files with steps", .0.display())]
     NoCase(PathBuf),
     #[error(
@@ -68,6 +70,7 @@ pub(super) fn targets(paths: &[PathBuf]) -> Result<Vec<Target>, Unfound> {
     for path in paths {
         match path.is_dir() {
             true => targets.extend(in_directory(path)?),
+            false if path.extension().is_some_and(|end| end == "wasm") => return Err(Unfound::IsModule(path.clone())),
             false => targets.push(Target { file: path.clone(), directory: policy_of(path) }),
         }
     }

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::answers::Taken;
 use super::{kind, list, quoted, refusal};
 use crate::ipam::{Claim, Kind, Range, Refusal, Span};
 use crate::lab::Asker;
@@ -38,7 +39,7 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
             let what = format!("when everything is held it refuses as {}", quoted(other));
             return Err(trial.broken(what, Expect::refused("exhausted", None)));
         }
-        Err(Error::Contended { .. }) => {
+        Err(Error::Contended { .. } | Error::Repetitive { .. }) if filled.left_nothing(&trial, scene)? => {
             let what = "when everything is held it proposes on and on";
             return Err(trial.broken(what, Expect::refused("exhausted", None)));
         }
@@ -104,6 +105,13 @@ impl Filled {
             }
         }
         None
+    }
+
+    /// Whether all that some range set offers is held or kept: who proposes what is held while there is room is found by
+    /// other properties.
+    fn left_nothing(&self, trial: &Trial<'_>, scene: &Scene) -> Result<bool, Box<Broken>> {
+        let taken = Taken::of(trial)?;
+        Ok(scene.offered.iter().any(|set| !set.iter().any(|address| taken.is_free(*address))))
     }
 
     fn gave(&self, address: IpAddr) -> bool {
