@@ -174,6 +174,7 @@ fn a_site_checks_with_its_own_network_and_settings() {
     assert!(status == 1 && printed.contains("namespaces") && printed.contains("--settings"), "{printed}");
 
     let ipam = json!({"type": "kube-ipam", "subnet": "192.168.9.0/28", "dataDir": "/absent",
+        "kubernetes": {"include": ["node"]},
         "policy": {"module": "/absent.wasm", "settings": {"namespaces": {"shop": ["192.168.9.4-192.168.9.9"]}}}});
     let conf = directory.path().join("blue.conflist");
     let list = json!({"cniVersion": "1.1.0", "name": "blue", "plugins": [{"type": "bridge", "ipam": ipam}]});

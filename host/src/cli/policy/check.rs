@@ -85,6 +85,8 @@ fn subject(options: &Options) -> Result<Subject, Box<dyn Error>> {
 fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>), Box<dyn Error>> {
     let mut ipam = ipam.clone();
     ipam.insert("type".to_owned(), json!("kube-ipam"));
+    // Nobody is asked here: how the API server is reached need not be known.
+    ipam.remove("kubernetes");
     let netconf = json!({"cniVersion": "1.1.0", "name": "lab", "ipam": ipam}).to_string();
     let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
     let policy = Network::read(&netconf, &CniArgs::default()).map_err(verbs::Error::from)?.policy;
