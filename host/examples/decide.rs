@@ -5,10 +5,13 @@
 
 #[path = "../src/arena.rs"]
 mod arena;
+#[path = "../tests/guests/question.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a part of it is for tests")]
+mod question;
 
 use std::path::Path;
 
-use kube_ipam::ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span, Verdict};
+use kube_ipam::ipam::{RangeSets, RangeSpec, Request, Snapshot, Span, Verdict};
 use kube_ipam::limits::Limits;
 use kube_ipam::policy::{Compiler, Outcome, Policy, Source};
 
@@ -30,22 +33,9 @@ fn main() {
     let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet)]], &[]).unwrap();
     let mut snapshot = Snapshot::new(range_sets.clone(), vec![None]);
     snapshot.learn_span(Span::of_subnet(subnet), []);
-    let outcome = Policy::load(&source).unwrap().allocate(&request(range_sets), "{}", &snapshot).unwrap();
+    let request = Request { range_sets, ..question::request() };
+    let outcome = Policy::load(&source).unwrap().allocate(&request, "{}", &snapshot).unwrap();
     assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
     // As the program does: nothing that is left in memory is worth the time to drop it.
     std::process::exit(0);
-}
-
-fn request(range_sets: RangeSets) -> Request {
-    Request {
-        attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
-        node: "node-1".into(),
-        pod: None,
-        requested: Vec::new(),
-        previous: Vec::new(),
-        range_sets,
-        attempt: 0,
-        namespace: None,
-        node_metadata: None,
-    }
 }

@@ -8,7 +8,7 @@ use kube_ipam_tests::Call;
 use kube_ipam_tests::program::network;
 use serde_json::{Value, json};
 
-use crate::sample::{ROUNDS, median, milliseconds, time};
+use crate::sample::{Pairs, ROUNDS, milliseconds, time};
 
 /// What is measured: a name, and the module that `make policies-all` leaves.
 const POLICIES: [(&str, Option<&str>); 5] = [
@@ -49,12 +49,12 @@ fn measure(name: &str, module: Option<&Path>) {
 
 /// The median of one call, and by how many milliseconds it is above that of the other. Gets the name of a container.
 fn paired(calls: impl Fn(&str) -> [Call; 2]) -> (Duration, f64) {
-    let mut samples: [Vec<Duration>; 2] = Default::default();
+    let mut pairs = Pairs::default();
     for n in 0..ROUNDS {
-        let calls = calls(&format!("bench-{n}"));
-        samples.iter_mut().zip(&calls).for_each(|(samples, call)| samples.push(time(call)));
+        let [one, other] = calls(&format!("bench-{n}"));
+        pairs.push(time(&one), time(&other));
     }
-    let [one, other] = samples.each_mut().map(|samples| median(samples));
+    let (one, other) = pairs.medians();
     (one, (one.as_secs_f64() - other.as_secs_f64()) * 1e3)
 }
 

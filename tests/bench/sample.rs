@@ -29,9 +29,14 @@ impl Pairs {
         self.theirs.push(theirs);
     }
 
+    /// Of ours, and of theirs.
+    pub(crate) fn medians(&mut self) -> (Duration, Duration) {
+        (median(&mut self.ours), median(&mut self.theirs))
+    }
+
     /// One line; gives the ratio of the medians.
     pub(crate) fn print(mut self, what: &str) -> f64 {
-        let (ours, theirs) = (median(&mut self.ours), median(&mut self.theirs));
+        let (ours, theirs) = self.medians();
         let p99 = p99(&mut self.ours);
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
         println!("{what:<28} {} {} {} {ratio:>7.2}", milliseconds(ours), milliseconds(p99), milliseconds(theirs));

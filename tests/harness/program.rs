@@ -16,6 +16,14 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// The settings that a policy's project is checked with, the list in its `tests/check.json`; without that, none.
+pub fn check_settings(project: &Path) -> Vec<Value> {
+    match std::fs::read_to_string(project.join("tests/check.json")) {
+        Ok(text) => serde_json::from_str(&text).unwrap(),
+        Err(_) => vec![json!({})],
+    }
+}
+
 /// One invocation, yet to be made.
 #[derive(Clone, Debug)]
 pub struct Call {

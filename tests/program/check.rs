@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use kube_ipam_tests::program;
+use kube_ipam_tests::program::{check_settings, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -76,7 +76,7 @@ fn what_we_ship_passes() {
             continue;
         }
         let module = build(policy.to_str().unwrap(), directory.path());
-        for settings in settings_of(&policy) {
+        for settings in check_settings(&policy) {
             let settings = settings.to_string();
             let (status, printed) = check(&module, &["--settings", &settings]);
             assert_eq!(status, 0, "{} {settings}\n{printed}", policy.display());
@@ -85,14 +85,6 @@ fn what_we_ship_passes() {
         }
     }
     assert!(checked >= 6, "{checked}");
-}
-
-/// The list in `tests/check.json` of a policy; without that, none.
-fn settings_of(policy: &Path) -> Vec<Value> {
-    match fs::read_to_string(policy.join("tests/check.json")) {
-        Ok(text) => serde_json::from_str(&text).unwrap(),
-        Err(_) => vec![json!({})],
-    }
 }
 
 #[test]

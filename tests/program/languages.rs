@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kube_ipam_tests::program::{network, program};
+use kube_ipam_tests::program::{check_settings, network, program};
 use kube_ipam_tests::{Answer, Call};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -131,12 +131,7 @@ fn the_examples_give_addresses_by_their_rules() {
 #[ignore = "needs `make policies-all`"]
 fn every_module_passes_the_check_with_each_of_its_settings() {
     for name in ["new-rust", "new-c", "new-js", "new-python", "reserved-head", "zones", "fair-share"] {
-        let cases = module(name).with_file_name("../examples").join(name).join("tests/check.json");
-        let settings = match std::fs::read_to_string(cases) {
-            Ok(text) => serde_json::from_str(&text).unwrap(),
-            Err(_) => vec![json!({})],
-        };
-        for settings in settings {
+        for settings in check_settings(&module(name).with_file_name("../examples").join(name)) {
             let output = Command::new(program())
                 .args(["policy", "check", "--seed", "1", "--cases", "16", "--settings", &settings.to_string()])
                 .arg(module(name))

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::trial::{BUILT_IN, read_network, read_settings};
+use super::trial::{module_file, read_network, read_settings};
 use crate::cli::output::{self, Done, Output};
 use crate::cli::{Format, OutputArgs};
 use crate::cni::{Args as CniArgs, NetConf};
@@ -76,7 +76,7 @@ fn subject(options: &Options) -> Result<Subject, Box<dyn Error>> {
     let configured = network.as_ref().map(configured).transpose()?;
     let (limits, own) = configured.unwrap_or((Limits::default(), Map::new()));
     let settings = options.settings.as_deref().map(read_settings).transpose()?;
-    let module = Some(options.module.clone()).filter(|module| module != Path::new(BUILT_IN));
+    let module = module_file(options.module.clone());
     let annotations = options.annotation.clone();
     Ok(Subject { module, settings: settings.unwrap_or(own), annotations, network, limits })
 }
@@ -156,11 +156,13 @@ fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options
     }
     let (module, seed) = (options.module.display(), report.seed);
     parts.push(match report.is_good() {
-        true if options.annotation.is_empty() => {
-            "nothing is wrong that these worlds could show; annotations beside kube-ipam's are tried by --annotation NAME"
-                .to_owned()
+        true => {
+            let more = match options.annotation.is_empty() {
+                true => "; annotations beside kube-ipam's are tried by --annotation NAME",
+                false => "",
+            };
+            format!("nothing is wrong that these worlds could show{more}")
         }
-        true => "nothing is wrong that these worlds could show".to_owned(),
         false => format!("the same worlds again: kube-ipam policy check {module} --seed {seed}, with the same options"),
     });
     parts.join("\n\n")

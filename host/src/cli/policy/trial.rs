@@ -64,8 +64,7 @@ impl TrialArgs {
             Some(module) => (Some(module.clone()), None),
             None => (of_network("module").map(PathBuf::from), of_network("sha256").map(str::to_owned)),
         };
-        let module = module.filter(|module| module != Path::new(BUILT_IN));
-        Ok(Named { module, sha256, ipam })
+        Ok(Named { module: module.and_then(module_file), sha256, ipam })
     }
 
     fn ipam(&self, subnet: &str) -> Result<Map<String, Value>, Box<dyn Error>> {
@@ -83,6 +82,11 @@ impl TrialArgs {
         }
         Ok(ipam)
     }
+}
+
+/// The file of a module that is named; none for the built-in policy.
+pub(crate) fn module_file(named: PathBuf) -> Option<PathBuf> {
+    Some(named).filter(|module| module != Path::new(BUILT_IN))
 }
 
 /// Settings from the command line: a JSON object, or `@FILE` with one.

@@ -4,10 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cli::policy::trial::{BUILT_IN, module_file};
 use crate::lab::case::{Case, CaseFile};
-
-/// The policy inside this program, where a module is named.
-const BUILTIN: &str = "builtin";
 
 /// A file that is or should be a case.
 #[derive(Clone, Debug)]
@@ -51,14 +49,14 @@ impl Module {
     }
 
     fn named(path: PathBuf) -> Self {
-        if path.as_os_str() == BUILTIN { Self::Builtin } else { Self::File(path) }
+        module_file(path).map_or(Self::Builtin, Self::File)
     }
 }
 
 impl fmt::Display for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Builtin => f.write_str(BUILTIN),
+            Self::Builtin => f.write_str(BUILT_IN),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -82,7 +80,7 @@ pub(super) fn module(target: &Target, case: &Case, said: Option<&Path>) -> Resul
     if let Some(path) = said {
         return Ok(Module::named(path.to_owned()));
     }
-    let beside = |path: &PathBuf| match path.as_os_str() == BUILTIN {
+    let beside = |path: &PathBuf| match path.as_os_str() == BUILT_IN {
         true => path.clone(),
         false => target.file.parent().unwrap_or(Path::new("")).join(path),
     };
