@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn holder(uid: Option<&str>) -> PodName {
-        PodName { namespace: "shop".into(), name: "web-0".into(), uid: uid.map(Into::into) }
+        PodName { namespace: "shop".into(), name: "web-0".into(), uid: uid.map(Into::into), cluster: None }
     }
 
     fn is_gone(fate: &Fate) -> bool {

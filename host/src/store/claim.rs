@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::look::{Look, Other};
 use super::ordered::{Change, Commit, Guard, OrderedMap, View};
 use super::record::{KeptAddress, Seen, encode};
-use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, Kind, PolicyName, Proposal};
+use crate::ipam::{Assignment, Attachment, Claim, HandOver, HeldAddress, Kind, PolicyName, Proposal};
 use crate::limits::store::KEY_BYTES;
 
 /// How a claim ended.
@@ -31,7 +31,7 @@ impl<M: OrderedMap> Store<M> {
     /// An address counts as free, too, when it is
     /// - held by the older attachment the look found (`previous`): taken over, and the rest of it released;
     /// - fixed in the proposal, and held by another container of the same pod: taken over, the rest stays;
-    /// - held by one of the `forfeited`, whose pods were found gone: taken over, the rest stays;
+    /// - among those `handed_over`, by holders that are gone or cede it: taken over, the rest stays;
     /// - kept for the identity the proposal names, or kept no longer.
     ///
     /// A slot is free when nobody has it, or that older attachment.
@@ -42,12 +42,12 @@ impl<M: OrderedMap> Store<M> {
         look: Look<M::View>,
         proposals: &[Proposal],
         policy: Option<PolicyName>,
-        forfeited: &[HeldAddress],
+        handed_over: &[HandOver],
     ) -> Result<Claimed, StoreError> {
         if let Some(claim) = look.claim {
             return Ok(Claimed::Done(claim));
         }
-        let plan = Plan { look: &look, forfeited, cooldown: self.cooldown };
+        let plan = Plan { look: &look, handed_over, cooldown: self.cooldown };
         let mut claims: Vec<Claim> = proposals.iter().map(|proposal| plan.claim(proposal, policy.clone())).collect();
         let changes: Vec<Change> = claims.iter().map(|claim| plan.change(claim)).collect();
         // Nobody should keep reading the past while waiting for the turn to write.
@@ -74,7 +74,7 @@ impl<V: View> Look<V> {
     fn may_take_over(
         &self,
         assignment: &Assignment,
-        forfeited: &[HeldAddress],
+        handed_over: &[HandOver],
     ) -> Option<(&Seen<HeldAddress>, &Attachment)> {
         let seen = self.reading.seen.held.get(&assignment.address)?.as_ref()?;
         let held = &seen.record;
@@ -83,7 +83,9 @@ impl<V: View> Look<V> {
         // Another interface of the same container is alive: it keeps what it has.
         let older =
             self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.claimant.attachment.container;
-        let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || forfeited.contains(held);
+        let gives_way = replaced
+            || (assignment.kind == Kind::Fixed && older)
+            || handed_over.iter().any(|judged| judged.held == *held);
         gives_way.then_some((seen, from))
     }
 }
@@ -91,7 +93,7 @@ impl<V: View> Look<V> {
 /// What is needed to turn a proposal into a change.
 struct Plan<'a, V> {
     look: &'a Look<V>,
-    forfeited: &'a [HeldAddress],
+    handed_over: &'a [HandOver],
     cooldown: Option<Duration>,
 }
 
@@ -101,8 +103,11 @@ impl<V: View> Plan<'_, V> {
         Claim {
             attachment: claimant.attachment.clone(),
             node: claimant.node.clone(),
+            machine: claimant.machine.clone(),
             pod: claimant.pod.clone(),
             addresses: proposal.clone(),
+            ceded: Vec::new(),
+            former: BTreeMap::new(),
             policy,
             since: self.look.reading.now,
         }
@@ -114,7 +119,7 @@ impl<V: View> Plan<'_, V> {
         change.require(Guard::Absent(keys.attachment(&claim.attachment)));
         let mut taken: BTreeMap<&Attachment, Vec<IpAddr>> = BTreeMap::new();
         for assignment in &claim.addresses {
-            match self.look.may_take_over(assignment, self.forfeited) {
+            match self.look.may_take_over(assignment, self.handed_over) {
                 Some((held, from)) => {
                     change.require(held.guard());
                     taken.entry(from).or_default().push(assignment.address);
@@ -164,7 +169,7 @@ impl<V: View> Plan<'_, V> {
         let keys = &self.look.reading.keys;
         change.require(self.look.others[&previous.attachment].claim.guard());
         change.delete(keys.attachment(&previous.attachment));
-        change.delete(keys.node(&previous.node, &previous.attachment));
+        change.delete(keys.node_of(previous));
         for assignment in &previous.addresses {
             let seen = self.look.reading.seen.held.get(&assignment.address).and_then(Option::as_ref);
             let Some(seen) = seen.filter(|seen| seen.record.attachment == previous.attachment) else { continue };
@@ -192,7 +197,7 @@ impl<V: View> Plan<'_, V> {
             change.put(key, encode(&claim));
             return;
         }
-        change.delete(key).delete(keys.node(&claim.node, &claim.attachment));
+        change.delete(key).delete(keys.node_of(&claim));
         let newest = other.newest.as_ref().filter(|newest| newest.value == claim.attachment.container.as_bytes());
         if let Some(newest) = newest {
             change.require(Guard::Is(newest.key.clone(), newest.value.clone())).delete(newest.key.clone());
@@ -209,7 +214,7 @@ impl<V: View> Plan<'_, V> {
             }
         }
         change.put(keys.attachment(&claim.attachment), encode(claim));
-        change.put(keys.node(&claim.node, &claim.attachment), "");
+        change.put(keys.node_of(claim), "");
         if let Some(pod) = &claim.pod {
             change.put(keys.pod(pod, &claim.attachment), claim.attachment.container.as_str());
         }

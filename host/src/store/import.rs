@@ -8,6 +8,8 @@
 //! /etcd-cni/networks/<network>/used/<address>      = container ID       →  imported/<address>
 //! ```
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Store;
@@ -38,6 +40,8 @@ pub struct Import {
     pub attachment: Attachment,
     /// The node of the container, or [`Import::UNKNOWN_NODE`].
     pub node: String,
+    /// The machine of the container; empty when unknown.
+    pub machine: String,
     /// The address as its pod sees it.
     pub assignment: Assignment,
     /// The entry of the predecessor's that says so: moved aside with the claim.
@@ -113,10 +117,10 @@ impl<M: OrderedMap> Store<M> {
         over: Option<&Seen<KeptAddress>>,
         now: Timestamp,
     ) -> Change {
-        let Import { attachment, node, assignment, .. } = import;
+        let Import { attachment, node, machine, assignment, .. } = import;
         let mut change = Change::default();
         change.require(claim.map_or_else(|| Guard::Absent(self.keys.attachment(attachment)), Seen::guard));
-        let mut claim = claim.map_or_else(|| empty_claim(attachment, node, now), |claim| claim.record.clone());
+        let mut claim = claim.map_or_else(|| empty_claim(attachment, node, machine, now), |claim| claim.record.clone());
         claim.addresses.push(assignment.clone());
         let held = claim.held_addresses().filter(|held| held.address == assignment.address);
         for held in held {
@@ -134,7 +138,7 @@ impl<M: OrderedMap> Store<M> {
             None => drop(change.require(Guard::Absent(hold))),
         }
         change.put(self.keys.attachment(attachment), encode(&claim));
-        change.put(self.keys.node(&claim.node, attachment), "");
+        change.put(self.keys.node_of(&claim), "");
         change
     }
 
@@ -151,12 +155,15 @@ impl<M: OrderedMap> Store<M> {
     }
 }
 
-fn empty_claim(attachment: &Attachment, node: &str, now: Timestamp) -> Claim {
+fn empty_claim(attachment: &Attachment, node: &str, machine: &str, now: Timestamp) -> Claim {
     Claim {
         attachment: attachment.clone(),
         node: node.to_owned(),
+        machine: machine.to_owned(),
         pod: None,
         addresses: Vec::new(),
+        ceded: Vec::new(),
+        former: BTreeMap::new(),
         policy: None,
         since: now,
     }

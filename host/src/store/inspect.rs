@@ -59,6 +59,8 @@ pub enum Disagreement {
         attachment: Attachment,
         /// Where.
         node: String,
+        /// On which machine of this name.
+        machine: String,
     },
     /// The pod's index points at an attachment that holds nothing.
     #[error("the index of pod {pod} points at {attachment}, which holds nothing of it")]
@@ -115,9 +117,10 @@ pub(super) struct Everything {
     pub(super) bytes: BTreeMap<String, Vec<u8>>,
     pub(super) addresses: BTreeMap<IpAddr, HeldAddress>,
     pub(super) claims: BTreeMap<Attachment, Claim>,
-    pub(super) nodes: BTreeSet<(Attachment, String)>,
+    /// By attachment, node and machine.
+    pub(super) nodes: BTreeSet<(Attachment, String, String)>,
     /// By pod, interface and network: the container it points at.
-    pods: BTreeMap<(String, String, String, String), String>,
+    pods: BTreeMap<(PodName, String, String), String>,
     pub(super) kept: BTreeMap<IpAddr, KeptAddress>,
     pub(super) identities: BTreeMap<(IpAddr, String), KeptAddress>,
     /// By whom each slot is taken; `None` where that cannot be read.
@@ -142,13 +145,14 @@ impl Everything {
             Some(Named::Identity { identity, address }) => {
                 Seen::parse(keys, entry).map(|seen| drop(self.identities.insert((address, identity), seen.record)))
             }
-            Some(Named::Node { node, attachment }) => {
-                self.nodes.insert((attachment, node));
+            Some(Named::Node { node, machine, attachment }) => {
+                self.nodes.insert((attachment, node, machine));
                 Ok(())
             }
-            Some(Named::Pod { namespace, name, interface, network }) => {
+            Some(Named::Pod { cluster, namespace, name, interface, network }) => {
                 let container = String::from_utf8_lossy(&entry.value).into_owned();
-                self.pods.insert((namespace, name, interface, network), container);
+                let cluster = Some(cluster).filter(|cluster| !cluster.is_empty());
+                self.pods.insert((PodName { namespace, name, uid: None, cluster }, interface, network), container);
                 Ok(())
             }
             Some(Named::Slot(slot)) => {
@@ -202,25 +206,26 @@ impl Everything {
 
     /// The index of pods may miss a claim: it had pointed at a newer attachment of that name, which is gone by now.
     fn node_of(&self, claim: &Claim) -> Option<Disagreement> {
-        let Claim { attachment, node, .. } = claim;
-        let listed = self.nodes.contains(&(attachment.clone(), node.clone()));
+        let Claim { attachment, node, machine, .. } = claim;
+        let listed = self.nodes.contains(&(attachment.clone(), node.clone(), machine.clone()));
         (!listed).then(|| Disagreement::MissingFromNode { attachment: attachment.clone(), node: node.clone() })
     }
 
     fn stale_indexes(&self) -> Vec<Disagreement> {
         let mut found = Vec::new();
-        for (attachment, node) in &self.nodes {
-            if self.claims.get(attachment).is_none_or(|claim| claim.node != *node) {
-                found.push(Disagreement::StaleNode { attachment: attachment.clone(), node: node.clone() });
+        for (attachment, node, machine) in &self.nodes {
+            let claim = self.claims.get(attachment);
+            if claim.is_none_or(|claim| claim.node != *node || claim.machine != *machine) {
+                let (attachment, node, machine) = (attachment.clone(), node.clone(), machine.clone());
+                found.push(Disagreement::StaleNode { attachment, node, machine });
             }
         }
-        for ((namespace, name, interface, network), container) in &self.pods {
+        for ((pod, interface, network), container) in &self.pods {
             let attachment =
                 Attachment { network: network.clone(), container: container.clone(), interface: interface.clone() };
-            let pod = self.claims.get(&attachment).and_then(|claim| claim.pod.as_ref());
-            if pod.is_none_or(|pod| pod.namespace != *namespace || pod.name != *name) {
-                let pod = PodName { namespace: namespace.clone(), name: name.clone(), uid: None };
-                found.push(Disagreement::StalePod { pod, attachment });
+            let known = self.claims.get(&attachment).and_then(|claim| claim.pod.clone());
+            if known.is_none_or(|known| PodName { uid: None, ..known } != *pod) {
+                found.push(Disagreement::StalePod { pod: pod.clone(), attachment });
             }
         }
         found

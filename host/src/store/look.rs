@@ -20,6 +20,8 @@ pub struct Claimant {
     pub attachment: Attachment,
     /// The Kubernetes node.
     pub node: String,
+    /// The machine that calls itself by this node's name; empty when unknown.
+    pub machine: String,
     /// The pod, when the runtime named one.
     pub pod: Option<PodName>,
 }

@@ -56,9 +56,14 @@ impl<M: OrderedMap> Store<M> {
         Err(StoreError::Contended { object: attachment.to_string(), attempts: RELEASE_ATTEMPTS })
     }
 
-    /// The attachments of one node in one network: what GC chooses from. Proportional to the node.
-    pub async fn attachments_on(&self, node: &str, network: &str) -> Result<Vec<Attachment>, StoreError> {
-        let mut entries = self.scan_all(self.keys.attachments_on(node, network), true).await?;
+    /// The attachments of one node and machine in one network: what GC chooses from. Proportional to the node.
+    pub async fn attachments_on(
+        &self,
+        node: &str,
+        machine: &str,
+        network: &str,
+    ) -> Result<Vec<Attachment>, StoreError> {
+        let mut entries = self.scan_all(self.keys.attachments_on(node, machine, network), true).await?;
         let attachments = entries.drain(..).filter_map(|entry| match self.keys.named(&entry.key) {
             Some(super::keys::Named::Node { attachment, .. }) => Some(attachment),
             _ => None,
@@ -126,8 +131,8 @@ impl<M: OrderedMap> Store<M> {
                 give_back_slot(&self.keys, assignment, &mut change);
             }
         }
-        let Claim { attachment, node, .. } = &claim.record;
-        change.delete(self.keys.attachment(attachment)).delete(self.keys.node(node, attachment));
+        let attachment = &claim.record.attachment;
+        change.delete(self.keys.attachment(attachment)).delete(self.keys.node_of(&claim.record));
         change
     }
 

@@ -106,6 +106,7 @@ fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
     Claimant {
         attachment: container.attachment(&base.network),
         node: base.node.clone(),
+        machine: base.machine.clone(),
         pod: network.pod.as_ref().map(|known| known.pod.name.clone()),
     }
 }
@@ -129,9 +130,9 @@ impl Inquiry<'_> {
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
-        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        let handed_over = hand_over(&proposals, &look, self.server).await?;
         deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
+        let claim = store.claim(look, &proposals, Some(policy), &handed_over);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
                 tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");

@@ -18,7 +18,7 @@ pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &St
     }
     let began = Timestamp::now();
     let mut failures = Vec::new();
-    for attachment in store.attachments_on(&base.node, &base.network).await? {
+    for attachment in store.attachments_on(&base.node, &base.machine, &base.network).await? {
         if !valid.lacks(&attachment.container, &attachment.interface) {
             continue;
         }

@@ -7,28 +7,28 @@ use std::net::IpAddr;
 
 use super::Error;
 use super::error::Stays;
-use crate::ipam::{Assignment, HeldAddress, Holder, Kind, PodName, Proposal};
+use crate::ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, PodName, Proposal};
 use crate::kubernetes::{ApiServer, Fate};
 use crate::store::Look;
 use crate::store::ordered::View;
 
-/// What the holders of wanted addresses forfeit, their pods being gone. An error that names the holder when every
+/// What the holders of wanted addresses hand over, their pods being gone. An error that names the holder when every
 /// proposal wants, by name, an address whose holder stays. Holders are known only of addresses whose race was lost:
 /// before that, nothing is refused here and nobody is asked.
 pub(super) async fn hand_over<V: View>(
     proposals: &[Proposal],
     look: &Look<V>,
     server: Option<&ApiServer>,
-) -> Result<Vec<HeldAddress>, Error> {
-    let mut forfeited = Vec::new();
+) -> Result<Vec<HandOver>, Error> {
+    let mut handed_over = Vec::new();
     let mut taken = None;
     for proposal in proposals {
-        match in_the_way(proposal, look, server, &mut forfeited).await {
-            None => return Ok(forfeited),
+        match in_the_way(proposal, look, server, &mut handed_over).await {
+            None => return Ok(handed_over),
             Some(error) => taken = taken.or(Some(error)),
         }
     }
-    taken.map_or(Ok(forfeited), Err)
+    taken.map_or(Ok(handed_over), Err)
 }
 
 /// The first address of a proposal whose holder stays.
@@ -36,7 +36,7 @@ async fn in_the_way<V: View>(
     proposal: &[Assignment],
     look: &Look<V>,
     server: Option<&ApiServer>,
-    forfeited: &mut Vec<HeldAddress>,
+    handed_over: &mut Vec<HandOver>,
 ) -> Option<Error> {
     for (address, holder) in blocked(proposal, look) {
         let taken = |stays| Some(Error::Taken { address, holder: holder.clone(), stays });
@@ -44,7 +44,7 @@ async fn in_the_way<V: View>(
         match judge(held, look.pod(), server).await {
             Ok(why) => {
                 tracing::info!(%address, from = %held.attachment, why, "handed over");
-                forfeited.push((**held).clone());
+                handed_over.push(HandOver { held: (**held).clone(), former: None });
             }
             Err(stays) => return taken(stays),
         }

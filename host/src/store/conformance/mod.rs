@@ -11,7 +11,7 @@ pub(crate) mod releases;
 pub(crate) mod repairs;
 pub(crate) mod slots;
 
-pub(crate) use bench::{Bench, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
+pub(crate) use bench::{Bench, MACHINE, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
 /// One test per case. `$open` makes a fresh, empty map and whatever must live as long.
 macro_rules! conformance {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, addresses, claimant, dynamic, held_for, ip, pod, with_slot};
+use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, pod, with_slot};
 use crate::ipam::{Assignment, Claim, HeldAddress};
 use crate::store::ordered::{Change, Commit, OrderedMap};
 use crate::store::record::encode;
@@ -71,7 +71,11 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair<M: OrderedM
     let garbage = Some(b"".as_slice());
     overwrite(
         &bench,
-        &[(keys.attachment(&one), None), (keys.node("node-1", &one), None), (keys.pod(&pod("a", ""), &one), None)],
+        &[
+            (keys.attachment(&one), None),
+            (keys.node("node-1", MACHINE, &one), None),
+            (keys.pod(&pod("a", ""), &one), None),
+        ],
     )
     .await;
     assert_eq!(plan(&bench).await.len(), 1);

@@ -164,7 +164,7 @@ impl<'a> Plan<'a> {
     }
 
     fn mend_claim(&self, claim: &Claim, mends: &[Disagreement], mend: &mut Mend) {
-        let Claim { attachment, node, .. } = claim;
+        let Claim { attachment, node, machine, .. } = claim;
         let found = self.all.claims.get(attachment);
         if found != Some(claim) {
             let addresses: Vec<String> = claim.addresses.iter().map(|listed| listed.address.to_string()).collect();
@@ -182,8 +182,8 @@ impl<'a> Plan<'a> {
                 self.mend_hold(address, true, mends, mend);
             }
         }
-        if !self.all.nodes.contains(&(attachment.clone(), node.clone())) {
-            mend.put(self.keys.node(node, attachment), "", format!("list it in the index of node {node:?}"));
+        if !self.all.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+            mend.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
         }
         let index = claim.pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
         // Whatever the index of pods points at, it is newer than a claim that is only written again.
@@ -194,8 +194,8 @@ impl<'a> Plan<'a> {
 
     /// A claim that ends leaves the indexes that still lead to it.
     fn leave_indexes(&self, attachment: &Attachment, found: Option<&Claim>, mend: &mut Mend) {
-        let Some(Claim { node, pod, .. }) = found else { return };
-        mend.delete(self.keys.node(node, attachment), format!("take it off the index of node {node:?}"));
+        let Some(claim @ Claim { node, pod, .. }) = found else { return };
+        mend.delete(self.keys.node_of(claim), format!("take it off the index of node {node:?}"));
         let index = pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
         let points_here = |index: &String| {
             self.all.bytes.get(index).is_some_and(|container| *container == attachment.container.as_bytes())
@@ -207,8 +207,13 @@ impl<'a> Plan<'a> {
 
     fn mend_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, mend: &mut Mend) {
         match disagreement {
-            Disagreement::StaleNode { node, attachment } if wanted.is_none_or(|claim| claim.node != *node) => {
-                mend.delete(self.keys.node(node, attachment), format!("take it off the index of node {node:?}"));
+            Disagreement::StaleNode { node, machine, attachment }
+                if wanted.is_none_or(|claim| claim.node != *node || claim.machine != *machine) =>
+            {
+                mend.delete(
+                    self.keys.node(node, machine, attachment),
+                    format!("take it off the index of node {node:?}"),
+                );
             }
             Disagreement::StalePod { pod, attachment } if wanted.is_none_or(|claim| !is_of(claim, pod)) => {
                 self.mend_pod(pod, attachment, mend);
@@ -293,13 +298,18 @@ fn claim_from(held: &HeldAddress) -> Claim {
     Claim {
         attachment: held.attachment.clone(),
         node: held.node.clone(),
+        machine: held.machine.clone(),
         pod: held.pod.clone(),
         addresses: Vec::new(),
+        ceded: Vec::new(),
+        former: BTreeMap::new(),
         policy: held.policy.clone(),
         since: held.since,
     }
 }
 
 fn is_of(claim: &Claim, pod: &PodName) -> bool {
-    claim.pod.as_ref().is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name)
+    let of_claim = claim.pod.as_ref();
+    of_claim
+        .is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name && other.cluster == pod.cluster)
 }
