@@ -19,6 +19,8 @@ mod record;
 
 mod any;
 mod claim;
+mod drafts;
+mod hold;
 mod import;
 mod inspect;
 mod list;
