@@ -12,7 +12,7 @@ use super::hand_over::hand_over;
 use super::load::load_whoever_decides;
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error};
+use super::{Deadline, Error, elsewhere};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
@@ -40,6 +40,7 @@ pub async fn add<M: OrderedMap>(
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
+    elsewhere::refuse_earlier_stores(base).await?;
     let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
     let policy = policy.unwrap_or_else(load)?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
@@ -99,7 +100,9 @@ pub(crate) async fn look_up<M: OrderedMap>(
     now: Timestamp,
 ) -> Result<Look<M::View>, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, now);
-    Ok(look.instrument(debug_span!("look_up")).await?)
+    let look = look.instrument(debug_span!("look_up")).await?;
+    store.refuse_moved(&look).await?;
+    Ok(look)
 }
 
 fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {

@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod decide;
 pub(crate) mod deciding;
 pub mod del;
+pub(crate) mod elsewhere;
 pub mod error;
 pub mod gc;
 mod hand_over;
