@@ -167,11 +167,11 @@ impl<M: OrderedMap> Store<M> {
         let Registering { network, ours, found, .. } = registering;
         let found = found.as_ref().map(|found| &found.registration);
         let elsewhere = found.filter(|found| found.domain != ours.domain);
-        if let Some(Registration { domain: former, .. }) = elsewhere {
-            if let Some(attachment) = self.beside(former).any_of(network).await? {
-                let (network, domain, former) = (network.clone(), ours.domain.clone(), former.clone());
-                return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
-            }
+        if let Some(Registration { domain: former, .. }) = elsewhere
+            && let Some(attachment) = self.beside(former).any_of(network).await?
+        {
+            let (network, domain, former) = (network.clone(), ours.domain.clone(), former.clone());
+            return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
         }
         let is_known = found.is_some_and(|found| found.domain == ours.domain && found.covers(ours));
         if ours.explicit || is_known { Ok(()) } else { self.refuse_renamed(network, ours).await }
@@ -254,6 +254,19 @@ impl<M: OrderedMap> Store<M> {
                 _ => return Ok(None),
             }
         }
+    }
+
+    /// Whether nobody holds or keeps an address in any domain of this map and prefix.
+    pub async fn is_deserted(&self) -> Result<bool, StoreError> {
+        for domain in self.domains().await? {
+            let keys = self.keys.beside(&domain);
+            let reads = [Read::keys(keys.attachments(), 1), Read::keys(keys.holds(), 1)];
+            let pages = self.map.view().await?.read(&reads).await?;
+            if pages.iter().any(|page| !page.entries.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Every domain of this map and prefix. One read for each.

@@ -2,7 +2,7 @@
 
 use super::{Check, Verdict};
 use crate::cli::network::Opened;
-use crate::config::{EtcdConfig, StoreConfig};
+use crate::config::{Base, EtcdConfig, StoreConfig};
 use crate::ipam::RangeSets;
 use crate::store::{Registered, StoreError};
 use crate::verbs;
@@ -22,7 +22,8 @@ pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check>
         Ok(registry) => {
             checks.extend(overlaps(&registry));
             if checks.is_empty() {
-                checks.push(Check::good("books", listed(&registry, &opened.base.domain)));
+                let deserted = deserted(&opened.base).await;
+                checks.push(Check::good("books", listed(&registry, &opened.base.domain) + &deserted));
             }
         }
         Err(error) => checks.push(Check::failed("books", &error.into())),
@@ -95,6 +96,17 @@ fn overlaps(registry: &[Registered]) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// A store of before costs every ADD a look into it as long as its file is there.
+async fn deserted(base: &Base) -> String {
+    let mut text = String::new();
+    for dir in verbs::elsewhere::earlier_dirs(base) {
+        if verbs::elsewhere::open(dir).is_deserted().await.unwrap_or_default() {
+            text.push_str(&format!("; {}/ipam.mdb is not needed any more", dir.display()));
+        }
+    }
+    text
 }
 
 fn listed(registry: &[Registered], domain: &str) -> String {

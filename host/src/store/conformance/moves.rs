@@ -41,6 +41,7 @@ pub(crate) async fn a_move_that_was_cut_off_is_completed<M: OrderedMap>(map: M) 
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let former = Store::new(Memory::default(), "/kube-ipam", "old");
     populate(&bench, &former).await;
+    former.release(&other_network().attachment, bench.tick()).await.unwrap();
     for (key, value) in former.map().entries() {
         if let Some(rest) = key.strip_prefix("/kube-ipam/v1/old/") {
             bench.scribble(&format!("{}/v1/blue/{rest}", bench.prefix), &value).await;
@@ -173,9 +174,13 @@ async fn populate<M: OrderedMap, F: OrderedMap>(bench: &Bench<M>, store: &Store<
     claim_in(bench, store, &claimant("three", "c"), &kept).await.unwrap();
     store.release(&claimant("three", "c").attachment, bench.tick()).await.unwrap();
     // Of another network, and outside the ranges: neither moves.
+    claim_in(bench, store, &other_network(), &[dynamic("10.0.9.9")]).await.unwrap();
+}
+
+fn other_network() -> Claimant {
     let mut other = claimant("four", "d");
     other.attachment.network = "other".into();
-    claim_in(bench, store, &other, &[dynamic("10.0.9.9")]).await.unwrap();
+    other
 }
 
 async fn is_as_it_was<M: OrderedMap>(bench: &Bench<M>) {
