@@ -37,3 +37,10 @@ pub const HAND_OVER_ASK: Duration = Duration::from_secs(2);
 /// The part of `timeout` that is kept for the answer when an ADD waits, and the part it may wait for unless
 /// `handOverWait` says otherwise.
 pub const HAND_OVER_WAIT: (u32, u32) = (4, 5);
+
+/// So many leaks are released at once whatever else is seen; more of them only where they are not a large share of the
+/// claims on nodes that exist, one in [`RECLAIM_SHARE`]. The operator sees "refused", and `--force`.
+pub const RECLAIM_FEW: usize = 10;
+
+/// See [`RECLAIM_FEW`].
+pub const RECLAIM_SHARE: usize = 3;
