@@ -82,13 +82,13 @@ pub enum Error {
     #[error("the API server has no pod {pod}")]
     NoPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
     },
     /// A pod of that name, but not the one that asks.
     #[error("pod {pod} now has UID {found} instead of {asked}: it was recreated")]
     OtherPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
         /// The uid the runtime named.
         asked: Box<str>,
         /// The uid the API server names.

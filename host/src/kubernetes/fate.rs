@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_pod_that_is_being_deleted_lives_until_its_del() {
         let metadata = json!({"uid": FIRST, "deletionTimestamp": "2026-01-01T00:00:00Z"});
-        let of = |phase| of_pod(&holder(Some(FIRST)), Some(&pod(json!({"metadata": metadata, "status": {"phase": phase}}))));
+        let of =
+            |phase| of_pod(&holder(Some(FIRST)), Some(&pod(json!({"metadata": metadata, "status": {"phase": phase}}))));
         assert_eq!(of("Running"), Fate::Leaving);
         assert!(matches!(of("Failed"), Fate::Finished(_)));
     }
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_node_takes_its_pods_with_it_by_decree_alone() {
-        let node = |key: &str| serde_json::from_value(json!({"spec": {"taints": [{"key": key, "effect": "NoExecute"}]}}));
+        let node =
+            |key: &str| serde_json::from_value(json!({"spec": {"taints": [{"key": key, "effect": "NoExecute"}]}}));
         assert_eq!(out_of_service("a", None), None);
         assert_eq!(out_of_service("a", node("node.kubernetes.io/unreachable").ok().as_ref()), None);
         assert!(out_of_service("a", node(OUT_OF_SERVICE).ok().as_ref()).unwrap().contains("node a"));

@@ -113,10 +113,11 @@ impl ApiServer {
 
     /// The pod that asks, by its name; with its uid known, it has to be that very pod.
     pub async fn pod(&self, name: &PodName) -> Result<Pod, Error> {
-        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: name.clone() })?;
+        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: Box::new(name.clone()) })?;
         match (&name.uid, &object.metadata.uid) {
             (Some(asked), Some(found)) if !fate::is_uid_of(asked, &object) => {
-                Err(Error::OtherPod { pod: name.clone(), asked: asked.as_str().into(), found: found.as_str().into() })
+                let (asked, found) = (asked.as_str().into(), found.as_str().into());
+                Err(Error::OtherPod { pod: Box::new(name.clone()), asked, found })
             }
             _ => Ok(told(name, object)),
         }

@@ -104,7 +104,10 @@ mod tests {
     fn what_a_pods_author_can_choose_proves_nothing() {
         let (old, first) = (pod("web-a", "a"), set("a", "d", "1"));
         let second = set("b", "d", "2");
-        assert!(!newer((&pod("web-b", "forged"), Some(&second)), (&old, Some(&first))), "the ReplicaSet has another uid");
+        assert!(
+            !newer((&pod("web-b", "forged"), Some(&second)), (&old, Some(&first))),
+            "the ReplicaSet has another uid"
+        );
         assert!(!newer((&pod("web-b", "b"), None), (&old, Some(&first))), "there is no such ReplicaSet");
         for revision in ["", "two", "-2", "2.0"] {
             assert!(!newer((&pod("web-b", "b"), Some(&set("b", "d", revision))), (&old, Some(&first))), "{revision:?}");

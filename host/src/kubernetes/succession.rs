@@ -29,7 +29,7 @@ pub enum Judgement {
         /// Why.
         why: String,
         /// Who lives and gets the address back later.
-        former: Option<Party>,
+        former: Option<Box<Party>>,
     },
     /// The holder is on its way out: waiting is worth while. What is seen of it.
     Leaves(String),
@@ -47,9 +47,9 @@ pub enum Keeps {
     /// Its pod is being deleted, and that takes longer than it may be waited for.
     Leaving,
     /// It has the address from this one, who gets it back.
-    Borrowed(Party),
+    Borrowed(Box<Party>),
     /// It is gone, but this one, who had ceded the address to it, is not.
-    Former(Party),
+    Former(Box<Party>),
     /// The API server cannot know, for this reason.
     Unknowable(String),
 }
@@ -95,11 +95,11 @@ impl<'a> Succession<'a> {
         Ok(match (stance, held.former.as_deref()) {
             (Stance::Gone(why), None) => Judgement::GivesWay { why, former: None },
             (Stance::Gone(why), Some(former)) => self.judge_former(ground, heir, former, why, may_wait).await?,
-            (Stance::Cedes(why), None) => Judgement::GivesWay { why, former: Some(held.party()) },
+            (Stance::Cedes(why), None) => Judgement::GivesWay { why, former: Some(held.party().into()) },
             (Stance::Leaves(why), _) => Judgement::Leaves(why),
             // It would have to remember two that get the address back, one after the other.
             (Stance::Cedes(_) | Stance::Keeps(Keeps::Alive | Keeps::OlderRevision), Some(former)) => {
-                Judgement::Keeps(Keeps::Borrowed(former.clone()))
+                Judgement::Keeps(Keeps::Borrowed(former.clone().into()))
             }
             (Stance::Keeps(keeps), _) => Judgement::Keeps(keeps),
         })
@@ -114,13 +114,13 @@ impl<'a> Succession<'a> {
         why: String,
         may_wait: bool,
     ) -> Result<Judgement, Error> {
-        let Some(name) = &former.pod else { return Ok(Judgement::Keeps(Keeps::Former(former.clone()))) };
+        let Some(name) = &former.pod else { return Ok(Judgement::Keeps(Keeps::Former(former.clone().into()))) };
         let pod = self.server.find_pod(name).await?;
         Ok(match self.stance(ground, heir, name, pod, may_wait).await? {
             Stance::Gone(_) => Judgement::GivesWay { why, former: None },
-            Stance::Cedes(_) => Judgement::GivesWay { why, former: Some(former.clone()) },
+            Stance::Cedes(_) => Judgement::GivesWay { why, former: Some(former.clone().into()) },
             Stance::Leaves(why) => Judgement::Leaves(why),
-            Stance::Keeps(_) => Judgement::Keeps(Keeps::Former(former.clone())),
+            Stance::Keeps(_) => Judgement::Keeps(Keeps::Former(former.clone().into())),
         })
     }
 
@@ -204,7 +204,9 @@ impl<'a> Succession<'a> {
     fn stranger(&self) -> String {
         let asks = match &self.heir {
             None => return "what asks is not a pod".to_owned(),
-            Some(PodName { uid: None, .. }) => return "the runtime did not say which uid the pod that asks has".to_owned(),
+            Some(PodName { uid: None, .. }) => {
+                return "the runtime did not say which uid the pod that asks has".to_owned();
+            }
             Some(heir @ PodName { uid: Some(uid), .. }) => format!("pod {heir} with uid {uid}, which asks"),
         };
         format!("the API server does not know {asks}, so it may be another cluster's (ipam.kubeConfig)")

@@ -35,12 +35,7 @@ pub(super) async fn who_asks(
     Ok(asking)
 }
 
-async fn ask(
-    base: &Base,
-    network: &Network,
-    cluster: &Cluster,
-    server: Option<&ApiServer>,
-) -> Result<Asking, Error> {
+async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&ApiServer>) -> Result<Asking, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
         return Ok(Asking { pod: network.pod.as_ref().map(|known| known.pod.clone()), ..Asking::default() });
     };
@@ -72,7 +67,7 @@ async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
 fn check_hand_over(pod: &Pod) -> Result<(), Error> {
     match pod.annotations.get(HAND_OVER).map(String::as_str) {
         None | Some("rolling-update" | "never") => Ok(()),
-        Some(value) => Err(Error::HandOverAnnotation { pod: pod.name.clone(), value: value.to_owned() }),
+        Some(value) => Err(Error::HandOverAnnotation { pod: pod.name.clone().into(), value: value.to_owned() }),
     }
 }
 

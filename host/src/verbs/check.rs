@@ -24,5 +24,5 @@ pub async fn check<M: OrderedMap>(
     }
     let ceded = claim.map(|claim| claim.ceded).unwrap_or_default();
     let ceded = ceded.into_iter().filter(|ceded| missing.contains(&ceded.assignment.address)).collect();
-    Err(Error::NotHeld { attachment: attachment.clone(), addresses: missing, ceded })
+    Err(Error::NotHeld { attachment: attachment.clone().into(), addresses: missing, ceded })
 }

@@ -63,7 +63,7 @@ pub enum Error {
     #[error("annotation {HAND_OVER} of pod {pod} is {value:?}, and not \"rolling-update\" or \"never\"")]
     HandOverAnnotation {
         /// The pod that asks.
-        pod: PodName,
+        pod: Box<PodName>,
         /// What it says.
         value: String,
     },
@@ -106,7 +106,7 @@ pub enum Error {
     #[error("{attachment} does not hold {}", list(addresses))]
     NotHeld {
         /// Who should hold them.
-        attachment: Attachment,
+        attachment: Box<Attachment>,
         /// What it does not hold.
         addresses: Vec<IpAddr>,
         /// Which of it another has for the time being.

@@ -12,7 +12,7 @@ pub(crate) mod deciding;
 pub mod del;
 pub mod error;
 pub mod gc;
-pub(crate) mod hand_over;
+pub mod hand_over;
 mod load;
 mod meanwhile;
 pub(crate) mod races;

@@ -27,7 +27,9 @@ struct Node(TempDir);
 impl Node {
     fn new() -> Self {
         let node = Self(tempfile::tempdir().unwrap());
-        for directory in ["opt/cni/bin", "opt/cni/policies", "etc/cni/net.d", "var/lib/cni/kube-ipam", "policies", "account"] {
+        for directory in
+            ["opt/cni/bin", "opt/cni/policies", "etc/cni/net.d", "var/lib/cni/kube-ipam", "policies", "account"]
+        {
             fs::create_dir_all(node.path(directory)).unwrap();
         }
         node.renew("first", AUTHORITY);

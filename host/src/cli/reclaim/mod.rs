@@ -195,10 +195,14 @@ fn text(report: &ReclaimReport, options: &Options) -> String {
     match report.sight.elsewhere {
         0 => {}
         1 => text.push_str("; 1 belongs to another cluster, or to an unknown one, and was not judged"),
-        count => text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged")),
+        count => {
+            text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged"))
+        }
     }
     if let Some(why) = &report.refused {
-        text.push_str(&format!("\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims ("));
+        text.push_str(&format!(
+            "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims ("
+        ));
         text.push_str("--kubeconfig, ipam.cluster); --force releases what is shown all the same");
     }
     if report.leaks.is_empty() {

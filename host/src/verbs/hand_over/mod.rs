@@ -37,7 +37,7 @@ pub(crate) enum Way {
 /// What stands between an ADD and one proposal.
 enum Obstacle {
     /// The holder may be gone soon.
-    Leaving(HeldAddress),
+    Leaving(Box<HeldAddress>),
     /// The holder stays.
     Taken(Error),
 }
@@ -58,7 +58,7 @@ impl<'a> HandOvers<'a> {
         for proposal in proposals {
             match self.obstacle(proposal, look, &mut handed_over).await {
                 None => return Ok(Way::Open(handed_over)),
-                Some(Obstacle::Leaving(held)) => leaving.push(held),
+                Some(Obstacle::Leaving(held)) => leaving.push(*held),
                 Some(Obstacle::Taken(error)) => taken = taken.or(Some(error)),
             }
         }
@@ -87,11 +87,12 @@ impl<'a> HandOvers<'a> {
             match self.judge(held).await {
                 Ok(Judgement::GivesWay { why, former }) => {
                     tracing::info!(%address, from = %held.attachment, why, "handed over");
+                    let former = former.map(|former| *former);
                     handed_over.push(HandOver { held: (**held).clone(), former });
                 }
                 Ok(Judgement::Leaves(why)) => {
                     tracing::info!(%address, from = %held.attachment, why, "waiting");
-                    return Some(Obstacle::Leaving((**held).clone()));
+                    return Some(Obstacle::Leaving(held.clone()));
                 }
                 Ok(Judgement::Keeps(Keeps::Leaving)) => return taken(Stays::Leaving(self.patience.spent())),
                 Ok(Judgement::Keeps(keeps)) => return taken(Stays::Judged(keeps)),

@@ -102,12 +102,12 @@ mod tests {
     /// A kubelet's event has room for 700 characters, of which the holder takes some 300.
     #[test]
     fn hints_are_short_enough_for_an_event() {
-        let attachment =
-            Attachment { network: "blue".into(), container: "c".repeat(64), interface: "eth0".into() };
+        let attachment = Attachment { network: "blue".into(), container: "c".repeat(64), interface: "eth0".into() };
         let name = "n".repeat(63);
         let pod = PodName { namespace: "shop".into(), name, uid: None, cluster: None };
         let former = Party { attachment, node: "node-1".into(), pod: Some(pod), since: Timestamp::UNIX_EPOCH };
-        let all = [Keeps::Alive, Keeps::OlderRevision, Keeps::Borrowed(former.clone()), Keeps::Former(former)];
+        let all =
+            [Keeps::Alive, Keeps::OlderRevision, Keeps::Borrowed(former.clone().into()), Keeps::Former(former.into())];
         let holder = Holder::Attachment(Box::new(crate::ipam::HeldAddress {
             address: "10.0.0.1".parse().unwrap(),
             kind: crate::ipam::Kind::Fixed,
