@@ -88,7 +88,7 @@ async fn keep_installed(options: &Options) -> Result<(), InstallError> {
 async fn note_cluster(options: &Options) {
     let (Some(file), Some(data_dir)) = (&options.kubeconfig, &options.data_dir) else { return };
     let server = ApiServer::of_kubeconfig(file).noting_in(data_dir);
-    if server.known_cluster().is_some_and(|known| known.is_current) {
+    if server.known_cluster().is_some_and(|known| known.is_current && known.cluster.is_some()) {
         return;
     }
     match server.cluster().await {

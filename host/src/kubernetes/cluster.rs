@@ -9,12 +9,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ipam::PodName;
-use crate::limits::CLUSTER_NOTE_BYTES;
+use crate::limits::{CLUSTER_NOTE_BYTES, CLUSTER_REFUSED};
 
 /// Below the data directory.
 const DIRECTORY: &str = "clusters";
@@ -43,8 +44,8 @@ impl Home {
 /// What a node remembers of the cluster that a kubeconfig file leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The cluster.
-    pub cluster: String,
+    /// The cluster. `None`: the API server refused to say it, a moment ago.
+    pub cluster: Option<String>,
     /// Whether the kubeconfig file is still the one it was learnt with.
     pub is_current: bool,
 }
@@ -60,7 +61,7 @@ pub(super) struct Note {
 struct Noted {
     kubeconfig: PathBuf,
     seen: Looks,
-    cluster: String,
+    cluster: Option<String>,
 }
 
 /// By what a changed file is told from an unchanged one, without reading it.
@@ -78,19 +79,23 @@ impl Note {
 
     /// What was learnt before. A note that cannot be read, or that somebody else could have written, is none.
     pub(super) fn read(&self) -> Option<Known> {
-        let noted = self.noted().inspect_err(|error| self.say_unless_absent(error)).ok()?;
+        let (noted, age) = self.noted().inspect_err(|error| self.say_unless_absent(error)).ok()?;
         let is_current = Looks::of(&self.kubeconfig).is_ok_and(|looks| looks == noted.seen);
+        // A right that is missing may be granted at any time.
+        if noted.cluster.is_none() && (!is_current || age > CLUSTER_REFUSED) {
+            return None;
+        }
         Some(Known { cluster: noted.cluster, is_current })
     }
 
-    /// Remember it. Nobody's ADD fails because that does not work.
-    pub(super) fn write(&self, cluster: &str) {
-        if self.read().is_some_and(|known| known.is_current && known.cluster == cluster) {
+    /// Remember it, or that the API server refused to say it. Nobody's ADD fails because that does not work.
+    pub(super) fn write(&self, cluster: Option<&str>) {
+        if self.read().is_some_and(|known| known.is_current && known.cluster.as_deref() == cluster) {
             return;
         }
         match self.put(cluster) {
-            Ok(()) => tracing::info!(cluster, file = %self.file().display(), "learnt which cluster this is"),
-            Err(error) => tracing::warn!(file = %self.file().display(), %error, "cannot keep which cluster this is"),
+            Ok(()) => tracing::info!(cluster, file = %self.file().display(), "noted which cluster this is"),
+            Err(error) => tracing::warn!(file = %self.file().display(), %error, "cannot note which cluster this is"),
         }
     }
 
@@ -101,7 +106,8 @@ impl Note {
         self.directory.join(name)
     }
 
-    fn noted(&self) -> io::Result<Noted> {
+    /// The note, and how old it is.
+    fn noted(&self) -> io::Result<(Noted, Duration)> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(self.file())?;
         let metadata = file.metadata()?;
@@ -109,20 +115,21 @@ impl Note {
         if !metadata.is_file() || !ours || metadata.mode() & 0o022 != 0 {
             return Err(io::Error::other("others could have written it"));
         }
+        let age = metadata.modified()?.elapsed().unwrap_or_default();
         let mut text = Vec::new();
         file.take(CLUSTER_NOTE_BYTES).read_to_end(&mut text)?;
         let noted: Noted = serde_json::from_slice(&text)?;
-        if noted.kubeconfig != self.kubeconfig || noted.cluster.is_empty() {
+        if noted.kubeconfig != self.kubeconfig {
             return Err(io::Error::other("it is about another kubeconfig"));
         }
-        Ok(noted)
+        Ok((noted, age))
     }
 
     /// Whole or not at all: others read it meanwhile.
-    fn put(&self, cluster: &str) -> io::Result<()> {
+    fn put(&self, cluster: Option<&str>) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let seen = Looks::of(&self.kubeconfig)?;
-        let noted = Noted { kubeconfig: self.kubeconfig.clone(), seen, cluster: cluster.to_owned() };
+        let noted = Noted { kubeconfig: self.kubeconfig.clone(), seen, cluster: cluster.map(str::to_owned) };
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(&serde_json::to_vec(&noted)?)?;
         file.persist(self.file())?;
@@ -172,15 +179,33 @@ mod tests {
         let note = Note::about(&kubeconfig, &directory.path().join("data"));
         fs::write(&kubeconfig, "one").unwrap();
         assert_eq!(note.read(), None);
-        note.write("east");
-        assert_eq!(note.read(), Some(Known { cluster: "east".into(), is_current: true }));
+        note.write(Some("east"));
+        assert_eq!(note.read(), Some(Known { cluster: Some("east".into()), is_current: true }));
         assert_eq!(fs::metadata(note.file()).unwrap().permissions().mode() & 0o7777, 0o600);
         fs::write(&kubeconfig, "another").unwrap();
-        assert_eq!(note.read(), Some(Known { cluster: "east".into(), is_current: false }));
-        note.write("west");
-        assert_eq!(note.read(), Some(Known { cluster: "west".into(), is_current: true }));
+        assert_eq!(note.read(), Some(Known { cluster: Some("east".into()), is_current: false }));
+        note.write(Some("west"));
+        assert_eq!(note.read(), Some(Known { cluster: Some("west".into()), is_current: true }));
         fs::remove_file(&kubeconfig).unwrap();
         assert!(!note.read().unwrap().is_current);
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_a_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("kubeconfig");
+        fs::write(&kubeconfig, "").unwrap();
+        let note = Note::about(&kubeconfig, directory.path());
+        note.write(None);
+        assert_eq!(note.read(), Some(Known { cluster: None, is_current: true }));
+        let long_ago = std::time::SystemTime::now() - 2 * CLUSTER_REFUSED;
+        File::options().write(true).open(note.file()).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(note.read(), None);
+        note.write(None);
+        fs::write(&kubeconfig, "another").unwrap();
+        assert_eq!(note.read(), None, "it may be allowed now");
+        note.write(Some("east"));
+        assert_eq!(note.read().unwrap().cluster.unwrap(), "east");
     }
 
     #[test]
@@ -189,10 +214,10 @@ mod tests {
         let kubeconfig = directory.path().join("kubeconfig");
         fs::write(&kubeconfig, "").unwrap();
         let note = Note::about(&kubeconfig, directory.path());
-        note.write("east");
+        note.write(Some("east"));
         fs::set_permissions(note.file(), Permissions::from_mode(0o622)).unwrap();
         assert_eq!(note.read(), None);
-        note.write("east");
+        note.write(Some("east"));
         assert!(note.read().is_some(), "written again");
         for text in ["", "{", "{\"cluster\": \"east\"}", "[]"] {
             fs::write(note.file(), text).unwrap();

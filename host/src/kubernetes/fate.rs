@@ -45,7 +45,7 @@ pub(super) fn of_pod(holder: &PodName, pod: Option<&Pod>) -> Fate {
 /// says nothing. Of a pod whose uid is not known nobody can say which kind it is.
 fn ended(holder: &PodName, why: String) -> Fate {
     match &holder.uid {
-        Some(uid) if is_uuid(uid) => Fate::Gone(why),
+        Some(_) if holder.has_uuid() => Fate::Gone(why),
         Some(uid) => Fate::Unknowable(format!(
             "pod {holder} has uid {uid}, which is not a UUID: a static pod, of which the API server need not know"
         )),
@@ -66,12 +66,6 @@ pub(super) fn is_uid_of(uid: &str, pod: &Pod) -> bool {
     let annotations = pod.metadata.annotations.as_ref();
     let of_static = STATIC_UID.iter().filter_map(|key| annotations?.get(*key));
     pod.metadata.uid.iter().chain(of_static).any(|known| known == uid)
-}
-
-fn is_uuid(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -93,11 +93,19 @@ impl ApiServer {
 
     async fn ask_for_cluster(&self, within: Duration) -> Result<String, Error> {
         let question = async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await;
-        let found: Option<Namespace> = self.ask("get", "namespaces", within, question).await?;
-        let uid = found.and_then(|namespace| namespace.metadata.uid);
+        let found: Result<Option<Namespace>, Error> = self.ask("get", "namespaces", within, question).await;
+        let uid = match found {
+            Ok(namespace) => namespace.and_then(|namespace| namespace.metadata.uid),
+            Err(error) => {
+                if let (Error::Forbidden { .. }, Some(note)) = (&error, &self.note) {
+                    note.write(None);
+                }
+                return Err(error);
+            }
+        };
         let cluster = uid.ok_or_else(|| Error::absent("namespace", KUBE_SYSTEM))?;
         if let Some(note) = &self.note {
-            note.write(&cluster);
+            note.write(Some(&cluster));
         }
         Ok(cluster)
     }

@@ -24,6 +24,10 @@ pub const KUBERNETES_PAGE: u32 = 500;
 /// log, and the claim says no cluster.
 pub const KUBERNETES_CLUSTER: Duration = Duration::from_secs(1);
 
+/// How long an ADD does without asking which cluster it is in after the API server refused to say it. The operator sees a
+/// warning in the log, and in the claim no cluster.
+pub const CLUSTER_REFUSED: Duration = Duration::from_secs(60);
+
 /// Bytes read of the note that says which cluster a node is in: some hundred, and a path.
 pub const CLUSTER_NOTE_BYTES: u64 = 16 << 10;
 

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::cluster::Cluster;
-use crate::config::{Base, Include, KnownPod, Network};
+use crate::config::{Base, Include, KnownPod, Network, StoreConfig};
 use crate::ipam::{Metadata, Pod};
 use crate::kubernetes::{self, ApiServer, HAND_OVER};
 
@@ -49,7 +49,9 @@ async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&
         async { Ok(!looked_up || !cluster.is_outdated || is_still(cluster, server).await) },
     )?;
     let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
-    Ok(Asking { pod, namespace, node, confirmed: confirmed && is_same_cluster })
+    // Where the cluster is not known, whoever has the pod's name in a shared store may be another cluster's.
+    let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
+    Ok(Asking { pod, namespace, node, confirmed: confirmed && is_same_cluster && is_told_apart })
 }
 
 /// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may

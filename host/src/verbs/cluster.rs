@@ -20,7 +20,7 @@ pub(super) async fn which_cluster(network: &Network, server: Option<&ApiServer>)
     }
     let Some(server) = server else { return Cluster::default() };
     if let Some(Known { cluster, is_current }) = server.known_cluster() {
-        return Cluster { name: Some(cluster), is_outdated: !is_current };
+        return Cluster { name: cluster, is_outdated: !is_current };
     }
     match server.cluster_at_once().await {
         Ok(cluster) => Cluster { name: Some(cluster), is_outdated: false },

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use kube_ipam_tests::Call;
-use kube_ipam_tests::apiserver::ApiServer;
+use kube_ipam_tests::apiserver::{ApiServer, Rule};
 use kube_ipam_tests::etcd::{Etcd, Setup};
 use kube_ipam_tests::listing::{held, operate};
 use kube_ipam_tests::program::wait;
@@ -162,6 +162,25 @@ fn claims_in_etcd_that_do_not_name_their_cluster_stay() {
     blind["runtimeConfig"]["io.kubernetes.cri.pod-annotations"] = Value::Null;
     let address = add(&blind, "c-named", "named", "uid-1").addresses().remove(0);
     assert_eq!(cluster_of(&east, &address), "east");
+}
+
+/// The nodes may not ask for their cluster: whoever bears the pod's name may be the other cluster's.
+#[test]
+fn a_pod_of_that_name_keeps_its_address_where_the_clusters_are_not_known() {
+    let flat = Flat::new();
+    let blind = |site: &Site| {
+        let pods = Rule { verbs: &["get"], resources: &["pods"] };
+        let token = site.server.user("system:serviceaccount:kube-system:limited", &[pods]);
+        let mut network = flat.network(site);
+        network["ipam"]["kubeConfig"] = json!(site.server.kubeconfig(&token));
+        network
+    };
+    let (east, west) = (blind(&flat.east), blind(&flat.west));
+    let theirs = flat.west.pod("db-0").create();
+    let address = add(&west, "c-west", "db-0", &theirs).addresses();
+    let ours = flat.east.pod("db-0").create();
+    assert_ne!(add(&east, "c-east", "db-0", &ours).addresses(), address);
+    assert_eq!(held(&east).len(), 2);
 }
 
 #[test]

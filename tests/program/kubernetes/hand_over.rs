@@ -139,6 +139,20 @@ fn a_static_pod_without_a_mirror_keeps_its_address() {
     succession.handed_over();
 }
 
+/// The API server says that the pod of its name is another, which is true of the API server only.
+#[test]
+fn a_static_pod_keeps_its_address_while_another_bears_its_name() {
+    let site = Site::new();
+    let network = site.hurried(&json!({}));
+    let mut told = network.clone();
+    told["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": ADDRESS}});
+    add(&told, "c-static", "web", "0123456789abcdef0123456789abcdef").success();
+    let another = site.fixed_pod("web", ADDRESS);
+    let (code, text) = add(&network, "c-another", "web", &another).failure();
+    assert!(code == 102 && text.contains("static pod"), "{code} {text}");
+    assert_eq!(held(&network)[ADDRESS], "c-static");
+}
+
 #[test]
 fn whoever_asks_has_to_be_known_to_the_api_server_that_judges() {
     let succession = Succession::new();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kube_ipam_tests::Call;
-use kube_ipam_tests::apiserver::{ApiServer, Fault};
+use kube_ipam_tests::apiserver::{ApiServer, Fault, Rule};
 use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
@@ -21,6 +21,21 @@ fn a_pod_is_looked_up_once_and_gets_the_address_it_names() {
     assert_eq!(site.asked(), [KUBE_SYSTEM, POD]);
     super::del(&network, "c1");
     assert_eq!(add(&network, "c2", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    assert_eq!(site.asked(), [KUBE_SYSTEM, POD, POD]);
+}
+
+/// A role of before does not allow it: no pod fails for that, and not every ADD asks again.
+#[test]
+fn a_cluster_that_may_not_be_asked_for_stays_unknown() {
+    let site = Site::double();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let pods = Rule { verbs: &["get"], resources: &["pods"] };
+    let token = site.server.user("system:serviceaccount:kube-system:limited", &[pods]);
+    let network = site.network(&json!({"kubeConfig": site.server.kubeconfig(&token)}));
+    for _ in 0..2 {
+        assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+        super::del(&network, "c1");
+    }
     assert_eq!(site.asked(), [KUBE_SYSTEM, POD, POD]);
 }
 

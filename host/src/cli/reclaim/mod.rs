@@ -216,7 +216,8 @@ fn counted(number: usize, what: &str) -> String {
 }
 
 fn row(leak: &Leak) -> Vec<String> {
-    let addresses: Vec<_> = leak.claim.addresses().map(|address| address.to_string()).collect();
+    let mut addresses: Vec<_> = leak.claim.addresses().map(|address| address.to_string()).collect();
+    addresses.extend(leak.claim.ceded.iter().map(|ceded| format!("({})", ceded.assignment.address)));
     let outcome = match &leak.outcome {
         Outcome::Found => "would be released".to_owned(),
         Outcome::Released => "released".to_owned(),
