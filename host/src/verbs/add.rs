@@ -6,19 +6,18 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::asking::{Asking, who_asks};
-use super::cluster::{Cluster, which_cluster};
+use super::cluster::{Cluster, api_server, which_cluster};
 use super::decide::contested;
 use super::deciding::{Decided, Deciding};
-use super::hand_over::{HandOvers, Patience, Way};
+use super::hand_over::{HandOvers, Way};
 use super::load::load_whoever_decides;
 use super::meanwhile::meanwhile;
 use super::races::Races;
 use super::{Deadline, Error};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network, StoreConfig};
+use crate::config::{Base, Network};
 use crate::ipam::{Assignment, Claim, PodName, Proposal, Request};
-use crate::kubernetes::{ApiServer, Succession};
 use crate::limits;
 use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
@@ -42,7 +41,7 @@ pub async fn add<M: OrderedMap>(
     if let Some(claim) = look.claim {
         return Ok(success(&whole(claim)?.addresses, network));
     }
-    let hand_overs = hand_overs(base, network, claimant.pod.clone(), server.as_ref(), deadline);
+    let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
     let policy = policy.unwrap_or_else(load)?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
@@ -105,11 +104,6 @@ pub(crate) async fn look_up<M: OrderedMap>(
     Ok(look.instrument(debug_span!("look_up")).await?)
 }
 
-fn api_server(network: &Network) -> Option<ApiServer> {
-    let kubernetes = network.kubernetes.as_ref()?;
-    Some(ApiServer::of_kubeconfig(&kubernetes.kubeconfig).noting_in(&kubernetes.data_dir))
-}
-
 fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Claimant {
     let pod = network.pod.as_ref().map(|known| known.pod.name.clone());
     Claimant {
@@ -118,18 +112,6 @@ fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Clu
         machine: base.machine.clone(),
         pod: pod.map(|pod| PodName { cluster: cluster.name.clone(), ..pod }),
     }
-}
-
-fn hand_overs<'a>(
-    base: &Base,
-    network: &Network,
-    pod: Option<PodName>,
-    server: Option<&'a ApiServer>,
-    deadline: &Deadline,
-) -> HandOvers<'a> {
-    let single_node = matches!(base.store, StoreConfig::Embedded { .. });
-    let succession = server.map(|server| Succession::new(server, pod, network.cluster.clone(), single_node));
-    HandOvers::new(succession, Patience::of(network.hand_over_wait, deadline))
 }
 
 /// What an attachment holds, unless it ceded a part of it: it is not told again what another has now.

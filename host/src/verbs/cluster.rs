@@ -1,4 +1,4 @@
-//! Which cluster the pod that asks belongs to.
+//! Which cluster the pod that asks belongs to, and who is asked about it.
 
 use crate::config::Network;
 use crate::kubernetes::{ApiServer, Known};
@@ -10,6 +10,12 @@ pub(super) struct Cluster {
     pub(super) name: Option<String>,
     /// The kubeconfig changed since it was learnt, and may lead to another cluster by now.
     pub(super) is_outdated: bool,
+}
+
+/// The API server of a network, if it has one.
+pub(super) fn api_server(network: &Network) -> Option<ApiServer> {
+    let kubernetes = network.kubernetes.as_ref()?;
+    Some(ApiServer::of_kubeconfig(&kubernetes.kubeconfig).noting_in(&kubernetes.data_dir))
 }
 
 /// As configured, or as the node remembers it. Only the first ADD of a node asks: the cluster is a part of the key under

@@ -8,16 +8,18 @@ mod patience;
 mod stays;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-pub(crate) use patience::Patience;
 pub use stays::Stays;
 pub(crate) use stays::{name_of, sum_up};
 
-use super::Error;
-use crate::ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, Proposal};
-use crate::kubernetes::{Judgement, Keeps, Succession};
+use super::{Deadline, Error};
+use crate::config::{Base, Network, StoreConfig};
+use crate::ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, PodName, Proposal};
+use crate::kubernetes::{ApiServer, Judgement, Keeps, Succession};
 use crate::store::ordered::{OrderedMap, View};
 use crate::store::{Look, Store};
+use patience::Patience;
 
 /// What one ADD may take from others: whom to ask about them, and how long to wait for them.
 pub(crate) struct HandOvers<'a> {
@@ -43,9 +45,22 @@ enum Obstacle {
 }
 
 impl<'a> HandOvers<'a> {
-    /// Without an API server nobody is asked, and nobody is waited for.
-    pub(crate) fn new(succession: Option<Succession<'a>>, patience: Patience) -> Self {
-        Self { succession, patience }
+    /// To this pod. Without an API server nobody is asked, and nobody is waited for.
+    pub(super) fn to(
+        pod: Option<PodName>,
+        base: &Base,
+        network: &Network,
+        server: Option<&'a ApiServer>,
+        deadline: &Deadline,
+    ) -> Self {
+        let single_node = matches!(base.store, StoreConfig::Embedded { .. });
+        let succession = server.map(|server| Succession::new(server, pod, network.cluster.clone(), single_node));
+        Self { succession, patience: Patience::of(network.hand_over_wait, deadline) }
+    }
+
+    /// To somebody for whom nobody is asked.
+    pub(crate) fn none() -> Self {
+        Self { succession: None, patience: Patience::of(Duration::ZERO, &Deadline::after(Duration::ZERO)) }
     }
 
     /// What the holders of wanted addresses hand over. An error that names the holder when every proposal wants, by name,

@@ -16,7 +16,7 @@ use crate::store::ordered::OrderedMap;
 use crate::verbs::{Deadline, Error};
 
 /// The time that one ADD may spend waiting, all in all.
-pub(crate) struct Patience {
+pub(super) struct Patience {
     most: Duration,
     /// In time for an answer.
     latest: Instant,
@@ -26,14 +26,9 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// As long as `ipam.handOverWait` says, and never into the time that the answer needs.
-    pub(crate) fn of(most: Duration, deadline: &Deadline) -> Self {
+    pub(super) fn of(most: Duration, deadline: &Deadline) -> Self {
         let reserve = deadline.left() - deadline.left() * HAND_OVER_WAIT.0 / HAND_OVER_WAIT.1;
         Self { most, latest: deadline.at() - reserve / 2, since: Cell::new(None) }
-    }
-
-    /// None at all.
-    pub(crate) fn none(deadline: &Deadline) -> Self {
-        Self::of(Duration::ZERO, deadline)
     }
 
     /// Whether waiting is still possible.
