@@ -51,6 +51,10 @@ pub struct Ipam {
     pub kube_config: Option<Unread<String>>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
+    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, asked of the API server.
+    pub cluster: Option<Unread<String>>,
+    /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
+    pub hand_over_wait: Option<Unread<String>>,
     /// A subnet in CIDR form; the first range set. `ranges` may follow.
     pub subnet: Option<Unread<String>>,
     /// First dynamic address of `subnet`. Default: the second usable one.

@@ -75,7 +75,7 @@ fn host_name() -> Result<String, Error> {
     if is_name(&held) { Ok(held) } else { Err(Error::NoNodeName { held }) }
 }
 
-fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
+pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
     let given = given(ipam.timeout.as_ref());
     given.map_or(Ok(DEFAULT_TIMEOUT), |timeout| field::duration("ipam.timeout", timeout, limits::TIMEOUT))
 }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ipam::{Attachment, Holder, Refusal, Usage};
+use super::hand_over::{Stays, sum_up};
+use crate::ipam::{Attachment, Ceded, Holder, PodName, Refusal, Usage};
+use crate::kubernetes::HAND_OVER;
 use crate::{cni, config, kubernetes, policy, store};
 
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
@@ -49,6 +51,22 @@ pub enum Error {
         /// Why it is not handed over.
         stays: Stays,
     },
+    /// ADD again of an attachment that let another have what it holds.
+    #[error("{attachment} ceded its address: {}", sum_up(ceded))]
+    Ceded {
+        /// Whose it was.
+        attachment: Attachment,
+        /// What it ceded, and to whom.
+        ceded: Vec<Ceded>,
+    },
+    /// What the pod says about letting another have its address.
+    #[error("annotation {HAND_OVER} of pod {pod} is {value:?}, and not \"rolling-update\" or \"never\"")]
+    HandOverAnnotation {
+        /// The pod that asks.
+        pod: Box<PodName>,
+        /// What it says.
+        value: String,
+    },
     /// Every proposal lost its race, again and again.
     #[error("network {network:?} is too contended: all proposals were taken by others {attempts} times")]
     Contended {
@@ -88,9 +106,11 @@ pub enum Error {
     #[error("{attachment} does not hold {}", list(addresses))]
     NotHeld {
         /// Who should hold them.
-        attachment: Attachment,
+        attachment: Box<Attachment>,
         /// What it does not hold.
         addresses: Vec<IpAddr>,
+        /// Which of it another has for the time being.
+        ceded: Vec<Ceded>,
     },
     /// GC could not release everything.
     #[error("{} attachments could not be released: {}", failures.len(), failures_text(failures))]
@@ -115,21 +135,6 @@ pub enum Error {
     },
 }
 
-/// Why the holder of a wanted address keeps it.
-#[derive(Debug)]
-pub enum Stays {
-    /// Its pod lives.
-    Alive,
-    /// It is no pod.
-    NoPod,
-    /// There is no API server to ask.
-    NotAsked,
-    /// The API server could not be asked.
-    Unknown(String),
-    /// Nobody holds it, but it is kept for somebody.
-    Kept,
-}
-
 impl Error {
     /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
     pub(crate) fn is_fault_of_policy(&self) -> bool {
@@ -147,7 +152,16 @@ impl Error {
             Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_) } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
-            Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),
+            Self::Taken { holder, stays, .. } => Some(stays.hint(holder)),
+            Self::Ceded { .. } => Some(
+                "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
+            ),
+            Self::HandOverAnnotation { .. } => Some(
+                "\"rolling-update\" lets a pod of a newer revision of the same Deployment have the address while this one \
+                 still runs; \"never\" does not, as without the annotation"
+                    .to_owned(),
+            ),
+            Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
             Self::Late { .. } => Some(
                 "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised".to_owned(),
             ),
@@ -170,21 +184,6 @@ fn holder_text(holder: &Holder) -> String {
             format!("{pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
         Holder::Hold { identity, until } => format!("nobody, but kept for {identity:?} until {until}"),
-    }
-}
-
-/// What will release the address.
-fn release_text(holder: &Holder, stays: &Stays) -> String {
-    if let Holder::Hold { until, .. } = holder {
-        return format!("it is free again at {until}");
-    }
-    let when = "the address is free as soon as its holder is deleted; the runtime retries until then";
-    match stays {
-        Stays::Alive => format!("that pod lives; {when}"),
-        Stays::NoPod => format!("{when} (it is no pod, so nobody can be asked whether it is gone)"),
-        Stays::NotAsked => format!("{when}; with ipam.kubeConfig, a pod that is gone would give way at once"),
-        Stays::Unknown(error) => format!("{when}; whether that pod is gone could not be found out: {error}"),
-        Stays::Kept => when.to_owned(),
     }
 }
 

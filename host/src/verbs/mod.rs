@@ -4,6 +4,7 @@
 pub mod add;
 pub(crate) mod asking;
 pub mod check;
+mod cluster;
 pub mod codes;
 pub mod deadline;
 pub mod decide;
@@ -11,7 +12,7 @@ pub(crate) mod deciding;
 pub mod del;
 pub mod error;
 pub mod gc;
-mod hand_over;
+pub mod hand_over;
 mod load;
 mod meanwhile;
 pub(crate) mod races;
