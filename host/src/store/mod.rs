@@ -23,6 +23,7 @@ mod import;
 mod inspect;
 mod list;
 mod look;
+mod nearby;
 mod occupancy;
 mod reading;
 mod reclaim;

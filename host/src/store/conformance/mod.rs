@@ -72,6 +72,9 @@ macro_rules! conformance {
                 usage_counts_what_is_held,
                 a_wide_area_of_holds_is_crossed,
             ]
+                a_list_of_single_addresses_costs_a_handful_of_reads,
+                single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads,
+                the_holders_of_a_list_of_addresses_cost_a_handful_of_reads,
             lists: [
                 everything_is_listed_in_pages,
                 a_filter_finds_pods_containers_networks_and_addresses,
