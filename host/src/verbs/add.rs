@@ -9,10 +9,10 @@ use super::asking::{Asking, who_asks};
 use super::decide::contested;
 use super::deciding::{Decided, Deciding};
 use super::hand_over::hand_over;
-use super::load::load_whoever_decides;
+use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error};
+use super::{Deadline, Error, Waited};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
@@ -33,15 +33,17 @@ pub async fn add<M: OrderedMap>(
 ) -> Result<Success, Error> {
     let claimant = claimant(container, base, network);
     let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let load = || load_whoever_decides(network, network.policy.limits);
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), load);
-    let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
+    let limits = network.policy.limits;
+    let look =
+        meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+    let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, server.as_ref()));
+    let ((look, policy), asking) = tokio::join!(look, asking);
     let look = look?;
     if let Some(claim) = &look.claim {
         return Ok(success(&claim.addresses, network));
     }
     let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
-    let policy = policy.unwrap_or_else(load)?;
+    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }
@@ -129,7 +131,12 @@ impl Inquiry<'_> {
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
-        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        let handing_over = hand_over(&proposals, &look, self.server);
+        let forfeited = match self.server {
+            Some(_) => deadline.bound(Waited::ApiServer, handing_over).await?,
+            // Nobody is asked, and in the lab there is no clock to bound it by.
+            None => handing_over.await?,
+        };
         deadline.check()?;
         let claim = store.claim(look, &proposals, Some(policy), &forfeited);
         match claim.instrument(debug_span!("commit", attempt)).await? {

@@ -1,6 +1,7 @@
 //! Who asks: as the runtime told, and as the API server tells where it has to be asked.
 
 use super::Error;
+use super::told::bound_annotations;
 use crate::config::{Base, Include, KnownPod, Network};
 use crate::ipam::{Metadata, Pod};
 use crate::kubernetes::{self, ApiServer};
@@ -22,7 +23,8 @@ pub(crate) struct Asking {
 /// error: no other address is given in its place.
 pub(super) async fn who_asks(base: &Base, network: &Network, server: Option<&ApiServer>) -> Result<Asking, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
-        return Ok(Asking { pod: network.pod.as_ref().map(|known| known.pod.clone()), ..Asking::default() });
+        let pod = network.pod.as_ref().map(|known| known.pod.clone());
+        return bound_annotations(Asking { pod, ..Asking::default() });
     };
     let include = kubernetes.include;
     let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());
@@ -32,7 +34,7 @@ pub(super) async fn who_asks(base: &Base, network: &Network, server: Option<&Api
         maybe(Some(&base.node).filter(|_| include.node), |name| server.node(name)),
     )?;
     let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
-    Ok(Asking { pod, namespace, node, confirmed })
+    bound_annotations(Asking { pod, namespace, node, confirmed })
 }
 
 /// The pod, and whether the API server confirmed that it is the one. What the runtime told of annotations stands: it is

@@ -45,6 +45,7 @@ fn of(error: &Error) -> u32 {
         Error::Kubernetes(kubernetes::Error::Kubeconfig { .. }) => code::CONFIGURATION,
         Error::Kubernetes(_) => code::TRY_AGAIN,
         Error::Full { .. } => code::EXHAUSTED,
+        Error::Annotation { .. } => code::INVALID_REQUEST,
         Error::Taken { .. } => code::TAKEN,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
         Error::Inquisitive { .. } | Error::Repetitive { .. } => code::POLICY_FAULT,
