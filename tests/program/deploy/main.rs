@@ -40,8 +40,14 @@ fn rights_are_exactly_these() {
     let roles = of_kind(&rendered(), "ClusterRole");
     let granted: Vec<Value> = roles.iter().map(|role| json!([role["metadata"]["name"], role["rules"]])).collect();
     let expected = [
-        json!(["kube-ipam-node", [{"apiGroups": [""], "resources": ["pods", "nodes", "namespaces"], "verbs": ["get"]}]]),
-        json!(["kube-ipam-reclaim", [{"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list"]}]]),
+        json!(["kube-ipam-node", [
+            {"apiGroups": [""], "resources": ["pods", "nodes", "namespaces"], "verbs": ["get"]},
+            {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
+        ]]),
+        json!(["kube-ipam-reclaim", [
+            {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
+        ]]),
     ];
     assert_eq!(granted, expected);
     let rbac = |thing: &&Value| text(&thing["apiVersion"]).starts_with("rbac.");

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// What the nodes' ClusterRole grants.
 const NODE: [Rule; 1] = [Rule { verbs: &["get"], resources: &["pods", "nodes", "namespaces"] }];
 /// What the reclaim's ClusterRole grants.
-const RECLAIM: [Rule; 1] = [Rule { verbs: &["get", "list"], resources: &["pods", "nodes"] }];
+const RECLAIM: [Rule; 1] = [Rule { verbs: &["list"], resources: &["pods", "nodes"] }];
 
 /// An API server, a node with the embedded store, and a network that looks pods up.
 struct Site {
