@@ -47,7 +47,7 @@ pub struct Ipam {
     pub etcd_config: Option<EtcdConfig>,
     /// Directory of the embedded store and of compiled policies. Default: /var/lib/cni/kube-ipam.
     pub data_dir: Option<String>,
-    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations.
+    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
     pub kube_config: Option<Unread<String>>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
@@ -182,7 +182,7 @@ pub struct Policy {
     pub shadow: Option<PathOr<Shadow>>,
     /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
     pub record: Option<PathOr<Record>>,
-    /// When the policy cannot be loaded or faults: `fail` the pod (the default), or let the built-in policy decide by `default`.
+    /// When the policy cannot be loaded, traps or answers badly: `fail` the pod (the default), or let the built-in policy decide by `default`. A policy that reached a limit always fails the pod.
     pub on_fault: Option<String>,
     /// Directory of compiled modules. Default: `policies` in `dataDir`.
     pub cache_dir: Option<String>,

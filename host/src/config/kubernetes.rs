@@ -25,6 +25,14 @@ pub struct KubernetesConfig {
     pub data_dir: PathBuf,
 }
 
+impl KubernetesConfig {
+    /// Why it is this kubeconfig file.
+    pub fn reason(netconf: &NetConf) -> Result<&'static str, Error> {
+        let configured = kubeconfig(netconf)?.is_some();
+        Ok(if configured { "ipam.kubeConfig" } else { "the default of kube-ipam 0.x, used because the file is there" })
+    }
+}
+
 /// `kubernetes.include`: what a policy is told on top of a pod's annotations. Each costs a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {

@@ -10,10 +10,10 @@ use super::cluster::{Cluster, api_server, which_cluster};
 use super::decide::contested;
 use super::deciding::{Decided, Deciding};
 use super::hand_over::{HandOvers, Way};
-use super::load::load_whoever_decides;
+use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error};
+use super::{Deadline, Error, Waited};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
@@ -34,16 +34,18 @@ pub async fn add<M: OrderedMap>(
     let server = api_server(network);
     let cluster = which_cluster(network, server.as_ref()).await;
     let claimant = claimant(container, base, network, &cluster);
-    let load = || load_whoever_decides(network, network.policy.limits);
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), load);
-    let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, &cluster, server.as_ref()));
+    let limits = network.policy.limits;
+    let look =
+        meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+    let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
+    let ((look, policy), asking) = tokio::join!(look, asking);
     let look = look?;
     if let Some(claim) = look.claim {
         return Ok(success(&whole(claim)?.addresses, network));
     }
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
-    let policy = policy.unwrap_or_else(load)?;
+    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::cluster::Cluster;
+use super::told::bound_annotations;
 use crate::config::{Base, Include, KnownPod, Network, StoreConfig};
 use crate::ipam::{Metadata, Pod};
 use crate::kubernetes::{self, ApiServer, HAND_OVER};
@@ -37,7 +38,8 @@ pub(super) async fn who_asks(
 
 async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&ApiServer>) -> Result<Asking, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
-        return Ok(Asking { pod: network.pod.as_ref().map(|known| known.pod.clone()), ..Asking::default() });
+        let pod = network.pod.as_ref().map(|known| known.pod.clone());
+        return bound_annotations(Asking { pod, ..Asking::default() });
     };
     let include = kubernetes.include;
     let looked_up = network.pod.as_ref().is_some_and(|known| is_looked_up(known, include));
@@ -51,7 +53,8 @@ async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&
     let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
     // Where the cluster is not known, whoever has the pod's name in a shared store may be another cluster's.
     let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
-    Ok(Asking { pod, namespace, node, confirmed: confirmed && is_same_cluster && is_told_apart })
+    let confirmed = confirmed && is_same_cluster && is_told_apart;
+    bound_annotations(Asking { pod, namespace, node, confirmed })
 }
 
 /// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Waited;
 use super::hand_over::{Stays, sum_up};
 use crate::ipam::{Attachment, Ceded, Holder, PodName, Refusal, Usage};
 use crate::kubernetes::HAND_OVER;
+use crate::limits::{Limit, Thousands};
 use crate::{cni, config, kubernetes, policy, store};
 
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
@@ -97,10 +99,22 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?}, which is all the time a call has")]
+    #[error("not done within {timeout:?}, the ipam.timeout of a call: {waited}")]
     Late {
         /// The configured time.
         timeout: Duration,
+        /// What kept it.
+        waited: Waited,
+    },
+    /// An annotation of ours that is longer than a policy is told.
+    #[error("{what}: {} bytes are more than a policy is told; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
+    Annotation {
+        /// The annotation, or all of them, and whose.
+        what: String,
+        /// How long that is.
+        bytes: u64,
+        /// Which limit that is beyond.
+        limit: &'static Limit,
     },
     /// CHECK found addresses that this attachment does not hold.
     #[error("{attachment} does not hold {}", list(addresses))]
@@ -141,6 +155,17 @@ impl Error {
         matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
     }
 
+    /// Whether the built-in policy may decide instead, where the configuration allows it. Not where a limit was reached,
+    /// which a pod's author can bring about; a policy that asks for too many reads is such a case.
+    pub(crate) fn may_be_replaced(&self) -> bool {
+        matches!(self, Self::Policy(error) if error.may_be_replaced())
+    }
+
+    /// A call that came too late and left nothing to be done: whoever asked for the status asks again.
+    fn is_late_for_nobody(&self) -> bool {
+        matches!(self, Self::Late { waited: Waited::ApiServer | Waited::Store | Waited::Nothing, .. })
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -162,17 +187,29 @@ impl Error {
                     .to_owned(),
             ),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
+            Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
+            )),
+            Self::Annotation { .. } => Some(
+                "shorten it: a pool may name ranges (10.0.0.10-10.0.0.90) and subnets instead of single addresses"
+                    .to_owned(),
+            ),
             Self::Late { .. } => Some(
                 "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised".to_owned(),
             ),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
-            Self::NotReady { cause, .. } if matches!(**cause, Self::Late { .. }) => None,
             Self::Repetitive { .. } => {
                 Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
             }
+            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => None,
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
+            Self::Inquisitive { .. } => Some(
+                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
+                 spans, or about fewer addresses"
+                    .to_owned(),
+            ),
+            Self::Refused { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
 }

@@ -18,10 +18,11 @@ mod meanwhile;
 pub(crate) mod races;
 mod shadow;
 pub mod status;
+mod told;
 
 pub use add::add;
 pub use check::check;
-pub use deadline::Deadline;
+pub use deadline::{Deadline, Waited};
 pub(crate) use decide::decide;
 pub use del::del;
 pub use error::Error;

@@ -44,7 +44,10 @@ fn rights_are_exactly_these() {
             {"apiGroups": [""], "resources": ["pods", "nodes", "namespaces"], "verbs": ["get"]},
             {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
         ]]),
-        json!(["kube-ipam-reclaim", [{"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list"]}]]),
+        json!(["kube-ipam-reclaim", [
+            {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
+        ]]),
     ];
     assert_eq!(granted, expected);
     let rbac = |thing: &&Value| text(&thing["apiVersion"]).starts_with("rbac.");

@@ -284,11 +284,35 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
     };
     let (code, text) = doctor(&network);
     assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
+    assert!(text.contains(&format!("answers by {} (ipam.kubeConfig), and knows", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
     assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
     site.server.stop();
     let (code, text) = doctor(&network);
     assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
+    assert!(text.contains(&format!("by {} (ipam.kubeConfig): cannot ask", site.kubeconfig)), "{text}");
+}
+
+/// In mounts of its own, so that the file is there; nothing is configured.
+#[test]
+fn the_doctor_says_when_it_is_the_predecessors_kubeconfig_that_is_used() {
+    let site = Site::double();
+    let mut network = site.network(&json!({}));
+    network["ipam"].as_object_mut().unwrap().remove("kubeConfig");
+    let file = site.directory().join("unconfigured.conf");
+    std::fs::write(&file, network.to_string()).unwrap();
+    let pki = "/etc/kubernetes/pki";
+    let script = format!(
+        "mount -t tmpfs none /etc && mkdir -p {pki} && cp \"$1\" {pki}/kubectl.kubeconfig && exec \"$0\" doctor --conf \"$2\""
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).arg(kube_ipam_tests::program()).arg(&site.kubeconfig).arg(&file);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let says = format!(
+        "✓ API server     answers by {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
+    );
+    assert!(output.status.success() && text.contains(&says), "{text}");
 }
 
 #[test]
