@@ -99,7 +99,7 @@ fn is_anybodys(node: &str) -> bool {
     matches!(host.as_str(), "localhost" | "localhost4" | "localhost6") || node.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
+pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
     let given = given(ipam.timeout.as_ref());
     given.map_or(Ok(DEFAULT_TIMEOUT), |timeout| field::duration("ipam.timeout", timeout, limits::TIMEOUT))
 }

@@ -53,6 +53,12 @@ impl PodName {
         }
     }
 
+    /// Whether the pod is known to have been created through the API, which gives every object a UUID. A static pod is
+    /// made on its node and has a hash in its place, so that the API server need not know of it.
+    pub fn has_uuid(&self) -> bool {
+        self.uid.as_deref().is_some_and(is_uuid)
+    }
+
     /// Whether the pod may be one of this cluster. Where either is unknown it may.
     fn is_in_cluster(&self, cluster: Option<&str>) -> bool {
         match (self.cluster.as_deref(), cluster) {
@@ -60,6 +66,12 @@ impl PodName {
             _ => true,
         }
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl fmt::Display for PodName {

@@ -122,6 +122,7 @@ impl Bench {
             cache_dir: Some(&cache),
             limits: Limits::default(),
             compiler: Compiler::InProcess,
+            deadline: None,
         };
         let began = Instant::now();
         let policy = Policy::load(&source)?;

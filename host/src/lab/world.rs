@@ -23,6 +23,7 @@ use crate::store::ordered::{Change, OrderedMap};
 use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
 use crate::verbs::add::{Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
+use crate::verbs::hand_over::HandOvers;
 use crate::verbs::{self, Deadline};
 
 /// The network's name, unless told.
@@ -247,7 +248,7 @@ impl World {
             asking: asker.asking(),
             base: &self.base,
             network: &network,
-            server: None,
+            hand_overs: HandOvers::none(),
         })
     }
 

@@ -11,6 +11,10 @@ pub const WINDOW: u128 = 256;
 /// times as many as a policy proposes as a rule. Where most of them are held, the policy asks for more.
 pub const WINDOW_AHEAD: u128 = 64;
 
+/// Records, with their values, that are read at once around an address whose holder is asked for: at some 400 bytes each,
+/// far below 4 MiB. Never seen: who else is asked about is read again.
+pub const HOLDERS_AT_ONCE: usize = 1_000;
+
 /// Addresses a search lists at most in one read once it had to go on: 8,192 keys with the records of their holds
 /// stay below the 4 MiB a gRPC client takes in one message. Never seen: the search asks again.
 pub const WIDEST_WINDOW: u128 = 8_192;

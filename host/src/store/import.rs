@@ -182,6 +182,11 @@ fn empty_claim(attachment: &Attachment, node: &str, machine: &str, now: Timestam
     }
 }
 
+/// Where the predecessor kept what it had given out in this network.
+pub fn predecessors_keys(network: &str) -> String {
+    used(network).from
+}
+
 fn used(network: &str) -> KeyRange {
     let root = format!("{PREDECESSOR}/{network}/used");
     // '0' is the character after '/'.

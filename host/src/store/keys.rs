@@ -220,6 +220,14 @@ impl Keys {
         under(self.root.clone())
     }
 
+    /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
+    pub(crate) fn rehearsal(&self) -> Vec<String> {
+        let sections = ["addresses", "attachments", "nodes", "pods", "holds", "identities", "slots", "cursors"];
+        let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
+        keys.push(self.registration("(rehearsal)"));
+        keys
+    }
+
     /// What a key names; `None` when it is not one of ours.
     pub(crate) fn named(&self, key: &str) -> Option<Named> {
         let mut parts = key.strip_prefix(&self.root)?.split('/').map(unescape);

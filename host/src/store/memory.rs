@@ -49,6 +49,10 @@ impl OrderedMap for Memory {
     async fn ping(&self, _key: &str) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn rehearse(&self, _keys: &[String]) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl View for Moment {

@@ -28,6 +28,7 @@ mod look;
 mod machines;
 mod moved;
 mod moves;
+mod nearby;
 mod occupancy;
 mod reading;
 mod reclaim;
@@ -50,7 +51,7 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
-pub use import::{Booking, Import, Imported};
+pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
@@ -133,6 +134,12 @@ impl<M: OrderedMap> Store<M> {
     /// Whether a claim could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.map.ping(&self.keys.everything().from).await
+    }
+
+    /// Whether an attachment could claim and release now: everything the writes of an ADD need is tried, and nothing is
+    /// written that stays.
+    pub async fn rehearse(&self) -> Result<(), StoreError> {
+        self.map.rehearse(&self.keys.rehearsal()).await
     }
 
     async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {

@@ -24,12 +24,16 @@ pub trait OrderedMap {
     /// Apply the first change whose guards all hold. `alternatives` come best first.
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError>;
 
-    /// Whether a key that a view did not show stays absent: no commit that somebody sent before and did not wait for
-    /// will still create it.
+    /// Whether a key that a view did not show stays absent: no commit that reached the store before this call, and that
+    /// nobody waited for, will still create it. What has not reached the store yet may come later.
     async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError>;
 
     /// Whether a commit could work now, as far as can be told without writing. `key` is one that would be read.
     async fn ping(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Do what a commit that writes these keys does, and change nothing: whoever may not write, or cannot, gets the error
+    /// that a commit would get. None of the keys exists, before or after.
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// A map that is lent: another domain of it is a store of its own.
@@ -50,6 +54,10 @@ impl<M: OrderedMap> OrderedMap for &M {
 
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         (**self).ping(key).await
+    }
+
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        (**self).rehearse(keys).await
     }
 }
 

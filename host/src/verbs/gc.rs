@@ -6,12 +6,13 @@ use super::{Error, elsewhere};
 use crate::cni::ValidAttachments;
 use crate::config::Base;
 use crate::ipam::Attachment;
+use crate::limits::store::EXPIRED_BY_GC;
 use crate::store::ordered::OrderedMap;
 use crate::store::{Store, StoreError};
 
 /// Walks all of them, goes on after a failure and reports all failures together. The runtime's list covers this node
 /// only, so nothing of another node or network is looked at, and where several machines call themselves by this node's
-/// name, nothing of another machine.
+/// name, nothing of another machine. Holds that are over are nobody's: they go, too.
 ///
 /// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
 pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &Store<M>) -> Result<(), Error> {
@@ -34,6 +35,9 @@ pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &St
             }
             Err(error) => tracing::warn!(%error, dir = %dir.display(), "passed over"),
         }
+    }
+    if let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await {
+        tracing::warn!(%error, "holds that are over stay for another time");
     }
     let failures = garbage.failures;
     if failures.is_empty() { Ok(()) } else { Err(Error::Garbage { failures }) }

@@ -61,6 +61,10 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         self.inner.ping(key).await
     }
+
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.inner.rehearse(keys).await
+    }
 }
 
 impl<V: View> View for CountingView<V> {

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
 use crate::ipam::{HandOver, HeldAddress, Kind, Question};
-use crate::store::ordered::OrderedMap;
+use crate::store::ordered::{OrderedMap, Read, View};
 use crate::store::{Claimant, Claimed, Store};
 
 pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) {
@@ -15,6 +15,24 @@ pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) 
     assert_eq!(bench.store.claim(second, &proposal, None, &[]).await.unwrap(), Claimed::Lost);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
     assert_eq!(bench.store.held_by(&two.attachment).await.unwrap(), None);
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_rehearsal_changes_nothing<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    bench.store.rehearse().await.unwrap();
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7")]).await;
+    let everything = async || {
+        let range = bench.store.keys.everything();
+        let pages = bench.store.map().view().await.unwrap().read(&[Read::scan(range, 1_000)]).await.unwrap();
+        pages[0].entries.clone()
+    };
+    let before = everything().await;
+    assert!(before.len() >= 5, "{before:?}");
+    for _ in 0..2 {
+        bench.store.rehearse().await.unwrap();
+    }
+    assert_eq!(everything().await, before);
     bench.agrees().await;
 }
 

@@ -24,6 +24,7 @@ macro_rules! conformance {
         $crate::store::conformance::conformance! { $open;
             claims: [
                 an_address_has_one_holder_per_domain,
+                a_rehearsal_changes_nothing,
                 two_networks_that_share_a_domain_share_its_addresses,
                 two_domains_know_nothing_of_each_other,
                 a_second_claim_returns_what_is_held,
@@ -90,6 +91,9 @@ macro_rules! conformance {
                 a_full_range_is_known_to_be_full,
                 usage_counts_what_is_held,
                 a_wide_area_of_holds_is_crossed,
+                a_list_of_single_addresses_costs_a_handful_of_reads,
+                single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads,
+                the_holders_of_a_list_of_addresses_cost_a_handful_of_reads,
             ]
             lists: [
                 everything_is_listed_in_pages,
