@@ -60,17 +60,26 @@ async fn serve<M: OrderedMap>(
 ) -> Result<Answer, Error> {
     match call {
         Call::Add(container, args) => {
+            base.check_node()?;
             let network = Network::read(netconf, args)?;
             let success = Box::pin(verbs::add(container, base, &network, store, deadline)).await?;
             return Ok(Answer::Success(base.version, success));
         }
-        Call::Del(container) => verbs::del(&container.attachment(&base.network), store).await?,
+        Call::Del(container) => verbs::del(&container.attachment(&base.network), base, store).await?,
         Call::Check(container) => {
             let attachment = container.attachment(&base.network);
-            verbs::check(&attachment, &netconf.previous()?.addresses()?, &Network::range_sets(netconf)?, store).await?;
+            let (previous, range_sets) = (netconf.previous()?.addresses()?, Network::range_sets(netconf)?);
+            let checked = verbs::check(&attachment, &previous, &range_sets, store).await;
+            verbs::elsewhere::excuse(checked, &attachment, base, store).await?;
         }
-        Call::Gc => verbs::gc(base, &netconf.valid_attachments()?, store).await?,
-        Call::Status => verbs::status(base, &Network::read(netconf, &Args::default())?, store, deadline).await?,
+        Call::Gc => {
+            base.check_node()?;
+            verbs::gc(base, &netconf.valid_attachments()?, store).await?;
+        }
+        Call::Status => {
+            base.check_node()?;
+            verbs::status(base, &Network::read(netconf, &Args::default())?, store, deadline).await?;
+        }
         Call::Version => {}
     }
     Ok(Answer::Nothing)
@@ -95,7 +104,8 @@ fn call_span(call: &Call, base: &Base) -> tracing::Span {
 pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store<AnyMap> {
     // Whatever else is wrong with it, a cool-down must not keep a DEL from releasing.
     let cooldown = config::network::cooldown(netconf).unwrap_or_default();
-    Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at())).with_cooldown(cooldown)
+    let store = Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at()));
+    store.with_cooldown(cooldown).with_registry(base.domain_given)
 }
 
 /// Run the one task of this process on its one thread. The process ends soon after: taking the event loop apart is left

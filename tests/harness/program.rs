@@ -1,6 +1,8 @@
 //! Invoke an IPAM plugin as libcni does: environment in, configuration on stdin, answer on stdout.
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -29,6 +31,7 @@ pub fn check_settings(project: &Path) -> Vec<Value> {
 pub struct Call {
     program: PathBuf,
     inside: Option<PathBuf>,
+    machine: Option<String>,
     environment: Vec<(String, String)>,
     stdin: Vec<u8>,
 }
@@ -57,6 +60,7 @@ impl Call {
         Self {
             program: program(),
             inside: None,
+            machine: None,
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             stdin: configuration.to_string().into_bytes(),
         }
@@ -73,6 +77,13 @@ impl Call {
     #[must_use]
     pub fn inside(mut self, namespace: &Namespace) -> Self {
         self.inside = Some(namespace.path());
+        self
+    }
+
+    /// Run it on another machine: one with this ID, 32 hexadecimal digits. Only where [`has_machines`].
+    #[must_use]
+    pub fn on_machine(mut self, id: &str) -> Self {
+        self.machine = Some(id.to_owned());
         self
     }
 
@@ -102,14 +113,16 @@ impl Call {
 
     /// Start it; the answer is awaited by [`wait`].
     pub fn start(&self) -> Child {
-        let mut command = match &self.inside {
-            None => Command::new(&self.program),
-            Some(namespace) => {
-                let mut enter = Command::new("/usr/bin/nsenter");
-                enter.arg(format!("--net={}", namespace.display())).arg(&self.program);
-                enter
-            }
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(namespace) = &self.inside {
+            words.extend(["/usr/bin/nsenter".into(), format!("--net={}", namespace.display()).into()]);
+        }
+        if let Some(id) = &self.machine {
+            words.extend(["/usr/bin/unshare", "--mount", "/bin/sh", "-c", ANOTHER_MACHINE, id].map(OsString::from));
+        }
+        words.push(self.program.clone().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         let mut child = command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -127,6 +140,21 @@ impl Call {
     pub fn run(&self) -> Answer {
         wait(self.start())
     }
+}
+
+/// In a mount namespace of its own: another file lies over the ID of the machine, and then the program runs.
+const ANOTHER_MACHINE: &str = r#"
+    set -e
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    file=$(mktemp)
+    echo "$0" >"$file"
+    mount --bind "$file" /etc/machine-id
+    rm "$file"
+    exec "$@""#;
+
+/// Whether calls can be made on other machines: as root, on a machine that has an ID.
+pub fn has_machines() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0 && Path::new("/etc/machine-id").exists()
 }
 
 /// Wait for a started call.

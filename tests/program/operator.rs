@@ -199,6 +199,40 @@ fn the_predecessors_addresses_are_imported_once() {
     assert_eq!(site.run(&["fsck"]).0, 0);
 }
 
+/// The predecessor left keys that nothing can be made of: they end somewhere else, as they were, and `doctor` is content.
+#[test]
+fn what_cannot_be_imported_from_the_predecessor_is_set_aside() {
+    let site = Site::on_etcd(&json!({"subnet": "10.1.0.0/24"}));
+    let left = [("<nil>", "c0"), ("10.9.9.9", "far"), ("10.1.0.7", "../x")];
+    for (name, container) in left.into_iter().chain([("10.1.0.8", "old8")]) {
+        site.etcd().control(&["put", &format!("/etcd-cni/networks/blue/used/{name}"), container]);
+    }
+    let actions = |rows: &Value| -> Vec<String> {
+        let mut actions: Vec<_> =
+            rows.as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap().to_owned()).collect();
+        actions.sort();
+        actions
+    };
+    let import = ["import", "--from", "kube-ipam-v0", "--set-aside"];
+    let before = site.etcd().control(&["get", "--prefix", "/"]);
+    let (_, rows) = site.json(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!(actions(&rows), ["would-import", "would-set-aside", "would-set-aside", "would-set-aside"]);
+    assert_eq!(site.etcd().control(&["get", "--prefix", "/"]), before, "a rehearsal changes nothing");
+    assert_ne!(site.run(&["doctor"]).0, 0);
+    let (status, rows) = site.json(&import);
+    assert_eq!(
+        (status, actions(&rows)),
+        (0, ["imported", "set-aside", "set-aside", "set-aside"].map(str::to_owned).into())
+    );
+    for (name, container) in left {
+        let key = format!("/etcd-cni/networks/blue/set-aside/{name}");
+        assert_eq!(site.etcd().control(&["get", &key]), format!("{key}\n{container}\n"));
+    }
+    let (status, printed) = site.run(&["doctor"]);
+    assert!(status == 0 && printed.contains("✓ predecessor"), "{printed}");
+    assert_eq!(site.json(&import).1, json!([]));
+}
+
 #[test]
 fn host_locals_files_are_imported_with_their_interfaces() {
     let site = Site::embedded(&json!({"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]}));
@@ -242,7 +276,7 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
         (status, Value::Object(pairs.collect()))
     };
     let well = json!({"configuration": "good", "node": "good", "policy": "good", "cache": "good", "store": "good",
-        "ranges": "good", "predecessor": "good", "records": "good"});
+        "ranges": "good", "machine": "good", "books": "good", "predecessor": "good", "records": "good"});
     let site = Site::embedded(&json!({"subnet": "10.1.0.0/24"}));
     assert_eq!(verdicts(&site), (0, well));
     let (_, printed) = site.run(&["doctor"]);

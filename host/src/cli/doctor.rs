@@ -19,6 +19,8 @@ use crate::policy;
 use crate::store::{StoreError, predecessors_keys};
 use crate::verbs::{self, Deadline};
 
+mod books;
+mod machine;
 mod watched;
 
 /// From this percentage on, a range set is worth a warning.
@@ -61,7 +63,7 @@ pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
 }
 
 async fn checks_of(opened: &Opened) -> Vec<Check> {
-    let mut checks = vec![Check::good("node", format!("{} (ipam.nodeName, or the host's name)", opened.base.node))];
+    let mut checks = vec![machine::node(&opened.base)];
     let network = Network::read(&opened.netconf, &Args::default());
     if let Ok(network) = &network {
         checks.push(policy(network));
@@ -76,6 +78,10 @@ async fn checks_of(opened: &Opened) -> Vec<Check> {
     if reachable {
         if let Ok(network) = &network {
             checks.extend(ranges(opened, &network.range_sets).await);
+        }
+        checks.extend(machine::machine(opened).await);
+        if let Ok(network) = &network {
+            checks.extend(books::books(opened, &network.range_sets).await);
         }
         checks.push(predecessor(opened).await);
         checks.push(records(opened).await);
@@ -185,14 +191,17 @@ async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
 async fn predecessor(opened: &Opened) -> Check {
     let name = "predecessor";
     match opened.store.count_predecessor_bookings(&opened.base.network).await {
-        Ok(0) => Check::good(name, "no addresses of kube-ipam 0.x wait to be imported".to_owned()),
+        Ok(0) => Check::good(name, "nothing left to import from kube-ipam 0.x".to_owned()),
         Ok(count) => Check {
             name,
             verdict: Verdict::Bad,
             detail: format!(
                 "{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again"
             ),
-            hint: Some("kube-ipam import --from kube-ipam-v0 --dry-run".to_owned()),
+            hint: Some(
+                "kube-ipam import --from kube-ipam-v0 --dry-run; --set-aside moves away what cannot be imported"
+                    .to_owned(),
+            ),
         },
         // A role that lets us see our own keys only is a good role; but then nobody knows.
         Err(StoreError::Refused { .. }) => Check {

@@ -6,9 +6,12 @@
 //!
 //! The predecessor knew containers only, not interfaces. Its entries are imported for one interface, `eth0` unless
 //! told otherwise, and that interface's DEL, CHECK and repeated ADD find them. It did not know nodes either: without
-//! `--node` no node's GC releases them, their DEL does.
+//! `--node` no node's GC releases them, their DEL does. What of its books cannot be imported can be set aside.
+//!
+//! Books of this program itself move as a whole: see `own`.
 
 mod host_local;
+mod own;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -29,7 +32,7 @@ use crate::verbs;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Whose books
+    /// Which plugin's records to import
     #[arg(long, value_enum)]
     from: Source,
     /// The data directory of host-local
@@ -38,16 +41,34 @@ pub(crate) struct Options {
     /// Show what would be imported, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// The interface of the containers, where the books do not know it
+    /// Interface name to assume where the records have none
     #[arg(long, value_name = "NAME", default_value = "eth0")]
     interface: String,
-    /// The node of the containers, where the books do not know it
+    /// Node name to assume where the records have none
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// From kube-ipam-v0: move entries that cannot be imported out of the way, to …/set-aside/
+    #[arg(long)]
+    set_aside: bool,
+    /// From kube-ipam: the data directory of the embedded store that kept the addresses
+    #[arg(long, value_name = "DIR", conflicts_with = "etcd_prefix")]
+    data_dir: Option<PathBuf>,
+    /// From kube-ipam: the etcdPrefix that kept the addresses, in the same etcd
+    #[arg(long, value_name = "PREFIX")]
+    etcd_prefix: Option<String>,
+    /// From kube-ipam: the domain that kept the addresses
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+    /// From kube-ipam: the name that the network had
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Source {
+    /// kube-ipam: another domain, prefix or data directory, or another name of the network
+    #[value(name = "kube-ipam")]
+    Own,
     /// kube-ipam 0.x: its keys in the network's etcd
     #[value(name = "kube-ipam-v0")]
     Predecessor,
@@ -59,15 +80,28 @@ enum Source {
 #[derive(Debug, thiserror::Error)]
 enum ImportError {
     #[error(
-        "network {network:?} keeps its addresses on this node: kube-ipam-v0 needs the etcdConfig that kube-ipam 0.x used"
+        "network {network:?} keeps its addresses on this node: {what} needs the etcdConfig of the etcd that has the records"
     )]
-    NotInEtcd { network: String },
+    NotInEtcd { network: String, what: &'static str },
     #[error("cannot read {path}", path = .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{option} is only for --from {source_name}")]
+    WrongSource { option: &'static str, source_name: &'static str },
+    #[error("{dir} has no embedded store of kube-ipam", dir = .dir.display())]
+    NoStore { dir: PathBuf },
+    #[error(
+        "these are the records that network {network:?} uses now: name the former ones by --domain, --etcd-prefix, \
+         --data-dir or --network"
+    )]
+    OwnBooks { network: String },
+    #[error(transparent)]
+    Verb(#[from] verbs::Error),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
 }
 
 /// One entry of the books, and what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Row {
     address: String,
     container: String,
@@ -77,7 +111,7 @@ struct Row {
     detail: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Action {
     Imported,
@@ -85,22 +119,67 @@ enum Action {
     AlreadyHeld,
     /// By somebody else: two containers may be using the address.
     HeldByAnother,
+    #[default]
     Skipped,
+    SetAside,
+    WouldSetAside,
 }
 
-/// The exit code is 1 when an address is held by somebody else than the books say.
+/// The exit code is 1 when an address is held by somebody else than the books say, or did not move with its books.
 pub(crate) fn import(options: &Options, network: &NetworkArgs, format: Format) -> Done {
+    options.check()?;
     let opened = network.open()?;
     let range_sets = opened.range_sets()?;
+    let rows = match options.from {
+        Source::Own => block_on(own::import(options, &opened, &range_sets))?,
+        Source::Predecessor | Source::HostLocal => import_bookings(options, &opened, &range_sets)?,
+    };
+    let left = |row: &Row| {
+        row.action == Action::HeldByAnother || (options.from == Source::Own && row.action == Action::Skipped)
+    };
+    let exit = u8::from(rows.iter().any(left));
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&rows)?,
+        Format::Table if rows.is_empty() => "nothing to import".to_owned(),
+        Format::Table => table(&rows),
+    };
+    Ok(Output { text, exit })
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
+    plugin::block_on(async { Ok(work.await) })?
+}
+
+impl Options {
+    /// Every option says which source it is for; nothing is ignored.
+    fn check(&self) -> Result<(), ImportError> {
+        let own = [
+            ("--data-dir", self.data_dir.is_some()),
+            ("--etcd-prefix", self.etcd_prefix.is_some()),
+            ("--domain", self.domain.is_some()),
+            ("--network", self.network.is_some()),
+        ];
+        let given = own.into_iter().find(|(_, given)| *given);
+        if let Some((option, _)) = given.filter(|_| self.from != Source::Own) {
+            return Err(ImportError::WrongSource { option, source_name: "kube-ipam" });
+        }
+        if self.set_aside && self.from != Source::Predecessor {
+            return Err(ImportError::WrongSource { option: "--set-aside", source_name: "kube-ipam-v0" });
+        }
+        Ok(())
+    }
+}
+
+fn import_bookings(options: &Options, opened: &Opened, range_sets: &RangeSets) -> Result<Vec<Row>, ImportError> {
     let network = &opened.base.network;
     let files = match (options.from, &opened.base.store) {
         (Source::HostLocal, _) => Some(host_local::read(&options.dir, network)?),
-        (Source::Predecessor, StoreConfig::Etcd(_)) => None,
-        (Source::Predecessor, StoreConfig::Embedded { .. }) => {
-            return Err(ImportError::NotInEtcd { network: network.clone() }.into());
+        (_, StoreConfig::Etcd(_)) => None,
+        (_, StoreConfig::Embedded { .. }) => {
+            return Err(ImportError::NotInEtcd { network: network.clone(), what: "--from kube-ipam-v0" });
         }
     };
-    let rows = plugin::block_on(async {
+    block_on(async {
         let mut bookings = match files {
             Some(bookings) => bookings,
             None => opened.store.predecessor_bookings(network).await?,
@@ -108,17 +187,10 @@ pub(crate) fn import(options: &Options, network: &NetworkArgs, format: Format) -
         bookings.sort_by_cached_key(|booking| (booking.address.parse::<IpAddr>().ok(), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
         for booking in &bookings {
-            rows.push(import_one(options, &opened, &range_sets, booking).await?);
+            rows.push(import_one(options, opened, range_sets, booking).await?);
         }
         Ok(rows)
-    })?;
-    let exit = u8::from(rows.iter().any(|row| row.action == Action::HeldByAnother));
-    let text = match format {
-        Format::Json => serde_json::to_string_pretty(&rows)?,
-        Format::Table if rows.is_empty() => "nothing to import".to_owned(),
-        Format::Table => table(&rows),
-    };
-    Ok(Output { text, exit })
+    })
 }
 
 async fn import_one(
@@ -137,7 +209,10 @@ async fn import_one(
     };
     let address = match importable(booking, range_sets) {
         Ok(address) => address,
-        Err(reason) => return Ok(row(Action::Skipped, reason.to_owned())),
+        Err(reason) => {
+            let action = set_aside(options, opened, booking).await?;
+            return Ok(row(action, reason.to_owned()));
+        }
     };
     let import = Import {
         attachment: Attachment {
@@ -165,6 +240,18 @@ async fn import_one(
     })
 }
 
+/// Move an entry that cannot be imported out of the way, if that is wanted.
+async fn set_aside(options: &Options, opened: &Opened, booking: &Booking) -> Result<Action, verbs::Error> {
+    if !options.set_aside {
+        return Ok(Action::Skipped);
+    }
+    if options.dry_run {
+        return Ok(Action::WouldSetAside);
+    }
+    let moved = opened.store.set_aside(&opened.base.network, booking).await?;
+    Ok(if moved { Action::SetAside } else { Action::Skipped })
+}
+
 /// The address of an entry that can become a claim.
 fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'static str> {
     let address: IpAddr = booking.address.parse().map_err(|_| "not an address")?;
@@ -181,16 +268,13 @@ fn node(options: &Options, opened: &Opened) -> String {
     match (&options.node, options.from) {
         (Some(node), _) => node.clone(),
         (None, Source::HostLocal) => opened.base.node.clone(),
-        (None, Source::Predecessor) => Import::UNKNOWN_NODE.to_owned(),
+        (None, Source::Predecessor | Source::Own) => Import::UNKNOWN_NODE.to_owned(),
     }
 }
 
-/// What is imported from this node's own files runs on this machine.
+/// What is imported for this node runs on this machine: its GC finds it then.
 fn machine(options: &Options, opened: &Opened) -> String {
-    match (&options.node, options.from) {
-        (None, Source::HostLocal) => opened.base.machine.clone(),
-        _ => String::new(),
-    }
+    if node(options, opened) == opened.base.node { opened.base.machine.clone() } else { String::new() }
 }
 
 fn describe(holder: &Holder) -> String {
@@ -224,5 +308,7 @@ fn words(action: Action) -> &'static str {
         Action::AlreadyHeld => "already held by it",
         Action::HeldByAnother => "held by another",
         Action::Skipped => "skipped",
+        Action::SetAside => "set aside",
+        Action::WouldSetAside => "would be set aside",
     }
 }

@@ -78,8 +78,9 @@ pub struct Ipam {
     /// The rule by which addresses are chosen. Without it: fixed by annotation, else dynamic.
     pub policy: Option<Unread<Policy>>,
     /// The scope inside which an address is unique. Networks with equal domains never share an address. Default: the network's name.
+    /// To change it while pods run: kube-ipam import --from kube-ipam.
     pub domain: Option<String>,
-    /// The Kubernetes node this runs on. Default: the host name.
+    /// The Kubernetes node this runs on; with etcdConfig not localhost and not only digits. Default: the host name.
     pub node_name: Option<String>,
     /// For how long a released address is kept from everybody, for example `30s`. Default: not at all.
     pub cooldown: Option<Unread<String>>,

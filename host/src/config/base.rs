@@ -7,9 +7,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::error::Error;
 use super::field::{self, given, wrong};
-use super::store::StoreConfig;
+use super::machine;
+use super::store::{self, StoreConfig};
 use crate::cni::netconf::Ipam;
-use crate::cni::{NetConf, Version, is_name};
+use crate::cni::{NAME, NetConf, Version, is_name};
 use crate::limits;
 
 /// Where addresses are kept and on whose behalf. Reading it looks at no range, no policy and no pod.
@@ -21,12 +22,19 @@ pub struct Base {
     pub version: Version,
     /// The scope inside which an address is unique.
     pub domain: String,
-    /// The Kubernetes node we run on.
+    /// Whether the configuration names the domain; otherwise it is called like the network.
+    pub domain_given: bool,
+    /// The Kubernetes node we run on, as configured or as the host calls itself. Whether that is good for a claim says
+    /// [`Base::check_node`]: a DEL does not care.
     pub node: String,
-    /// The machine we run on; empty when unknown.
+    /// Whether the configuration names the node.
+    pub node_given: bool,
+    /// The machine we run on, a hash of its ID; empty when unknown.
     pub machine: String,
     /// Where allocations are kept.
     pub store: StoreConfig,
+    /// Directories of this node where the network may have kept its allocations before.
+    pub earlier_dirs: Vec<PathBuf>,
     /// For the whole invocation.
     pub timeout: Duration,
     /// What to log, and where.
@@ -49,30 +57,46 @@ impl Base {
     pub fn read(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
         let domain = given(ipam.domain.as_ref()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
+        let store = StoreConfig::read(ipam)?;
         Ok(Self {
             network: network.to_owned(),
             version,
+            domain_given: domain.is_some(),
             domain: domain.unwrap_or_else(|| network.to_owned()),
-            node: node(ipam)?,
-            machine: String::new(),
-            store: StoreConfig::read(ipam)?,
+            node: given(ipam.node_name.as_ref()).map_or_else(host_name, str::to_owned),
+            node_given: given(ipam.node_name.as_ref()).is_some(),
+            machine: machine::id(),
+            earlier_dirs: store::earlier_dirs(ipam, &store),
+            store,
             timeout: timeout(ipam)?,
             log: log(ipam)?,
         })
     }
-}
 
-fn node(ipam: &Ipam) -> Result<String, Error> {
-    match given(ipam.node_name.as_ref()) {
-        Some(name) => field::name("ipam.nodeName", name),
-        None => host_name(),
+    /// Whether claims can be made in the node's name, and found again by it. In a store that nodes share, a name that
+    /// half of all machines have would make GC of one node look at the pods of another.
+    pub fn check_node(&self) -> Result<(), Error> {
+        let held = self.node.clone();
+        if !is_name(&held) {
+            return Err(if self.node_given { wrong("ipam.nodeName", held, NAME) } else { Error::NoNodeName { held } });
+        }
+        let shared = matches!(self.store, StoreConfig::Etcd(_));
+        if shared && is_anybodys(&held) {
+            return Err(Error::AnybodysNodeName { held, given: self.node_given });
+        }
+        Ok(())
     }
 }
 
 /// In lower case, as kubelet registers its node.
-fn host_name() -> Result<String, Error> {
-    let held = hostname::get().unwrap_or_default().to_string_lossy().trim().to_lowercase();
-    if is_name(&held) { Ok(held) } else { Err(Error::NoNodeName { held }) }
+fn host_name() -> String {
+    hostname::get().unwrap_or_default().to_string_lossy().trim().to_lowercase()
+}
+
+/// Names that machines have until somebody gives them one.
+fn is_anybodys(node: &str) -> bool {
+    let host = node.split('.').next().unwrap_or_default().to_lowercase();
+    matches!(host.as_str(), "localhost" | "localhost4" | "localhost6") || node.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {

@@ -70,6 +70,14 @@ pub enum Error {
         /// What the host calls itself.
         held: String,
     },
+    /// A name that does not tell nodes apart, on a store that they share.
+    #[error("{} is {held:?}, which does not tell this node apart from the others that share etcd", node_field(*.given))]
+    AnybodysNodeName {
+        /// The name.
+        held: String,
+        /// Whether it is configured, or the host's own.
+        given: bool,
+    },
 }
 
 impl Error {
@@ -87,11 +95,17 @@ impl Error {
         match self {
             Self::Cni(error) => error.hint(),
             Self::File { field, .. } => Some(format!("create the file, or remove {field}")),
-            Self::NoNodeName { .. } => Some("set ipam.nodeName to the name of the Kubernetes node".to_owned()),
+            Self::NoNodeName { .. } | Self::AnybodysNodeName { .. } => {
+                Some("set ipam.nodeName to the name of the Kubernetes node".to_owned())
+            }
             Self::NoRange { .. } => Some("for example \"subnet\": \"10.188.0.0/16\"".to_owned()),
             _ => None,
         }
     }
+}
+
+fn node_field(given: bool) -> &'static str {
+    if given { "ipam.nodeName" } else { "the host's name" }
 }
 
 impl From<&Error> for Failure {

@@ -14,6 +14,7 @@ pub mod error;
 mod field;
 pub mod file;
 pub mod kubernetes;
+mod machine;
 pub mod network;
 pub mod pod;
 pub mod policy;

@@ -81,7 +81,13 @@ impl Network {
     /// configuration.
     pub fn errors(netconf: &NetConf) -> Vec<Error> {
         let args = Args::default();
-        let mut errors: Vec<_> = Base::read(netconf).err().into_iter().collect();
+        let mut errors = Vec::new();
+        match Base::read(netconf) {
+            // The host's own name says nothing here: the file may be for another machine.
+            Ok(base) if base.node_given => errors.extend(base.check_node().err()),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
         if netconf.ipam().is_err() {
             return errors;
         }

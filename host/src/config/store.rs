@@ -74,6 +74,15 @@ pub(super) fn data_dir(ipam: &Ipam) -> Result<PathBuf, Error> {
     Ok(given.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)))
 }
 
+/// Where on this node the network may have kept its addresses before: in `dataDir` until `etcdConfig` was added, in the
+/// default directory until `dataDir` was. A `dataDir` that cannot be used is for an ADD to complain about.
+pub(super) fn earlier_dirs(ipam: &Ipam, store: &StoreConfig) -> Vec<PathBuf> {
+    let mut dirs = vec![data_dir(ipam).unwrap_or_default(), PathBuf::from(DEFAULT_DATA_DIR)];
+    dirs.dedup();
+    dirs.retain(|dir| dir.is_absolute() && !matches!(store, StoreConfig::Embedded { dir: own } if own == dir));
+    dirs
+}
+
 impl EtcdConfig {
     fn read(etcd: &netconf::EtcdConfig) -> Result<Self, Error> {
         let file = |key: &str, held| field::optional_path(&format!("ipam.etcdConfig.{key}"), held);

@@ -43,11 +43,12 @@ fn outcome(case: &Path) -> String {
         Ok(netconf) => netconf,
         Err(error) => return refused(&Failure::from(&error)),
     };
-    let base = match Base::read(&netconf) {
-        Ok(base) => format!("{base:#?}"),
-        Err(error) => refused(&Failure::from(&error)),
+    let (base, node) = match Base::read(&netconf) {
+        // Which machine runs the tests is not a matter of the case.
+        Ok(base) => (format!("{:#?}", Base { machine: "m1".into(), ..base.clone() }), base.check_node()),
+        Err(error) => (refused(&Failure::from(&error)), Ok(())),
     };
-    let network = match Network::read(&netconf, &args) {
+    let network = match node.and_then(|()| Network::read(&netconf, &args)) {
         Ok(network) => understood(&network),
         Err(error) => refused(&Failure::from(&error)),
     };
@@ -143,10 +144,47 @@ fn lists_are_capped() {
 #[test]
 fn a_node_without_a_configured_name_has_that_of_the_host() {
     let netconf = NetConf::parse(br#"{"name": "n", "ipam": {}}"#).unwrap();
-    match Base::read(&netconf) {
-        Ok(base) => assert_eq!(base.node, base.node.to_lowercase()),
-        Err(error) => assert!(error.to_string().starts_with("ipam.nodeName is missing"), "{error}"),
+    let base = Base::read(&netconf).unwrap();
+    assert_eq!((base.node.to_lowercase(), base.node_given), (base.node.clone(), false));
+    if let Err(error) = base.check_node() {
+        assert!(error.to_string().starts_with("ipam.nodeName is missing"), "{error}");
     }
+}
+
+#[test]
+fn a_name_that_anybody_has_is_refused_where_nodes_share_a_store() {
+    let check = |name: &str, etcd: bool| {
+        let mut ipam = serde_json::json!({"nodeName": name});
+        if etcd {
+            ipam["etcdConfig"] = serde_json::json!({"etcdURL": "http://127.0.0.1:2379"});
+        }
+        let netconf = serde_json::json!({"name": "n", "ipam": ipam}).to_string();
+        Base::read(&NetConf::parse(netconf.as_bytes()).unwrap()).unwrap().check_node()
+    };
+    for name in ["localhost", "LocalHost", "localhost.localdomain", "localhost4", "localhost6.localdomain6", "12345"] {
+        let error = check(name, true).unwrap_err();
+        assert_eq!(error.code(), 7);
+        assert!(error.to_string().contains(name) && error.hint().unwrap().contains("ipam.nodeName"), "{error}");
+        assert!(check(name, false).is_ok(), "{name} on a store of its own");
+    }
+    for name in ["node-1", "10.0.0.1", "localhost-7", "a.localhost"] {
+        assert!(check(name, true).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn where_a_network_may_have_been_before() {
+    let dirs = |ipam: serde_json::Value| {
+        let netconf = serde_json::json!({"name": "n", "ipam": ipam}).to_string();
+        let base = Base::read(&NetConf::parse(netconf.as_bytes()).unwrap()).unwrap();
+        base.earlier_dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>()
+    };
+    let etcd = serde_json::json!({"etcdURL": "http://127.0.0.1:2379"});
+    assert_eq!(dirs(serde_json::json!({})), [""; 0]);
+    assert_eq!(dirs(serde_json::json!({"dataDir": "/data"})), [DEFAULT_DATA_DIR]);
+    assert_eq!(dirs(serde_json::json!({"etcdConfig": etcd})), [DEFAULT_DATA_DIR]);
+    assert_eq!(dirs(serde_json::json!({"dataDir": "/data", "etcdConfig": etcd})), ["/data", DEFAULT_DATA_DIR]);
+    assert_eq!(dirs(serde_json::json!({"dataDir": "data", "etcdConfig": etcd})), [DEFAULT_DATA_DIR]);
 }
 
 #[test]

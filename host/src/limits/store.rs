@@ -50,6 +50,10 @@ pub const HELD_FOR: usize = 256;
 /// that draws from more slots than this would miss some; `quota` takes no larger limit.
 pub const TAKEN_SLOTS: usize = 8_192;
 
+/// Subnets that the registry remembers of a network. A network whose pods bring ranges of their own may have any number;
+/// beyond these a renamed network is no longer noticed by its subnets.
+pub const REGISTERED_SUBNETS: usize = 64;
+
 /// How often a release looks again after it lost a race. Each loss means that somebody else changed the same
 /// claim in that moment; the operator sees "changed at every attempt", code 11, and the runtime calls again.
 pub const RELEASE_ATTEMPTS: u32 = 8;

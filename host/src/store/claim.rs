@@ -241,6 +241,9 @@ impl<V: View> Plan<'_, V> {
         if let Some(pod) = &claim.pod {
             change.put(keys.pod(pod, &claim.attachment), claim.attachment.container.as_str());
         }
+        if let Some(registering) = &self.look.registering {
+            registering.write(change);
+        }
         let range_sets = self.look.snapshot.range_sets();
         for assignment in claim.addresses.iter().filter(|assignment| assignment.kind == Kind::Dynamic) {
             if let Some(set) = range_sets.offering(assignment.address).and_then(|index| range_sets.get(index)) {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::moved::Moved;
+
 /// Why the store could not answer. Losing a race is not here: it is a value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -126,6 +128,19 @@ pub enum StoreError {
     /// etcd was compacted between two reads of one view.
     #[error("etcd compacted its history while it was being read")]
     Compacted,
+    /// The network's addresses are kept elsewhere.
+    #[error(transparent)]
+    Moved(Box<Moved>),
+    /// A store of before that may still hold addresses, and cannot be read.
+    #[error("cannot tell whether {} still holds addresses of network {network:?}, which may have kept them there before", .file.display())]
+    Unreadable {
+        /// Its file.
+        file: PathBuf,
+        /// The network.
+        network: String,
+        /// Why not.
+        source: Box<Self>,
+    },
     /// LMDB gave up.
     #[error("cannot {doing} {path}")]
     Embedded {
@@ -172,6 +187,13 @@ impl StoreError {
                  disarm the NOSPACE alarm"
                     .into()
             }
+            Self::Moved(moved) => moved.hint(),
+            Self::Unreadable { source, .. } if source.is_transient() => "the runtime tries again".into(),
+            Self::Unreadable { .. } => {
+                "containers of this node may have got their addresses there: once none of them runs any more, move the file \
+                 away"
+                    .into()
+            }
             Self::KeyTooLong { .. } => "use shorter names for the network, the domain or etcdPrefix".into(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "the plugin runs as root; dataDir must belong to root".into()
@@ -187,6 +209,9 @@ impl StoreError {
 
     /// Whether the same request may well succeed a moment later.
     pub fn is_transient(&self) -> bool {
+        if let Self::Unreadable { source, .. } = self {
+            return source.is_transient();
+        }
         matches!(
             self,
             Self::TooLate

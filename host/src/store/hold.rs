@@ -49,7 +49,7 @@ pub(super) fn give_back_slot(keys: &Keys, assignment: &Assignment, change: &mut 
 }
 
 /// The hold and its indexes.
-fn write_hold(keys: &Keys, kept: &KeptAddress, change: &mut Change) {
+pub(super) fn write_hold(keys: &Keys, kept: &KeptAddress, change: &mut Change) {
     if let Some(identity) = &kept.identity {
         let key = keys.identity(identity, kept.address);
         // No policy of ours names such a one, but a record may: better no hold than no release.

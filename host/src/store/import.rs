@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! /etcd-cni/networks/<network>/used/<address>      = container ID       →  imported/<address>
+//!                                                  what cannot be       →  set-aside/<whatever>
 //! ```
 
 use std::collections::BTreeMap;
@@ -92,6 +93,19 @@ impl<M: OrderedMap> Store<M> {
     pub async fn count_predecessor_bookings(&self, network: &str) -> Result<u64, StoreError> {
         let pages = self.map.view().await?.read(&[Read::Count(used(network))]).await?;
         Ok(pages.iter().map(|page| page.count).sum())
+    }
+
+    /// Move an entry of the predecessor's that nothing can be made of to where nobody counts it. False where it is not
+    /// there any more as it was read.
+    pub async fn set_aside(&self, network: &str, booking: &Booking) -> Result<bool, StoreError> {
+        let key = format!("{}{}", used(network).from, booking.address);
+        let pages = self.map.view().await?.read(&[Read::Get(key.clone())]).await?;
+        // As it stands there, which need not be text.
+        let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(false) };
+        let mut change = Change::default();
+        change.require(Guard::Is(key.clone(), entry.value.clone())).delete(key);
+        change.put(format!("{PREDECESSOR}/{network}/set-aside/{}", booking.address), entry.value);
+        Ok(self.map.commit(&[change]).await? != Commit::Lost)
     }
 
     /// Claim an address for who holds it. One read and, unless it is a rehearsal, one write.

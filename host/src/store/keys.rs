@@ -15,6 +15,7 @@
 //!   expiries/<seconds>/4/0abc0002                   → KeptAddress     the same, by when it ends: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
+//! <prefix>/networks/<network>                       → Registration    in which domain the network's books are kept
 //! ```
 //!
 //! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
@@ -162,6 +163,56 @@ impl Keys {
             text
         });
         self.join("cursors", &[&digest])
+    }
+
+    /// The keys of another domain beside this one.
+    pub(crate) fn beside(&self, domain: &str) -> Self {
+        Self::new(self.prefix(), domain)
+    }
+
+    pub(crate) fn domain(&self) -> String {
+        let (_, domain) = self.parts();
+        unescape(domain).unwrap_or_default()
+    }
+
+    /// In which domain a network has its books: beside all domains.
+    pub(crate) fn registration(&self, network: &str) -> String {
+        format!("{}/networks/{}", self.prefix(), escape(network))
+    }
+
+    pub(crate) fn registrations(&self) -> KeyRange {
+        under(format!("{}/networks/", self.prefix()))
+    }
+
+    /// The network whose registration this key is.
+    pub(crate) fn registered_in(&self, key: &str) -> Option<String> {
+        unescape(key.strip_prefix(self.prefix())?.strip_prefix("/networks/")?)
+    }
+
+    /// The keys of all domains behind this one, or of all domains there are.
+    pub(crate) fn domains_after(&self, domain: Option<&str>) -> KeyRange {
+        let all = under(format!("{}/v1/", self.prefix()));
+        match domain {
+            Some(domain) => KeyRange { from: self.beside(domain).everything().to, ..all },
+            None => all,
+        }
+    }
+
+    /// The domain that a key belongs to.
+    pub(crate) fn domain_of(&self, key: &str) -> Option<String> {
+        let (domain, _) = key.strip_prefix(self.prefix())?.strip_prefix("/v1/")?.split_once('/')?;
+        unescape(domain)
+    }
+
+    fn prefix(&self) -> &str {
+        let (above, _) = self.parts();
+        above.strip_suffix("/v1").unwrap_or(above)
+    }
+
+    /// What is above the domain, and the domain as it stands in keys, where it has no slash.
+    fn parts(&self) -> (&str, &str) {
+        let root = self.root.strip_suffix('/').unwrap_or(&self.root);
+        root.rsplit_once('/').unwrap_or_default()
     }
 
     /// Everything of the domain.
@@ -356,6 +407,21 @@ mod tests {
         assert!(is_over("2026-01-01T00:00:09.1Z") && is_over("2026-01-01T00:00:10Z"));
         assert!(!is_over("2026-01-01T00:00:10.2Z"), "it is over, but counted by whole seconds");
         assert!(!is_over("2026-01-01T00:00:10.7Z") && !is_over("9999-12-30T22:00:00Z"));
+    }
+
+    #[test]
+    fn registrations_lie_beside_all_domains() {
+        for (prefix, domain) in [("/kube-ipam", "blue"), ("", "a/b%"), ("/v1/v1", "v1"), ("/a/", "ü")] {
+            let keys = Keys::new(prefix, domain);
+            assert_eq!((keys.domain().as_str(), keys.prefix()), (domain, prefix.trim_end_matches('/')));
+            assert_eq!(keys.beside("red").everything(), Keys::new(prefix, "red").everything());
+            let key = keys.registration("x/y");
+            assert!(keys.registrations().from < key && key < keys.registrations().to, "{key}");
+            assert_eq!(keys.registered_in(&key).as_deref(), Some("x/y"));
+            let first = keys.address("10.0.0.2".parse().unwrap());
+            assert_eq!(keys.domain_of(&first).as_deref(), Some(domain));
+            assert!(keys.domains_after(None).from < first && first < keys.domains_after(Some(domain)).from);
+        }
     }
 
     #[test]

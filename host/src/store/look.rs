@@ -12,6 +12,7 @@ use super::hold;
 use super::ordered::{Entry, OrderedMap, Page, Read, View};
 use super::reading::{Reading, windows};
 use super::record::{KeptAddress, Seen};
+use super::registry::Registering;
 use crate::ipam::{Attachment, Claim, Family, HeldAddress, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
 use crate::limits::store::WINDOW_AHEAD;
 
@@ -43,6 +44,8 @@ pub struct Look<V> {
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
     pub(crate) expired: Vec<Seen<KeptAddress>>,
+    /// Where the network has its books, if that is kept.
+    pub(crate) registering: Option<Registering>,
 }
 
 impl<M: OrderedMap> Store<M> {
@@ -68,6 +71,7 @@ impl<M: OrderedMap> Store<M> {
             reading: self.reading(now).await?,
             others: Others::new(),
             expired: Vec::new(),
+            registering: self.registering(claimant, range_sets),
         };
         let (cursors, newest) = look.read_first(range_sets, contested).await?;
         if look.claim.is_none() {
@@ -149,6 +153,7 @@ impl<V: View> Look<V> {
         reads.extend(first.iter().flat_map(|window| self.reading.window_reads(*window)));
         reads.extend(contested.iter().flat_map(|address| self.reading.holder_reads(*address)));
         reads.push(hold::expired_read(&keys, self.reading.now));
+        reads.extend(self.registering.iter().map(Registering::read));
 
         let mut pages = self.reading.read(&reads).await?.into_iter();
         let mut entry = || pages.next().and_then(Page::into_entry);
@@ -167,6 +172,9 @@ impl<V: View> Look<V> {
             self.snapshot.learn_holder(*address, holder);
         }
         self.expired = hold::expired(&keys, pages.next().unwrap_or_default());
+        if let Some(registering) = &mut self.registering {
+            registering.learn(pages.next().and_then(Page::into_entry));
+        }
         Ok((cursors, newest))
     }
 

@@ -25,10 +25,14 @@ mod import;
 mod inspect;
 mod list;
 mod look;
+mod machines;
+mod moved;
+mod moves;
 mod nearby;
 mod occupancy;
 mod reading;
 mod reclaim;
+mod registry;
 mod release;
 mod repair;
 
@@ -51,9 +55,13 @@ pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
+pub use machines::{Strays, Under};
+pub use moved::Moved;
+pub use moves::{Move, Moves, Outcome};
 pub use occupancy::Occupancy;
 pub use reclaim::Standing;
 pub use record::KeptAddress;
+pub use registry::{Registered, Registration};
 pub use repair::{Repair, Repaired};
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
@@ -79,12 +87,14 @@ pub struct Store<M> {
     map: M,
     keys: Keys,
     cooldown: Option<Duration>,
+    /// Whether claims register their network, and whether somebody chose its domain.
+    registers: Option<bool>,
 }
 
 impl<M: OrderedMap> Store<M> {
     /// The allocations of `domain` in this map, under keys that begin with `prefix`.
     pub fn new(map: M, prefix: &str, domain: &str) -> Self {
-        Self { map, keys: Keys::new(prefix, domain), cooldown: None }
+        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None }
     }
 
     /// Keep released dynamic addresses from everybody for so long: stale ARP, conntrack and DNS die out meanwhile.

@@ -13,7 +13,7 @@ use super::hand_over::{HandOvers, Way};
 use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error, Waited};
+use super::{Deadline, Error, Waited, elsewhere};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
@@ -43,6 +43,7 @@ pub async fn add<M: OrderedMap>(
     if let Some(claim) = look.claim {
         return Ok(success(&whole(claim)?.addresses, network));
     }
+    elsewhere::refuse_earlier_stores(base).await?;
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
@@ -103,7 +104,9 @@ pub(crate) async fn look_up<M: OrderedMap>(
     now: Timestamp,
 ) -> Result<Look<M::View>, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, now);
-    Ok(look.instrument(debug_span!("look_up")).await?)
+    let look = look.instrument(debug_span!("look_up")).await?;
+    store.refuse_moved(&look).await?;
+    Ok(look)
 }
 
 fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Claimant {

@@ -59,7 +59,8 @@ fn store(error: &StoreError) -> u32 {
     match error {
         error if error.is_transient() => code::TRY_AGAIN,
         StoreError::Full { .. } | StoreError::Refused { .. } => code::TRY_AGAIN,
-        StoreError::Credentials { .. } | StoreError::KeyTooLong { .. } => code::CONFIGURATION,
+        StoreError::Credentials { .. } | StoreError::KeyTooLong { .. } | StoreError::Moved(_) => code::CONFIGURATION,
+        StoreError::Unreadable { source, .. } => store(source),
         _ => code::IO,
     }
 }

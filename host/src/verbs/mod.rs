@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod decide;
 pub(crate) mod deciding;
 pub mod del;
+pub(crate) mod elsewhere;
 pub mod error;
 pub mod gc;
 pub mod hand_over;

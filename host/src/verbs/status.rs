@@ -1,7 +1,7 @@
 //! STATUS: could an ADD work? Silence when it could. Runtimes poll this: it is bounded and changes nothing.
 
 use super::load::load_whoever_decides;
-use super::{Deadline, Error};
+use super::{Deadline, Error, elsewhere};
 use crate::config::{Base, Network};
 use crate::ipam::Usage;
 use crate::limits::{self, Limits};
@@ -19,6 +19,9 @@ pub async fn status<M: OrderedMap>(
     load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
+    elsewhere::refuse_earlier_stores(base).await.map_err(not_ready)?;
+    let registered = store.check_registration(&base.network, &network.range_sets).await;
+    registered.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;
     match usage.iter().position(Usage::is_full) {
         Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),

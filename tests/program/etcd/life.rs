@@ -56,7 +56,10 @@ fn a_prefix_keeps_clusters_apart() {
     for prefix in ["/a/v1/", "/a/b/v1/", "/b/v1/"] {
         assert_eq!(etcd.keys(prefix).len(), 4, "{:?}", etcd.keys("/"));
     }
-    assert_eq!(etcd.keys("").len(), 12, "nothing lies beside the prefixes");
+    for prefix in ["/a", "/a/b", "/b"] {
+        assert_eq!(etcd.keys(&format!("{prefix}/networks/")), [format!("{prefix}/networks/blue")]);
+    }
+    assert_eq!(etcd.keys("").len(), 15, "nothing lies beside the prefixes");
 
     for prefix in [json!("relative"), json!(5), json!("/with space")] {
         let mut wrong = network("/a");

@@ -7,8 +7,11 @@ pub(crate) mod expiry;
 pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
+pub(crate) mod machines;
+pub(crate) mod moves;
 pub(crate) mod ranges;
 pub(crate) mod records;
+pub(crate) mod registry;
 pub(crate) mod releases;
 pub(crate) mod repairs;
 pub(crate) mod slots;
@@ -104,6 +107,28 @@ macro_rules! conformance {
                 an_import_takes_nothing_from_anybody,
                 the_predecessors_entries_move_aside_with_their_claims,
                 occupancy_adds_up,
+            ]
+            registry: [
+                a_claim_registers_its_network_once,
+                a_look_reads_the_registration_along,
+                the_first_claims_of_a_network_do_not_lose_to_each_other,
+                a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile,
+                another_domain_is_refused_while_the_former_one_holds_addresses,
+                a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets,
+                domains_are_found_by_their_keys,
+            ]
+            moves: [
+                claims_and_holds_move_whole_within_one_map,
+                claims_and_holds_move_whole_between_maps,
+                a_move_that_was_cut_off_is_completed,
+                a_renamed_network_takes_its_claims_along_in_one_domain_too,
+                nothing_that_is_here_is_overwritten,
+                what_changed_since_it_was_read_stays,
+                what_was_ceded_moves_with_who_ceded_it,
+            ]
+            machines: [
+                what_is_of_one_of_node_and_machine_only_is_found,
+                gc_finds_its_own_machine_only,
             ]
             records: [
                 whatever_lies_under_a_key_is_survived,

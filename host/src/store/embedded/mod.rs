@@ -54,6 +54,11 @@ impl Embedded {
         Self { file: data_dir.join("ipam.mdb"), deadline, opened: RefCell::new(None) }
     }
 
+    /// Whether a directory has such a map. One that cannot be looked into counts: opening it tells why.
+    pub fn is_in(data_dir: &Path) -> bool {
+        data_dir.join("ipam.mdb").try_exists().unwrap_or(true)
+    }
+
     /// The file.
     pub fn file(&self) -> &Path {
         &self.file

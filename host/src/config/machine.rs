@@ -1,0 +1,71 @@
+//! Which machine this is: what tells machines apart that call themselves by one name.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use sha2::{Digest, Sha256};
+
+/// Where systemd and D-Bus keep the ID of the machine.
+const FILES: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+
+/// machine-id(5) asks programs not to pass the ID itself on: with this in front, the hash means nothing to others.
+const LABEL: &str = "kube-ipam machine";
+
+/// Bytes of the hash that are kept: enough for machines that have one name.
+const KEPT: usize = 8;
+
+/// A hash of the machine's ID; empty where the machine has none. Never an error: an ADD works without.
+pub(super) fn id() -> String {
+    for file in FILES {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if let Some(hash) = hash(&text) {
+            return hash;
+        }
+    }
+    String::new()
+}
+
+fn hash(text: &str) -> Option<String> {
+    let id = text.trim().to_ascii_lowercase();
+    // "uninitialized" until the first boot is over, and some images are shipped with nothing but zeros.
+    let is_set =
+        id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
+    if !is_set {
+        return None;
+    }
+    let digest = Sha256::digest(format!("{LABEL} {id}"));
+    let mut hash = String::with_capacity(2 * KEPT);
+    for byte in digest.iter().take(KEPT) {
+        let _ = write!(hash, "{byte:02x}");
+    }
+    Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_tells_machines_apart_and_never_the_id() {
+        let [one, two] = ["3d1219c7c4c5404aaa1f6d2a48adfda4\n", "3D1219C7C4C5404AAA1F6D2A48ADFDA5"].map(hash);
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(
+            one.len() == 16 && one != two && !"3d1219c7c4c5404aaa1f6d2a48adfda4".contains(&one[..4]),
+            "{one} {two}"
+        );
+        assert_eq!(hash("3D1219C7C4C5404AAA1F6D2A48ADFDA4").as_ref(), Some(&one), "hexadecimal digits of either case");
+    }
+
+    #[test]
+    fn a_machine_without_an_id_is_unknown() {
+        for text in [
+            "",
+            "uninitialized\n",
+            "00000000000000000000000000000000\n",
+            "3d1219c7",
+            "zd1219c7c4c5404aaa1f6d2a48adfda4",
+        ] {
+            assert_eq!(hash(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Books that moved: a network whose containers have their addresses elsewhere gives out no others here.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::error::StoreError;
+
+/// Where the addresses of a network are instead of where its configuration says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Moved {
+    /// In another domain.
+    #[error(
+        "network {network:?} is to keep its addresses in domain {domain:?}, but its containers still hold addresses in \
+         domain {former:?} (for example container {container}): some would be given out twice"
+    )]
+    Domain {
+        /// The network.
+        network: String,
+        /// The domain of the configuration.
+        domain: String,
+        /// The domain of the registry.
+        former: String,
+        /// One that holds an address there.
+        container: String,
+    },
+    /// Under another network's name.
+    #[error(
+        "network {network:?} is new here, and containers of network {former:?} hold addresses of its subnets (for example \
+         {address}): some would be given out twice"
+    )]
+    Network {
+        /// The network that asks.
+        network: String,
+        /// The one that holds addresses.
+        former: String,
+        /// One of them.
+        address: IpAddr,
+    },
+    /// In an embedded store of this node.
+    #[error(
+        "containers of network {network:?} still hold addresses in the embedded store in {} (domain {former:?}; for \
+         example container {container}): some would be given out twice", .dir.display()
+    )]
+    Dir {
+        /// The network.
+        network: String,
+        /// The directory.
+        dir: PathBuf,
+        /// The domain in there.
+        former: String,
+        /// One that holds an address there.
+        container: String,
+    },
+}
+
+impl Moved {
+    /// The command that moves them, and what else may have been meant.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Domain { former, .. } => format!(
+                "kube-ipam import --from kube-ipam --domain {former} --conf FILE moves them (see --dry-run); or set \
+                 ipam.domain back to {former:?}; another network of the same name needs another name or etcdPrefix"
+            ),
+            Self::Network { former, .. } => format!(
+                "if {former:?} was renamed, kube-ipam import --from kube-ipam --network {former} --conf FILE moves them (see \
+                 --dry-run); if both exist, set ipam.domain: the same one in both to share the addresses, different ones \
+                 where both may give out the same address"
+            ),
+            Self::Dir { dir, former, .. } => format!(
+                "kube-ipam import --from kube-ipam --data-dir {} --domain {former} --conf FILE on this node moves them (see \
+                 --dry-run)",
+                dir.display()
+            ),
+        }
+    }
+}
+
+impl From<Moved> for StoreError {
+    fn from(moved: Moved) -> Self {
+        Self::Moved(Box::new(moved))
+    }
+}
