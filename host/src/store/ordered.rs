@@ -55,6 +55,10 @@ impl<M: OrderedMap> OrderedMap for &M {
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         (**self).ping(key).await
     }
+
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        (**self).rehearse(keys).await
+    }
 }
 
 /// The map at one moment.
