@@ -29,6 +29,7 @@ pub use pod::PodBuilder;
 use crate::authority::Authority;
 use double::Double;
 use real::Real;
+pub(crate) use real::{TOKENS, server};
 
 /// What a user may do, in every namespace. `*` is everything.
 #[derive(Clone, Copy, Debug)]
@@ -270,6 +271,6 @@ impl ApiServer {
 }
 
 /// A random UUID of version 4, by the kernel.
-fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim().to_owned()
 }
