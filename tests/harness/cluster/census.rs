@@ -83,6 +83,12 @@ impl Census {
         self.may_share.lock().unwrap().clear();
     }
 
+    /// Forget what was seen: the pods it was seen of have gone.
+    pub fn start_over(&self) {
+        self.settle();
+        self.shared.lock().unwrap().clear();
+    }
+
     /// Every pod that lives now.
     pub fn living(&self) -> Vec<Living> {
         let nodes = self.nodes.lock().unwrap().clone();

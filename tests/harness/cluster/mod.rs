@@ -203,7 +203,7 @@ impl Cluster {
         let names: Vec<String> = self.nodes.iter().map(|node| node.name().to_owned()).collect();
         for name in names {
             self.ask(&["uncordon", &name]);
-            self.ask(&["taint", "node", &name, &format!("{}-", crate::cluster::OUT_OF_SERVICE)]);
+            self.ask(&["taint", "node", &name, &format!("{}-", OUT_OF_SERVICE)]);
         }
     }
 

@@ -37,6 +37,9 @@ shift
 echo $! >"$directory/kubelet.pid"
 "#;
 
+/// Where a cloud would tell machines about themselves.
+const METADATA: &str = "169.254.169.254";
+
 /// A node.
 #[derive(Debug)]
 pub struct Node {
@@ -53,8 +56,9 @@ impl Node {
     /// On the machine of this namespace, which has this address on the cluster's bridge.
     pub(super) fn start(name: &str, address: &str, namespace: &Namespace, site: &Site, census: &Arc<Census>) -> Self {
         let hub = format!("{}.1", address.rsplit_once('.').unwrap().0);
-        // A kubelet wants to know by which interface the world is reached.
+        // A kubelet wants to know by which interface the world is reached, and waits for a cloud to tell what it is.
         ip(&["-n", namespace.name(), "route", "add", "default", "via", &hub]);
+        ip(&["-n", namespace.name(), "route", "add", "unreachable", METADATA]);
         let mut node = Self {
             name: name.to_owned(),
             address: address.to_owned(),

@@ -1,7 +1,5 @@
 //! A node is drained, as for its maintenance.
 
-use kube_ipam_tests::cluster::Living;
-
 use crate::objects::{Workload, to_an_absent_image};
 use crate::scene::Scene;
 
@@ -31,15 +29,17 @@ pub(crate) fn a_pod_of_the_old_revision_does_not_take_the_address_back(scene: &m
 
     drain(scene, &old.node);
     scene.wait("the end of the old pod", || (!scene.living("api").contains(&old)).then_some(()));
-    scene.cluster.census().settle();
     scene.wait_for_refusal("api", &[ADDRESS, &new.pod]);
-    let living: Vec<Living> = scene.living("api");
-    assert_eq!(living, [new.clone()], "{}", scene.situation());
+    assert_eq!(scene.living("api"), std::slice::from_ref(&new), "{}", scene.situation());
     scene.step("the pod of the old revision that was made again is refused");
 
+    // Now the old revision is the newest one: its pod may take over from the other, which allows it and ends.
     scene.kubectl(&["rollout", "undo", "deployment/api"]);
-    scene.wait_for_another("api", Some(&new), ADDRESS);
-    scene.step("undone: it has the address");
+    let last = scene.wait_for_another("api", Some(&new), ADDRESS);
+    scene.wait("the end of the other version", || (scene.living("api") == [last.clone()]).then_some(()));
+    scene.cluster.census().settle();
+    scene.assert_nobody_else_gets(&last);
+    scene.step("undone: it has the address, and nobody else gets it");
     scene.cluster.kubectl(&["uncordon", &old.node]);
 }
 

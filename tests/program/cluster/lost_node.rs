@@ -1,9 +1,9 @@
 //! A node that the cluster loses sight of.
 
-use kube_ipam_tests::cluster::{Living, OUT_OF_SERVICE};
+use kube_ipam_tests::cluster::{Living, Network, OUT_OF_SERVICE};
+use serde_json::json;
 
 use crate::objects::Workload;
-use crate::rollout::nobody_else_gets_it;
 use crate::scene::Scene;
 
 const ADDRESS: &str = "10.188.0.223";
@@ -26,13 +26,13 @@ pub(crate) fn what_lives_on_it_keeps_its_address(scene: &mut Scene<'_>) {
 
     scene.cluster.node(LOST).kill_kubelet();
     scene.cluster.kubectl(&["delete", "node", LOST]);
-    nobody_else_gets_it(scene, &pod);
+    scene.assert_nobody_else_gets(&pod);
     scene.step("the kubelet is dead, the Node object deleted: its pod keeps its address");
 
     scene.cluster.node(LOST).start_kubelet();
     scene.cluster.wait_for_nodes();
     scene.assert_untouched(&pod);
-    nobody_else_gets_it(scene, &pod);
+    scene.assert_nobody_else_gets(&pod);
     scene.wait_for_another("api", None, ADDRESS);
     scene.step("registered again: the same pod with its address");
 }
@@ -40,6 +40,8 @@ pub(crate) fn what_lives_on_it_keeps_its_address(scene: &mut Scene<'_>) {
 /// Its power is cut. Until an administrator says so nobody can know; then its address is the next pod's. What comes back
 /// with the power ends without freeing anything.
 pub(crate) fn out_of_service_hands_the_address_over(scene: &mut Scene<'_>) {
+    // An ADD that waited longer for a pod that cannot end would only make the test longer.
+    scene.cluster.set_network(&Network::new().with("handOverWait", json!("5s")));
     let old = on_the_node_to_be_lost(scene);
     scene.step("a pod on the node");
 
@@ -56,10 +58,12 @@ pub(crate) fn out_of_service_hands_the_address_over(scene: &mut Scene<'_>) {
 
     scene.cluster.node(LOST).power_on();
     scene.cluster.wait_for_nodes();
+    scene.step("the node is back");
     scene.wait("the end of the old pod in the API", || (scene.list("pods").len() == 1).then_some(()));
     scene.cluster.kubectl(&["taint", "node", LOST, &format!("{OUT_OF_SERVICE}-")]);
     scene.cluster.kubectl(&["uncordon", LOST]);
     scene.assert_untouched(&new);
-    nobody_else_gets_it(scene, &new);
-    scene.step("the node is back: the late DEL freed nothing");
+    scene.assert_nobody_else_gets(&new);
+    scene.step("the late DEL of what ran there freed nothing");
+    scene.cluster.set_network(&Network::new());
 }

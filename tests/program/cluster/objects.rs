@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone)]
 pub(crate) struct Workload {
     kind: &'static str,
-    name: &'static str,
+    name: String,
     annotations: Map<String, Value>,
     /// How many seconds a pod takes to end.
     ending: u32,
@@ -18,21 +18,21 @@ pub(crate) struct Workload {
 
 impl Workload {
     /// One replica, with the strategy that Kubernetes gives it.
-    pub(crate) fn deployment(name: &'static str) -> Self {
+    pub(crate) fn deployment(name: &str) -> Self {
         Self::of("Deployment", name)
     }
 
-    pub(crate) fn stateful_set(name: &'static str) -> Self {
+    pub(crate) fn stateful_set(name: &str) -> Self {
         let set = Self::of("StatefulSet", name);
         set.spec("serviceName", json!(name)).spec("podManagementPolicy", json!("Parallel"))
     }
 
-    pub(crate) fn pod(name: &'static str) -> Self {
+    pub(crate) fn pod(name: &str) -> Self {
         Self::of("Pod", name)
     }
 
-    fn of(kind: &'static str, name: &'static str) -> Self {
-        Self { kind, name, annotations: Map::new(), ending: 0, spec: Map::new() }
+    fn of(kind: &'static str, name: &str) -> Self {
+        Self { kind, name: name.to_owned(), annotations: Map::new(), ending: 0, spec: Map::new() }
     }
 
     pub(crate) fn replicas(self, replicas: u32) -> Self {

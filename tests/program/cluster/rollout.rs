@@ -1,6 +1,6 @@
 //! A Deployment of one pod with a fixed address gets a new version.
 
-use kube_ipam_tests::cluster::{Living, NEWER_IMAGE};
+use kube_ipam_tests::cluster::NEWER_IMAGE;
 use serde_json::json;
 
 use crate::objects::{Workload, to_an_absent_image};
@@ -32,8 +32,7 @@ pub(crate) fn by_default_a_living_pod_keeps_its_address(scene: &mut Scene<'_>) {
 
     scene.kubectl(&["rollout", "undo", "deployment/api"]);
     scene.wait("the end of the new pod", || (scene.list("pods").len() == 1).then_some(()));
-    scene.assert_untouched(&old);
-    nobody_else_gets_it(scene, &old);
+    scene.assert_nobody_else_gets(&old);
     scene.step("undone: the old pod has its address, and nobody else gets it");
 }
 
@@ -66,7 +65,7 @@ pub(crate) fn the_annotation_hands_the_address_over(scene: &mut Scene<'_>) {
     scene.wait("the end of the old pod", || (!scene.living("api").contains(&old)).then_some(()));
     scene.cluster.census().settle();
     scene.assert_untouched(&new);
-    nobody_else_gets_it(scene, &new);
+    scene.assert_nobody_else_gets(&new);
     scene.step("the old pod has gone, the new one has the address alone");
 }
 
@@ -83,15 +82,6 @@ pub(crate) fn undone_half_way_the_old_pod_has_the_address(scene: &mut Scene<'_>)
     scene.kubectl(&["rollout", "undo", "deployment/api"]);
     scene.wait("the end of the new pod", || (scene.living("api") == [old.clone()]).then_some(()));
     scene.cluster.census().settle();
-    nobody_else_gets_it(scene, &old);
+    scene.assert_nobody_else_gets(&old);
     scene.step("undone: the old pod has its address, and nobody else gets it");
-}
-
-/// Another pod that wants the holder's address is refused, and the holder is named.
-pub(crate) fn nobody_else_gets_it(scene: &Scene<'_>, holder: &Living) {
-    let address = &holder.addresses[0];
-    scene.apply(&Workload::pod("thief").fixed(address));
-    scene.wait_for_refusal("thief", &[address, &holder.pod]);
-    scene.assert_untouched(holder);
-    scene.kubectl(&["delete", "pod", "thief", "--wait=false"]);
 }

@@ -1,5 +1,6 @@
 //! One scenario's view of the cluster: a namespace of its own, waiting within bounds, and the judge after every step.
 
+use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ pub(crate) struct Scene<'a> {
     begun: Instant,
     step: Instant,
     finished: bool,
+    thieves: Cell<u32>,
 }
 
 impl<'a> Scene<'a> {
@@ -25,7 +27,7 @@ impl<'a> Scene<'a> {
         let now = Instant::now();
         println!("\n{name}");
         cluster.kubectl(&["create", "namespace", name]);
-        Self { cluster, namespace: name, begun: now, step: now, finished: false }
+        Self { cluster, namespace: name, begun: now, step: now, finished: false, thieves: Cell::new(0) }
     }
 
     /// A step is done: how long it took, and nobody shares an address.
@@ -130,6 +132,16 @@ impl<'a> Scene<'a> {
         assert!(living.contains(pod), "{pod} no longer lives as it did: {}", self.situation());
     }
 
+    /// Another pod that wants the holder's address is refused, and the holder is named.
+    pub(crate) fn assert_nobody_else_gets(&self, holder: &Living) {
+        self.thieves.set(self.thieves.get() + 1);
+        let (thief, address) = (format!("thief-{}", self.thieves.get()), &holder.addresses[0]);
+        self.apply(&Workload::pod(&thief).fixed(address));
+        self.wait_for_refusal(&thief, &[address, &holder.pod]);
+        self.assert_untouched(holder);
+        self.kubectl(&["delete", "pod", &thief, "--wait=false"]);
+    }
+
     /// Ask again until there is an answer.
     pub(crate) fn wait<T>(&self, what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
@@ -137,6 +149,8 @@ impl<'a> Scene<'a> {
             if let Some(answer) = answer() {
                 return answer;
             }
+            // Waiting on makes nothing better.
+            self.cluster.census().assert_unshared();
             assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.situation());
             thread::sleep(Duration::from_millis(200));
         }
@@ -183,7 +197,6 @@ impl Drop for Scene<'_> {
         let cleaning = Instant::now();
         self.cluster.ask(&["delete", "namespace", self.namespace, "--wait=false"]);
         if !self.finished {
-            self.cluster.census().settle();
             self.cluster.heal();
         }
         let deadline = Instant::now() + PATIENCE;
@@ -194,6 +207,7 @@ impl Drop for Scene<'_> {
             }
             thread::sleep(Duration::from_millis(200));
         }
+        self.cluster.census().start_over();
         let (all, cleaned) = (self.begun.elapsed().as_secs_f64(), cleaning.elapsed().as_secs_f64());
         println!("  {all:6.1} s  in all, {cleaned:.1} s of them to clean up");
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::objects::Workload;
-use crate::rollout::nobody_else_gets_it;
 use crate::scene::Scene;
 
 const ADDRESS: &str = "10.188.0.224";
@@ -26,7 +25,7 @@ pub(crate) fn deleted_under_living_pods_and_rebuilt(scene: &mut Scene<'_>) {
 
     scene.apply(&Workload::deployment("new").replicas(16));
     let new = scene.wait_for("new", 16);
-    nobody_else_gets_it(scene, &fixed);
+    scene.assert_nobody_else_gets(&fixed);
     let mut addresses = BTreeSet::new();
     for pod in old.iter().chain(&new).chain([&fixed]) {
         scene.assert_untouched(pod);
