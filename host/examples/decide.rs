@@ -28,6 +28,7 @@ fn main() {
         cache_dir: Some(Path::new(cache_dir)),
         limits: Limits::default(),
         compiler: Compiler::default(),
+        deadline: None,
     };
     let subnet = "10.4.0.0/14".parse().unwrap();
     let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet)]], &[]).unwrap();

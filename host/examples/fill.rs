@@ -58,7 +58,7 @@ fn only(subnet: IpNetwork, address: IpAddr) -> RangeSets {
 async fn claim(store: &Store<Etcd>, subnet: IpNetwork, offset: u128, range_sets: &RangeSets) {
     let container = format!("held-{offset}");
     let attachment = Attachment { network: "blue".into(), container, interface: "eth0".into() };
-    let claimant = Claimant { attachment, node: format!("node-{}", offset % 250), pod: None };
+    let claimant = Claimant { attachment, node: format!("node-{}", offset % 250), machine: String::new(), pod: None };
     let assignment = Assignment {
         address: address(subnet, offset),
         prefix_length: subnet.prefix(),

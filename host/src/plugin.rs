@@ -10,7 +10,7 @@ use crate::limits;
 use crate::store::ordered::OrderedMap;
 use crate::store::{AnyMap, Store};
 use crate::telemetry;
-use crate::verbs::{self, Deadline, Error, codes};
+use crate::verbs::{self, Deadline, Error, Waited, codes};
 
 /// Serve the one call this process was started for. Gives the exit code.
 pub fn run() -> u8 {
@@ -44,7 +44,7 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
     let timeout = if call == Call::Status { base.timeout.min(limits::STATUS) } else { base.timeout };
     let deadline = Deadline::after(timeout);
     let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
-    match block_on(deadline.bound(serve(&call, &netconf, &base, &store, &deadline))) {
+    match block_on(deadline.bound(Waited::Store, serve(&call, &netconf, &base, &store, &deadline))) {
         // Too late for an answer is an answer.
         Err(late @ Error::Late { .. }) if call == Call::Status => Err(verbs::not_ready(&base, late)),
         served => served,
@@ -70,7 +70,7 @@ async fn serve<M: OrderedMap>(
             verbs::check(&attachment, &netconf.previous()?.addresses()?, &Network::range_sets(netconf)?, store).await?;
         }
         Call::Gc => verbs::gc(base, &netconf.valid_attachments()?, store).await?,
-        Call::Status => verbs::status(base, &Network::read(netconf, &Args::default())?, store).await?,
+        Call::Status => verbs::status(base, &Network::read(netconf, &Args::default())?, store, deadline).await?,
         Call::Version => {}
     }
     Ok(Answer::Nothing)

@@ -82,7 +82,7 @@ macro_rules! guests {
 guests! {
     good by_container talkative grows_to_100_mib counts_to_100_million import_much
     loop_in_allocate loop_in_start loop_in_validate_settings loop_in_describe loop_in_realloc loop_in_post_return
-    bulk_fill memory_bomb huge_initial_memory huge_table table_bomb deep_recursion shadow_stack_overflow
+    bulk_fill memory_bomb grows_to_its_own_limit huge_initial_memory huge_table table_bomb deep_recursion shadow_stack_overflow
     panic_with_text trap_after_words unreachable division_by_zero out_of_bounds bad_indirect_call
     realloc_null realloc_out_of_bounds realloc_misaligned result_pointer_out_of_bounds list_pointer_out_of_bounds
     list_of_four_billion oversized_string long_refusal refusal_with_ansi million_proposals too_many_proposals

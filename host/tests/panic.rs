@@ -30,7 +30,7 @@ fn a_panic_is_told_with_its_text_and_place_and_spoils_no_later_call() {
 }
 
 fn wanting(address: &str) -> Request {
-    let name = PodName { namespace: "default".to_owned(), name: "web-0".to_owned(), uid: None };
+    let name = PodName { namespace: "default".to_owned(), name: "web-0".to_owned(), uid: None, cluster: None };
     let annotations = BTreeMap::from([("kube-ipam.ip".to_owned(), address.to_owned())]);
     Request { pod: Some(Pod { name, annotations, labels: BTreeMap::new(), owner: None }), ..request() }
 }

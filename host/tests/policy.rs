@@ -207,7 +207,7 @@ fn the_code_of_a_module_that_is_known_is_mapped() {
     let outcome = policy.allocate(&request(), "{}", &snapshot()).unwrap();
     assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
     let (limits, compiler) = (Limits::default(), Compiler::InProcess);
-    let source = Source { module: Some(&path), sha256: None, cache_dir: None, limits, compiler };
+    let source = Source { module: Some(&path), sha256: None, cache_dir: None, limits, compiler, deadline: None };
     assert_eq!(policy.name().sha256, inspect::inspect(&source).unwrap().sha256.unwrap());
 }
 
@@ -278,6 +278,7 @@ fn the_built_in_policy_needs_neither_file_nor_compiler() {
         cache_dir: None,
         limits: Limits::default(),
         compiler: Compiler::Program("/nonexistent".into()),
+        deadline: None,
     };
     let policy = Policy::load(&source).unwrap();
     assert_eq!(policy.name().name, "range-fixed");

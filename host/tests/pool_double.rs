@@ -203,8 +203,13 @@ async fn learn<T: Debug, V: View>(look: &mut Look<V>, ask: impl Fn(&Snapshot) ->
 
 fn claimant(nth: usize) -> Claimant {
     let attachment = Attachment { network: "blue".into(), container: format!("c{nth}"), interface: "eth0".into() };
-    let pod = nth.is_multiple_of(2).then(|| PodName { namespace: "shop".into(), name: format!("p{nth}"), uid: None });
-    Claimant { attachment, node: "node-1".into(), pod }
+    let pod = nth.is_multiple_of(2).then(|| PodName {
+        namespace: "shop".into(),
+        name: format!("p{nth}"),
+        uid: None,
+        cluster: None,
+    });
+    Claimant { attachment, node: "node-1".into(), machine: String::new(), pod }
 }
 
 /// A holder as a guest sees it.

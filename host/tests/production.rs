@@ -96,21 +96,23 @@ impl Node {
 
 /// Guests that cannot be loaded, and guests that misbehave when they are asked.
 const UNLOADABLE: [&str; 5] = ["missing", "core_module", "import_wasi", "other_package_version", "uses_threads"];
-const UNRULY: [&str; 9] = [
-    "loop_in_allocate",
-    "loop_in_start",
-    "unreachable",
-    "memory_bomb",
-    "no_proposals",
-    "propose_gateway",
-    "host_call_flood",
-    "invalid_utf8",
-    "asks_about_everybody",
+const UNRULY: [&str; 4] = ["unreachable", "no_proposals", "propose_gateway", "invalid_utf8"];
+/// Guests that reach a limit, as a pod's author may make a policy do, and how that is told.
+const LIMITED: [(&str, &str); 9] = [
+    ("loop_in_allocate", "ran out of fuel: the limit is 50,000,000 units of fuel"),
+    ("loop_in_start", "ran out of fuel"),
+    ("memory_bomb", "wanted more memory: the limit is 64 MiB"),
+    ("grows_to_its_own_limit", "its memory could not grow any more"),
+    ("deep_recursion", "recursed too deeply: the limit is 256 KiB"),
+    ("shadow_stack_overflow", "its stack overflowed"),
+    ("host_call_flood", "called the host too often: the limit is 10,000 calls"),
+    ("long_refusal", "returned too long a text: the limit is 4,096 bytes"),
+    ("asks_about_everybody", "asked for more than 64 reads of the store"),
 ];
 
 #[test]
 fn no_shadow_keeps_a_pod_from_its_address() {
-    for name in UNLOADABLE.into_iter().chain(UNRULY) {
+    for name in UNLOADABLE.into_iter().chain(UNRULY).chain(LIMITED.map(|(name, _)| name)) {
         let node = Node::new();
         let policy = json!({"shadow": node.guest(name), "record": node.at("record")});
         assert_eq!(node.address("c1", &policy), "10.0.0.2/24", "{name}");
@@ -181,6 +183,20 @@ fn a_policy_at_fault_fails_the_pod_unless_the_built_in_one_may_decide() {
             let record: Value = serde_json::from_str(&fs::read_to_string(node.at("record")).unwrap()).unwrap();
             assert_eq!((&record["policy"]["insteadOf"], &record["settings"]), (&json!(file), &json!({})));
         }
+    }
+}
+
+#[test]
+fn a_limit_is_told_and_never_a_way_around_the_policy() {
+    for (name, says) in LIMITED {
+        let node = Node::new();
+        let policy = json!({"module": node.guest(name), "onFault": "default"});
+        let (_, answer) = node.call("ADD", "c1", &policy);
+        assert_eq!(answer["code"], 105, "{name}: {answer}");
+        assert!(answer["msg"].as_str().unwrap().contains(says), "{name}: {answer}");
+        assert!(name == "shadow_stack_overflow" || !answer["details"].as_str().unwrap().is_empty(), "{name}: {answer}");
+        assert!(!node.log().contains("decides instead"), "{name}: {}", node.log());
+        assert_eq!(node.operate(&["list"]).trim(), "no addresses are held", "{name}");
     }
 }
 

@@ -82,7 +82,8 @@ impl Run {
     }
 
     fn request(&self) -> Request {
-        let name = PodName { namespace: "default".into(), name: "web-0".into(), uid: Some("uid-1".into()) };
+        let name =
+            PodName { namespace: "default".into(), name: "web-0".into(), uid: Some("uid-1".into()), cluster: None };
         let metadata = || Some(Metadata { labels: BTreeMap::from([("a".into(), "b".into())]), ..Metadata::default() });
         let pod = Pod { name, annotations: self.annotations.clone(), labels: BTreeMap::new(), owner: None };
         Request { pod: Some(pod), namespace: metadata(), node_metadata: metadata(), ..request() }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::sample::{Pairs, ROUNDS, header, median, milliseconds, time};
 
-const NODE: [Rule; 1] = [Rule { verbs: &["get"], resources: &["pods"] }];
+const NODE: [Rule; 1] = [Rule { verbs: &["get"], resources: &["pods", "namespaces"] }];
 const ANNOTATIONS: &str = "io.kubernetes.cri.pod-annotations";
 
 pub(crate) fn print() {

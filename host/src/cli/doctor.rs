@@ -11,11 +11,13 @@ use super::output::{Done, Output};
 use super::{Format, NetworkArgs, config};
 use crate::cni::Args;
 use crate::cni::failure::joined;
-use crate::config::{Network, OnFault, StoreConfig};
+use crate::config::{KubernetesConfig, Network, OnFault, StoreConfig};
 use crate::ipam::RangeSets;
 use crate::kubernetes::{self, ApiServer};
+use crate::plugin;
 use crate::policy;
-use crate::{plugin, verbs};
+use crate::store::{StoreError, predecessors_keys};
+use crate::verbs::{self, Deadline};
 
 mod watched;
 
@@ -101,7 +103,7 @@ fn configuration(file: &Path) -> Check {
 fn policy(network: &Network) -> Check {
     match verbs::load(network) {
         Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
-        Err(error) if network.policy.on_fault == OnFault::Default => Check {
+        Err(error) if network.policy.on_fault == OnFault::Default && error.may_be_replaced() => Check {
             verdict: Verdict::Warning,
             detail: format!("{}; the built-in policy decides instead (policy.onFault)", joined(&error)),
             ..Check::failed("policy", &error)
@@ -125,22 +127,32 @@ fn cache(network: &Network) -> Check {
     }
 }
 
-/// Whether the API server answers us, and knows the node by the name we use.
+/// Whether the API server answers us, and knows the node by the name we use; by which file, and why that one.
 async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
+    let name = "API server";
     let kubeconfig = &network.kubernetes.as_ref()?.kubeconfig;
-    let check = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
-        Ok(_) => Check::good("API server", format!("answers by {}, and knows the node", kubeconfig.display())),
-        Err(error @ kubernetes::Error::Absent { .. }) => {
-            Check { verdict: Verdict::Warning, ..Check::failed("API server", &error.into()) }
-        }
-        Err(error) => Check::failed("API server", &error.into()),
+    let why = KubernetesConfig::reason(&opened.netconf).unwrap_or_default();
+    let file = format!("{} ({why})", kubeconfig.display());
+    let error = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
+        Ok(_) => return Some(Check::good(name, format!("answers by {file}, and knows the node"))),
+        Err(error) => error,
     };
-    Some(check)
+    let verdict = if matches!(error, kubernetes::Error::Absent { .. }) { Verdict::Warning } else { Verdict::Bad };
+    let failed = Check::failed(name, &error.into());
+    Some(Check { verdict, detail: format!("by {file}: {}", failed.detail), ..failed })
 }
 
+/// Whether the store answers, and would take what an ADD writes.
 async fn store(opened: &Opened) -> Check {
-    match opened.store.ping().await {
-        Ok(()) => Check::good("store", place(&opened.base.store)),
+    // As long as an ADD would wait, and no longer: a turn to write that is never given back is what we are asked for.
+    let deadline = Deadline::after(opened.base.timeout);
+    let store = plugin::open(&opened.base, &opened.netconf, Some(deadline));
+    let tried = match store.ping().await {
+        Ok(()) => store.rehearse().await,
+        Err(error) => Err(error),
+    };
+    match tried {
+        Ok(()) => Check::good("store", format!("{}; an ADD could write", place(&opened.base.store))),
         Err(error) => Check::failed("store", &error.into()),
     }
 }
@@ -182,7 +194,21 @@ async fn predecessor(opened: &Opened) -> Check {
             ),
             hint: Some("kube-ipam import --from kube-ipam-v0 --dry-run".to_owned()),
         },
-        // A role that lets us see our own keys only is a good role.
+        // A role that lets us see our own keys only is a good role; but then nobody knows.
+        Err(StoreError::Refused { .. }) => Check {
+            name,
+            verdict: Verdict::Warning,
+            detail: format!(
+                "etcd does not let this user read {}, where kube-ipam 0.x kept its addresses: whether some of them are \
+                 still in use, and may be given out again, cannot be told",
+                predecessors_keys(&opened.base.network)
+            ),
+            hint: Some(
+                "where kube-ipam 0.x never ran, there is nothing to do; elsewhere let the role read and write those keys \
+                 until they are imported: etcdctl role grant-permission ROLE readwrite /etcd-cni/ --prefix"
+                    .to_owned(),
+            ),
+        },
         Err(error) => Check { verdict: Verdict::Warning, ..Check::failed(name, &error.into()) },
     }
 }

@@ -146,6 +146,7 @@ async fn import_one(
             interface: interface.clone(),
         },
         node: node(options, opened),
+        machine: machine(options, opened),
         assignment: Assignment::in_range_of(range_sets, address),
         predecessor: (options.from == Source::Predecessor).then(|| booking.clone()),
     };
@@ -181,6 +182,14 @@ fn node(options: &Options, opened: &Opened) -> String {
         (Some(node), _) => node.clone(),
         (None, Source::HostLocal) => opened.base.node.clone(),
         (None, Source::Predecessor) => Import::UNKNOWN_NODE.to_owned(),
+    }
+}
+
+/// What is imported from this node's own files runs on this machine.
+fn machine(options: &Options, opened: &Opened) -> String {
+    match (&options.node, options.from) {
+        (None, Source::HostLocal) => opened.base.machine.clone(),
+        _ => String::new(),
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) use error::InstallError;
 pub(crate) use place::Directory;
 
 use super::output::{self, Done, Output};
+use crate::kubernetes::ApiServer;
 use crate::limits::WATCH;
 use crate::plugin;
 
@@ -50,6 +51,9 @@ pub(crate) struct Options {
     /// Where policy modules go; none is ever removed
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
+    /// Where networks keep their data (ipam.dataDir): ask the API server which cluster this is, and note it there
+    #[arg(long, value_name = "DIR", requires = "kubeconfig")]
+    data_dir: Option<PathBuf>,
     /// Go on, and look this often whether something has changed, for example 30s
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     watch: Option<Duration>,
@@ -68,10 +72,28 @@ async fn keep_installed(options: &Options) -> Result<(), InstallError> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     loop {
         install_once(options)?;
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = note_cluster(options) => {}
+        }
         let Some(interval) = options.watch else { return Ok(()) };
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
             return Ok(());
         }
+    }
+}
+
+/// So that no ADD has to ask. One that finds no note asks itself: what does not work here is tried again at the next look.
+async fn note_cluster(options: &Options) {
+    let (Some(file), Some(data_dir)) = (&options.kubeconfig, &options.data_dir) else { return };
+    let server = ApiServer::of_kubeconfig(file).noting_in(data_dir);
+    if server.known_cluster().is_some_and(|known| known.is_current && known.cluster.is_some()) {
+        return;
+    }
+    match server.cluster().await {
+        Ok(cluster) => output::line(&format!("noted in {}: this is cluster {cluster}", data_dir.display())),
+        Err(error) => tracing::warn!(%error, "not known yet which cluster this is"),
     }
 }
 

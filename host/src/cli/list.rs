@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::output::{self, Done, Output};
 use super::{Format, NetworkArgs};
-use crate::ipam::{HeldAddress, Kind};
+use crate::ipam::{HeldAddress, Kind, Party};
 use crate::limits::store::PAGE;
 use crate::plugin;
 use crate::store::Filter;
@@ -49,7 +49,7 @@ fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         held.address.to_string(),
-        kind(held.kind).to_owned(),
+        kind(held),
         or_dash(held.pod.as_ref().map(ToString::to_string)),
         held.attachment.container.chars().take(13).collect(),
         held.attachment.interface.clone(),
@@ -60,10 +60,16 @@ fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
     ]
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
+/// An address that another ceded goes back to it: that one still uses it.
+fn kind(held: &HeldAddress) -> String {
+    let kind = match held.kind {
         Kind::Dynamic => "dynamic",
         Kind::Fixed => "fixed",
+    };
+    match held.former.as_deref() {
+        None => kind.to_owned(),
+        Some(Party { pod: Some(pod), .. }) => format!("{kind}, ceded by {pod}"),
+        Some(Party { attachment, .. }) => format!("{kind}, ceded by {}", attachment.container),
     }
 }
 

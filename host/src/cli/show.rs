@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::output::{Done, Output};
 use super::{Format, NetworkArgs, list};
-use crate::ipam::{HeldAddress, Holder};
+use crate::ipam::{HeldAddress, Holder, Party};
 use crate::plugin;
 use crate::store::Filter;
+use crate::verbs::hand_over::name_of;
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     let filter = filter(what);
@@ -17,11 +18,30 @@ pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     if held.iter().any(|held| held.attachment.container == what) {
         held.retain(|held| held.attachment.container == what);
     }
+    let mut lent = lent_by(&filter, network)?;
+    lent.retain(|lent| !held.contains(lent));
+    held.extend(lent);
     match format {
         Format::Json => Output::json(&held),
         Format::Table if held.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
         Format::Table => Ok(Output::text(held.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
     }
+}
+
+/// What a pod or a container let others have for the time being: the records name it, and have others for holders.
+fn lent_by(filter: &Filter, network: &NetworkArgs) -> Result<Vec<HeldAddress>, Box<dyn std::error::Error>> {
+    if filter.address.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut all = list::held(network, &Filter::default())?;
+    all.retain(|held| held.former.as_deref().is_some_and(|former| is_meant(filter, former)));
+    Ok(all)
+}
+
+fn is_meant(filter: &Filter, party: &Party) -> bool {
+    let container = filter.container.as_ref().is_some_and(|id| party.attachment.container.starts_with(id));
+    let pod = party.pod.as_ref().zip(filter.pod.as_ref());
+    container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
 }
 
 /// An address that nobody holds may be kept for somebody, or cool down.
@@ -61,6 +81,11 @@ fn describe(held: &HeldAddress) -> String {
     if let Some(pod) = &held.pod {
         let uid = pod.uid.as_deref().map_or_else(String::new, |uid| format!(" (uid {uid})"));
         lines.insert(1, ("pod", format!("{pod}{uid}")));
+        lines.extend(pod.cluster.iter().map(|cluster| ("cluster", cluster.clone())));
+    }
+    if let Some(former) = held.former.as_deref() {
+        let lender = name_of(former);
+        lines.push(("ceded by", format!("{lender} on node {}, which still exists and gets it back", former.node)));
     }
     if let Some(policy) = &held.policy {
         lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));

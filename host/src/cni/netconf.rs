@@ -47,10 +47,14 @@ pub struct Ipam {
     pub etcd_config: Option<EtcdConfig>,
     /// Directory of the embedded store and of compiled policies. Default: /var/lib/cni/kube-ipam.
     pub data_dir: Option<String>,
-    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations.
+    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
     pub kube_config: Option<Unread<String>>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
+    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, asked of the API server.
+    pub cluster: Option<Unread<String>>,
+    /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
+    pub hand_over_wait: Option<Unread<String>>,
     /// A subnet in CIDR form; the first range set. `ranges` may follow.
     pub subnet: Option<Unread<String>>,
     /// First dynamic address of `subnet`. Default: the second usable one.
@@ -178,7 +182,7 @@ pub struct Policy {
     pub shadow: Option<PathOr<Shadow>>,
     /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
     pub record: Option<PathOr<Record>>,
-    /// When the policy cannot be loaded or faults: `fail` the pod (the default), or let the built-in policy decide by `default`.
+    /// When the policy cannot be loaded, traps or answers badly: `fail` the pod (the default), or let the built-in policy decide by `default`. A policy that reached a limit always fails the pod.
     pub on_fault: Option<String>,
     /// Directory of compiled modules. Default: `policies` in `dataDir`.
     pub cache_dir: Option<String>,

@@ -23,6 +23,8 @@ pub struct Base {
     pub domain: String,
     /// The Kubernetes node we run on.
     pub node: String,
+    /// The machine we run on; empty when unknown.
+    pub machine: String,
     /// Where allocations are kept.
     pub store: StoreConfig,
     /// For the whole invocation.
@@ -52,6 +54,7 @@ impl Base {
             version,
             domain: domain.unwrap_or_else(|| network.to_owned()),
             node: node(ipam)?,
+            machine: String::new(),
             store: StoreConfig::read(ipam)?,
             timeout: timeout(ipam)?,
             log: log(ipam)?,
@@ -72,7 +75,7 @@ fn host_name() -> Result<String, Error> {
     if is_name(&held) { Ok(held) } else { Err(Error::NoNodeName { held }) }
 }
 
-fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
+pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
     let given = given(ipam.timeout.as_ref());
     given.map_or(Ok(DEFAULT_TIMEOUT), |timeout| field::duration("ipam.timeout", timeout, limits::TIMEOUT))
 }

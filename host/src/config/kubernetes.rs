@@ -1,10 +1,14 @@
 //! Whether the API server is asked about pods, how it is reached, and what a policy wants to know of it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::base;
 use super::error::Error;
-use super::field::{absolute_path, read_text, wrong};
+use super::field::{self, absolute_path, read_text, wrong};
+use super::store::data_dir;
 use crate::cni::NetConf;
+use crate::limits;
 
 /// Where the predecessor looked when nothing was configured; used if it is there.
 const PREDECESSORS_FILE: &str = "/etc/kubernetes/pki/kubectl.kubeconfig";
@@ -17,6 +21,16 @@ pub struct KubernetesConfig {
     pub kubeconfig: PathBuf,
     /// What the policy is told on top of annotations.
     pub include: Include,
+    /// `dataDir`: the node remembers there which cluster it is in.
+    pub data_dir: PathBuf,
+}
+
+impl KubernetesConfig {
+    /// Why it is this kubeconfig file.
+    pub fn reason(netconf: &NetConf) -> Result<&'static str, Error> {
+        let configured = kubeconfig(netconf)?.is_some();
+        Ok(if configured { "ipam.kubeConfig" } else { "the default of kube-ipam 0.x, used because the file is there" })
+    }
 }
 
 /// `kubernetes.include`: what a policy is told on top of a pod's annotations. Each costs a request.
@@ -34,12 +48,30 @@ pub(super) fn read(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error>
     let include = include(netconf)?;
     let predecessors = || Path::new(PREDECESSORS_FILE).exists().then(|| PathBuf::from(PREDECESSORS_FILE));
     match kubeconfig(netconf)?.or_else(predecessors) {
-        Some(kubeconfig) => Ok(Some(KubernetesConfig { kubeconfig, include })),
+        Some(kubeconfig) => {
+            let data_dir = data_dir(netconf.ipam()?)?;
+            Ok(Some(KubernetesConfig { kubeconfig, include, data_dir }))
+        }
         None if include == Include::default() => Ok(None),
         None => Err(Error::Missing {
             path: "ipam.kubeConfig".to_owned(),
             expected: "a kubeconfig file, because ipam.kubernetes.include asks for what only the API server knows",
         }),
+    }
+}
+
+/// `cluster`: the name of the cluster, where it was given one.
+pub(super) fn cluster(netconf: &NetConf) -> Result<Option<String>, Error> {
+    let held = read_text(netconf.ipam()?.cluster.as_ref(), "ipam.cluster")?;
+    held.map(|held| field::name("ipam.cluster", &held)).transpose()
+}
+
+/// `handOverWait`: how long an ADD waits for a holder on its way out.
+pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
+    let timeout = base::timeout(netconf.ipam()?)?;
+    match read_text(netconf.ipam()?.hand_over_wait.as_ref(), "ipam.handOverWait")? {
+        Some(held) => field::duration("ipam.handOverWait", &held, Duration::ZERO..=timeout),
+        None => Ok(timeout * limits::HAND_OVER_WAIT.0 / limits::HAND_OVER_WAIT.1),
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Network {
     pub pod: Option<KnownPod>,
     /// How to reach the API server, if it is to be asked at all.
     pub kubernetes: Option<KubernetesConfig>,
+    /// What the cluster is called here; otherwise it is known by what the API server says.
+    pub cluster: Option<String>,
+    /// How long to wait for a holder on its way out.
+    pub hand_over_wait: Duration,
 }
 
 impl Network {
@@ -48,6 +52,8 @@ impl Network {
             cooldown: cooldown(netconf)?,
             pod: pod::known(runtime, args),
             kubernetes: kubernetes::read(netconf)?,
+            cluster: kubernetes::cluster(netconf)?,
+            hand_over_wait: kubernetes::hand_over_wait(netconf)?,
         })
     }
 
@@ -64,6 +70,11 @@ impl Network {
     /// The API server alone.
     pub fn kubernetes(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error> {
         kubernetes::read(netconf)
+    }
+
+    /// The name of the cluster alone.
+    pub fn cluster(netconf: &NetConf) -> Result<Option<String>, Error> {
+        kubernetes::cluster(netconf)
     }
 
     /// Everything that is wrong, where [`Network::read`] and [`Base::read`] stop at the first: for whoever writes a
@@ -83,6 +94,8 @@ impl Network {
             policy::read(netconf).err(),
             cooldown(netconf).err(),
             kubernetes::read(netconf).err(),
+            kubernetes::cluster(netconf).err(),
+            kubernetes::hand_over_wait(netconf).err(),
         ];
         for error in parts.into_iter().flatten() {
             // Parts share fields: what two of them stumble over is said once.

@@ -74,6 +74,9 @@ fn understood(network: &Network) -> String {
     lines.push(format!("requested: {:?}", network.requested));
     lines.push(format!("{:#?}", network.policy));
     lines.push(format!("cooldown: {:?}, kubernetes: {:?}", network.cooldown, network.kubernetes));
+    if network.cluster.is_some() || network.hand_over_wait != std::time::Duration::from_secs(8) {
+        lines.push(format!("cluster: {:?}, wait for a hand-over: {:?}", network.cluster, network.hand_over_wait));
+    }
     lines.push(format!("{:#?}", network.pod));
     lines.join("\n")
 }

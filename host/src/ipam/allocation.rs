@@ -1,5 +1,6 @@
 //! Addresses at rest: what an attachment holds, and who holds an address.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -37,16 +38,60 @@ pub struct Claim {
     pub attachment: Attachment,
     /// The Kubernetes node.
     pub node: String,
+    /// The machine that calls itself by this node's name, a hash of `/etc/machine-id`; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// The pod, when the runtime named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodName>,
     /// The addresses, in the order of the proposal.
     pub addresses: Vec<Assignment>,
+    /// Addresses that the pod still uses although another has them for the time being.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ceded: Vec<Ceded>,
+    /// Who ceded which of the addresses, and gets it back when this claim ends.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<IpAddr, Party>,
     /// Who chose them; absent for imported addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// One side of a ceded address: an attachment and its pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Whose the address is.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// The Kubernetes node.
+    pub node: String,
+    /// The pod, when the runtime named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    /// Since when it holds, or held, the address.
+    pub since: Timestamp,
+}
+
+/// An address that a living pod let another have. It returns to the pod when the other's claim ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceded {
+    /// The address as the pod was told it.
+    #[serde(flatten)]
+    pub assignment: Assignment,
+    /// Who has it meanwhile.
+    pub to: Party,
+}
+
+/// That a held address may be taken from its holder, as found out of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// The record that was judged.
+    pub held: HeldAddress,
+    /// Who lives and gets the address back later: the holder itself where it cedes it, or whoever had ceded it to a
+    /// holder that is gone. Nobody where all of them are gone.
+    pub former: Option<Party>,
 }
 
 /// The record kept under an address: the part of a claim that concerns it.
@@ -61,6 +106,9 @@ pub struct HeldAddress {
     pub attachment: Attachment,
     /// The Kubernetes node.
     pub node: String,
+    /// The machine that calls itself by this node's name; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// The pod, when the runtime named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodName>,
@@ -75,6 +123,17 @@ pub struct HeldAddress {
     /// Taken with the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
+    /// Who ceded the address and still uses it: it goes back there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Box<Party>>,
+}
+
+impl HeldAddress {
+    /// Who holds it.
+    pub fn party(&self) -> Party {
+        let Self { attachment, node, pod, since, .. } = self;
+        Party { attachment: attachment.clone(), node: node.clone(), pod: pod.clone(), since: *since }
+    }
 }
 
 impl Claim {
@@ -83,24 +142,49 @@ impl Claim {
         self.addresses.iter().map(|assignment| assignment.address)
     }
 
-    /// The slots taken with them.
+    /// The slots taken with them, and with those that are ceded: the pod lives and counts.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.addresses.iter().filter_map(|assignment| assignment.slot.as_ref())
+        let ceded = self.ceded.iter().map(|ceded| &ceded.assignment);
+        self.addresses.iter().chain(ceded).filter_map(|assignment| assignment.slot.as_ref())
+    }
+
+    /// The attachments that ceded one of its addresses to it, or have one that it ceded.
+    pub fn counterparts(&self) -> impl Iterator<Item = &Attachment> {
+        let former = self.former.values().map(|former| &former.attachment);
+        former.chain(self.ceded.iter().map(|ceded| &ceded.to.attachment))
+    }
+
+    /// Whether nothing is left of it: no address that is held, none that would come back.
+    pub fn is_over(&self) -> bool {
+        self.addresses.is_empty() && self.ceded.is_empty()
+    }
+
+    /// Who holds the addresses.
+    pub fn party(&self) -> Party {
+        let Self { attachment, node, pod, since, .. } = self;
+        Party { attachment: attachment.clone(), node: node.clone(), pod: pod.clone(), since: *since }
     }
 
     /// The records to keep under each address.
     pub fn held_addresses(&self) -> impl Iterator<Item = HeldAddress> + '_ {
-        self.addresses.iter().map(|assignment| HeldAddress {
+        self.addresses.iter().map(|assignment| self.held_address(assignment))
+    }
+
+    /// The record to keep under one of the addresses.
+    pub fn held_address(&self, assignment: &Assignment) -> HeldAddress {
+        HeldAddress {
             address: assignment.address,
             kind: assignment.kind,
             attachment: self.attachment.clone(),
             node: self.node.clone(),
+            machine: self.machine.clone(),
             pod: self.pod.clone(),
             policy: self.policy.clone(),
             since: self.since,
             hold: assignment.hold.clone(),
             slot: assignment.slot.clone(),
-        })
+            former: self.former.get(&assignment.address).cloned().map(Box::new),
+        }
     }
 }
 

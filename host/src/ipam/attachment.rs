@@ -23,7 +23,7 @@ impl fmt::Display for Attachment {
     }
 }
 
-/// A pod's name, and which of the pods that bore this name it is.
+/// A pod's name, which of the pods that bore this name it is, and in which cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PodName {
     /// The pod's namespace.
@@ -33,18 +33,45 @@ pub struct PodName {
     /// `metadata.uid`, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// Its cluster, when known: the uid of the namespace `kube-system`, or whatever `ipam.cluster` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 impl PodName {
-    /// Whether both name one and the same pod: equal names, and equal uids where both are known.
+    /// Whether both name one and the same pod: equal names, and equal uids where both are known. Clusters use the same
+    /// names, so pods of two clusters are never the same, nor are those of which one's cluster is unknown, unless the
+    /// uid says so.
     pub fn is_same_pod(&self, other: &Self) -> bool {
-        self.namespace == other.namespace
-            && self.name == other.name
-            && match (&self.uid, &other.uid) {
-                (Some(one), Some(two)) => one == two,
-                _ => true,
-            }
+        if self.namespace != other.namespace || self.name != other.name {
+            return false;
+        }
+        match (&self.uid, &other.uid) {
+            (Some(one), Some(two)) if one != two => false,
+            (Some(_), Some(_)) => self.is_in_cluster(other.cluster.as_deref()),
+            _ => self.cluster == other.cluster,
+        }
     }
+
+    /// Whether the pod is known to have been created through the API, which gives every object a UUID. A static pod is
+    /// made on its node and has a hash in its place, so that the API server need not know of it.
+    pub fn has_uuid(&self) -> bool {
+        self.uid.as_deref().is_some_and(is_uuid)
+    }
+
+    /// Whether the pod may be one of this cluster. Where either is unknown it may.
+    fn is_in_cluster(&self, cluster: Option<&str>) -> bool {
+        match (self.cluster.as_deref(), cluster) {
+            (Some(one), Some(two)) => one == two,
+            _ => true,
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl fmt::Display for PodName {

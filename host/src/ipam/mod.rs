@@ -13,7 +13,7 @@ pub mod verdict;
 mod words;
 
 pub use address::{Family, Span};
-pub use allocation::{Claim, HeldAddress, Holder, PolicyName};
+pub use allocation::{Ceded, Claim, HandOver, HeldAddress, Holder, Party, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Answer, Decision, Shadowed, Told};
 pub use pool::{Question, Snapshot, Usage};

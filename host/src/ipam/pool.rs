@@ -202,6 +202,18 @@ impl Snapshot {
         self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
     }
 
+    /// The lowest address of a span of which it is not known whether it is free.
+    pub fn first_unread(&self, span: Span) -> Option<IpAddr> {
+        let mut next = Some(span.first());
+        while let Some(address) = next.filter(|&address| span.contains(address)) {
+            let Some(read) = self.known.iter().chain(&self.full).find(|read| read.contains(address)) else {
+                return Some(address);
+            };
+            next = successor(read.last());
+        }
+        None
+    }
+
     fn is_known(&self, address: IpAddr) -> bool {
         self.known.iter().any(|span| span.contains(address))
     }
@@ -261,6 +273,18 @@ mod tests {
         snapshot.learn_span(Span::single(ip("10.0.0.5")), []);
         assert_eq!(snapshot.next_free(0, None), Ok(Some(ip("10.0.0.5"))));
         assert_eq!(snapshot.holder_of(ip("10.0.0.3")), Err(Question::HolderOf(ip("10.0.0.3"))));
+    }
+
+    #[test]
+    fn what_was_read_in_pieces_is_read() {
+        let mut snapshot = snapshot();
+        let span = |first, last| Span::new(ip(first), ip(last)).unwrap();
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.2")));
+        snapshot.learn_span(span("10.0.0.4", "10.0.0.5"), []);
+        snapshot.learn_full(span("10.0.0.1", "10.0.0.3"));
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.6")));
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.5")), None);
+        assert_eq!(snapshot.first_unread(Span::single(ip("255.255.255.255"))), Some(ip("255.255.255.255")));
     }
 
     #[test]

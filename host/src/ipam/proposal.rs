@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Family;
 use super::range::Range;
 use super::range_set::{RangeSets, Unusable};
+use crate::limits::store::HOLD;
 
 /// How strongly an address is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,14 @@ pub enum ProposalError {
     /// A hold for nobody.
     #[error("the hold on {0} names no identity")]
     HoldIdentity(IpAddr),
+    /// A hold for longer than any address is kept.
+    #[error("the hold on {address} is for {seconds} s, more than the {} s an address is kept at most", HOLD.as_secs())]
+    HoldTooLong {
+        /// The address.
+        address: IpAddr,
+        /// What was proposed.
+        seconds: u64,
+    },
     /// A slot of no list.
     #[error("the slot of {0} names no list")]
     SlotName(IpAddr),
@@ -171,6 +180,9 @@ fn check_assignment(assignment: &Assignment, range_sets: &RangeSets) -> Result<(
     }
     match (&assignment.hold, &assignment.slot) {
         (Some(hold), _) if hold.identity.is_empty() => Err(ProposalError::HoldIdentity(address)),
+        (Some(hold), _) if hold.seconds > HOLD.as_secs() => {
+            Err(ProposalError::HoldTooLong { address, seconds: hold.seconds })
+        }
         (_, Some(slot)) if slot.name.is_empty() => Err(ProposalError::SlotName(address)),
         _ => Ok(()),
     }
@@ -204,6 +216,21 @@ mod tests {
     fn verdict(addresses: &[(&str, u8)]) -> String {
         let proposal: Proposal = addresses.iter().map(|(address, length)| assignment(address, *length)).collect();
         check(&proposal, &dual_stack()).map_or_else(|error| error.to_string(), |()| "good".to_owned())
+    }
+
+    #[test]
+    fn no_hold_is_for_ever() {
+        let with_hold = |seconds| {
+            let hold = Some(Hold { identity: "me".into(), seconds });
+            let proposal = [Assignment { hold, ..assignment("10.0.0.9", 24) }, assignment("fd00::9", 64)];
+            check(&proposal, &dual_stack())
+        };
+        assert_eq!(with_hold(HOLD.as_secs()), Ok(()));
+        let error = with_hold(u64::MAX).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the hold on 10.0.0.9 is for 18446744073709551615 s, more than the 7776000 s"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::limits;
 /// Where a pod finds the token of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+/// Stands in a kubeconfig that names no proxy. Otherwise kube would take one from the environment of whatever runtime calls
+/// us: a proxy for images, which leads to no API server.
+const NO_PROXY: &str = "http://no-proxy.invalid/";
+
 /// Where the server's address and our credentials are.
 pub(super) enum Access {
     /// In a file, as on a node.
@@ -59,9 +63,18 @@ impl Access {
     async fn config(&self) -> Result<Config, String> {
         match self {
             Self::Kubeconfig(file) => {
-                let kubeconfig = Kubeconfig::read_from(file).map_err(|error| chain(&error))?;
+                let mut kubeconfig = Kubeconfig::read_from(file).map_err(|error| chain(&error))?;
+                for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+                    if cluster.proxy_url.as_ref().is_none_or(String::is_empty) {
+                        cluster.proxy_url = Some(NO_PROXY.to_owned());
+                    }
+                }
                 let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-                config.map_err(|error| chain(&error))
+                let mut config = config.map_err(|error| chain(&error))?;
+                if config.proxy_url.as_ref().is_some_and(|proxy| *proxy == NO_PROXY) {
+                    config.proxy_url = None;
+                }
+                Ok(config)
             }
             Self::ServiceAccount => Config::incluster().map_err(|error| chain(&error)),
         }

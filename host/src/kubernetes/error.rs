@@ -79,23 +79,23 @@ pub enum Error {
         why: String,
     },
     /// The pod that asks is not there (any more).
-    #[error("the API server knows no pod {pod}")]
+    #[error("the API server has no pod {pod}")]
     NoPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
     },
     /// A pod of that name, but not the one that asks.
-    #[error("pod {pod} has uid {found} by now, not {asked}")]
+    #[error("pod {pod} now has UID {found} instead of {asked}: it was recreated")]
     OtherPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
         /// The uid the runtime named.
         asked: Box<str>,
         /// The uid the API server names.
         found: Box<str>,
     },
     /// The namespace or node that the policy shall be told of.
-    #[error("the API server knows no {what} {name:?}")]
+    #[error("the API server has no {what} {name:?}")]
     Absent {
         /// For example `node`.
         what: &'static str,
@@ -132,7 +132,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::Forbidden { verb, resource, .. } => Some(format!(
-                "the ClusterRole needs {{apiGroups: [\"\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}"
+                "the ClusterRole needs {{apiGroups: [\"{}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}",
+                group_of(resource)
             )),
             Self::Absent { what: "node", .. } => {
                 Some("ipam.nodeName has to be the name by which Kubernetes knows the node".to_owned())
@@ -146,6 +147,11 @@ impl Error {
             Self::Absent { .. } => None,
         }
     }
+}
+
+/// The API group of a resource that is asked for.
+fn group_of(resource: &str) -> &'static str {
+    if resource == "replicasets" { "apps" } else { "" }
 }
 
 /// Say what an error of the client means.

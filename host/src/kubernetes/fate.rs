@@ -1,10 +1,9 @@
 //! What has become of a pod that holds an address. Pure: objects in, a fate out.
 //!
-//! Only what the API server says counts as an end; a missing answer, an unknown phase or a lost node that may come back
-//! do not.
+//! Only what the API server says counts as an end; a missing answer, an unknown phase, a missing Node object or a pod that
+//! the API server need not know do not.
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::ipam::PodName;
 
@@ -12,42 +11,54 @@ use crate::ipam::PodName;
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 /// Under which a static pod's own uid is kept: its mirror in the API has another one.
 const STATIC_UID: [&str; 2] = ["kubernetes.io/config.hash", "kubernetes.io/config.mirror"];
-/// What tells the revisions of a Deployment apart.
-const REVISION: &str = "pod-template-hash";
-/// `never` on a pod: it gives its address to nobody while it lives.
-const HAND_OVER: &str = "kube-ipam.hand-over";
 
 /// What has become of a holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It may be using its address.
     Alive,
-    /// It uses its address no more, for this reason.
+    /// It is being deleted. It lives until its DEL.
+    Leaving,
+    /// Its containers have ended, for this reason. Its sandbox may not be released yet.
+    Finished(String),
+    /// It no longer uses its address, for this reason.
     Gone(String),
-    /// The holder is no pod.
-    Unknowable,
+    /// The API server cannot tell, for this reason.
+    Unknowable(String),
 }
 
-/// Of the pod itself. `None`: the API server says there is none of this name.
+/// What the pod's own object says. `None`: the API server says there is no pod of this name.
 pub(super) fn of_pod(holder: &PodName, pod: Option<&Pod>) -> Fate {
-    let Some(pod) = pod else { return gone(format!("pod {holder} is deleted")) };
+    let Some(pod) = pod else { return ended(holder, format!("pod {holder} is deleted")) };
     if holder.uid.as_ref().is_some_and(|uid| !is_uid_of(uid, pod)) {
-        return gone(format!("pod {holder} was replaced by another of that name"));
+        return ended(holder, format!("pod {holder} was replaced by another of that name"));
     }
-    match pod.status.as_ref().and_then(|status| status.phase.as_deref()) {
-        Some(phase @ ("Succeeded" | "Failed")) => gone(format!("pod {holder} is finished ({phase})")),
-        _ => Fate::Alive,
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    if matches!(phase, "Succeeded" | "Failed") {
+        return Fate::Finished(format!("pod {holder} is finished ({phase})"));
+    }
+    if pod.metadata.deletion_timestamp.is_some() { Fate::Leaving } else { Fate::Alive }
+}
+
+/// A pod that was created through the API has a UUID. A static pod is made on its node and has a hash in its place; its
+/// mirror may be kept out of the API for ever, by admission, a quota or a missing namespace, so that its absence there
+/// says nothing. Of a pod whose uid is not known nobody can say which kind it is.
+fn ended(holder: &PodName, why: String) -> Fate {
+    match &holder.uid {
+        Some(_) if holder.has_uuid() => Fate::Gone(why),
+        Some(uid) => Fate::Unknowable(format!(
+            "pod {holder} has uid {uid}, which is not a UUID: a static pod, of which the API server need not know"
+        )),
+        None => Fate::Unknowable(format!("the runtime did not say which uid pod {holder} has")),
     }
 }
 
-/// Of a pod on a node. A node that is merely not ready may come back with its pods.
-pub(super) fn of_node(name: &str, node: Option<&Node>) -> Fate {
-    let Some(node) = node else { return gone(format!("node {name} is deleted")) };
-    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-    match taints.into_iter().any(|taint| taint.key == OUT_OF_SERVICE) {
-        true => gone(format!("node {name} is out of service")),
-        false => Fate::Alive,
-    }
+/// Why a node took its pods with it, if it did. A node that is merely not ready may come back with them, and so may one
+/// that the API server does not know: it registers again.
+pub(super) fn out_of_service(name: &str, node: Option<&Node>) -> Option<String> {
+    let taints = node?.spec.as_ref()?.taints.as_ref()?;
+    let out = taints.iter().any(|taint| taint.key == OUT_OF_SERVICE);
+    out.then(|| format!("node {name} is out of service"))
 }
 
 /// Whether this is the uid by which a runtime knows the pod.
@@ -57,113 +68,86 @@ pub(super) fn is_uid_of(uid: &str, pod: &Pod) -> bool {
     pod.metadata.uid.iter().chain(of_static).any(|known| known == uid)
 }
 
-/// Of a living pod of a Deployment against one of a newer revision of the same Deployment: a rolling update that starts
-/// the new pod first would wait for ever, the old pod being stopped only once the new one is ready.
-pub(super) fn against(holder: &Pod, claimant: &Pod) -> Fate {
-    let (old, new) = (&holder.metadata, &claimant.metadata);
-    let keeps = old.annotations.iter().flatten().any(|(key, value)| key == HAND_OVER && value == "never");
-    let same = deployment(old).is_some() && old.namespace == new.namespace && deployment(old) == deployment(new);
-    let newer = revision(old) != revision(new) && old.creation_timestamp <= new.creation_timestamp;
-    match !keeps && same && newer {
-        true => gone(format!("pod {} is of an older revision", old.name.as_deref().unwrap_or_default())),
-        false => Fate::Alive,
-    }
-}
-
-/// Whether a pod is one of a Deployment's.
-pub(super) fn is_of_a_deployment(pod: &Pod) -> bool {
-    deployment(&pod.metadata).is_some()
-}
-
-/// The name of a pod's Deployment: that of its ReplicaSet without the revision.
-fn deployment(pod: &ObjectMeta) -> Option<&str> {
-    let owners = pod.owner_references.iter().flatten();
-    let set = owners.into_iter().find(|owner| owner.controller == Some(true) && owner.kind == "ReplicaSet")?;
-    set.name.strip_suffix(revision(pod)?)?.strip_suffix('-')
-}
-
-fn revision(pod: &ObjectMeta) -> Option<&str> {
-    pod.labels.as_ref()?.get(REVISION).map(String::as_str)
-}
-
-fn gone(why: String) -> Fate {
-    Fate::Gone(why)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
+    const FIRST: &str = "11111111-1111-4111-8111-111111111111";
+    const SECOND: &str = "22222222-2222-4222-8222-222222222222";
+    const HASH: &str = "0123456789abcdef0123456789abcdef";
+
     fn pod(object: Value) -> Pod {
         serde_json::from_value(object).unwrap()
     }
 
     fn holder(uid: Option<&str>) -> PodName {
-        PodName { namespace: "shop".into(), name: "web-0".into(), uid: uid.map(Into::into) }
+        PodName { namespace: "shop".into(), name: "web-0".into(), uid: uid.map(Into::into), cluster: None }
     }
 
     fn is_gone(fate: &Fate) -> bool {
         matches!(fate, Fate::Gone(_))
     }
 
+    fn is_unknowable(fate: &Fate) -> bool {
+        matches!(fate, Fate::Unknowable(_))
+    }
+
     #[test]
-    fn a_pod_ends_by_deletion_by_replacement_and_by_its_phase() {
-        let of = |phase| pod(json!({"metadata": {"uid": "u1"}, "status": {"phase": phase}}));
-        assert!(is_gone(&of_pod(&holder(None), None)));
+    fn a_pod_ends_by_deletion_and_by_replacement() {
+        let running = pod(json!({"metadata": {"uid": FIRST}, "status": {"phase": "Running"}}));
+        assert_eq!(of_pod(&holder(Some(FIRST)), Some(&running)), Fate::Alive);
+        assert_eq!(of_pod(&holder(None), Some(&running)), Fate::Alive);
+        assert_eq!(of_pod(&holder(Some(FIRST)), Some(&pod(json!({"metadata": {"uid": FIRST}})))), Fate::Alive);
+        assert!(is_gone(&of_pod(&holder(Some(FIRST)), None)));
+        assert!(is_gone(&of_pod(&holder(Some(SECOND)), Some(&running))));
+    }
+
+    #[test]
+    fn a_pod_whose_containers_ended_may_still_have_its_sandbox() {
         for (phase, ends) in
             [("Pending", false), ("Running", false), ("Unknown", false), ("Succeeded", true), ("Failed", true)]
         {
-            assert_eq!(is_gone(&of_pod(&holder(Some("u1")), Some(&of(phase)))), ends, "{phase}");
-            assert_eq!(is_gone(&of_pod(&holder(None), Some(&of(phase)))), ends, "{phase}");
-            assert!(is_gone(&of_pod(&holder(Some("u0")), Some(&of(phase)))), "{phase}");
+            let pod = pod(json!({"metadata": {"uid": FIRST}, "status": {"phase": phase}}));
+            assert_eq!(matches!(of_pod(&holder(Some(FIRST)), Some(&pod)), Fate::Finished(_)), ends, "{phase}");
+            assert!(is_gone(&of_pod(&holder(Some(SECOND)), Some(&pod))), "{phase}");
         }
-        assert_eq!(of_pod(&holder(Some("u1")), Some(&pod(json!({"metadata": {"uid": "u1"}})))), Fate::Alive);
     }
 
     #[test]
-    fn a_pod_that_is_being_deleted_still_uses_its_address() {
-        let leaving = json!({"metadata": {"uid": "u1", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Running"}});
-        assert_eq!(of_pod(&holder(Some("u1")), Some(&pod(leaving))), Fate::Alive);
+    fn a_pod_that_is_being_deleted_lives_until_its_del() {
+        let metadata = json!({"uid": FIRST, "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let of =
+            |phase| of_pod(&holder(Some(FIRST)), Some(&pod(json!({"metadata": metadata, "status": {"phase": phase}}))));
+        assert_eq!(of("Running"), Fate::Leaving);
+        assert!(matches!(of("Failed"), Fate::Finished(_)));
     }
 
     #[test]
-    fn a_static_pod_is_known_by_the_uid_of_its_file() {
-        let mirror = pod(
-            json!({"metadata": {"uid": "in-the-api", "annotations": {"kubernetes.io/config.hash": "of-the-file"}}}),
-        );
-        assert_eq!(of_pod(&holder(Some("of-the-file")), Some(&mirror)), Fate::Alive);
-        assert!(is_gone(&of_pod(&holder(Some("another")), Some(&mirror))));
-    }
-
-    #[test]
-    fn a_node_ends_by_deletion_and_by_decree_alone() {
-        let node = |taints: Value| serde_json::from_value(json!({"spec": {"taints": taints}})).unwrap();
-        assert!(is_gone(&of_node("a", None)));
-        assert!(is_gone(&of_node("a", Some(&node(json!([{"key": OUT_OF_SERVICE, "effect": "NoExecute"}]))))));
-        assert_eq!(
-            of_node("a", Some(&node(json!([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}])))),
-            Fate::Alive
-        );
-    }
-
-    #[test]
-    fn only_a_newer_revision_of_the_same_deployment_supersedes() {
-        let of = |set: &str, hash: &str, at: &str, more: Value| {
-            let mut object = json!({"metadata": {"namespace": "shop", "name": "p", "creationTimestamp": at, "labels": {REVISION: hash},
-                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "uid": "u", "controller": true}]}});
-            object["metadata"]["annotations"] = more;
-            pod(object)
+    fn of_a_static_pod_without_a_mirror_nothing_is_known() {
+        let other = pod(json!({"metadata": {"uid": SECOND}, "status": {"phase": "Running"}}));
+        for pod in [None, Some(&other)] {
+            assert!(is_unknowable(&of_pod(&holder(Some(HASH)), pod)));
+            assert!(is_unknowable(&of_pod(&holder(Some("file")), pod)));
+        }
+        assert!(is_unknowable(&of_pod(&holder(None), None)), "it may be a static one");
+        let mirror = |phase| {
+            pod(json!({"metadata": {"uid": SECOND, "annotations": {"kubernetes.io/config.hash": HASH}},
+                "status": {"phase": phase}}))
         };
-        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z");
-        let old = of("web-aaa", "aaa", early, json!({}));
-        let new = of("web-bbb", "bbb", late, json!({}));
-        assert!(is_gone(&against(&old, &new)));
-        assert_eq!(against(&new, &old), Fate::Alive, "the older one asks");
-        assert_eq!(against(&old, &of("web-aaa", "aaa", late, json!({}))), Fate::Alive, "a second replica");
-        assert_eq!(against(&old, &of("api-bbb", "bbb", late, json!({}))), Fate::Alive, "another Deployment");
-        assert_eq!(against(&of("web-aaa", "aaa", early, json!({HAND_OVER: "never"})), &new), Fate::Alive, "it said no");
-        assert!(!is_of_a_deployment(&pod(json!({"metadata": {"labels": {REVISION: "aaa"}}}))));
+        assert_eq!(of_pod(&holder(Some(HASH)), Some(&mirror("Running"))), Fate::Alive);
+        assert!(matches!(of_pod(&holder(Some(HASH)), Some(&mirror("Failed"))), Fate::Finished(_)));
+        assert!(is_unknowable(&of_pod(&holder(Some("abcdef")), Some(&mirror("Running")))));
+        assert!(is_gone(&of_pod(&holder(Some(FIRST)), Some(&mirror("Running")))), "one that had a UUID was replaced");
+    }
+
+    #[test]
+    fn a_node_takes_its_pods_with_it_by_decree_alone() {
+        let node =
+            |key: &str| serde_json::from_value(json!({"spec": {"taints": [{"key": key, "effect": "NoExecute"}]}}));
+        assert_eq!(out_of_service("a", None), None);
+        assert_eq!(out_of_service("a", node("node.kubernetes.io/unreachable").ok().as_ref()), None);
+        assert!(out_of_service("a", node(OUT_OF_SERVICE).ok().as_ref()).unwrap().contains("node a"));
     }
 }

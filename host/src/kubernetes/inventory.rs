@@ -39,7 +39,7 @@ impl ApiServer {
     {
         for _ in 1..limits::KUBERNETES_LISTS {
             match self.pages(&api, resource).await {
-                Err(error) if error.is_outdated() => tracing::debug!(%error, "listing anew"),
+                Err(error) if error.is_outdated() => tracing::debug!(%error, "starting the list again"),
                 listed => return listed,
             }
         }
@@ -65,15 +65,15 @@ impl ApiServer {
 }
 
 impl Inventory {
-    /// What has become of a pod that holds an address.
+    /// What has become of a pod that holds an address. Here a node that is deleted counts as an end, too: it is found
+    /// so in two complete lists some time apart.
     pub fn fate(&self, holder: &PodName) -> Fate {
         let pod = self.pods.get(&(holder.namespace.clone(), holder.name.clone()));
         let fate = fate::of_pod(holder, pod);
         let node = pod.and_then(|pod| pod.spec.as_ref()?.node_name.as_ref());
-        match node {
-            Some(node) if fate == Fate::Alive => fate::of_node(node, self.nodes.get(node)),
-            _ => fate,
-        }
+        let (Fate::Alive | Fate::Leaving, Some(name)) = (&fate, node) else { return fate };
+        let Some(node) = self.nodes.get(name) else { return Fate::Gone(format!("node {name} is deleted")) };
+        fate::out_of_service(name, Some(node)).map_or(fate, Fate::Gone)
     }
 
     /// How many pods there are.

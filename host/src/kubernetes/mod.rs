@@ -3,17 +3,23 @@
 //! ```text
 //!   the runtime passed the annotations, nothing else is asked for ──► no request at all
 //!   otherwise ──► GET pod (GET namespace, GET node where the configuration includes them)
-//!   a wanted address is held ──► GET the holder's pod, and its node ──► Fate (fate.rs, pure)
+//!   a wanted address is held ──► GET the pod that asks, the namespace kube-system, the holder's pod, its node
+//!                                ──► Fate (fate.rs, pure) ──► Judgement (succession.rs)
+//!       a rolling update ──► GET both ReplicaSets (revision.rs, pure)
 //!   reclaim ──► list pods and nodes, page by page ──► Fate
 //! ```
 //!
-//! Nothing is kept between invocations: the kubeconfig and the token it names are read when the first question is
-//! asked. A question is answered, or fails within a bound; what is not known is never taken for absent.
+//! Nothing is kept between invocations but which cluster this is (cluster.rs): the kubeconfig and the token it names are
+//! read when the first question is asked. A question is answered, or fails within a bound; what is not known is never
+//! taken for absent.
 
+mod cluster;
 mod connect;
 mod error;
 mod fate;
 mod inventory;
+mod revision;
+mod succession;
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,38 +31,101 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use cluster::{Home, Known};
 pub use error::Error;
 pub use fate::Fate;
 pub use inventory::Inventory;
+pub use succession::{Judgement, Keeps, Succession};
 
-use crate::ipam::{HeldAddress, Metadata, Owner, Pod, PodName};
+use crate::ipam::{Metadata, Owner, Pod, PodName};
 use crate::limits;
+use cluster::Note;
 use connect::{Access, Connection};
+
+/// A pod's word on letting another pod have its address while it lives: `rolling-update` or `never`.
+pub const HAND_OVER: &str = "kube-ipam.hand-over";
+
+/// The namespace whose uid is the cluster's.
+const KUBE_SYSTEM: &str = "kube-system";
 
 /// One API server. Connects when the first question is asked.
 pub struct ApiServer {
     access: Access,
     connected: OnceCell<Connection>,
+    note: Option<Note>,
 }
 
 impl ApiServer {
     /// The one a kubeconfig file names. Nothing is read yet.
     pub fn of_kubeconfig(file: &Path) -> Self {
-        Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new() }
+        Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new(), note: None }
+    }
+
+    /// Keep in this data directory which cluster it is.
+    #[must_use]
+    pub fn noting_in(mut self, data_dir: &Path) -> Self {
+        if let Access::Kubeconfig(file) = &self.access {
+            self.note = Some(Note::about(file, data_dir));
+        }
+        self
     }
 
     /// The one of the cluster, when we run in a pod of it.
     pub fn of_service_account() -> Option<Self> {
         let access = Access::of_service_account()?;
-        Some(Self { access, connected: OnceCell::new() })
+        Some(Self { access, connected: OnceCell::new(), note: None })
+    }
+
+    /// Which cluster this is, as the node remembers it. Asks nobody.
+    pub fn known_cluster(&self) -> Option<Known> {
+        self.note.as_ref().and_then(Note::read)
+    }
+
+    /// Which cluster this is: the uid of the namespace `kube-system`. The node remembers it from now on.
+    pub async fn cluster(&self) -> Result<String, Error> {
+        self.ask_for_cluster(limits::KUBERNETES_ANSWER).await
+    }
+
+    /// The same, when nobody can wait for a server that is slow.
+    pub async fn cluster_at_once(&self) -> Result<String, Error> {
+        self.ask_for_cluster(limits::KUBERNETES_CLUSTER).await
+    }
+
+    async fn ask_for_cluster(&self, within: Duration) -> Result<String, Error> {
+        let question = async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await;
+        let found: Result<Option<Namespace>, Error> = self.ask("get", "namespaces", within, question).await;
+        let uid = match found {
+            Ok(namespace) => namespace.and_then(|namespace| namespace.metadata.uid),
+            Err(error) => {
+                if let (Error::Forbidden { .. }, Some(note)) = (&error, &self.note) {
+                    note.write(None);
+                }
+                return Err(error);
+            }
+        };
+        let cluster = uid.ok_or_else(|| Error::absent("namespace", KUBE_SYSTEM))?;
+        if let Some(note) = &self.note {
+            note.write(Some(&cluster));
+        }
+        Ok(cluster)
+    }
+
+    /// Which pods this API server can tell of. Without a name that was configured it is asked which cluster it is of.
+    pub async fn home(&self, configured: Option<&str>, single_node: bool) -> Result<Home, Error> {
+        let cluster = match configured {
+            Some(name) => name.to_owned(),
+            None => self.cluster().await?,
+        };
+        Ok(Home { cluster, single_node })
     }
 
     /// The pod that asks, by its name; with its uid known, it has to be that very pod.
     pub async fn pod(&self, name: &PodName) -> Result<Pod, Error> {
-        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: name.clone() })?;
+        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: Box::new(name.clone()) })?;
         match (&name.uid, &object.metadata.uid) {
             (Some(asked), Some(found)) if !fate::is_uid_of(asked, &object) => {
-                Err(Error::OtherPod { pod: name.clone(), asked: asked.as_str().into(), found: found.as_str().into() })
+                let (asked, found) = (asked.as_str().into(), found.as_str().into());
+                Err(Error::OtherPod { pod: Box::new(name.clone()), asked, found })
             }
             _ => Ok(told(name, object)),
         }
@@ -72,28 +141,6 @@ impl ApiServer {
     pub async fn node(&self, name: &str) -> Result<Metadata, Error> {
         let found = self.find_node(name).await?;
         found.map(|object| metadata(object.metadata)).ok_or_else(|| Error::absent("node", name))
-    }
-
-    /// What has become of the pod that holds an address, where another pod wants it.
-    pub async fn fate(&self, held: &HeldAddress, claimant: Option<&PodName>) -> Result<Fate, Error> {
-        let Some(name) = &held.pod else { return Ok(Fate::Unknowable) };
-        let pod = self.find_pod(name).await?;
-        let fate = fate::of_pod(name, pod.as_ref());
-        let Some(pod) = pod.filter(|_| fate == Fate::Alive) else { return Ok(fate) };
-        let fate = self.fate_on_node(&pod).await?;
-        match claimant {
-            Some(claimant) if fate == Fate::Alive && fate::is_of_a_deployment(&pod) => {
-                let claimant = self.find_pod(claimant).await?;
-                Ok(claimant.map_or(fate, |claimant| fate::against(&pod, &claimant)))
-            }
-            _ => Ok(fate),
-        }
-    }
-
-    /// A pod that its node took with it.
-    async fn fate_on_node(&self, pod: &PodObject) -> Result<Fate, Error> {
-        let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) else { return Ok(Fate::Alive) };
-        Ok(fate::of_node(node, self.find_node(node).await?.as_ref()))
     }
 
     async fn find_pod(&self, name: &PodName) -> Result<Option<PodObject>, Error> {

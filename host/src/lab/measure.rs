@@ -122,6 +122,7 @@ impl Bench {
             cache_dir: Some(&cache),
             limits: Limits::default(),
             compiler: Compiler::InProcess,
+            deadline: None,
         };
         let began = Instant::now();
         let policy = Policy::load(&source)?;
@@ -250,7 +251,7 @@ fn size_of_compiled(cache: &Path) -> io::Result<u64> {
 }
 
 fn asker(nth: u128, kind: &str, annotated: &[IpAddr]) -> Asker {
-    let name = PodName { namespace: "namespace-1".to_owned(), name: format!("{kind}-{nth}"), uid: None };
+    let name = PodName { namespace: "namespace-1".to_owned(), name: format!("{kind}-{nth}"), uid: None, cluster: None };
     let addresses: Vec<String> = annotated.iter().map(ToString::to_string).collect();
     let annotation = ("kube-ipam.ip".to_owned(), addresses.join(","));
     let annotations = BTreeMap::from_iter((!annotated.is_empty()).then_some(annotation));

@@ -23,6 +23,7 @@ use crate::store::ordered::{Change, OrderedMap};
 use crate::store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
 use crate::verbs::add::{Inquiry, look_up, obtain};
 use crate::verbs::asking::Asking;
+use crate::verbs::hand_over::HandOvers;
 use crate::verbs::{self, Deadline};
 
 /// The network's name, unless told.
@@ -247,7 +248,7 @@ impl World {
             asking: asker.asking(),
             base: &self.base,
             network: &network,
-            server: None,
+            hand_overs: HandOvers::none(),
         })
     }
 
@@ -262,7 +263,8 @@ impl World {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
         let (network, container) = (self.base.network.clone(), format!("{BYSTANDER}{nth}"));
         let attachment = Attachment { network, container, interface: interface.to_owned() };
-        let mut claimant = Claimant { attachment, node: "elsewhere".to_owned(), pod: pod.cloned() };
+        let mut claimant =
+            Claimant { attachment, node: "elsewhere".to_owned(), machine: String::new(), pod: pod.cloned() };
         let mut look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
         if look.previous.is_some() {
             // A newer container would take over from the older one; another interface of the pod stands beside it.
@@ -315,7 +317,7 @@ impl Asker {
 
     fn claimant(&self) -> Claimant {
         let pod = self.pod.as_ref().map(|pod| pod.name.clone());
-        Claimant { attachment: self.attachment.clone(), node: self.node.clone(), pod }
+        Claimant { attachment: self.attachment.clone(), node: self.node.clone(), machine: String::new(), pod }
     }
 
     fn asking(&self) -> Asking {

@@ -13,7 +13,7 @@ pub const RECORD_MIB_MOST: u64 = 4_096;
 /// are held takes 200 KiB. A longer one is left out, with a line in the log.
 pub const RECORDED_DECISION: usize = 1 << 20;
 
-/// Bytes of one annotation in a record. Whatever a rule reads is shorter; what is longer is cut, and named in the record.
+/// Bytes of one annotation in a record, but for those of `kube-ipam.`. What is longer is cut, and named in the record.
 pub const RECORDED_VALUE: usize = 4_096;
 
 /// Annotations that are never recorded: whole manifests, with whatever their authors wrote into them. No rule about

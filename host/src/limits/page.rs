@@ -19,6 +19,8 @@ fn the_contract_names_every_limit_with_its_default() {
         &SCHEMA,
         &PROPOSALS,
         &ASSIGNMENTS,
+        &ANNOTATION,
+        &ANNOTATIONS,
         &MODULE,
         &COMPILE_TIME,
         &COMPILE_MEMORY,

@@ -153,6 +153,28 @@ pub const SCHEMA: Limit = Limit {
     seen: "returned too long a settings schema",
 };
 
+/// One annotation, as a policy is told it.
+pub const ANNOTATION: Limit = Limit {
+    key: "annotationKiB",
+    unit: "KiB",
+    default: 16,
+    least: 16,
+    most: 16,
+    reason: "A pool of a thousand single addresses; what is longer is another tool's manifest and is left out, or one of ours and is refused.",
+    seen: "is told too long an annotation",
+};
+
+/// All annotations of one object together, keys included.
+pub const ANNOTATIONS: Limit = Limit {
+    key: "annotationsKiB",
+    unit: "KiB",
+    default: 512,
+    least: 512,
+    most: 512,
+    reason: "Twice what Kubernetes lets an object have, so that only another runtime's pods meet it.",
+    seen: "is told too many annotations",
+};
+
 /// How many proposals one verdict may hold.
 pub const PROPOSALS: Limit = Limit {
     key: "proposals",

@@ -11,6 +11,10 @@ pub const WINDOW: u128 = 256;
 /// times as many as a policy proposes as a rule. Where most of them are held, the policy asks for more.
 pub const WINDOW_AHEAD: u128 = 64;
 
+/// Records, with their values, that are read at once around an address whose holder is asked for: at some 400 bytes each,
+/// far below 4 MiB. Never seen: who else is asked about is read again.
+pub const HOLDERS_AT_ONCE: usize = 1_000;
+
 /// Addresses a search lists at most in one read once it had to go on: 8,192 keys with the records of their holds
 /// stay below the 4 MiB a gRPC client takes in one message. Never seen: the search asks again.
 pub const WIDEST_WINDOW: u128 = 8_192;
@@ -26,6 +30,18 @@ pub const COUNTED_PARTS: u128 = 64;
 
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
+
+/// Holds that are over and are removed by the way: by each claim and each release, and by each transaction of GC and
+/// reclaim. A release makes at most a few new ones, so that none pile up. Three keys each, well below the 128
+/// operations of an etcd transaction.
+pub const EXPIRED_AT_ONCE: usize = 4;
+
+/// How many transactions GC spends on holds that are over, with [`EXPIRED_AT_ONCE`] in each: runtimes wait for it.
+pub const EXPIRED_BY_GC: u32 = 64;
+
+/// How long an address may be kept for an identity after its release. A pod that comes back later gets another one. A
+/// policy that proposes more is at fault (105); the operator sees the limit in the error.
+pub const HOLD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Addresses kept for one identity that a policy is told of.
 pub const HELD_FOR: usize = 256;

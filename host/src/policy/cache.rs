@@ -5,6 +5,7 @@
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
 //!   lock            held while one process compiles, so that the others wait instead of compiling too
 //!   shadow.json     what `decisions` counts
+//!   .….cwasm.draft  of a compiler that is at work, or that ended after the call that started it
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
 //!   <device>-<inode>.known    0400: what the module file there is (see `known`), then its CRC-32
 //! ```
@@ -65,8 +66,21 @@ pub(super) struct Entry {
     pub(super) stamp: Stamp,
 }
 
-/// While it lives, this process is the one that compiles.
-pub(super) struct Lock(#[allow(dead_code, reason = "closing the file releases the lock")] Option<File>);
+/// While it lives, this process is the one that compiles; without a file, one of several.
+pub(super) struct Lock(Option<File>);
+
+/// Where a compiler that may outlive us leaves its code, under our lock: that is held for as long as the compiler lives.
+pub(super) struct Draft {
+    pub(super) file: File,
+    pub(super) lock: File,
+}
+
+impl Lock {
+    /// Whether it was to be had in time.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
+}
 
 impl Cache {
     /// The cache in this directory; a missing one is made.
@@ -132,18 +146,41 @@ impl Cache {
         written
     }
 
-    /// Wait until nobody else compiles, but not for ever: compiling twice is a waste, not an error.
-    pub(super) fn lock(&self, most: Duration) -> Lock {
+    /// Wait until nobody else compiles, but no longer than until then: compiling twice is a waste, not an error.
+    pub(super) fn lock(&self, until: Instant) -> Lock {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR) else { return Lock(None) };
-        let deadline = Instant::now() + most;
         while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            if Instant::now() >= deadline {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Lock(None);
             }
-            sleep(Duration::from_millis(5));
+            sleep(left.min(Duration::from_millis(5)));
         }
         Lock(Some(File::from(file)))
+    }
+
+    /// A file for the code that is to be kept under this name; none without the lock, or where nothing can be written.
+    pub(super) fn draft(&self, name: &str, lock: &Lock) -> Option<Draft> {
+        let lock = lock.0.as_ref()?.try_clone().ok()?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = draft_name(name);
+        let _ = unlinkat(&self.dir, &name, AtFlags::empty());
+        let file = File::from(openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR).ok()?);
+        Some(Draft { file, lock })
+    }
+
+    /// The code that a compiler left under this name after whoever started it had gone. What it did not finish has no
+    /// checksum, and goes.
+    pub(super) fn take_draft(&self, name: &str, lock: &Lock) -> Option<Vec<u8>> {
+        lock.0.as_ref()?;
+        let code = self.get(&draft_name(name)).ok()?;
+        self.drop_draft(name);
+        Some(code)
+    }
+
+    pub(super) fn drop_draft(&self, name: &str) {
+        let _ = unlinkat(&self.dir, draft_name(name), AtFlags::empty());
     }
 
     /// Let the oldest entries go when there are too many. Best effort: what is in use stays readable.
@@ -179,8 +216,12 @@ impl Entry {
     }
 }
 
+fn draft_name(name: &str) -> String {
+    format!(".{name}.draft")
+}
+
 /// The content without its checksum, if that is right.
-fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+pub(super) fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let length = bytes.len().checked_sub(CHECKSUM_BYTES)?;
     let intact = bytes[length..] == checksum(&bytes[..length]);
     bytes.truncate(length);
@@ -188,7 +229,7 @@ fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// Against a failing disk, not against an attacker: one who can write here is us.
-fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
+pub(super) fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
     crc32fast::hash(content).to_le_bytes()
 }
 

@@ -56,6 +56,16 @@ impl PolicyError {
         }
     }
 
+    /// Whether another policy may decide instead, where the configuration allows it. Never where a limit ended the run: a
+    /// long annotation is enough to reach some, and a pod's author must not choose who decides.
+    pub fn may_be_replaced(&self) -> bool {
+        match self {
+            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished(_)),
+            Self::Settings { .. } => true,
+            Self::Faulted { fault, .. } => !fault.is_of_a_limit(),
+        }
+    }
+
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -64,6 +74,13 @@ impl PolicyError {
             Self::Faulted { fault: Fault::Limit { limit, .. }, .. } if limit.least < limit.most => {
                 Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
             }
+            Self::Faulted { fault: Fault::Limit { .. }, .. } => {
+                Some("this limit is fixed: the policy has to do with less".to_owned())
+            }
+            Self::Faulted { fault: Fault::Starved(_), .. } => Some(
+                "the module declares how far its memory may grow; build it with more, or shorten what the pod asks"
+                    .to_owned(),
+            ),
             Self::Faulted { fault: Fault::NoMemory(_), .. } => {
                 Some("raise ulimit -v of the container runtime, or give the node more memory".to_owned())
             }
@@ -169,6 +186,31 @@ pub enum Flaw {
     /// The compiler could not be run, or broke.
     #[error("could not be compiled: {0}")]
     Compiler(String),
+    /// Nobody compiled it yet, and nobody was asked to.
+    #[error("is not compiled yet")]
+    Uncompiled,
+    /// The time of the call was over before it was compiled.
+    #[error("could not be compiled in time: {0}")]
+    Unfinished(Compiling),
+}
+
+/// Who was compiling when the time of a call was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compiling {
+    /// The call's own compiler.
+    Own,
+    /// Another process: one of a node's cache compiles at a time.
+    Another,
+}
+
+impl fmt::Display for Compiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "the compiler was still at work",
+            Self::Another => "another process was still compiling",
+        })
+    }
 }
 
 impl Flaw {
@@ -192,7 +234,7 @@ impl Flaw {
             }
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) => format!(
+            Self::CompileTime(_) | Self::Unfinished(_) => format!(
                 "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
                  policy.limits.compileSeconds"
             ),
@@ -224,6 +266,12 @@ pub enum Fault {
         /// Its last log line of level error.
         said: Option<String>,
     },
+    /// It left its own memory: by a bad pointer, or because it recursed too deeply. A guest keeps most of its stack there.
+    #[error("trapped: out of bounds memory access, or its stack overflowed{}", last_words(.0))]
+    OutOfBounds(Option<String>),
+    /// It was refused more memory, by what its module declares or by this machine, and went wrong after that.
+    #[error("{0}; before that, its memory could not grow any more")]
+    Starved(Box<Self>),
     /// What it handed over is not of the type it promised.
     #[error("handed over malformed data: {0}")]
     Malformed(String),
@@ -249,6 +297,14 @@ pub enum Fault {
     /// The engine itself broke.
     #[error("broke the wasm engine: {0}")]
     Engine(String),
+}
+
+impl Fault {
+    /// Whether the run may have ended because there was too much to do: the limits of this program, of the module itself
+    /// or of the machine.
+    fn is_of_a_limit(&self) -> bool {
+        matches!(self, Self::Limit { .. } | Self::OutOfBounds(_) | Self::Starved(_) | Self::NoMemory(_))
+    }
 }
 
 fn last_words(said: &Option<String>) -> String {

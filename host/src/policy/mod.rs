@@ -38,7 +38,7 @@ use std::path::Path;
 
 pub use compile::Compiler;
 pub use convert::Description;
-pub use error::{Class, Fault, Flaw, Function, PolicyError};
+pub use error::{Class, Compiling, Fault, Flaw, Function, PolicyError};
 pub use module::Source;
 pub use recording::Call;
 pub use sandbox::{Line, Spent};

@@ -11,9 +11,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::bindings::AllocationPolicyPre;
-use super::cache::{Cache, Miss};
-use super::compile::{Compiler, Flaws};
-use super::error::{Flaw, PolicyError};
+use super::cache::{Cache, Lock, Miss};
+use super::compile::{Compiler, Errand, Flaws};
+use super::error::{Compiling, Flaw, PolicyError};
 use super::file::{ModuleFile, Stamp};
 use super::known::Known;
 use super::sandbox::Sandbox;
@@ -42,13 +42,16 @@ pub struct Source<'a> {
     pub limits: Limits,
     /// Who compiles what is not in the cache.
     pub compiler: Compiler,
+    /// Nobody is waited for after this moment: neither the compiler nor another process that compiles.
+    pub deadline: Option<Instant>,
 }
 
 impl<'a> Source<'a> {
     /// A module away from any network: compiled by this process, kept nowhere, with the default limits. Without a file,
     /// the built-in one.
     pub fn alone(module: Option<&'a Path>) -> Self {
-        Self { module, sha256: None, cache_dir: None, limits: Limits::default(), compiler: Compiler::InProcess }
+        let (limits, compiler) = (Limits::default(), Compiler::InProcess);
+        Self { module, sha256: None, cache_dir: None, limits, compiler, deadline: None }
     }
 }
 
@@ -200,26 +203,68 @@ fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_
     if let Some(compiled) = kept()? {
         return Ok(compiled);
     }
-    let (began, whole) = (Instant::now(), source.limits.compile_seconds);
-    let _lock = cache.map(|cache| cache.lock(Duration::from_secs(whole)));
+    if matches!(source.compiler, Compiler::Nobody) {
+        return Err(one(Flaw::Uncompiled));
+    }
+    let began = Instant::now();
+    let lock = cache.map(|cache| cache.lock(earlier(began + seconds(source.limits), source.deadline)));
     if let Some(compiled) = kept()? {
         return Ok(compiled);
     }
-    // Whoever waited for another to compile has so much less time left.
-    let compile_seconds = whole.saturating_sub(began.elapsed().as_secs());
-    if compile_seconds == 0 {
-        return Err(one(Flaw::CompileTime(whole)));
-    }
-    let artifact = source.compiler.compile(wasm, Limits { compile_seconds, ..source.limits })?;
+    let name = entry_name(sha256);
+    // A compiler that an earlier call had no time to wait for may have ended since.
+    let finished = cache.zip(lock.as_ref()).and_then(|(cache, lock)| cache.take_draft(&name, lock));
+    let artifact = match finished {
+        Some(artifact) => artifact,
+        None => compile(wasm, began, cache.zip(lock.as_ref()), &name, source)?,
+    };
     if let Some((cache, dir)) = cache.zip(source.cache_dir) {
         cache.prune();
-        if let Err(error) = cache.put(&entry_name(sha256), &artifact) {
-            unusable(dir, &Miss::Io(entry_name(sha256), error));
+        if let Err(error) = cache.put(&name, &artifact) {
+            unusable(dir, &Miss::Io(name, error));
         }
     }
     let component = native::compiled(engine()?, &artifact);
     let broken = |error| one(Flaw::Compiler(format!("the compiled code does not load: {error:#}")));
     Ok(Compiled { component: component.map_err(broken)?, bytes: artifact.len() as u64, kept: None })
+}
+
+/// The code, unless the time for it is over. Whoever waited for another to compile has so much less time left.
+fn compile(
+    wasm: &[u8],
+    began: Instant,
+    kept: Option<(&Cache, &Lock)>,
+    name: &str,
+    source: &Source<'_>,
+) -> Result<Vec<u8>, Flaws> {
+    if source.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let alone = kept.is_none_or(|(_, lock)| lock.is_held());
+        return Err(one(Flaw::Unfinished(if alone { Compiling::Own } else { Compiling::Another })));
+    }
+    let whole = source.limits.compile_seconds;
+    let compile_seconds = whole.saturating_sub(began.elapsed().as_secs());
+    if compile_seconds == 0 {
+        return Err(one(Flaw::CompileTime(whole)));
+    }
+    // Where there is a deadline, the compiler may end after us: a module that takes longer than a call has would never be
+    // compiled otherwise.
+    let draft = source.deadline.and(kept).and_then(|(cache, lock)| cache.draft(name, lock));
+    let limits = Limits { compile_seconds, ..source.limits };
+    let errand = Errand { deadline: source.deadline, draft };
+    let artifact = source.compiler.compile(wasm, limits, &errand);
+    let goes_on = matches!(&artifact, Err(flaws) if flaws.contains(&Flaw::Unfinished(Compiling::Own)));
+    if let (Some(_), Some((cache, _)), false) = (errand.draft, kept, goes_on) {
+        cache.drop_draft(name);
+    }
+    artifact
+}
+
+fn seconds(limits: Limits) -> Duration {
+    Duration::from_secs(limits.compile_seconds)
+}
+
+fn earlier(one: Instant, other: Option<Instant>) -> Instant {
+    other.map_or(one, |other| one.min(other))
 }
 
 fn engine() -> Result<&'static Engine, Flaws> {

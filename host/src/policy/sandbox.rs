@@ -38,6 +38,8 @@ pub(super) struct Sandbox {
     limits: Limits,
     snapshot: Option<Snapshot>,
     memory_bytes: u64,
+    /// Whether the guest was told that its memory cannot grow.
+    starved: bool,
     host_calls: u64,
     lines: Vec<Line>,
 }
@@ -89,8 +91,9 @@ pub(super) fn run<T>(
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
     let spent = Spent { fuel, host_calls: store.data().host_calls };
     let lines = std::mem::take(&mut store.data_mut().lines);
+    let starved = store.data().starved;
     let answer = match ended {
-        Ok(answer) => answer.map_err(|error| classify(error, at, limits, &lines)),
+        Ok(answer) => answer.map_err(|error| classify(error, at, limits, &lines, starved)),
         Err(panic) => {
             // Its state is unknown; dropping it might panic again.
             std::mem::forget(store);
@@ -102,7 +105,7 @@ pub(super) fn run<T>(
 
 /// Every limit is set before the first instruction: start functions run during instantiation.
 fn store(engine: &Engine, limits: Limits, snapshot: Option<Snapshot>) -> Store<Sandbox> {
-    let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, host_calls: 0, lines: Vec::new() };
+    let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, starved: false, host_calls: 0, lines: Vec::new() };
     let mut store = Store::new(engine, sandbox);
     store.limiter(|sandbox| sandbox);
     // An engine that counts no fuel would be a bug of ours; a guest must not run then.
@@ -146,6 +149,7 @@ impl ResourceLimiter for Sandbox {
     /// Counts all memories together, the initial size of each included.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
+            self.starved = true;
             return Ok(false);
         }
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current) as u64);
@@ -154,6 +158,12 @@ impl ResourceLimiter for Sandbox {
         }
         self.memory_bytes = total;
         Ok(true)
+    }
+
+    /// What the limits allow, this machine does not give.
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.starved = true;
+        Ok(())
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -176,7 +186,7 @@ impl ResourceLimiter for Sandbox {
     }
 }
 
-fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line]) -> Stopped {
+fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line], starved: bool) -> Stopped {
     let error = match error.downcast::<Stop>() {
         Ok(Stop::Unread(question)) => return Stopped::Unread(question),
         Ok(Stop::Limit(limit, value)) => return Stopped::Fault(at, Fault::Limit { limit, value }),
@@ -187,7 +197,11 @@ fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line]
         Some(trap) => fault_of_trap(*trap, limits, lines),
         None => fault_of_text(&format!("{error:#}")),
     };
-    Stopped::Fault(at, fault)
+    match fault {
+        Fault::Limit { .. } | Fault::NoMemory(_) => Stopped::Fault(at, fault),
+        fault if starved => Stopped::Fault(at, Fault::Starved(Box::new(fault))),
+        fault => Stopped::Fault(at, fault),
+    }
 }
 
 fn fault_of_trap(trap: Trap, limits: Limits, lines: &[Line]) -> Fault {
@@ -207,9 +221,7 @@ fn fault_of_trap(trap: Trap, limits: Limits, lines: &[Line]) -> Fault {
         // The SDK's panic hook logs one line of this form before the trap.
         (Trap::UnreachableCodeReached, Some(said)) if said.starts_with("panicked at") => Fault::Panicked(said),
         // A guest keeps the larger part of its stack in its own memory.
-        (Trap::MemoryOutOfBounds, said) => {
-            Fault::Trapped { trap: "out of bounds memory access, or its stack overflowed".to_owned(), said }
-        }
+        (Trap::MemoryOutOfBounds, said) => Fault::OutOfBounds(said),
         (trap, said) => Fault::Trapped { trap: trap.to_string().trim_start_matches("wasm trap: ").to_owned(), said },
     }
 }

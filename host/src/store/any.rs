@@ -83,6 +83,13 @@ impl OrderedMap for AnyMap {
             Self::Etcd(map) => Box::pin(map.ping(key)).await,
         }
     }
+
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(map) => map.rehearse(keys).await,
+            Self::Etcd(map) => Box::pin(map.rehearse(keys)).await,
+        }
+    }
 }
 
 impl View for AnyView {

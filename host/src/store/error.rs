@@ -17,6 +17,12 @@ pub enum StoreError {
     /// The time for the whole request was over before the commit; nothing was written.
     #[error("the time for the request was over before the address store could commit")]
     TooLate,
+    /// Another process has had the turn to write for all the time of the request; nothing was written.
+    #[error("{} is being written by another process, which had its turn for all the time that ipam.timeout allows", .path.display())]
+    TurnTaken {
+        /// The file.
+        path: PathBuf,
+    },
     /// Somebody else changed the same record at every attempt.
     #[error("{object} was changed by others at every one of {attempts} attempts")]
     Contended {
@@ -147,6 +153,11 @@ impl StoreError {
             | Self::Busy { .. }
             | Self::Compacted
             | Self::OutcomeUnknown { .. } => "the runtime tries again".into(),
+            Self::TurnTaken { path } => format!(
+                "the runtime tries again; a turn takes milliseconds: `fuser -v {}` shows who keeps it, such as a process \
+                 that was stopped",
+                path.display()
+            ),
             Self::Credentials { .. } => "replace the file; it is read at every call".into(),
             Self::Unreachable { .. } => {
                 "check that the members run and that etcdConfig.etcdURL and its certificates fit them".into()
@@ -179,6 +190,7 @@ impl StoreError {
         matches!(
             self,
             Self::TooLate
+                | Self::TurnTaken { .. }
                 | Self::Contended { .. }
                 | Self::Busy { .. }
                 | Self::Unreachable { .. }

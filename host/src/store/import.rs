@@ -8,10 +8,13 @@
 //! /etcd-cni/networks/<network>/used/<address>      = container ID       →  imported/<address>
 //! ```
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
+use super::hold::end_hold;
 use super::list::scan_all;
 use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen, encode};
@@ -38,6 +41,8 @@ pub struct Import {
     pub attachment: Attachment,
     /// The node of the container, or [`Import::UNKNOWN_NODE`].
     pub node: String,
+    /// The machine of the container; empty when unknown.
+    pub machine: String,
     /// The address as its pod sees it.
     pub assignment: Assignment,
     /// The entry of the predecessor's that says so: moved aside with the claim.
@@ -113,10 +118,10 @@ impl<M: OrderedMap> Store<M> {
         over: Option<&Seen<KeptAddress>>,
         now: Timestamp,
     ) -> Change {
-        let Import { attachment, node, assignment, .. } = import;
+        let Import { attachment, node, machine, assignment, .. } = import;
         let mut change = Change::default();
         change.require(claim.map_or_else(|| Guard::Absent(self.keys.attachment(attachment)), Seen::guard));
-        let mut claim = claim.map_or_else(|| empty_claim(attachment, node, now), |claim| claim.record.clone());
+        let mut claim = claim.map_or_else(|| empty_claim(attachment, node, machine, now), |claim| claim.record.clone());
         claim.addresses.push(assignment.clone());
         let held = claim.held_addresses().filter(|held| held.address == assignment.address);
         for held in held {
@@ -126,15 +131,13 @@ impl<M: OrderedMap> Store<M> {
         let hold = self.keys.hold(assignment.address);
         match over {
             Some(over) => {
-                change.require(over.guard()).delete(hold);
-                if let Some(identity) = &over.record.identity {
-                    change.delete(self.keys.identity(identity, assignment.address));
-                }
+                change.require(over.guard_at(hold));
+                end_hold(&self.keys, &over.record, &mut change);
             }
             None => drop(change.require(Guard::Absent(hold))),
         }
         change.put(self.keys.attachment(attachment), encode(&claim));
-        change.put(self.keys.node(&claim.node, attachment), "");
+        change.put(self.keys.node_of(&claim), "");
         change
     }
 
@@ -151,15 +154,23 @@ impl<M: OrderedMap> Store<M> {
     }
 }
 
-fn empty_claim(attachment: &Attachment, node: &str, now: Timestamp) -> Claim {
+fn empty_claim(attachment: &Attachment, node: &str, machine: &str, now: Timestamp) -> Claim {
     Claim {
         attachment: attachment.clone(),
         node: node.to_owned(),
+        machine: machine.to_owned(),
         pod: None,
         addresses: Vec::new(),
+        ceded: Vec::new(),
+        former: BTreeMap::new(),
         policy: None,
         since: now,
     }
+}
+
+/// Where the predecessor kept what it had given out in this network.
+pub fn predecessors_keys(network: &str) -> String {
+    used(network).from
 }
 
 fn used(network: &str) -> KeyRange {

@@ -6,16 +6,19 @@
 //!   addresses/6/fd000000000000000000000000000002    → HeldAddress     numbers sort as they count: the first gap
 //!                                                                     after a place is one short range read
 //!   attachments/<container>/<interface>/<network>   → Claim           all of one attachment: DEL, CHECK, repeated ADD
-//!   nodes/<node>/<network>/<container>/<interface>  → (empty)         what GC walks: this node, this network
-//!   pods/<namespace>/<name>/<interface>/<network>   → container ID    the newest attachment of a pod's interface
+//!   nodes/<node>/<machine>/<network>/<container>/<interface>
+//!                                                   → (empty)         what GC walks: this node and machine, this network
+//!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
+//!                                                   → container ID    the newest attachment of a pod's interface
 //!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
 //!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
+//!   expiries/<seconds>/4/0abc0002                   → KeptAddress     the same, by when it ends: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
 //! ```
 //!
-//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`
-//! and `slots` change in the same transaction as what they point at. Only two writers that want the same address, slot
+//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
+//! `expiries` and `slots` change in the same transaction as what they point at. Only two writers that want the same address, slot
 //! or attachment, or that displace the same older attachment, ever contend.
 //!
 //! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
@@ -23,11 +26,12 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::ordered::KeyRange;
 use crate::ipam::address::number;
-use crate::ipam::{Attachment, Family, PodName, RangeSet, Slot, Span};
+use crate::ipam::{Attachment, Claim, Family, PodName, RangeSet, Slot, Span};
 use crate::limits::store::RANGE_SET_NAME;
 
 /// The keys of one domain.
@@ -41,10 +45,11 @@ pub(crate) struct Keys {
 pub(crate) enum Named {
     Address(IpAddr),
     Attachment(Attachment),
-    Node { node: String, attachment: Attachment },
-    Pod { namespace: String, name: String, interface: String, network: String },
+    Node { node: String, machine: String, attachment: Attachment },
+    Pod { cluster: String, namespace: String, name: String, interface: String, network: String },
     Hold(IpAddr),
     Identity { identity: String, address: IpAddr },
+    Expiry { seconds: u64, address: IpAddr },
     Slot(Slot),
     Cursor,
 }
@@ -94,17 +99,28 @@ impl Keys {
         KeyRange { to: from.clone() + "~", from }
     }
 
-    pub(crate) fn node(&self, node: &str, attachment: &Attachment) -> String {
+    pub(crate) fn node(&self, node: &str, machine: &str, attachment: &Attachment) -> String {
         let Attachment { network, container, interface } = attachment;
-        self.join("nodes", &[node, network, container, interface])
+        self.join("nodes", &[node, machine, network, container, interface])
     }
 
-    pub(crate) fn attachments_on(&self, node: &str, network: &str) -> KeyRange {
-        under(self.join("nodes", &[node, network]) + "/")
+    pub(crate) fn attachments_on(&self, node: &str, machine: &str, network: &str) -> KeyRange {
+        under(self.join("nodes", &[node, machine, network]) + "/")
+    }
+
+    pub(crate) fn node_of(&self, claim: &Claim) -> String {
+        self.node(&claim.node, &claim.machine, &claim.attachment)
+    }
+
+    /// Of every node and machine.
+    pub(crate) fn nodes(&self) -> KeyRange {
+        under(self.join("nodes", &[]))
     }
 
     pub(crate) fn pod(&self, pod: &PodName, attachment: &Attachment) -> String {
-        self.join("pods", &[&pod.namespace, &pod.name, &attachment.interface, &attachment.network])
+        let PodName { namespace, name, cluster, .. } = pod;
+        let cluster = cluster.as_deref().unwrap_or_default();
+        self.join("pods", &[cluster, namespace, name, &attachment.interface, &attachment.network])
     }
 
     pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
@@ -113,6 +129,16 @@ impl Keys {
 
     pub(crate) fn addresses_for(&self, identity: &str) -> KeyRange {
         under(self.join("identities", &[identity]) + "/")
+    }
+
+    pub(crate) fn expiry(&self, until: Timestamp, address: IpAddr) -> String {
+        format!("{}expiries/{:016x}/{}", self.root, seconds_until(until), digits(address))
+    }
+
+    /// Everything that is over at this moment.
+    pub(crate) fn expired(&self, now: Timestamp) -> KeyRange {
+        let over = now.as_second().max(0).unsigned_abs();
+        KeyRange { from: self.join("expiries", &[]), to: format!("{}expiries/{:016x}", self.root, over + 1) }
     }
 
     pub(crate) fn slot(&self, slot: &Slot) -> String {
@@ -143,6 +169,12 @@ impl Keys {
         under(self.root.clone())
     }
 
+    /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
+    pub(crate) fn rehearsal(&self) -> Vec<String> {
+        let sections = ["addresses", "attachments", "nodes", "pods", "holds", "identities", "slots", "cursors"];
+        sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec()
+    }
+
     /// What a key names; `None` when it is not one of ours.
     pub(crate) fn named(&self, key: &str) -> Option<Named> {
         let mut parts = key.strip_prefix(&self.root)?.split('/').map(unescape);
@@ -155,13 +187,17 @@ impl Keys {
                 Named::Attachment(Attachment { network, container, interface })
             }
             "nodes" => {
-                let (node, network, container, interface) = (next()?, next()?, next()?, next()?);
-                Named::Node { node, attachment: Attachment { network, container, interface } }
+                let (node, machine, network, container, interface) = (next()?, next()?, next()?, next()?, next()?);
+                Named::Node { node, machine, attachment: Attachment { network, container, interface } }
             }
             "pods" => {
-                let (namespace, name, interface, network) = (next()?, next()?, next()?, next()?);
-                Named::Pod { namespace, name, interface, network }
+                let (cluster, namespace, name, interface, network) = (next()?, next()?, next()?, next()?, next()?);
+                Named::Pod { cluster, namespace, name, interface, network }
             }
+            "expiries" => Named::Expiry {
+                seconds: u64::from_str_radix(&next()?, 16).ok()?,
+                address: parse_digits(&next()?, &next()?)?,
+            },
             "identities" => Named::Identity { identity: next()?, address: parse_digits(&next()?, &next()?)? },
             "slots" => Named::Slot(Slot { name: next()?, number: parse_number(&next()?)? }),
             "cursors" => next().map(|_| Named::Cursor)?,
@@ -198,6 +234,12 @@ fn digits(address: IpAddr) -> String {
 /// The number that a key under `slots` ends in.
 pub(crate) fn slot_number_in(key: &str) -> Option<u32> {
     parse_number(key.rsplit('/').next()?)
+}
+
+/// The first whole second at which a hold is over.
+pub(crate) fn seconds_until(until: Timestamp) -> u64 {
+    let begun = i64::from(until.subsec_nanosecond() > 0);
+    until.as_second().saturating_add(begun).max(0).unsigned_abs()
 }
 
 fn parse_number(digits: &str) -> Option<u32> {
@@ -279,9 +321,10 @@ mod tests {
         let keys = Keys::new("", "a/b%");
         for name in ["../../x", "a/b", "%2f", "ü", "", "a b"] {
             let attachment = attachment(name, "c", "eth0");
-            let key = keys.node(name, &attachment);
-            assert_eq!(key.matches('/').count(), 7, "{key}");
-            assert_eq!(keys.named(&key), Some(Named::Node { node: name.into(), attachment }), "{key}");
+            let key = keys.node(name, name, &attachment);
+            assert_eq!(key.matches('/').count(), 8, "{key}");
+            let named = Named::Node { node: name.into(), machine: name.into(), attachment };
+            assert_eq!(keys.named(&key), Some(named), "{key}");
         }
         assert_ne!(Keys::new("", "a/b").everything(), Keys::new("", "a%2fb").everything());
     }
@@ -289,12 +332,30 @@ mod tests {
     #[test]
     fn a_range_has_what_begins_with_it_and_no_neighbour() {
         let keys = Keys::new("", "blue");
-        let range = keys.attachments_on("node-1", "blue");
+        let range = keys.attachments_on("node-1", "m", "blue");
         let within = |key: &String| range.from <= *key && *key < range.to;
-        assert!(within(&keys.node("node-1", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-10", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", &attachment("blue2", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", &attachment("blue-2", "c", "eth0"))));
+        assert!(within(&keys.node("node-1", "m", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-10", "m", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m2", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m", &attachment("blue2", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m", &attachment("blue-2", "c", "eth0"))));
+    }
+
+    #[test]
+    fn what_is_over_comes_first() {
+        let keys = Keys::new("", "blue");
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let address = "10.0.0.2".parse().unwrap();
+        let over = keys.expired(at("2026-01-01T00:00:10.5Z"));
+        let is_over = |until: &str| {
+            let key = keys.expiry(at(until), address);
+            assert!(matches!(keys.named(&key), Some(Named::Expiry { .. })), "{key}");
+            over.from <= key && key < over.to
+        };
+        assert!(is_over("2026-01-01T00:00:09.1Z") && is_over("2026-01-01T00:00:10Z"));
+        assert!(!is_over("2026-01-01T00:00:10.2Z"), "it is over, but counted by whole seconds");
+        assert!(!is_over("2026-01-01T00:00:10.7Z") && !is_over("9999-12-30T22:00:00Z"));
     }
 
     #[test]

@@ -19,10 +19,13 @@ mod record;
 
 mod any;
 mod claim;
+mod drafts;
+mod hold;
 mod import;
 mod inspect;
 mod list;
 mod look;
+mod nearby;
 mod occupancy;
 mod reading;
 mod reclaim;
@@ -44,7 +47,7 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
-pub use import::{Booking, Import, Imported};
+pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
@@ -121,6 +124,12 @@ impl<M: OrderedMap> Store<M> {
     /// Whether a claim could be written now.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.map.ping(&self.keys.everything().from).await
+    }
+
+    /// Whether an attachment could claim and release now: everything the writes of an ADD need is tried, and nothing is
+    /// written that stays.
+    pub async fn rehearse(&self) -> Result<(), StoreError> {
+        self.map.rehearse(&self.keys.rehearsal()).await
     }
 
     async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {

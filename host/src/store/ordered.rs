@@ -24,12 +24,16 @@ pub trait OrderedMap {
     /// Apply the first change whose guards all hold. `alternatives` come best first.
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError>;
 
-    /// Whether a key that a view did not show stays absent: no commit that somebody sent before and did not wait for
-    /// will still create it.
+    /// Whether a key that a view did not show stays absent: no commit that reached the store before this call, and that
+    /// nobody waited for, will still create it. What has not reached the store yet may come later.
     async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError>;
 
     /// Whether a commit could work now, as far as can be told without writing. `key` is one that would be read.
     async fn ping(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Do what a commit that writes these keys does, and change nothing: whoever may not write, or cannot, gets the error
+    /// that a commit would get. None of the keys exists, before or after.
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// The map at one moment.
@@ -105,6 +109,8 @@ pub enum Write {
     Put(String, Vec<u8>),
     /// Remove, if it is there.
     Delete(String),
+    /// Remove, if it still has exactly this value; leave it otherwise. Unlike a guard it keeps no change from happening.
+    DeleteIf(String, Vec<u8>),
 }
 
 /// Guards, and the writes that happen if all of them hold. No key is written twice.
@@ -156,7 +162,7 @@ impl Guard {
 impl Write {
     /// The key it is about.
     pub fn key(&self) -> &str {
-        let (Self::Put(key, _) | Self::Delete(key)) = self;
+        let (Self::Put(key, _) | Self::Delete(key) | Self::DeleteIf(key, _)) = self;
         key
     }
 }
@@ -177,13 +183,13 @@ impl Change {
         let subject = self.guards.first()?.key();
         self.writes.iter().find(|write| write.key() == subject).map(|write| match write {
             Write::Put(key, value) => (key.as_str(), Some(value.as_slice())),
-            Write::Delete(key) => (key.as_str(), None),
+            Write::Delete(key) | Write::DeleteIf(key, _) => (key.as_str(), None),
         })
     }
 
     /// Whether it only deletes: a store that is too full for values may still take it.
     pub fn only_deletes(&self) -> bool {
-        self.writes.iter().all(|write| matches!(write, Write::Delete(_)))
+        !self.writes.iter().any(|write| matches!(write, Write::Put(..)))
     }
 
     /// One more guard.
@@ -202,6 +208,14 @@ impl Change {
     /// One key less. The last write to a key counts.
     pub fn delete(&mut self, key: String) -> &mut Self {
         self.write(Write::Delete(key))
+    }
+
+    /// One key less, if it still has this value and nothing else is written to it.
+    pub fn delete_if(&mut self, key: String, value: impl Into<Vec<u8>>) -> &mut Self {
+        if !self.writes.iter().any(|earlier| earlier.key() == key) {
+            self.writes.push(Write::DeleteIf(key, value.into()));
+        }
+        self
     }
 
     fn write(&mut self, write: Write) -> &mut Self {

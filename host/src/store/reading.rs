@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::error::StoreError;
 use super::keys::{Keys, address_in, slot_number_in};
 use super::list;
+use super::nearby::{Nearby, part_in_pages};
 use super::ordered::{Entry, KeyRange, Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use crate::ipam::address::number;
@@ -27,6 +28,7 @@ pub(crate) struct Reading<V> {
     reach: u128,
     /// Whether the last window was full.
     dense: bool,
+    pub(super) nearby: Nearby,
 }
 
 /// Records as they were read.
@@ -38,7 +40,7 @@ pub(crate) struct Seens {
 
 impl<V: View> Reading<V> {
     pub(crate) fn new(view: V, keys: Keys, now: Timestamp) -> Self {
-        Self { view, keys, now, seen: Seens::default(), reach: WINDOW, dense: false }
+        Self { view, keys, now, seen: Seens::default(), reach: WINDOW, dense: false, nearby: Nearby::default() }
     }
 
     pub(crate) async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
@@ -52,13 +54,9 @@ impl<V: View> Reading<V> {
     /// Read what a question asks for and teach it to the snapshot.
     pub(crate) async fn answer(&mut self, question: Question, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         match question {
+            Question::FirstFree(span) if span.len() < WINDOW => self.first_free_of_few(span, snapshot).await,
             Question::FirstFree(span) => self.first_free(span, snapshot).await,
-            Question::HolderOf(address) => {
-                let pages = self.read(&self.holder_reads(address)).await?;
-                let holder = self.learn_holder(address, pages)?;
-                snapshot.learn_holder(address, holder);
-                Ok(())
-            }
+            Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot).await,
             Question::Usage(index) => {
                 let Some(set) = snapshot.range_sets().get(index) else { return Ok(()) };
                 let held = self.count_held([set]).await?.into_iter().sum();
@@ -109,7 +107,8 @@ impl<V: View> Reading<V> {
         [Read::keys(self.keys.addresses_in(window), limit), Read::scan(self.keys.holds_in(window), limit)]
     }
 
-    /// Teach a window to the snapshot; returns how many of its addresses are not free.
+    /// Teach a window to the snapshot, or as much of it as the pages have; returns how many of its addresses are not
+    /// free.
     pub(crate) fn learn_window(
         &mut self,
         window: Span,
@@ -117,9 +116,10 @@ impl<V: View> Reading<V> {
         snapshot: &mut Snapshot,
     ) -> u128 {
         let mut pages = pages.into_iter();
-        let mut next = || pages.next().map(|page| page.entries).unwrap_or_default();
-        let mut taken: Vec<IpAddr> = next().iter().filter_map(|entry| address_in(&entry.key)).collect();
-        for entry in next() {
+        let (held, kept) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+        let read = part_in_pages(window, [&held, &kept]);
+        let mut taken: Vec<IpAddr> = held.entries.iter().filter_map(|entry| address_in(&entry.key)).collect();
+        for entry in kept.entries {
             let Some(address) = address_in(&entry.key) else { continue };
             let kept = Seen::<KeptAddress>::readable(&self.keys, entry);
             // A record nobody can read keeps its address from everybody, and disturbs nobody else.
@@ -129,7 +129,9 @@ impl<V: View> Reading<V> {
             self.seen.kept.extend(kept.map(|kept| (address, kept)));
         }
         let count = taken.len() as u128;
-        snapshot.learn_span(window, taken);
+        if let Some(read) = read {
+            snapshot.learn_span(read, taken);
+        }
         count
     }
 
@@ -231,7 +233,7 @@ fn joined(one: &Span, two: &Span) -> Option<Span> {
 }
 
 /// The first addresses of a span, at most so many.
-fn head(span: Span, length: u128) -> Span {
+pub(super) fn head(span: Span, length: u128) -> Span {
     part(span.family(), number(span.first()), length, number(span.last()))
 }
 

@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
 use super::asking::{Asking, who_asks};
+use super::cluster::{Cluster, api_server, which_cluster};
 use super::decide::contested;
 use super::deciding::{Decided, Deciding};
-use super::hand_over::hand_over;
-use super::load::load_whoever_decides;
+use super::hand_over::{HandOvers, Way};
+use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error};
+use super::{Deadline, Error, Waited};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
-use crate::ipam::{Assignment, Claim, Proposal, Request};
-use crate::kubernetes::ApiServer;
+use crate::ipam::{Assignment, Claim, PodName, Proposal, Request};
 use crate::limits;
 use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
@@ -31,17 +31,21 @@ pub async fn add<M: OrderedMap>(
     store: &Store<M>,
     deadline: &Deadline,
 ) -> Result<Success, Error> {
-    let claimant = claimant(container, base, network);
-    let server = network.kubernetes.as_ref().map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let load = || load_whoever_decides(network, network.policy.limits);
-    let look = meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), load);
-    let ((look, policy), asking) = tokio::join!(look, who_asks(base, network, server.as_ref()));
+    let server = api_server(network);
+    let cluster = which_cluster(network, server.as_ref()).await;
+    let claimant = claimant(container, base, network, &cluster);
+    let limits = network.policy.limits;
+    let look =
+        meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+    let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
+    let ((look, policy), asking) = tokio::join!(look, asking);
     let look = look?;
-    if let Some(claim) = &look.claim {
-        return Ok(success(&claim.addresses, network));
+    if let Some(claim) = look.claim {
+        return Ok(success(&whole(claim)?.addresses, network));
     }
-    let inquiry = Inquiry { claimant, asking: asking?, base, network, server: server.as_ref() };
-    let policy = policy.unwrap_or_else(load)?;
+    let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
+    let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
+    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }
@@ -52,7 +56,7 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) asking: Asking,
     pub(crate) base: &'a Base,
     pub(crate) network: &'a Network,
-    pub(crate) server: Option<&'a ApiServer>,
+    pub(crate) hand_overs: HandOvers<'a>,
 }
 
 /// From a look to a claim: decide and commit, and look again where the race was lost.
@@ -76,7 +80,7 @@ pub(crate) async fn obtain<M: OrderedMap>(
             }
         }
         if let Some(claim) = look.claim {
-            return Ok(claim);
+            return whole(claim);
         }
     }
     Err(races.given_up(policy.name(), &base.network))
@@ -102,12 +106,22 @@ pub(crate) async fn look_up<M: OrderedMap>(
     Ok(look.instrument(debug_span!("look_up")).await?)
 }
 
-fn claimant(container: &Container, base: &Base, network: &Network) -> Claimant {
+fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Claimant {
+    let pod = network.pod.as_ref().map(|known| known.pod.name.clone());
     Claimant {
         attachment: container.attachment(&base.network),
         node: base.node.clone(),
-        pod: network.pod.as_ref().map(|known| known.pod.name.clone()),
+        machine: base.machine.clone(),
+        pod: pod.map(|pod| PodName { cluster: cluster.name.clone(), ..pod }),
     }
+}
+
+/// What an attachment holds, unless it ceded a part of it: it is not told again what another has now.
+fn whole(claim: Claim) -> Result<Claim, Error> {
+    if claim.ceded.is_empty() {
+        return Ok(claim);
+    }
+    Err(Error::Ceded { attachment: claim.attachment, ceded: claim.ceded })
 }
 
 impl Inquiry<'_> {
@@ -129,11 +143,20 @@ impl Inquiry<'_> {
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
-        let forfeited = hand_over(&proposals, &look, self.server).await?;
+        let handed_over = match self.hand_overs.way(&proposals, &look).await? {
+            Way::Open(handed_over) => handed_over,
+            Way::Barred(leaving) => {
+                // Nobody should keep reading the past while waiting.
+                drop(look);
+                self.hand_overs.wait(&leaving, store).await?;
+                return Ok(Attempt::Lost(proposals));
+            }
+        };
         deadline.check()?;
-        let claim = store.claim(look, &proposals, Some(policy), &forfeited);
+        let claim = store.claim(look, &proposals, Some(policy), &handed_over);
         match claim.instrument(debug_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
+                let claim = whole(claim)?;
                 tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
                 Ok(Attempt::Won(claim))
             }

@@ -1,9 +1,11 @@
 //! Who asks: as the runtime told, and as the API server tells where it has to be asked.
 
 use super::Error;
-use crate::config::{Base, Include, KnownPod, Network};
+use super::cluster::Cluster;
+use super::told::bound_annotations;
+use crate::config::{Base, Include, KnownPod, Network, StoreConfig};
 use crate::ipam::{Metadata, Pod};
-use crate::kubernetes::{self, ApiServer};
+use crate::kubernetes::{self, ApiServer, HAND_OVER};
 
 /// The pod and its surroundings, as a policy is told of them.
 #[derive(Debug, Default)]
@@ -20,25 +22,69 @@ pub(crate) struct Asking {
 
 /// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an
 /// error: no other address is given in its place.
-pub(super) async fn who_asks(base: &Base, network: &Network, server: Option<&ApiServer>) -> Result<Asking, Error> {
+pub(super) async fn who_asks(
+    base: &Base,
+    network: &Network,
+    cluster: &Cluster,
+    server: Option<&ApiServer>,
+) -> Result<Asking, Error> {
+    let mut asking = ask(base, network, cluster, server).await?;
+    if let Some(pod) = &mut asking.pod {
+        pod.name.cluster.clone_from(&cluster.name);
+        check_hand_over(pod)?;
+    }
+    Ok(asking)
+}
+
+async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&ApiServer>) -> Result<Asking, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
-        return Ok(Asking { pod: network.pod.as_ref().map(|known| known.pod.clone()), ..Asking::default() });
+        let pod = network.pod.as_ref().map(|known| known.pod.clone());
+        return bound_annotations(Asking { pod, ..Asking::default() });
     };
     let include = kubernetes.include;
+    let looked_up = network.pod.as_ref().is_some_and(|known| is_looked_up(known, include));
     let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());
-    let (pod, namespace, node) = tokio::try_join!(
+    let (pod, namespace, node, is_same_cluster) = tokio::try_join!(
         maybe(network.pod.as_ref(), |known| look_up(known, include, server)),
         maybe(namespace.filter(|_| include.namespace), |name| server.namespace(name)),
         maybe(Some(&base.node).filter(|_| include.node), |name| server.node(name)),
+        async { Ok(!looked_up || !cluster.is_outdated || is_still(cluster, server).await) },
     )?;
     let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
-    Ok(Asking { pod, namespace, node, confirmed })
+    // Where the cluster is not known, whoever has the pod's name in a shared store may be another cluster's.
+    let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
+    let confirmed = confirmed && is_same_cluster && is_told_apart;
+    bound_annotations(Asking { pod, namespace, node, confirmed })
+}
+
+/// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may
+/// depend on it, so that no answer is not the pod's business.
+async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
+    match server.cluster_at_once().await {
+        Ok(now) => cluster.name.as_ref() == Some(&now),
+        Err(error) => {
+            tracing::debug!(%error, "not known whether the cluster is still the same");
+            false
+        }
+    }
+}
+
+fn check_hand_over(pod: &Pod) -> Result<(), Error> {
+    match pod.annotations.get(HAND_OVER).map(String::as_str) {
+        None | Some("rolling-update" | "never") => Ok(()),
+        Some(value) => Err(Error::HandOverAnnotation { pod: pod.name.clone().into(), value: value.to_owned() }),
+    }
+}
+
+/// What the runtime told of annotations is enough, unless the policy is told more.
+fn is_looked_up(known: &KnownPod, include: Include) -> bool {
+    !known.annotations_known || include.labels
 }
 
 /// The pod, and whether the API server confirmed that it is the one. What the runtime told of annotations stands: it is
 /// what the sandbox was made for.
 async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Result<(Pod, bool), kubernetes::Error> {
-    if known.annotations_known && !include.labels {
+    if !is_looked_up(known, include) {
         return Ok((known.pod.clone(), false));
     }
     let mut pod = server.pod(&known.pod.name).await?;

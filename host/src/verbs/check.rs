@@ -22,5 +22,7 @@ pub async fn check<M: OrderedMap>(
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::NotHeld { attachment: attachment.clone(), addresses: missing })
+    let ceded = claim.map(|claim| claim.ceded).unwrap_or_default();
+    let ceded = ceded.into_iter().filter(|ceded| missing.contains(&ceded.assignment.address)).collect();
+    Err(Error::NotHeld { attachment: attachment.clone().into(), addresses: missing, ceded })
 }

@@ -1,9 +1,39 @@
 //! The deadline of an invocation: ours, shorter than the runtime's, so that nothing is claimed for a sandbox that the
 //! runtime has given up.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Error;
+
+/// What a call was waiting for when its time was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The compiler it had started for this module.
+    Compiler(String),
+    /// Another process, which was compiling, before this module could be.
+    OtherCompiler(String),
+    /// The API server.
+    ApiServer,
+    /// The address store.
+    Store,
+    /// Nothing: it was at work.
+    Nothing,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compiler(module) => write!(f, "policy {module} was still being compiled"),
+            Self::OtherCompiler(module) => {
+                write!(f, "policy {module} was waiting for another process of this node that compiles a policy")
+            }
+            Self::ApiServer => f.write_str("the API server had not answered"),
+            Self::Store => f.write_str("the address store had not answered"),
+            Self::Nothing => f.write_str("it was still at work"),
+        }
+    }
+}
 
 /// `timeout` of the configuration, counted from when the configuration was read.
 #[derive(Clone, Copy, Debug)]
@@ -30,18 +60,19 @@ impl Deadline {
 
     /// Asked just before a commit: a late claim is worse than none.
     pub fn check(&self) -> Result<(), Error> {
-        if Instant::now() < self.at { Ok(()) } else { Err(self.passed()) }
+        if Instant::now() < self.at { Ok(()) } else { Err(self.passed(Waited::Nothing)) }
     }
 
-    /// The work, unless it takes too long. Only what waits can be interrupted.
-    pub async fn bound<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// The work, unless it waits too long. Only what waits can be interrupted.
+    pub async fn bound<T>(&self, on: Waited, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match tokio::time::timeout_at(self.at.into(), work).await {
             Ok(result) => result,
-            Err(_) => Err(self.passed()),
+            Err(_) => Err(self.passed(on)),
         }
     }
 
-    fn passed(&self) -> Error {
-        Error::Late { timeout: self.timeout }
+    /// The error of a call whose time is over.
+    pub(crate) fn passed(&self, waited: Waited) -> Error {
+        Error::Late { timeout: self.timeout, waited }
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Deciding<'a> {
     async fn ask<V: View>(&mut self, request: &Request, look: &mut Look<V>) -> Result<Vec<Proposal>, Error> {
         let (policy, settings) = self.decider();
         match decide(policy, request, settings, look).await {
-            Err(fault) if self.may_be_replaced() && fault.is_fault_of_policy() => {
+            Err(fault) if self.may_be_replaced() && fault.may_be_replaced() => {
                 self.stand_in = Some(stand_in(self.config, &fault)?);
                 let (policy, settings) = self.decider();
                 decide(policy, request, settings, look).await

@@ -3,7 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::ipam::{Attachment, Holder, Refusal, Usage};
+use super::Waited;
+use super::hand_over::{Stays, sum_up};
+use crate::ipam::{Attachment, Ceded, Holder, PodName, Refusal, Usage};
+use crate::kubernetes::HAND_OVER;
+use crate::limits::{Limit, Thousands};
 use crate::{cni, config, kubernetes, policy, store};
 
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
@@ -49,6 +53,22 @@ pub enum Error {
         /// Why it is not handed over.
         stays: Stays,
     },
+    /// ADD again of an attachment that let another have what it holds.
+    #[error("{attachment} ceded its address: {}", sum_up(ceded))]
+    Ceded {
+        /// Whose it was.
+        attachment: Attachment,
+        /// What it ceded, and to whom.
+        ceded: Vec<Ceded>,
+    },
+    /// What the pod says about letting another have its address.
+    #[error("annotation {HAND_OVER} of pod {pod} is {value:?}, and not \"rolling-update\" or \"never\"")]
+    HandOverAnnotation {
+        /// The pod that asks.
+        pod: Box<PodName>,
+        /// What it says.
+        value: String,
+    },
     /// Every proposal lost its race, again and again.
     #[error("network {network:?} is too contended: all proposals were taken by others {attempts} times")]
     Contended {
@@ -79,18 +99,32 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?}, which is all the time a call has")]
+    #[error("not done within {timeout:?}, the ipam.timeout of a call: {waited}")]
     Late {
         /// The configured time.
         timeout: Duration,
+        /// What kept it.
+        waited: Waited,
+    },
+    /// An annotation of ours that is longer than a policy is told.
+    #[error("{what}: {} bytes are more than a policy is told; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
+    Annotation {
+        /// The annotation, or all of them, and whose.
+        what: String,
+        /// How long that is.
+        bytes: u64,
+        /// Which limit that is beyond.
+        limit: &'static Limit,
     },
     /// CHECK found addresses that this attachment does not hold.
     #[error("{attachment} does not hold {}", list(addresses))]
     NotHeld {
         /// Who should hold them.
-        attachment: Attachment,
+        attachment: Box<Attachment>,
         /// What it does not hold.
         addresses: Vec<IpAddr>,
+        /// Which of it another has for the time being.
+        ceded: Vec<Ceded>,
     },
     /// GC could not release everything.
     #[error("{} attachments could not be released: {}", failures.len(), failures_text(failures))]
@@ -115,25 +149,21 @@ pub enum Error {
     },
 }
 
-/// Why the holder of a wanted address keeps it.
-#[derive(Debug)]
-pub enum Stays {
-    /// Its pod lives.
-    Alive,
-    /// It is no pod.
-    NoPod,
-    /// There is no API server to ask.
-    NotAsked,
-    /// The API server could not be asked.
-    Unknown(String),
-    /// Nobody holds it, but it is kept for somebody.
-    Kept,
-}
-
 impl Error {
     /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
     pub(crate) fn is_fault_of_policy(&self) -> bool {
         matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
+    }
+
+    /// Whether the built-in policy may decide instead, where the configuration allows it. Not where a limit was reached,
+    /// which a pod's author can bring about; a policy that asks for too many reads is such a case.
+    pub(crate) fn may_be_replaced(&self) -> bool {
+        matches!(self, Self::Policy(error) if error.may_be_replaced())
+    }
+
+    /// A call that came too late and left nothing to be done: whoever asked for the status asks again.
+    fn is_late_for_nobody(&self) -> bool {
+        matches!(self, Self::Late { waited: Waited::ApiServer | Waited::Store | Waited::Nothing, .. })
     }
 
     /// What the operator can do about it.
@@ -147,18 +177,39 @@ impl Error {
             Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_) } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
-            Self::Taken { holder, stays, .. } => Some(release_text(holder, stays)),
+            Self::Taken { holder, stays, .. } => Some(stays.hint(holder)),
+            Self::Ceded { .. } => Some(
+                "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
+            ),
+            Self::HandOverAnnotation { .. } => Some(
+                "\"rolling-update\" lets a pod of a newer revision of the same Deployment have the address while this one \
+                 still runs; \"never\" does not, as without the annotation"
+                    .to_owned(),
+            ),
+            Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
+            Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
+            )),
+            Self::Annotation { .. } => Some(
+                "shorten it: a pool may name ranges (10.0.0.10-10.0.0.90) and subnets instead of single addresses"
+                    .to_owned(),
+            ),
             Self::Late { .. } => Some(
                 "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised".to_owned(),
             ),
             Self::Contended { .. } => Some("the runtime retries; a larger range has fewer races".to_owned()),
-            Self::NotReady { cause, .. } if matches!(**cause, Self::Late { .. }) => None,
             Self::Repetitive { .. } => {
                 Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
             }
+            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => None,
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::Refused { .. } | Self::Inquisitive { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
+            Self::Inquisitive { .. } => Some(
+                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
+                 spans, or about fewer addresses"
+                    .to_owned(),
+            ),
+            Self::Refused { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
 }
@@ -170,21 +221,6 @@ fn holder_text(holder: &Holder) -> String {
             format!("{pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
         Holder::Hold { identity, until } => format!("nobody, but kept for {identity:?} until {until}"),
-    }
-}
-
-/// What will release the address.
-fn release_text(holder: &Holder, stays: &Stays) -> String {
-    if let Holder::Hold { until, .. } = holder {
-        return format!("it is free again at {until}");
-    }
-    let when = "the address is free as soon as its holder is deleted; the runtime retries until then";
-    match stays {
-        Stays::Alive => format!("that pod lives; {when}"),
-        Stays::NoPod => format!("{when} (it is no pod, so nobody can be asked whether it is gone)"),
-        Stays::NotAsked => format!("{when}; with ipam.kubeConfig, a pod that is gone would give way at once"),
-        Stays::Unknown(error) => format!("{when}; whether that pod is gone could not be found out: {error}"),
-        Stays::Kept => when.to_owned(),
     }
 }
 

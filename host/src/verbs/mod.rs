@@ -4,6 +4,7 @@
 pub mod add;
 pub(crate) mod asking;
 pub mod check;
+mod cluster;
 pub mod codes;
 pub mod deadline;
 pub mod decide;
@@ -11,16 +12,17 @@ pub(crate) mod deciding;
 pub mod del;
 pub mod error;
 pub mod gc;
-mod hand_over;
+pub mod hand_over;
 mod load;
 mod meanwhile;
 pub(crate) mod races;
 mod shadow;
 pub mod status;
+mod told;
 
 pub use add::add;
 pub use check::check;
-pub use deadline::Deadline;
+pub use deadline::{Deadline, Waited};
 pub(crate) use decide::decide;
 pub use del::del;
 pub use error::Error;

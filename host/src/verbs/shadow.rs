@@ -38,7 +38,8 @@ impl<'a> Shadow<'a> {
     ) -> Shadowed {
         let share = deadline.left() / SHADOW_SHARE;
         let (config, limits, cache_dir) = (self.config, self.limits, self.cache_dir);
-        let policy = self.loaded.get_or_insert_with(|| load(config, within(limits, share), cache_dir));
+        let until = Instant::now() + share;
+        let policy = self.loaded.get_or_insert_with(|| load(config, within(limits, share), cache_dir, Some(until)));
         let answer = match policy {
             Ok(policy) => {
                 look.aside(async |look| answer(policy, request, &config.settings, look, share).await)
@@ -52,7 +53,7 @@ impl<'a> Shadow<'a> {
 
     /// Load it as it would be for a pod that can wait.
     pub(crate) fn load(&self) -> Result<Policy, PolicyError> {
-        load(self.config, self.limits, self.cache_dir)
+        load(self.config, self.limits, self.cache_dir, None)
     }
 
     fn name(&self) -> PolicyName {
@@ -63,7 +64,12 @@ impl<'a> Shadow<'a> {
     }
 }
 
-fn load(config: &ShadowConfig, limits: Limits, cache_dir: &Path) -> Result<Policy, PolicyError> {
+fn load(
+    config: &ShadowConfig,
+    limits: Limits,
+    cache_dir: &Path,
+    deadline: Option<Instant>,
+) -> Result<Policy, PolicyError> {
     let _inside = debug_span!("load the shadow").entered();
     let source = Source {
         module: Some(&config.module),
@@ -71,6 +77,7 @@ fn load(config: &ShadowConfig, limits: Limits, cache_dir: &Path) -> Result<Polic
         cache_dir: Some(cache_dir),
         limits,
         compiler: Compiler::Child,
+        deadline,
     };
     load_with(&source, &config.settings)
 }

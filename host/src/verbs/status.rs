@@ -1,7 +1,7 @@
 //! STATUS: could an ADD work? Silence when it could. Runtimes poll this: it is bounded and changes nothing.
 
-use super::Error;
 use super::load::load_whoever_decides;
+use super::{Deadline, Error};
 use crate::config::{Base, Network};
 use crate::ipam::Usage;
 use crate::limits::{self, Limits};
@@ -9,9 +9,14 @@ use crate::store::Store;
 use crate::store::ordered::OrderedMap;
 
 /// The policy loads and takes its settings, the store could be written, and every range set has room.
-pub async fn status<M: OrderedMap>(base: &Base, network: &Network, store: &Store<M>) -> Result<(), Error> {
+pub async fn status<M: OrderedMap>(
+    base: &Base,
+    network: &Network,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<(), Error> {
     let not_ready = |cause| not_ready(base, cause);
-    load_whoever_decides(network, hurried(network.policy.limits)).map_err(not_ready)?;
+    load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;

@@ -39,6 +39,12 @@ impl Guest {
         Self { name: name.to_owned(), text }
     }
 
+    /// The guest of this name with more text behind it.
+    pub fn with(name: &str, more: &str) -> Self {
+        let guest = Self::named(name);
+        Self { text: format!("{}\n{more}", guest.text), ..guest }
+    }
+
     /// The value of a `;; key: value` line.
     pub fn says(&self, key: &str) -> Option<&str> {
         let lines = self.text.lines().filter_map(|line| line.strip_prefix(";; ")?.split_once(": "));
@@ -149,7 +155,7 @@ impl Site {
     /// A module file that is only looked at.
     pub fn source<'a>(&self, path: &'a Path) -> Source<'a> {
         let (limits, compiler) = (self.limits, self.compiler.clone());
-        Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler }
+        Source { module: Some(path), sha256: None, cache_dir: None, limits, compiler, deadline: None }
     }
 
     /// Write and load.

@@ -14,11 +14,21 @@ pub struct Ring {
 impl Ring {
     /// In the order of the spans; what an earlier span has, a later one does not repeat.
     pub fn new(spans: impl IntoIterator<Item = Span>) -> Self {
-        let fresh = |known: Vec<Span>, span| {
-            let part = without(vec![span], known.iter().copied());
-            [known, part].concat()
-        };
-        Self { spans: spans.into_iter().fold(Vec::new(), fresh) }
+        let mut ring: Vec<Span> = Vec::new();
+        // Where each lies in the ring, by their addresses. A pod may name a thousand addresses one by one: comparing each
+        // with all before it would cost more fuel than a call has.
+        let mut sorted: Vec<usize> = Vec::new();
+        for span in spans {
+            let place = sorted.partition_point(|&nth| ring[nth].first() < span.first());
+            let near = sorted[place.saturating_sub(1)..].iter().map(|&nth| ring[nth]);
+            let known: Vec<Span> = near.take_while(|known| known.first() <= span.last()).collect();
+            for part in without(vec![span], known) {
+                let place = sorted.partition_point(|&nth| ring[nth].first() < part.first());
+                sorted.insert(place, ring.len());
+                ring.push(part);
+            }
+        }
+        Self { spans: ring }
     }
 
     /// The spans, none of which overlap.
@@ -143,6 +153,21 @@ mod tests {
         assert_eq!(position_after("10.0.0.4-10.0.0.7", "10.0.0.9"), 0);
         assert_eq!(position_after("10.0.0.4-10.0.0.7 10.0.0.20-10.0.0.29", "10.0.0.9"), 4);
         assert_eq!(position_after("10.0.0.20-10.0.0.29 10.0.0.4-10.0.0.7", "10.0.0.2"), 10);
+    }
+
+    #[test]
+    fn what_an_earlier_span_has_a_later_one_does_not_repeat() {
+        for (spans, expected) in [
+            ("10.0.0.9 10.0.0.4-10.0.0.20 10.0.0.1", "10.0.0.9, 10.0.0.4-10.0.0.8, 10.0.0.10-10.0.0.20, 10.0.0.1"),
+            ("10.0.0.4-10.0.0.8 10.0.0.6 10.0.0.8-10.0.0.9", "10.0.0.4-10.0.0.8, 10.0.0.9"),
+            ("10.0.0.4 10.0.0.8 10.0.0.3-10.0.0.9", "10.0.0.4, 10.0.0.8, 10.0.0.3, 10.0.0.5-10.0.0.7, 10.0.0.9"),
+            (
+                "fd00::5 10.0.0.5 fd00::/120 10.0.0.4-10.0.0.5",
+                "fd00::5, 10.0.0.5, fd00::-fd00::4, fd00::6-fd00::ff, 10.0.0.4",
+            ),
+        ] {
+            assert_eq!(list(ring(spans).spans()), expected, "{spans}");
+        }
     }
 
     #[test]

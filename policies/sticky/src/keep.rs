@@ -1,23 +1,44 @@
 //! For how long: `90s`, `30m`, `24h`, `7d`, `1d12h`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// A duration of at least a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// A duration of at least a second, and at most as long as the host keeps an address for anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Keep {
     seconds: u64,
 }
 
 /// What a duration looks like.
-pub(crate) const EXPECTED: &str = "expected a duration above zero, such as 90s, 30m, 24h, 7d or 1d12h";
+pub(crate) const EXPECTED: &str = "expected a duration above zero, such as 90s, 30m, 24h, 7d or 1d12h, and at most 90d";
+
+/// The host's limit, in seconds.
+const MOST: u64 = 90 * 24 * 60 * 60;
 
 impl Keep {
+    /// As long as a pod may ask for where the settings do not say.
+    pub(crate) const WEEK: Self = Self { seconds: 7 * 24 * 60 * 60 };
+
     /// At least one.
     pub fn seconds(self) -> u64 {
         self.seconds
+    }
+}
+
+impl fmt::Display for Keep {
+    /// In the units it is read in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.seconds;
+        for (unit, name) in [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm'), (1, 's')] {
+            if rest >= unit {
+                write!(f, "{}{name}", rest / unit)?;
+            }
+            rest %= unit;
+        }
+        Ok(())
     }
 }
 
@@ -31,7 +52,7 @@ impl FromStr for Keep {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        seconds(text).filter(|&seconds| seconds > 0).map(|seconds| Self { seconds }).ok_or(EXPECTED)
+        seconds(text).filter(|seconds| (1..=MOST).contains(seconds)).map(|seconds| Self { seconds }).ok_or(EXPECTED)
     }
 }
 
@@ -79,9 +100,10 @@ mod tests {
             ("1d12h", 129_600),
             ("1h30m10s", 5_410),
             ("0h1s", 1),
-            ("18446744073709551615s", u64::MAX),
+            ("90d", MOST),
         ] {
-            assert_eq!(text.parse::<Keep>().map(Keep::seconds), Ok(seconds), "{text}");
+            let keep = text.parse::<Keep>().unwrap();
+            assert_eq!((keep.seconds(), keep.to_string().parse()), (seconds, Ok(keep)), "{text}");
         }
     }
 
@@ -104,6 +126,8 @@ mod tests {
             "30m1h",
             "1h1h",
             "1µ",
+            "90d1s",
+            "99999999999d",
             "18446744073709551616s",
             "18446744073709551615m",
             "18446744073709551615d1s",

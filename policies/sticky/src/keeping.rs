@@ -33,7 +33,12 @@ impl<'a> Keeping<'a> {
                 if !sticky {
                     log::warn(&format!("{annotation} has no effect: the pod is not sticky"));
                 }
-                annotation.value().parse().map_err(|_| annotation.invalid(EXPECTED))?
+                let keep: Keep = annotation.value().parse().map_err(|_| annotation.invalid(EXPECTED))?;
+                if keep > settings.most() {
+                    let most = format!("expected at most {} (policy.settings.keepMost)", settings.most());
+                    return Err(annotation.invalid(&most));
+                }
+                keep
             }
         };
         Ok(Some(Self { request, pod, keep: sticky.then_some(keep) }))

@@ -19,12 +19,22 @@ pub struct Settings {
     pub pods: Pods,
     /// For how long an address is kept, counted from its release.
     pub keep: Keep,
+    /// The most a pod may ask for by annotation; `keep` where that is longer. A week where it is not given.
+    #[serde(rename = "keepMost")]
+    pub keep_most: Option<Keep>,
     /// What pod 0 of a StatefulSet gets.
     pub ordinals: BTreeMap<StatefulSet, Bases>,
     /// Where the search for a dynamic address starts.
     pub strategy: Strategy,
     /// How many proposals to bring.
     pub proposals: ProposalCount,
+}
+
+impl Settings {
+    /// The most a pod may ask for by annotation.
+    pub(crate) fn most(&self) -> Keep {
+        self.keep_most.unwrap_or(Keep::WEEK).max(self.keep)
+    }
 }
 
 /// Whose addresses are kept.

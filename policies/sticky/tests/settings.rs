@@ -18,7 +18,7 @@ fn what_is_not_understood_is_named() {
         ),
         (
             r#"{"keep": "soon"}"#,
-            "policy.settings.keep: \"soon\": expected a duration above zero, such as 90s, 30m, 24h, 7d or 1d12h",
+            "policy.settings.keep: \"soon\": expected a duration above zero, such as 90s, 30m, 24h, 7d or 1d12h, and at most 90d",
         ),
         (r#"{"keep": "0s"}"#, "policy.settings.keep: \"0s\": expected a duration above zero"),
         (r#"{"keep": 3600}"#, "policy.settings.keep: invalid type: integer `3600`, expected a string"),
@@ -47,7 +47,7 @@ fn what_is_not_understood_is_named() {
         (r#"{"ordinals": {"shop/web": []}}"#, "policy.settings.ordinals.shop/web: the list is empty: expected an"),
         (
             r#"{"ordinal": {}}"#,
-            "policy.settings.ordinal: unknown field `ordinal`, expected one of `pods`, `keep`, `ordinals`, `strategy`, `proposals`",
+            "policy.settings.ordinal: unknown field `ordinal`, expected one of `pods`, `keep`, `keepMost`, `ordinals`, `strategy`, `proposals`",
         ),
         (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown variant `random`"),
         (r#"{"proposals": 0}"#, "policy.settings.proposals: 0: expected a whole number from 1 to 64"),
@@ -61,10 +61,15 @@ fn what_is_not_understood_is_named() {
 fn the_schema_agrees_with_the_code() {
     let schema: Value = serde_json::from_str(Sticky::describe().settings_schema).unwrap();
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.keys().collect::<Vec<_>>(), ["keep", "ordinals", "pods", "proposals", "strategy"]);
+    assert_eq!(
+        properties.keys().collect::<Vec<_>>(),
+        ["keep", "keepMost", "ordinals", "pods", "proposals", "strategy"]
+    );
     let defaults: Value =
         properties.iter().map(|(name, property)| (name.clone(), property["default"].clone())).collect();
-    assert_eq!(decode::<Settings>(&defaults.to_string()).unwrap(), Settings::default());
+    let defaults = decode::<Settings>(&defaults.to_string()).unwrap();
+    assert_eq!(defaults.keep_most, Some("7d".parse().unwrap()));
+    assert_eq!(Settings { keep_most: None, ..defaults }, Settings::default());
     for pods in properties["pods"]["enum"].as_array().unwrap() {
         decode::<Settings>(&json!({ "pods": pods }).to_string()).unwrap();
     }

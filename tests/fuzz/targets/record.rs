@@ -135,14 +135,14 @@ impl Damage<'_> {
 }
 
 fn asker(container: &str) -> Asker {
-    let name = kube_ipam::ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()) };
+    let name = kube_ipam::ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()), cluster: None };
     let pod = kube_ipam::ipam::Pod { name, annotations: Default::default(), labels: Default::default(), owner: None };
     Asker { pod: Some(pod), ..Asker::container(container) }
 }
 
 fn claimant(container: &str) -> Claimant {
     let Asker { attachment, node, pod, .. } = asker(container);
-    Claimant { attachment, node, pod: pod.map(|pod| pod.name) }
+    Claimant { attachment, node, machine: String::new(), pod: pod.map(|pod| pod.name) }
 }
 
 /// Before anything has cooled down.

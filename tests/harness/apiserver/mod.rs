@@ -16,6 +16,7 @@ mod double;
 mod kubeconfig;
 mod pod;
 mod real;
+mod workload;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 
 pub use client::{Reply, Request};
 pub use pod::PodBuilder;
+pub use workload::ReplicaSet;
 
 use crate::authority::Authority;
 use double::Double;
@@ -99,6 +101,7 @@ trait Cluster {
     fn create(&self, resource: &str, namespace: &str, object: &Value) -> String;
     fn patch(&self, resource: &str, namespace: &str, name: &str, patch: &Value);
     fn delete(&self, resource: &str, namespace: &str, name: &str, gracefully: bool);
+    fn uid(&self, resource: &str, namespace: &str, name: &str) -> String;
     fn compact(&self);
     fn user(&self, name: &str, rules: &[Rule]) -> String;
 }
@@ -141,6 +144,16 @@ impl ApiServer {
     /// A pod, yet to be created.
     pub fn pod(&self, namespace: &str, name: &str) -> PodBuilder<'_> {
         PodBuilder::new(self, namespace, name)
+    }
+
+    /// Which cluster it is: the uid of the namespace `kube-system`.
+    pub fn cluster_uid(&self) -> String {
+        self.cluster().uid("namespaces", "", "kube-system")
+    }
+
+    /// The uid of an object that is there.
+    pub fn uid(&self, resource: &str, namespace: &str, name: &str) -> String {
+        self.cluster().uid(resource, namespace, name)
     }
 
     /// Create a node and return its uid.
@@ -267,6 +280,15 @@ impl ApiServer {
             Backend::Double(double) => double,
             Backend::Real(_) => panic!("{ONLY_THE_DOUBLE}"),
         }
+    }
+}
+
+/// The API group of a resource, as rules and paths name it.
+fn group_of(resource: &str) -> &'static str {
+    match resource {
+        "*" => "*",
+        "replicasets" | "deployments" => "apps",
+        _ => "",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::workload::{ReplicaSet, controller};
 use super::{ApiServer, uuid};
 
 /// A pod, yet to be created: one container, on no node, in no phase but the first.
@@ -46,9 +47,18 @@ impl<'server> PodBuilder<'server> {
     }
 
     /// Owned by an object of this kind and name.
-    pub fn owned_by(mut self, kind: &str, name: &str) -> Self {
-        let owner = json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uuid(), "controller": true});
-        self.pod["metadata"]["ownerReferences"] = json!([owner]);
+    pub fn owned_by(self, kind: &str, name: &str) -> Self {
+        self.owned_by_object(kind, name, &uuid())
+    }
+
+    /// One of this ReplicaSet's.
+    pub fn of(self, set: &ReplicaSet) -> Self {
+        self.owned_by_object("ReplicaSet", &set.name, &set.uid)
+    }
+
+    /// Owned by an object with this uid, or so it says.
+    pub fn owned_by_object(mut self, kind: &str, name: &str, uid: &str) -> Self {
+        self.pod["metadata"]["ownerReferences"] = json!([controller(kind, name, uid)]);
         self
     }
 

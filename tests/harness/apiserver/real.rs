@@ -2,6 +2,7 @@
 //!
 //! No controllers run beside it: a marked pod stays until it is deleted for good, as on a node that is gone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::{Reply, Request};
-use super::{Cluster, Rule, uuid};
+use super::{Cluster, Rule, group_of, uuid};
 use crate::authority::Authority;
 use crate::etcd::{Etcd, Setup, free_port, spawn};
 
@@ -67,7 +68,8 @@ impl Real {
     fn grant(&self, user: &str, rules: &[Rule]) {
         const ACCESS: &str = "/apis/rbac.authorization.k8s.io/v1";
         let role = uuid();
-        let rule = |rule: &Rule| json!({"apiGroups": [""], "verbs": rule.verbs, "resources": rule.resources});
+        let groups = |rule: &Rule| rule.resources.iter().map(|resource| group_of(resource)).collect::<BTreeSet<_>>();
+        let rule = |rule: &Rule| json!({"apiGroups": groups(rule), "verbs": rule.verbs, "resources": rule.resources});
         let rules: Vec<Value> = rules.iter().map(rule).collect();
         self.post(&format!("{ACCESS}/clusterroles"), &json!({"metadata": {"name": role}, "rules": rules}));
         let group = "rbac.authorization.k8s.io";
@@ -81,7 +83,9 @@ impl Real {
 
     /// It reads its own rules and accounts a moment later than it writes them.
     fn counts(&self, token: &str, rules: &[Rule]) -> bool {
-        let last = rules.last().map(|rule| json!({"verb": rule.verbs[0], "resource": rule.resources[0]}));
+        let last = rules.last().map(
+            |rule| json!({"verb": rule.verbs[0], "resource": rule.resources[0], "group": group_of(rule.resources[0])}),
+        );
         let review = json!({"spec": {"resourceAttributes": last.clone().unwrap_or_else(|| json!({"verb": "get"}))}});
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         let reply = Request::new(self.port, &self.authority, "POST", path).by(token);
@@ -119,6 +123,13 @@ impl Cluster for Real {
         let options = if gracefully { json!({}) } else { json!({"gracePeriodSeconds": 0}) };
         let request = self.request("DELETE", &path(resource, namespace, name));
         expect(&[200], &request.body("application/json", &options).send());
+    }
+
+    fn uid(&self, resource: &str, namespace: &str, name: &str) -> String {
+        let found = || self.request("GET", &path(resource, namespace, name)).send();
+        // What it makes by itself is there a moment after it serves.
+        wait_until(|| found().status == 200, || format!("there is no {resource} {name}"));
+        found().json()["metadata"]["uid"].as_str().unwrap().to_owned()
     }
 
     fn compact(&self) {
@@ -176,7 +187,10 @@ pub(crate) fn server(program: &Path, authority: &Authority, etcd: &Etcd, (addres
 fn path(resource: &str, namespace: &str, name: &str) -> String {
     let scope = if namespace.is_empty() { String::new() } else { format!("namespaces/{namespace}/") };
     let name = if name.is_empty() { String::new() } else { format!("/{name}") };
-    format!("/api/v1/{scope}{resource}{name}")
+    match group_of(resource) {
+        "" | "*" => format!("/api/v1/{scope}{resource}{name}"),
+        group => format!("/apis/{group}/v1/{scope}{resource}{name}"),
+    }
 }
 
 fn expect(codes: &[u16], reply: &Reply) -> Value {

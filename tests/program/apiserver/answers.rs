@@ -122,6 +122,50 @@ fn objects_carry_their_identity() {
 }
 
 #[test]
+fn workloads_are_of_another_group() {
+    const PATH: &str = "/apis/apps/v1/namespaces/shop/replicasets/web-1";
+    let server = ApiServer::start();
+    let deployment = server.deployment("shop", "web");
+    let set = server.replica_set("shop", "web-1", ("web", &deployment), 7);
+    let sets = Rule { verbs: &["get", "list"], resources: &["replicasets"] };
+    let reader = server.user(READER, &[READ_ALL, sets]);
+    let get = |path: &str| server.request("GET", path).by(&reader).send();
+
+    let found = get(PATH).json();
+    assert_eq!([&found["kind"], &found["apiVersion"]], ["ReplicaSet", "apps/v1"]);
+    assert_eq!(found["metadata"]["uid"], json!(set.uid));
+    assert_eq!(found["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "7");
+    let owner =
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": deployment, "controller": true});
+    assert_eq!(found["metadata"]["ownerReferences"], json!([owner]));
+    server.set_revision("shop", &set, 8);
+    assert_eq!(get(PATH).json()["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "8");
+    let list = get("/apis/apps/v1/namespaces/shop/replicasets").json();
+    assert_eq!([&list["kind"], &list["apiVersion"]], ["ReplicaSetList", "apps/v1"]);
+
+    let details = json!({"name": "z", "group": "apps", "kind": "replicasets"});
+    let missing = failure(404, "NotFound", "replicasets.apps \"z\" not found", Some(details));
+    assert_status(&get("/apis/apps/v1/namespaces/shop/replicasets/z"), &missing);
+    let message = format!(
+        "deployments.apps \"web\" is forbidden: User \"{READER}\" cannot get resource \"deployments\" in API group \
+         \"apps\" in the namespace \"shop\""
+    );
+    let details = json!({"name": "web", "group": "apps", "kind": "deployments"});
+    let expected = failure(403, "Forbidden", &message, Some(details));
+    assert_status(&get("/apis/apps/v1/namespaces/shop/deployments/web"), &expected);
+    assert_eq!(get("/api/v1/namespaces/shop/replicasets/web-1").status, 403, "the core group has none");
+}
+
+#[test]
+fn every_cluster_has_a_uid_of_its_own() {
+    let (one, two) = (ApiServer::start(), ApiServer::start());
+    assert_ne!(one.cluster_uid(), two.cluster_uid());
+    let reader = one.user(READER, &[READ_ALL]);
+    let found = one.request("GET", "/api/v1/namespaces/kube-system").by(&reader).send().json();
+    assert_eq!(found["metadata"]["uid"], json!(one.cluster_uid()));
+}
+
+#[test]
 fn nodes_come_and_go() {
     let server = ApiServer::start();
     let reader = server.user(READER, &[READ_ALL]);

@@ -49,6 +49,15 @@ fn gets_what_there_is() {
     assert!(succeed(&server, &reader, "get po -n red -o wide").contains('c'));
     assert_eq!(succeed(&server, &reader, "get pods -A -o name"), "pod/a\npod/b\npod/c\n");
 
+    let deployment = server.deployment("red", "web");
+    server.replica_set("red", "web-1", ("web", &deployment), 1);
+    let sets = Rule { verbs: &["get", "list"], resources: &["replicasets", "deployments"] };
+    let owner = server.kubeconfig(&server.user("system:serviceaccount:kube-system:owner", &[sets]));
+    assert_eq!(
+        succeed(&server, &owner, "get rs,deploy -n red -o name"),
+        "replicaset.apps/web-1\ndeployment.apps/web\n"
+    );
+
     let pod = json(&server, &reader, "get pod -n red c");
     assert_eq!(pod["kind"], "Pod");
     assert_eq!(pod["apiVersion"], "v1");

@@ -40,8 +40,14 @@ fn rights_are_exactly_these() {
     let roles = of_kind(&rendered(), "ClusterRole");
     let granted: Vec<Value> = roles.iter().map(|role| json!([role["metadata"]["name"], role["rules"]])).collect();
     let expected = [
-        json!(["kube-ipam-node", [{"apiGroups": [""], "resources": ["pods", "nodes", "namespaces"], "verbs": ["get"]}]]),
-        json!(["kube-ipam-reclaim", [{"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list"]}]]),
+        json!(["kube-ipam-node", [
+            {"apiGroups": [""], "resources": ["pods", "nodes", "namespaces"], "verbs": ["get"]},
+            {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
+        ]]),
+        json!(["kube-ipam-reclaim", [
+            {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
+        ]]),
     ];
     assert_eq!(granted, expected);
     let rbac = |thing: &&Value| text(&thing["apiVersion"]).starts_with("rbac.");
@@ -81,7 +87,8 @@ fn the_daemon_set_runs_on_every_node_before_there_is_a_network() {
     assert_eq!(pod["tolerations"], json!([{"operator": "Exists"}]));
     assert_eq!((&pod["hostNetwork"], &pod["priorityClassName"]), (&json!(true), &json!("system-node-critical")));
     let paths: Vec<String> = texts(&pod["volumes"], "/hostPath/path");
-    assert_eq!(paths, ["/opt/cni/bin", "/etc/cni/net.d", "/opt/cni/policies"], "nothing else of the node is mounted");
+    let expected = ["/opt/cni/bin", "/etc/cni/net.d", "/opt/cni/policies", "/var/lib/cni/kube-ipam"];
+    assert_eq!(paths, expected, "nothing else of the node is mounted");
 }
 
 #[test]

@@ -8,10 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use kube_ipam_tests::program;
+use kube_ipam_tests::apiserver::{ApiServer, Rule};
+use kube_ipam_tests::listing::operate;
+use kube_ipam_tests::{Call, program};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::manifests::{of_kind, pod, rendered, texts};
@@ -27,7 +29,9 @@ struct Node(TempDir);
 impl Node {
     fn new() -> Self {
         let node = Self(tempfile::tempdir().unwrap());
-        for directory in ["opt/cni/bin", "opt/cni/policies", "etc/cni/net.d", "policies", "account"] {
+        for directory in
+            ["opt/cni/bin", "opt/cni/policies", "etc/cni/net.d", "var/lib/cni/kube-ipam", "policies", "account"]
+        {
             fs::create_dir_all(node.path(directory)).unwrap();
         }
         node.renew("first", AUTHORITY);
@@ -151,6 +155,41 @@ fn kubectl_reads_the_kubeconfig() {
     assert_eq!(view["current-context"], "kube-ipam");
     assert_eq!(view["users"][0]["user"]["token"], "first");
     assert_eq!(view["clusters"], node.kubeconfig().unwrap()["clusters"]);
+}
+
+/// So that no ADD has to ask.
+#[test]
+fn the_node_learns_which_cluster_it_is_in() {
+    let server = ApiServer::double();
+    let node = Node::new();
+    let right = Rule { verbs: &["get"], resources: &["namespaces"] };
+    let token = server.user("system:serviceaccount:kube-system:kube-ipam-node", &[right]);
+    node.renew(&token, &fs::read_to_string(server.authority().certificate()).unwrap());
+    let mut arguments = vec!["install-node".to_owned(), "--kubeconfig=/etc/cni/net.d/kube-ipam.kubeconfig".to_owned()];
+    arguments.extend(["--data-dir=/var/lib/cni/kube-ipam".to_owned()]);
+    let run = || {
+        let mut command = node.command(&arguments);
+        let output = command.args(["--server", &server.url()]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = run();
+    assert!(told.contains(&format!("this is cluster {}", server.cluster_uid())), "{told}");
+    let notes = node.names("var/lib/cni/kube-ipam/clusters");
+    let note = node.path("var/lib/cni/kube-ipam/clusters").join(&notes[0]);
+    assert_eq!((notes.len(), mode(&note)), (1, 0o600));
+    assert!(fs::read_to_string(&note).unwrap().contains(&server.cluster_uid()));
+    assert_eq!(run(), "", "it is asked once");
+    assert_eq!(server.requests().len(), 1);
+
+    // An ADD that finds the note asks for nothing.
+    let section = json!({"subnet": "10.0.0.0/24", "kubeConfig": node.path("etc/cni/net.d/kube-ipam.kubeconfig")});
+    let mut network = kube_ipam_tests::program::network(&node.path("var/lib/cni/kube-ipam"), &section);
+    network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": Value::Null});
+    Call::new("ADD", "c1", &network).for_pod("shop", "web", "uid-1").run().success();
+    assert_eq!(server.requests().len(), 1);
+    let shown = operate(&["show", "shop/web"], &network);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains(&server.cluster_uid()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Certificates, users and passwords.
 
-use kube_ipam_tests::etcd::Setup;
-use kube_ipam_tests::listing::held;
-use serde_json::json;
+use kube_ipam_tests::etcd::{Etcd, Setup};
+use kube_ipam_tests::listing::{held, operate};
+use serde_json::{Value, json};
 
 use super::{add, del};
 
@@ -77,4 +77,64 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     assert!(text.contains("permission denied") && text.contains("etcdPrefix"), "{text}");
     del("c1", &network).run().success();
     assert_eq!(held(&network).len(), 0);
+}
+
+/// The network as this user sees it.
+fn network_of(etcd: &Etcd, user: &str) -> Value {
+    let file = etcd.directory().join("word");
+    std::fs::write(&file, "word\n").unwrap();
+    let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    network["ipam"]["etcdConfig"]["etcdUsername"] = json!(user);
+    network["ipam"]["etcdConfig"]["etcdPasswordFile"] = json!(file);
+    network
+}
+
+/// Exit status and what the doctor prints.
+fn doctor(network: &Value) -> (Option<i32>, String) {
+    let output = operate(&["doctor"], network);
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn the_doctor_tries_what_an_add_does_and_leaves_nothing() {
+    let etcd = Setup::single().with(&["--bcrypt-cost", "4"]).start();
+    for command in [
+        "user add root:secret",
+        "user grant-role root root",
+        "role add writer",
+        "role grant-permission writer readwrite /kube-ipam/ --prefix",
+        "role add reader",
+        "role grant-permission reader read /kube-ipam/ --prefix",
+        "role grant-permission reader read /etcd-cni/ --prefix",
+        "role add half",
+        "role grant-permission half read /kube-ipam/ --prefix",
+        "role grant-permission half write /kube-ipam/v1/blue/addresses/ --prefix",
+        "user add writer:word",
+        "user grant-role writer writer",
+        "user add reader:word",
+        "user grant-role reader reader",
+        "user add half:word",
+        "user grant-role half half",
+        "auth enable",
+    ] {
+        etcd.control(&command.split(' ').collect::<Vec<_>>());
+    }
+    for user in ["reader", "half"] {
+        let network = network_of(&etcd, user);
+        let (code, text) = doctor(&network);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("✗ store") && text.contains("refused to write: etcdserver: permission denied"), "{text}");
+        assert!(text.contains("the role must allow reading and writing under etcdPrefix"), "{text}");
+        assert_eq!(add("c1", &network).run().failure().0, 11, "and so an ADD finds");
+    }
+    let network = network_of(&etcd, "writer");
+    let (code, text) = doctor(&network);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("✓ store") && text.contains("; an ADD could write"), "{text}");
+    assert!(text.contains("! predecessor    etcd does not let this user read /etcd-cni/networks/blue/used/"), "{text}");
+    assert!(text.contains("cannot be told") && text.contains("where kube-ipam 0.x never ran"), "{text}");
+    assert!(!text.contains("the role must allow"), "{text}");
+    let keys = etcd.control(&["--user", "root:secret", "get", "--prefix", "--keys-only", "/"]);
+    assert_eq!(keys, "", "nothing is left behind");
+    assert_eq!(add("c1", &network).run().addresses(), ["10.1.0.2"]);
 }

@@ -22,7 +22,7 @@ impl Succession {
 
     fn at(site: Site) -> Self {
         let old = site.fixed_pod("old", ADDRESS);
-        let network = site.network(&json!({}));
+        let network = site.hurried(&json!({}));
         assert_eq!(add(&network, "c-old", "old", &old).addresses(), [ADDRESS]);
         let new = site.fixed_pod("new", ADDRESS);
         Self { site, network, new }
@@ -48,7 +48,7 @@ impl Succession {
 #[test]
 fn a_deleted_pod_gives_way_though_no_del_came() {
     let succession = Succession::new();
-    succession.refused(&["lives"]);
+    succession.refused(&["still exists"]);
     succession.site.server.delete_pod("shop", "old");
     succession.handed_over();
 }
@@ -57,7 +57,7 @@ fn a_deleted_pod_gives_way_though_no_del_came() {
 fn a_finished_or_failed_pod_gives_way() {
     for phase in ["Succeeded", "Failed"] {
         let succession = Succession::new();
-        succession.refused(&["lives"]);
+        succession.refused(&["still exists"]);
         succession.site.server.set_phase("shop", "old", phase);
         succession.handed_over();
     }
@@ -67,7 +67,7 @@ fn a_finished_or_failed_pod_gives_way() {
 fn a_pod_that_is_being_deleted_keeps_its_address_until_it_is_gone() {
     let succession = Succession::new();
     succession.site.server.terminate_pod("shop", "old");
-    succession.refused(&["lives"]);
+    succession.refused(&["being deleted"]);
     succession.site.server.delete_pod("shop", "old");
     succession.handed_over();
 }
@@ -92,17 +92,79 @@ fn the_same_name_with_a_new_uid_has_its_address_again() {
 }
 
 #[test]
-fn a_node_that_is_deleted_or_out_of_service_takes_its_pods_with_it() {
-    let succession = Succession::new();
-    succession.site.server.delete_node("node-1");
-    succession.handed_over();
-
+fn a_node_that_is_out_of_service_takes_its_pods_with_it() {
     let succession = Succession::new();
     let taint = |key: &str| json!({"spec": {"taints": [{"key": key, "effect": "NoExecute"}]}});
     let unreachable = taint("node.kubernetes.io/unreachable");
     succession.site.server.patch("nodes", "", "node-1", &unreachable);
-    succession.refused(&["lives"]);
+    succession.refused(&["still exists"]);
+    succession.site.server.terminate_pod("shop", "old");
+    succession.refused(&["being deleted"]);
     succession.site.server.patch("nodes", "", "node-1", &taint("node.kubernetes.io/out-of-service"));
+    succession.handed_over();
+}
+
+/// It registers again, or a cloud's controller was mistaken: its pods run all the while.
+#[test]
+fn a_node_that_the_api_server_does_not_have_takes_nothing_with_it() {
+    let succession = Succession::new();
+    succession.site.server.delete_node("node-1");
+    succession.refused(&["still exists"]);
+    succession.site.server.node("node-1");
+    succession.refused(&["still exists"]);
+}
+
+/// Admission, a quota or a missing namespace can keep a static pod's mirror away for ever.
+#[test]
+fn a_static_pod_without_a_mirror_keeps_its_address() {
+    const HASH: &str = "0123456789abcdef0123456789abcdef";
+    let site = Site::new();
+    let mut network = site.hurried(&json!({}));
+    network["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": ADDRESS}});
+    assert_eq!(add(&network, "c-old", "old", HASH).addresses(), [ADDRESS]);
+    let new = site.fixed_pod("new", ADDRESS);
+    let succession = Succession { site, network, new };
+    succession.refused(&["static pod", HASH]);
+    // Its name is borne by another: that is no proof either.
+    let another = succession.site.pod("old").create();
+    succession.refused(&["static pod", HASH]);
+    let (code, text) = add(&succession.network, "c-another", "old", &another).failure();
+    assert!(code == 102 && text.contains("static pod"), "{text}");
+    // With its mirror it can be judged.
+    succession.site.server.delete_pod("shop", "old");
+    let mirror = succession.site.pod("old").annotated("kubernetes.io/config.hash", HASH);
+    mirror.create();
+    succession.refused(&["still exists"]);
+    succession.site.server.set_phase("shop", "old", "Failed");
+    succession.handed_over();
+}
+
+/// The API server says that the pod of its name is another, which is true of the API server only.
+#[test]
+fn a_static_pod_keeps_its_address_while_another_bears_its_name() {
+    let site = Site::new();
+    let network = site.hurried(&json!({}));
+    let mut told = network.clone();
+    told["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": ADDRESS}});
+    add(&told, "c-static", "web", "0123456789abcdef0123456789abcdef").success();
+    let another = site.fixed_pod("web", ADDRESS);
+    let (code, text) = add(&network, "c-another", "web", &another).failure();
+    assert!(code == 102 && text.contains("static pod"), "{code} {text}");
+    assert_eq!(held(&network)[ADDRESS], "c-static");
+}
+
+#[test]
+fn whoever_asks_has_to_be_known_to_the_api_server_that_judges() {
+    let succession = Succession::new();
+    let Succession { site, network, .. } = &succession;
+    site.server.delete_pod("shop", "old");
+    let mut told = network.clone();
+    told["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": ADDRESS}});
+    for uid in ["33333333-3333-4333-8333-333333333333", ""] {
+        let (code, text) = add(&told, "c-stranger", "new", uid).failure();
+        assert!(code == 102 && text.contains("cannot tell"), "{code} {text}");
+    }
+    assert_eq!(held(network)[ADDRESS], "c-old");
     succession.handed_over();
 }
 
@@ -117,7 +179,7 @@ fn a_holder_nobody_can_ask_about_stays() {
     site.server.fail(Fault::InternalError, 100);
     let (code, text) = add(&told, "c-new", "new", new).failure();
     assert_eq!(code, 102, "{text}");
-    assert!(text.contains("could not be found out") && text.contains("500"), "{text}");
+    assert!(text.contains("could not find out") && text.contains("500"), "{text}");
     told["ipam"].as_object_mut().unwrap().remove("kubeConfig");
     let (code, text) = add(&told, "c-new", "new", new).failure();
     assert_eq!(code, 102, "{text}");

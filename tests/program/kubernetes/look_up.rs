@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use kube_ipam_tests::Call;
-use kube_ipam_tests::apiserver::{ApiServer, Fault};
+use kube_ipam_tests::apiserver::{ApiServer, Fault, Rule};
 use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
-use super::{NODE, Site, add};
+use super::{KUBE_SYSTEM, NODE, Site, add};
 
 const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
 
@@ -15,8 +15,76 @@ const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
 fn a_pod_is_looked_up_once_and_gets_the_address_it_names() {
     let site = Site::double();
     let uid = site.fixed_pod("web-0", "10.188.0.216");
-    assert_eq!(add(&site.network(&json!({})), "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
-    assert_eq!(site.asked(), [POD]);
+    let network = site.network(&json!({}));
+    assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    // Which cluster this is, the first ADD of a node has to ask, and no other.
+    assert_eq!(site.asked(), [KUBE_SYSTEM, POD]);
+    super::del(&network, "c1");
+    assert_eq!(add(&network, "c2", "web-0", &uid).addresses(), ["10.188.0.216"]);
+    assert_eq!(site.asked(), [KUBE_SYSTEM, POD, POD]);
+}
+
+/// A role of before does not allow it: no pod fails for that, and not every ADD asks again.
+#[test]
+fn a_cluster_that_may_not_be_asked_for_stays_unknown() {
+    let site = Site::double();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let pods = Rule { verbs: &["get"], resources: &["pods"] };
+    let token = site.server.user("system:serviceaccount:kube-system:limited", &[pods]);
+    let network = site.network(&json!({"kubeConfig": site.server.kubeconfig(&token)}));
+    for _ in 0..2 {
+        assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
+        super::del(&network, "c1");
+    }
+    assert_eq!(site.asked(), [KUBE_SYSTEM, POD, POD]);
+}
+
+/// A runtime's proxy is there for images.
+#[test]
+fn only_the_kubeconfigs_own_proxy_counts() {
+    let site = Site::new();
+    let uid = site.fixed_pod("web-0", "10.188.0.216");
+    let network = site.network(&json!({}));
+    for (nth, proxy) in ["http://127.0.0.1:1", "socks5://127.0.0.1:1", ":::", "http://"].into_iter().enumerate() {
+        let container = format!("c{nth}");
+        let call = Call::new("ADD", &container, &network).for_pod("shop", "web-0", &uid);
+        let call =
+            call.with("HTTPS_PROXY", proxy).with("https_proxy", proxy).with("NO_PROXY", "[").with("ALL_PROXY", proxy);
+        assert_eq!(call.run().addresses(), ["10.188.0.216"], "{proxy}");
+        super::del(&network, &container);
+    }
+    let proxied = std::fs::read_to_string(&site.kubeconfig).unwrap();
+    let proxied =
+        proxied.replace("  cluster:\n    server:", "  cluster:\n    proxy-url: http://127.0.0.1:1\n    server:");
+    let file = site.directory().join("proxied");
+    std::fs::write(&file, proxied).unwrap();
+    let (code, text) = add(&site.network(&json!({"kubeConfig": file})), "c9", "web-0", &uid).failure();
+    assert!([7, 11].contains(&code) && text.contains("proxy"), "{code} {text}");
+}
+
+#[test]
+fn a_word_on_hand_overs_that_nobody_understands_is_refused() {
+    let site = Site::new();
+    let network = site.network(&json!({}));
+    for (nth, value) in ["rolling-update", "never", "Never", "always", ""].into_iter().enumerate() {
+        let name = format!("web-{nth}");
+        let uid = site.pod(&name).annotated("kube-ipam.hand-over", value).create();
+        let answer = add(&network, &name, &name, &uid);
+        if nth < 2 {
+            answer.success();
+            continue;
+        }
+        let (code, text) = answer.failure();
+        assert_eq!(code, 103, "{text}");
+        for word in ["kube-ipam.hand-over", &name, &format!("{value:?}"), "rolling-update", "never"] {
+            assert!(text.contains(word), "{word:?} is missing in {text}");
+        }
+    }
+    assert_eq!(held(&network).len(), 2);
+    // As well where the runtime tells the annotations.
+    let mut told = network.clone();
+    told["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.hand-over": "yes"}});
+    assert_eq!(add(&told, "c-told", "web-9", "uid-9").failure().0, 103);
 }
 
 #[test]
@@ -27,7 +95,7 @@ fn annotations_from_the_runtime_cost_no_request() {
     assert_eq!(add(&network, "c1", "web-0", "uid-1").addresses(), ["10.188.0.216"]);
     network["runtimeConfig"]["io.kubernetes.cri.pod-annotations"] = Value::Null;
     assert_eq!(add(&network, "c2", "web-1", "uid-2").addresses(), ["10.188.0.2"]);
-    assert!(site.asked().is_empty());
+    assert_eq!(site.asked(), [KUBE_SYSTEM], "asked by the first ADD of a node");
 }
 
 #[test]
@@ -185,7 +253,7 @@ fn more_is_fetched_when_the_configuration_includes_it() {
     assert_eq!(add(&network, "c1", "web-0", &uid).addresses(), ["10.188.0.216"]);
     let mut asked = site.asked();
     asked.sort();
-    assert_eq!(asked, ["/api/v1/namespaces/shop", POD, "/api/v1/nodes/node-1"]);
+    assert_eq!(asked, [KUBE_SYSTEM, "/api/v1/namespaces/shop", POD, "/api/v1/nodes/node-1"]);
 }
 
 #[test]
@@ -216,11 +284,35 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
     };
     let (code, text) = doctor(&network);
     assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
+    assert!(text.contains(&format!("answers by {} (ipam.kubeConfig), and knows", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
     assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
     site.server.stop();
     let (code, text) = doctor(&network);
     assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
+    assert!(text.contains(&format!("by {} (ipam.kubeConfig): cannot ask", site.kubeconfig)), "{text}");
+}
+
+/// In mounts of its own, so that the file is there; nothing is configured.
+#[test]
+fn the_doctor_says_when_it_is_the_predecessors_kubeconfig_that_is_used() {
+    let site = Site::double();
+    let mut network = site.network(&json!({}));
+    network["ipam"].as_object_mut().unwrap().remove("kubeConfig");
+    let file = site.directory().join("unconfigured.conf");
+    std::fs::write(&file, network.to_string()).unwrap();
+    let pki = "/etc/kubernetes/pki";
+    let script = format!(
+        "mount -t tmpfs none /etc && mkdir -p {pki} && cp \"$1\" {pki}/kubectl.kubeconfig && exec \"$0\" doctor --conf \"$2\""
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).arg(kube_ipam_tests::program()).arg(&site.kubeconfig).arg(&file);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let says = format!(
+        "✓ API server     answers by {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
+    );
+    assert!(output.status.success() && text.contains(&says), "{text}");
 }
 
 #[test]

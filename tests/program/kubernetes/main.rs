@@ -1,10 +1,13 @@
 //! The whole program and an API server: who asks, fixed addresses that survive their pods, and nothing leaked.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod clusters;
 mod hand_over;
 mod look_up;
 mod reclaim;
+mod rolling;
 mod topology;
+mod waiting;
 mod workloads;
 
 use std::path::Path;
@@ -16,9 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What the nodes' ClusterRole grants.
-const NODE: [Rule; 1] = [Rule { verbs: &["get"], resources: &["pods", "nodes", "namespaces"] }];
+const NODE: [Rule; 2] = [PODS, Rule { verbs: &["get"], resources: &["replicasets"] }];
+/// The same without the right to look at ReplicaSets.
+const PODS: Rule = Rule { verbs: &["get"], resources: &["pods", "nodes", "namespaces"] };
 /// What the reclaim's ClusterRole grants.
-const RECLAIM: [Rule; 1] = [Rule { verbs: &["get", "list"], resources: &["pods", "nodes"] }];
+const RECLAIM: [Rule; 2] =
+    [Rule { verbs: &["list"], resources: &["pods", "nodes"] }, Rule { verbs: &["get"], resources: &["namespaces"] }];
+/// What is asked to learn which cluster this is.
+const KUBE_SYSTEM: &str = "/api/v1/namespaces/kube-system";
 
 /// An API server, a node with the embedded store, and a network that looks pods up.
 struct Site {
@@ -55,6 +63,13 @@ impl Site {
         let mut section = json!({"subnet": "10.188.0.0/24", "kubeConfig": self.kubeconfig});
         section.as_object_mut().unwrap().extend(ipam.as_object().unwrap().clone());
         network(self.directory(), &section)
+    }
+
+    /// The same, where an ADD does not wait for a holder that is on its way out.
+    fn hurried(&self, ipam: &Value) -> Value {
+        let mut network = self.network(ipam);
+        network["ipam"]["handOverWait"] = json!("0s");
+        network
     }
 
     /// A running pod on node-1, yet to be created.

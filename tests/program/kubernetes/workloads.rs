@@ -11,33 +11,6 @@ use serde_json::{Value, json};
 
 use super::{Site, add, del};
 
-/// A pod of a revision of a Deployment that wants this address. Its uid.
-fn of_deployment(site: &Site, revision: &str, nth: usize, address: &str) -> (String, String) {
-    let name = format!("web-{revision}-{nth}");
-    let pod = site.pod(&name).annotated("kube-ipam.ip", address).labelled("pod-template-hash", revision);
-    let uid = pod.owned_by("ReplicaSet", &format!("web-{revision}")).create();
-    (name, uid)
-}
-
-#[test]
-fn a_rolling_update_that_starts_the_new_pod_first_converges() {
-    let site = Site::new();
-    let network = site.network(&json!({}));
-    let address = "10.188.0.216";
-    let (old, uid) = of_deployment(&site, "aaa", 0, address);
-    assert_eq!(add(&network, "c-old", &old, &uid).addresses(), [address]);
-    // A second replica of the same revision is no successor.
-    let (twin, uid) = of_deployment(&site, "aaa", 1, address);
-    assert_eq!(add(&network, "c-twin", &twin, &uid).failure().0, 102);
-    // The Deployment stops the old pod once the new one is ready: the new one must not wait for that.
-    let (new, uid) = of_deployment(&site, "bbb", 0, address);
-    assert_eq!(add(&network, "c-new", &new, &uid).addresses(), [address]);
-    site.server.terminate_pod("shop", &old);
-    del(&network, "c-old");
-    site.server.delete_pod("shop", &old);
-    assert_eq!(held(&network), BTreeMap::from([(address.to_owned(), "c-new".to_owned())]));
-}
-
 #[test]
 fn twelve_replicas_share_a_pool_of_ten() {
     let site = Site::new();

@@ -36,7 +36,7 @@ pub(crate) fn inspect(options: &Options) -> Done {
 /// As a node without a cache would see the module.
 pub(super) fn look(file: &Path, sha256: Option<&str>) -> Result<Inspection, verbs::Error> {
     let (limits, compiler) = (Limits::default(), Compiler::Child);
-    Ok(inspect::inspect(&Source { module: Some(file), sha256, cache_dir: None, limits, compiler })?)
+    Ok(inspect::inspect(&Source { module: Some(file), sha256, cache_dir: None, limits, compiler, deadline: None })?)
 }
 
 pub(super) fn describe(inspection: &Inspection) -> String {

@@ -72,6 +72,7 @@ pub(crate) fn install(options: &Options) -> Done {
         cache_dir: Some(&cache_dir),
         limits: site.as_ref().map_or_else(Limits::default, |site| site.policy.limits),
         compiler: Compiler::Child,
+        deadline: None,
     };
     let settings = site.as_ref().map(|site| site.policy.settings.as_str());
     let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;

@@ -86,6 +86,7 @@ fn row(file: Option<PathBuf>, site: Option<&Site>) -> Row {
         cache_dir: Some(&cache_dir),
         limits: site.map_or_else(Limits::default, |site| site.policy.limits),
         compiler: Compiler::Child,
+        deadline: None,
     };
     let inspection = inspect::inspect(&source).unwrap_or_else(|error| Inspection::refused_for(&error));
     Row { file, in_use, inspection }

@@ -60,6 +60,7 @@ fn pod_name() -> impl Strategy<Value = PodName> {
         namespace,
         name,
         uid,
+        cluster: None,
     })
 }
 
@@ -126,8 +127,10 @@ fn holder() -> impl Strategy<Value = Holder> {
     let attachment =
         (address(), kind(), attachment(), of(pod_name()), of(policy()), moment(), (of(hold()), of(slot()))).prop_map(
             |(address, kind, attachment, pod, policy, since, (hold, slot))| {
-                let node = "node-1".to_owned();
-                let held = HeldAddress { address, kind, attachment, node, pod, policy, since, hold, slot };
+                let (node, machine) = ("node-1".to_owned(), "m1".to_owned());
+                let former = None;
+                let held =
+                    HeldAddress { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former };
                 Holder::Attachment(Box::new(held))
             },
         );

@@ -104,7 +104,7 @@ impl FromStr for PodPath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (namespace, name) = halves(text, "NAMESPACE/NAME")?;
-        Ok(Self(PodName { namespace, name, uid: None }))
+        Ok(Self(PodName { namespace, name, uid: None, cluster: None }))
     }
 }
 

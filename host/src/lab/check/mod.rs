@@ -127,6 +127,7 @@ impl Bench {
             cache_dir: Some(cache.path()),
             limits: subject.limits,
             compiler: Compiler::InProcess,
+            deadline: None,
         };
         let site = Site {
             network: subject.network.clone(),

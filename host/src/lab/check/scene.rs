@@ -297,6 +297,7 @@ impl Writer<'_> {
                 namespace: self.word(plan.namespace),
                 uid: plan.has_uid.then(|| format!("uid-{container}")),
                 name,
+                cluster: None,
             },
             annotations: plan.annotations.iter().map(named).collect(),
             labels: plan.label.map(|word| ("app".to_owned(), self.word(word))).into_iter().collect(),

@@ -152,6 +152,7 @@ impl<'a> Run<'a> {
             namespace: format!("namespace-{namespace}"),
             name: format!("{set}-{nth}"),
             uid: Some(format!("uid-{container_nth}")),
+            cluster: None,
         };
         let owner = Owner { kind: "StatefulSet".to_owned(), name: set.to_owned() };
         let owner = Some(owner).filter(|_| stateful && self.world.tells_owners());

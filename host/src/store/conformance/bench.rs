@@ -1,6 +1,7 @@
 //! What the cases work with: a store over a map that counts its reads, and short words for what they do.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -16,6 +17,9 @@ use crate::store::error::StoreError;
 use crate::store::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use crate::store::record::encode;
 use crate::store::{Claimant, Claimed, Look, Store};
+
+/// The machine of every claimant.
+pub(crate) const MACHINE: &str = "m1";
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -57,6 +61,10 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         self.inner.ping(key).await
     }
+
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.inner.rehearse(keys).await
+    }
 }
 
 impl<V: View> View for CountingView<V> {
@@ -77,7 +85,7 @@ pub(crate) fn range_sets(subnets: &[&str]) -> RangeSets {
 
 pub(crate) fn pod(name: &str, uid: &str) -> PodName {
     let uid = (!uid.is_empty()).then(|| uid.to_owned());
-    PodName { namespace: "default".into(), name: name.into(), uid }
+    PodName { namespace: "default".into(), name: name.into(), uid, cluster: None }
 }
 
 /// The first interface of a container of a pod, on one node, in network "blue".
@@ -85,6 +93,7 @@ pub(crate) fn claimant(container: &str, pod_name: &str) -> Claimant {
     Claimant {
         attachment: Attachment { network: "blue".into(), container: container.into(), interface: "eth0".into() },
         node: "node-1".into(),
+        machine: MACHINE.into(),
         pod: (!pod_name.is_empty()).then(|| pod(pod_name, "")),
     }
 }
@@ -222,13 +231,23 @@ impl<M: OrderedMap> Bench<M> {
         let first = crate::ipam::address::number(span.first());
         let numbers: Vec<u128> = (0..span.len()).map(|offset| first + offset).collect();
         for (nth, chunk) in numbers.chunks(60).enumerate() {
-            let Claimant { attachment, node, pod } = claimant(&format!("bulk-{first:x}-{nth}"), "");
+            let Claimant { attachment, node, machine, pod } = claimant(&format!("bulk-{first:x}-{nth}"), "");
             let addresses = chunk.iter().map(|n| assignment(span.family().address(*n), Kind::Dynamic)).collect();
-            let claim = Claim { attachment, node, pod, addresses, policy: None, since: self.tick() };
+            let claim = Claim {
+                attachment,
+                node,
+                machine,
+                pod,
+                addresses,
+                ceded: Vec::new(),
+                former: BTreeMap::new(),
+                policy: None,
+                since: self.tick(),
+            };
             let keys = &self.store.keys;
             let mut change = Change::default();
             change.put(keys.attachment(&claim.attachment), encode(&claim));
-            change.put(keys.node(&claim.node, &claim.attachment), "");
+            change.put(keys.node_of(&claim), "");
             for held in claim.held_addresses() {
                 change.require(Guard::Absent(keys.address(held.address)));
                 change.put(keys.address(held.address), encode(&held));
@@ -242,6 +261,18 @@ impl<M: OrderedMap> Bench<M> {
         let mut change = Change::default();
         change.put(key.to_owned(), value);
         assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
+    }
+
+    /// Delete a key, past all rules.
+    pub(crate) async fn delete(&self, key: &str) {
+        let mut change = Change::default();
+        change.delete(key.to_owned());
+        assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
+    }
+
+    /// How many keys the domain has.
+    pub(crate) async fn keys_at_rest(&self) -> usize {
+        self.store.scan_all(self.store.keys.everything(), true).await.unwrap().len()
     }
 
     pub(crate) fn reads(&self) -> u32 {

@@ -1,8 +1,8 @@
 //! Claims: one holder per domain, all or nothing, take-over.
 
-use super::bench::{Bench, addresses, claimant, dynamic, fixed, ip, pod};
-use crate::ipam::{Kind, Question};
-use crate::store::ordered::OrderedMap;
+use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
+use crate::ipam::{HandOver, HeldAddress, Kind, Question};
+use crate::store::ordered::{OrderedMap, Read, View};
 use crate::store::{Claimant, Claimed, Store};
 
 pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) {
@@ -15,6 +15,24 @@ pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) 
     assert_eq!(bench.store.claim(second, &proposal, None, &[]).await.unwrap(), Claimed::Lost);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
     assert_eq!(bench.store.held_by(&two.attachment).await.unwrap(), None);
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_rehearsal_changes_nothing<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    bench.store.rehearse().await.unwrap();
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7")]).await;
+    let everything = async || {
+        let range = bench.store.keys.everything();
+        let pages = bench.store.map().view().await.unwrap().read(&[Read::scan(range, 1_000)]).await.unwrap();
+        pages[0].entries.clone()
+    };
+    let before = everything().await;
+    assert!(before.len() >= 5, "{before:?}");
+    for _ in 0..2 {
+        bench.store.rehearse().await.unwrap();
+    }
+    assert_eq!(everything().await, before);
     bench.agrees().await;
 }
 
@@ -114,7 +132,7 @@ pub(crate) async fn a_newer_attachment_replaces_the_older_one<M: OrderedMap>(map
     bench.store.claim(look, &[vec![dynamic("10.0.0.2"), dynamic("fd00::2")]], None, &[]).await.unwrap();
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("new"));
     assert_eq!(bench.store.held_by(&old.attachment).await.unwrap(), None);
-    assert_eq!(bench.store.attachments_on("node-1", "blue").await.unwrap(), [new.attachment]);
+    assert_eq!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap(), [new.attachment]);
     bench.agrees().await;
 }
 
@@ -126,7 +144,7 @@ pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_on
     bench.hold(&new, &[dynamic("10.0.0.3"), dynamic("10.0.0.7")]).await;
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("new"));
-    assert_eq!(bench.store.attachments_on("node-0", "blue").await.unwrap(), []);
+    assert_eq!(bench.store.attachments_on("node-0", MACHINE, "blue").await.unwrap(), []);
     bench.agrees().await;
 }
 
@@ -191,8 +209,8 @@ pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays<M: OrderedMa
     for (proposal, rest) in [(vec![fixed("10.0.0.2"), fixed("10.0.0.3")], 1), (vec![fixed("10.0.0.2")], 0)] {
         bench.hold(&gone, &proposal).await;
         let look = bench.look(&new, &["10.0.0.2"]).await;
-        let forfeited = [look.holder_of(ip("10.0.0.2")).unwrap().clone()];
-        let claimed = bench.store.claim(look, &[vec![fixed("10.0.0.2")]], None, &forfeited).await.unwrap();
+        let handed_over = [gone_from(look.holder_of(ip("10.0.0.2")).unwrap())];
+        let claimed = bench.store.claim(look, &[vec![fixed("10.0.0.2")]], None, &handed_over).await.unwrap();
         assert!(matches!(claimed, Claimed::Done(_)));
         assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("new"));
         let left = bench.store.held_by(&gone.attachment).await.unwrap();
@@ -208,13 +226,13 @@ pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void<M: Ord
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (gone, new) = (claimant("gone", "b"), claimant("new", "a"));
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;
-    let forfeited = [bench.look(&new, &["10.0.0.2"]).await.holder_of(ip("10.0.0.2")).unwrap().clone()];
+    let handed_over = [gone_from(bench.look(&new, &["10.0.0.2"]).await.holder_of(ip("10.0.0.2")).unwrap())];
     // The same attachment let go and claimed again: it lives.
     bench.release(&gone).await;
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;
     let look = bench.look(&new, &["10.0.0.2"]).await;
     let proposals = [vec![fixed("10.0.0.2")]];
-    assert_eq!(bench.store.claim(look, &proposals, None, &forfeited).await.unwrap(), Claimed::Lost);
+    assert_eq!(bench.store.claim(look, &proposals, None, &handed_over).await.unwrap(), Claimed::Lost);
     bench.agrees().await;
 }
 
@@ -229,4 +247,9 @@ pub(crate) async fn a_take_over_loses_when_the_older_attachment_was_released_mea
     assert_eq!(bench.store.claim(look, &proposals, None, &[]).await.unwrap(), Claimed::Lost);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("third"));
     bench.agrees().await;
+}
+
+/// The holder's pod was found to be gone.
+fn gone_from(held: &HeldAddress) -> HandOver {
+    HandOver { held: held.clone(), former: None }
 }

@@ -1,6 +1,6 @@
 //! Lists, damage, and the inspection.
 
-use super::bench::{Bench, addresses, claimant, dynamic, held_for, ip, span};
+use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, span};
 use crate::ipam::{Attachment, Claim, HeldAddress, Slot};
 use crate::store::ordered::{Change, OrderedMap};
 use crate::store::record::encode;
@@ -86,9 +86,14 @@ pub(crate) async fn names_with_odd_characters_stay_apart<M: OrderedMap>(map: M) 
     let names = ["a/b", "a%2fb", "a", "a/", "ü", "..", "a b"];
     for (nth, name) in names.iter().enumerate() {
         let attachment = Attachment { network: (*name).into(), container: (*name).into(), interface: (*name).into() };
-        let odd = Claimant { attachment, node: (*name).into(), pod: Some(super::bench::pod(name, "")) };
+        let odd = Claimant {
+            attachment,
+            node: (*name).into(),
+            machine: MACHINE.into(),
+            pod: Some(super::bench::pod(name, "")),
+        };
         bench.hold(&odd, &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
-        assert_eq!(bench.store.attachments_on(name, name).await.unwrap(), [odd.attachment]);
+        assert_eq!(bench.store.attachments_on(name, MACHINE, name).await.unwrap(), [odd.attachment]);
     }
     assert_eq!(bench.store.usage(&bench.sets).await.unwrap()[0].held, names.len() as u64);
     bench.agrees().await;
@@ -105,13 +110,13 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
     let odd = format!("{}/v1/blue/odd", bench.prefix);
     bench.scribble(&odd, b"").await;
     bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&HeldAddress { address: ip("10.0.0.9"), ..record })).await;
-    bench.scribble(&keys.node("node-7", &one.attachment), b"").await;
+    bench.scribble(&keys.node("node-7", MACHINE, &one.attachment), b"").await;
     bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
     let slot = Slot { name: "team".into(), number: 3 };
     bench.scribble(&keys.slot(&slot), b"10.0.0.2").await;
     let mut change = Change::default();
     change.delete(keys.address(ip("10.0.0.3"))).delete(keys.identity("me", ip("10.0.0.4")));
-    change.delete(keys.node("node-1", &one.attachment));
+    change.delete(keys.node("node-1", MACHINE, &one.attachment));
     bench.store.map().commit(&[change]).await.unwrap();
 
     let attachment = one.attachment;
@@ -126,7 +131,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
         },
         Disagreement::MissingFromNode { attachment: attachment.clone(), node: "node-1".into() },
         Disagreement::AddressWithoutClaim { address: ip("10.0.0.9"), attachment: attachment.clone() },
-        Disagreement::StaleNode { attachment, node: "node-7".into() },
+        Disagreement::StaleNode { attachment, node: "node-7".into(), machine: MACHINE.into() },
         Disagreement::StalePod { pod: super::bench::pod("z", ""), attachment: gone },
         Disagreement::Identity { address: ip("10.0.0.4"), identity: "me".into() },
         Disagreement::Slot { slot, found: "is taken for 10.0.0.2, which does not have it".into() },

@@ -1,7 +1,9 @@
 //! The contract as tests, run over every store alike. Every case ends with a proof that all indexes agree.
 
 mod bench;
+pub(crate) mod ceding;
 pub(crate) mod claims;
+pub(crate) mod expiry;
 pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
@@ -11,7 +13,7 @@ pub(crate) mod releases;
 pub(crate) mod repairs;
 pub(crate) mod slots;
 
-pub(crate) use bench::{Bench, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
+pub(crate) use bench::{Bench, MACHINE, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
 /// One test per case. `$open` makes a fresh, empty map and whatever must live as long.
 macro_rules! conformance {
@@ -19,6 +21,7 @@ macro_rules! conformance {
         $crate::store::conformance::conformance! { $open;
             claims: [
                 an_address_has_one_holder_per_domain,
+                a_rehearsal_changes_nothing,
                 two_networks_that_share_a_domain_share_its_addresses,
                 two_domains_know_nothing_of_each_other,
                 a_second_claim_returns_what_is_held,
@@ -56,6 +59,20 @@ macro_rules! conformance {
                 a_clock_that_jumps_doubles_and_loses_nothing,
                 a_hold_for_too_long_a_name_keeps_no_release,
             ]
+            ceding: [
+                a_ceded_address_returns_when_its_new_holder_is_released,
+                the_release_of_a_former_holder_only_clears_its_mark,
+                a_mark_follows_newer_containers_of_either_pod,
+                whoever_follows_a_holder_that_is_gone_owes_the_address_to_the_former_one,
+                reclaim_and_gc_give_back_as_a_release_does,
+                ceding_and_releasing_at_once_forget_nobody,
+                marks_that_disagree_are_found_and_mended,
+            ]
+            expiry: [
+                cycles_of_claim_and_release_leave_nothing,
+                only_what_is_still_over_is_removed,
+                no_hold_lasts_longer_than_the_limit,
+            ]
             slots: [
                 a_slot_is_taken_once_and_goes_with_its_address,
                 a_replacement_has_the_slots_of_the_older_attachment,
@@ -71,6 +88,9 @@ macro_rules! conformance {
                 a_full_range_is_known_to_be_full,
                 usage_counts_what_is_held,
                 a_wide_area_of_holds_is_crossed,
+                a_list_of_single_addresses_costs_a_handful_of_reads,
+                single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads,
+                the_holders_of_a_list_of_addresses_cost_a_handful_of_reads,
             ]
             lists: [
                 everything_is_listed_in_pages,

@@ -1,11 +1,13 @@
 //! Ranges: what a look knows, how much it reads for it, and that all of it is one moment.
 
+use std::net::IpAddr;
+
 use super::bench::{Bench, claimant, dynamic, family, fixed, held_for, ip, span};
 use crate::ipam::address::number;
-use crate::ipam::{Family, Question};
-use crate::store::ordered::{Change, OrderedMap};
+use crate::ipam::{Family, Holder, Question, Span};
+use crate::store::ordered::{Change, OrderedMap, View};
 use crate::store::record::encode;
-use crate::store::{Claimed, KeptAddress};
+use crate::store::{Claimed, KeptAddress, Look};
 
 pub(crate) async fn the_cursor_follows_dynamic_claims_alone<M: OrderedMap>(map: M) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
@@ -127,10 +129,11 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed<M: OrderedMap>(map: M) {
     let kept: Vec<_> = (0..10_000)
         .map(|offset| KeptAddress { address: Family::V4.address(first + offset), identity: None, until })
         .collect();
-    for chunk in kept.chunks(100) {
+    for chunk in kept.chunks(60) {
         let mut change = Change::default();
         for kept in chunk {
             change.put(bench.store.keys.hold(kept.address), encode(kept));
+            change.put(bench.store.keys.expiry(until, kept.address), encode(kept));
         }
         bench.store.map().commit(&[change]).await.unwrap();
     }
@@ -141,4 +144,96 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed<M: OrderedMap>(map: M) {
     assert!(reads <= 13, "{reads} reads");
     drop(look);
     bench.agrees().await;
+}
+
+/// What a policy does with a list of single addresses: the first free one, asked for one by one.
+async fn first_free_of_list<V: View>(look: &mut Look<V>, list: &[IpAddr]) -> Option<IpAddr> {
+    for &address in list {
+        loop {
+            match look.snapshot.next_free_within(Span::single(address)) {
+                Ok(None) => break,
+                Ok(found) => return found,
+                Err(question) => look.answer(question).await.unwrap(),
+            }
+        }
+    }
+    None
+}
+
+/// Claim all of these but the last.
+async fn hold_all_but_one<M: OrderedMap>(bench: &Bench<M>, list: &[IpAddr]) {
+    for (nth, address) in list[..list.len() - 1].iter().enumerate() {
+        bench.hold(&claimant(&format!("holder-{nth}"), ""), &[dynamic(&address.to_string())]).await;
+    }
+}
+
+/// In no order: 37 and 200 have no common divisor.
+fn shuffled(list: impl Fn(u32) -> String) -> Vec<IpAddr> {
+    (0..200).map(|nth| ip(&list(nth * 37 % 200))).collect()
+}
+
+pub(crate) async fn a_list_of_single_addresses_costs_a_handful_of_reads<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/16", "fd00::/64"]);
+    let lists: [(Vec<IpAddr>, u32); 4] = [
+        ((20..220).map(|last| ip(&format!("10.0.9.{last}"))).collect(), 1),
+        (shuffled(|nth| format!("10.0.{}.{}", nth + 20, nth * 7 % 250 + 1)), 2),
+        ((1..201).rev().map(|nth| ip(&format!("fd00::{nth:x}:1"))).collect(), 3),
+        (shuffled(|nth| format!("fd00::{:x}:{nth:x}:0:2", nth % 16)), 4),
+    ];
+    for (list, most) in lists {
+        hold_all_but_one(&bench, &list).await;
+        let mut look = bench.look(&claimant("one", "a"), &[]).await;
+        bench.reads();
+        assert_eq!(first_free_of_list(&mut look, &list).await, list.last().copied());
+        let reads = bench.reads();
+        assert!(reads <= most, "{reads} reads for {}, …", list[0]);
+        drop(look);
+        for nth in 0..list.len() - 1 {
+            bench.release(&claimant(&format!("holder-{nth}"), "")).await;
+        }
+    }
+    bench.agrees().await;
+}
+
+pub(crate) async fn single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/16"]);
+    bench.fill(span("10.0.0.2", "10.0.39.255")).await;
+    let mut list = shuffled(|nth| format!("10.0.{}.{}", nth / 6 + 1, nth));
+    list.push(ip("10.0.40.7"));
+    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    bench.reads();
+    assert_eq!(first_free_of_list(&mut look, &list).await, Some(ip("10.0.40.7")));
+    let reads = bench.reads();
+    assert!(reads <= 6, "{reads} reads");
+    drop(look);
+    bench.agrees().await;
+}
+
+pub(crate) async fn the_holders_of_a_list_of_addresses_cost_a_handful_of_reads<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/16"]);
+    let list = shuffled(|nth| format!("10.0.{}.{}", nth + 20, nth * 7 % 250 + 1));
+    hold_all_but_one(&bench, &list).await;
+    let kept = claimant("kept", "");
+    bench.hold(&kept, &[held_for("me", 60, dynamic("10.0.200.200"))]).await;
+    bench.release(&kept).await;
+    bench.scribble(&bench.store.keys.address(list[100]), b"?").await;
+    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    bench.reads();
+    for (nth, &address) in list.iter().enumerate().filter(|(nth, _)| *nth != 100) {
+        while let Some(question) = look.snapshot.holder_of(address).err() {
+            look.answer(question).await.unwrap();
+        }
+        let holder = look.snapshot.holder_of(address).unwrap();
+        let Some(Holder::Attachment(held)) = holder else {
+            assert_eq!((nth, holder), (199, None), "{address}");
+            continue;
+        };
+        assert_eq!((held.address, held.attachment.container.clone()), (address, format!("holder-{nth}")));
+    }
+    let holder = look.snapshot.holder_of(ip("10.0.200.200")).unwrap();
+    assert!(matches!(holder, Some(Holder::Hold { identity, .. }) if identity == "me"), "{holder:?}");
+    let reads = bench.reads();
+    assert!(reads <= 3, "{reads} reads");
+    // A record that nobody can read is an error for whoever asks about its address, and for nobody else.
+    assert!(look.answer(Question::HolderOf(list[100])).await.is_err());
 }

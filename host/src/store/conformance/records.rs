@@ -74,7 +74,7 @@ async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) 
     let _ = store.plan_repairs(&bench.sets).await;
     for holder in holders {
         let _ = store.held_by(&holder.attachment).await;
-        let _ = store.attachments_on(&holder.node, "blue").await;
+        let _ = store.attachments_on(&holder.node, &holder.machine, "blue").await;
         let again = Claimant { pod: holder.pod.clone(), ..claimant("again", "") };
         let _ = store.look_up(&again, &bench.sets, &[], now).await.map(drop);
     }

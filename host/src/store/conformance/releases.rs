@@ -1,6 +1,6 @@
 //! Releases: fenced, complete, and a success when there is nothing to do.
 
-use super::bench::{Bench, addresses, claimant, dynamic, fixed, ip, pod};
+use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
 use crate::ipam::Claim;
 use crate::store::Claimant;
 use crate::store::ordered::OrderedMap;
@@ -24,7 +24,7 @@ pub(crate) async fn a_release_frees_everything_and_tells_what_it_was<M: OrderedM
     assert_eq!(bench.release(&one).await, Some(held));
     assert_eq!(bench.reads(), 1);
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
-    assert_eq!(bench.store.attachments_on("node-1", "blue").await.unwrap(), []);
+    assert_eq!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap(), []);
     assert_eq!(bench.look(&claimant("two", "a"), &[]).await.previous, None);
     bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
     bench.agrees().await;
@@ -78,7 +78,7 @@ pub(crate) async fn gc_sees_its_own_node_and_network_only<M: OrderedMap>(map: M)
         bench.hold(claimant, &[dynamic(&format!("10.0.0.{last}"))]).await;
     }
     bench.reads();
-    assert_eq!(bench.store.attachments_on("node-1", "blue").await.unwrap(), [mine.attachment]);
+    assert_eq!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap(), [mine.attachment]);
     assert_eq!(bench.reads(), 1);
     assert_eq!(bench.store.holders(&[ip("10.0.0.4")], bench.now.get()).await.unwrap().len(), 1);
     bench.agrees().await;

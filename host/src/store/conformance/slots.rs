@@ -1,7 +1,7 @@
 //! Slots: numbered places of a list, each taken by one address at a time.
 
 use super::bench::{Bench, claimant, dynamic, fixed, with_slot};
-use crate::ipam::Claim;
+use crate::ipam::{Claim, HandOver};
 use crate::store::Claimed;
 use crate::store::ordered::OrderedMap;
 
@@ -54,9 +54,9 @@ pub(crate) async fn a_slot_goes_with_an_address_that_is_taken_over<M: OrderedMap
     let two = [with_slot("team", 0, fixed("10.0.0.2")), with_slot("team", 1, fixed("10.0.0.3"))];
     let held: Claim = bench.hold(&gone, &two).await;
     let look = bench.look(&claimant("heir", "b"), &["10.0.0.2"]).await;
-    let forfeited: Vec<_> = held.held_addresses().take(1).collect();
+    let handed_over = [HandOver { held: held.held_address(&held.addresses[0]), former: None }];
     let wanted = vec![with_slot("team", 2, fixed("10.0.0.2"))];
-    let claimed = bench.store.claim(look, &[wanted], None, &forfeited).await.unwrap();
+    let claimed = bench.store.claim(look, &[wanted], None, &handed_over).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)));
     assert_eq!(bench.taken_slots(&claimant("other", "c"), "team").await, [1, 2]);
     bench.agrees().await;

@@ -8,8 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
-use rustix::fs::{Access, FallocateFlags, FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::fs::{Access, FallocateFlags};
 
 use crate::limits::store::{MAP_BYTES, OPEN_ATTEMPTS, READERS};
 use crate::store::error::StoreError;
@@ -165,23 +164,6 @@ fn reserve_lock_file(file: &Path) -> Result<(), StoreError> {
     match rustix::fs::fallocate(&handle, FallocateFlags::KEEP_SIZE, 0, LOCK_BYTES) {
         Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         Err(error) => Err(failed("reserve", &lock, error.into())),
-    }
-}
-
-/// Wait for the turn to write; it ends when the file returned is dropped, or with the process.
-///
-/// LMDB has a lock of its own, which survives the death of its holder. But where the holder and the waiter that the
-/// kernel woke in its place are both killed, the other waiters sleep until somebody new comes along. The kernel's file
-/// locks have no such gap, and with them LMDB's own lock is never waited for.
-pub(super) fn take_turn(path: &Path) -> Result<File, StoreError> {
-    let failed = |source| StoreError::File { doing: "lock", path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    loop {
-        match flock(&file, FlockOperation::LockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(failed(error.into())),
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! It wants a local file system and one PID namespace: a reader is known to be alive by a lock on its process ID.
 
 mod file;
+mod turn;
 
 use std::cell::RefCell;
 use std::ops::Bound;
@@ -109,7 +110,7 @@ impl Embedded {
     }
 
     fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, Failure> {
-        let _turn = file::take_turn(&self.file).map_err(Failure::Store)?;
+        let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
         // A reader that was killed pins the past for ever, and no page of it would be used again.
         opened.env.clear_stale_readers()?;
         let mut txn = opened.env.write_txn()?;
@@ -154,7 +155,7 @@ impl OrderedMap for Embedded {
             return Ok(true);
         }
         let absent = self.with_env(Purpose::Write, "read", |opened| {
-            let _turn = file::take_turn(&self.file).map_err(Failure::Store)?;
+            let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
             let txn = opened.env.write_txn()?;
             Ok(opened.entries.get(&txn, key.as_bytes())?.is_none())
         });
@@ -171,6 +172,22 @@ impl OrderedMap for Embedded {
         }
         self.with_env(Purpose::Write, "read", Self::begin_read)?;
         file::has_room(&self.file)
+    }
+
+    /// A transaction that puts the keys and deletes them again, and writes its pages like any other.
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
+            return file::could_create(&self.file);
+        }
+        self.with_env(Purpose::Write, "write", |opened| {
+            let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
+            let mut txn = opened.env.write_txn()?;
+            for key in keys {
+                opened.entries.put(&mut txn, key.as_bytes(), b"")?;
+                opened.entries.delete(&mut txn, key.as_bytes())?;
+            }
+            Ok(txn.commit()?)
+        })
     }
 }
 
@@ -262,6 +279,11 @@ fn apply(txn: &mut RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> 
         match write {
             Write::Put(key, value) => entries.put(txn, key.as_bytes(), value)?,
             Write::Delete(key) => drop(entries.delete(txn, key.as_bytes())?),
+            Write::DeleteIf(key, value) => {
+                if entries.get(txn, key.as_bytes())? == Some(value.as_slice()) {
+                    entries.delete(txn, key.as_bytes())?;
+                }
+            }
         }
     }
     Ok(())

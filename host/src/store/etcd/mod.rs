@@ -134,8 +134,9 @@ impl OrderedMap for Etcd {
         Ok(Commit::Lost)
     }
 
-    /// A read sees what is applied; a claim whose caller was cut off may be in the cluster's log already and not yet
-    /// applied. A write waits its turn behind it. This one changes nothing, and may be asked twice.
+    /// A read sees what is applied; a claim whose caller was cut off may be in the leader's log already and not yet
+    /// applied. A write waits its turn behind it. This one changes nothing, and may be asked twice. It waits for nothing
+    /// that is still on its way to the leader, as in a member that was cut off: such a claim is left to GC.
     async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
         let mut nothing = Change::default();
         nothing.require(Guard::Absent(key.to_owned())).delete(key.to_owned());
@@ -147,6 +148,20 @@ impl OrderedMap for Etcd {
     async fn ping(&self, key: &str) -> Result<(), StoreError> {
         self.view().await?.read(&[Read::Get(key.to_owned())]).await?;
         self.cluster.refuse_alarms().await
+    }
+
+    /// etcd asks the role, and the quota, about every operation of a transaction, whichever of its branches is taken. So
+    /// the puts stand where an absent key's value would have to be something, and only deletions of nothing are carried
+    /// out: there is no moment at which a killed process leaves anything behind.
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        let (mut written, mut deleted) = (Change::default(), Change::default());
+        for key in keys {
+            written.require(Guard::Is(key.clone(), b"never".to_vec())).put(key.clone(), "");
+            deleted.require(Guard::Absent(key.clone())).delete(key.clone());
+        }
+        let txn = transaction::nested(&[written, deleted]);
+        self.cluster.ask("write", async |client| client.kv_client().txn(txn.clone()).await).await?;
+        Ok(())
     }
 }
 

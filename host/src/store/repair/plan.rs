@@ -64,12 +64,14 @@ impl<'a> Plan<'a> {
             Disagreement::Damaged { key, .. } => self.subject_of_damage(key),
             Disagreement::ClaimWithoutAddress { attachment, .. }
             | Disagreement::AddressWithoutClaim { attachment, .. }
+            | Disagreement::Ceded { attachment, .. }
+            | Disagreement::Former { attachment, .. }
             | Disagreement::MissingFromNode { attachment, .. }
             | Disagreement::StaleNode { attachment, .. }
             | Disagreement::StalePod { attachment, .. } => Subject::Attachment(attachment.clone()),
-            Disagreement::HeldAndKept(address) | Disagreement::Identity { address, .. } => {
-                self.subject_of_hold(*address)
-            }
+            Disagreement::HeldAndKept(address)
+            | Disagreement::Expiry(address)
+            | Disagreement::Identity { address, .. } => self.subject_of_hold(*address),
             Disagreement::Slot { slot, .. } => Subject::Slot(slot.clone()),
         }
     }
@@ -77,7 +79,9 @@ impl<'a> Plan<'a> {
     fn subject_of_damage(&self, key: &str) -> Subject {
         match self.keys.named(key) {
             Some(Named::Attachment(attachment)) => Subject::Attachment(attachment),
-            Some(Named::Hold(address) | Named::Identity { address, .. }) => self.subject_of_hold(address),
+            Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
+                self.subject_of_hold(address)
+            }
             Some(Named::Address(address)) if self.claimants.contains_key(&address) => {
                 Subject::Attachment(self.claimants[&address].clone())
             }
@@ -155,7 +159,27 @@ impl<'a> Plan<'a> {
                 claim.addresses.push(Assignment { kind: held.kind, hold, slot, ..assignment });
             }
         }
-        (!claim.addresses.is_empty()).then_some(claim)
+        self.settle_ceded(&mut claim);
+        claim.former = self.all.former_wanted(&claim);
+        (!claim.is_over()).then_some(claim)
+    }
+
+    /// What a living pod ceded is with whoever holds the address now; where nobody does, it is the pod's again.
+    fn settle_ceded(&self, claim: &mut Claim) {
+        for mut ceded in std::mem::take(&mut claim.ceded) {
+            let address = ceded.assignment.address;
+            let Some(holder) = self.holder(address) else {
+                claim.addresses.push(ceded.assignment);
+                continue;
+            };
+            if claim.addresses.iter().any(|held| held.address == address) {
+                continue;
+            }
+            let known = self.all.addresses.get(&address).map(HeldAddress::party);
+            let claimed = || self.all.claims.get(holder).map(Claim::party);
+            ceded.to = known.or_else(claimed).unwrap_or(ceded.to);
+            claim.ceded.push(ceded);
+        }
     }
 
     fn holder(&self, address: IpAddr) -> Option<&Attachment> {
@@ -164,7 +188,7 @@ impl<'a> Plan<'a> {
     }
 
     fn mend_claim(&self, claim: &Claim, mends: &[Disagreement], mend: &mut Mend) {
-        let Claim { attachment, node, .. } = claim;
+        let Claim { attachment, node, machine, .. } = claim;
         let found = self.all.claims.get(attachment);
         if found != Some(claim) {
             let addresses: Vec<String> = claim.addresses.iter().map(|listed| listed.address.to_string()).collect();
@@ -182,8 +206,8 @@ impl<'a> Plan<'a> {
                 self.mend_hold(address, true, mends, mend);
             }
         }
-        if !self.all.nodes.contains(&(attachment.clone(), node.clone())) {
-            mend.put(self.keys.node(node, attachment), "", format!("list it in the index of node {node:?}"));
+        if !self.all.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+            mend.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
         }
         let index = claim.pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
         // Whatever the index of pods points at, it is newer than a claim that is only written again.
@@ -194,8 +218,8 @@ impl<'a> Plan<'a> {
 
     /// A claim that ends leaves the indexes that still lead to it.
     fn leave_indexes(&self, attachment: &Attachment, found: Option<&Claim>, mend: &mut Mend) {
-        let Some(Claim { node, pod, .. }) = found else { return };
-        mend.delete(self.keys.node(node, attachment), format!("take it off the index of node {node:?}"));
+        let Some(claim @ Claim { node, pod, .. }) = found else { return };
+        mend.delete(self.keys.node_of(claim), format!("take it off the index of node {node:?}"));
         let index = pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
         let points_here = |index: &String| {
             self.all.bytes.get(index).is_some_and(|container| *container == attachment.container.as_bytes())
@@ -207,8 +231,13 @@ impl<'a> Plan<'a> {
 
     fn mend_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, mend: &mut Mend) {
         match disagreement {
-            Disagreement::StaleNode { node, attachment } if wanted.is_none_or(|claim| claim.node != *node) => {
-                mend.delete(self.keys.node(node, attachment), format!("take it off the index of node {node:?}"));
+            Disagreement::StaleNode { node, machine, attachment }
+                if wanted.is_none_or(|claim| claim.node != *node || claim.machine != *machine) =>
+            {
+                mend.delete(
+                    self.keys.node(node, machine, attachment),
+                    format!("take it off the index of node {node:?}"),
+                );
             }
             Disagreement::StalePod { pod, attachment } if wanted.is_none_or(|claim| !is_of(claim, pod)) => {
                 self.mend_pod(pod, attachment, mend);
@@ -255,6 +284,7 @@ impl<'a> Plan<'a> {
             }
             Some(_) => {}
         }
+        self.mend_expiry(address, wanted, mend);
         let identity = wanted.and_then(|kept| kept.identity.as_ref());
         for stale in self.identities_of(address, mends).into_iter().filter(|known| Some(known) != identity) {
             mend.delete(self.keys.identity(&stale, address), format!("take {address} off the index of {stale:?}"));
@@ -263,6 +293,19 @@ impl<'a> Plan<'a> {
         if self.all.identities.get(&(address, identity.clone())) != Some(kept) {
             let words = format!("list {address} in the index of {identity:?}");
             mend.put(self.keys.identity(identity, address), encode(kept), words);
+        }
+    }
+
+    fn mend_expiry(&self, address: IpAddr, wanted: Option<&KeptAddress>, mend: &mut Mend) {
+        let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
+        for key in self.all.bytes.keys().filter(|key| Some(*key) != right.as_ref()) {
+            if matches!(self.keys.named(key), Some(Named::Expiry { address: known, .. }) if known == address) {
+                mend.delete(key.clone(), format!("take {address} off the index of when holds end"));
+            }
+        }
+        let Some((kept, key)) = wanted.zip(right) else { return };
+        if self.all.bytes.get(&key) != Some(&encode(kept)) {
+            mend.put(key, encode(kept), format!("list {address} in the index of when holds end"));
         }
     }
 
@@ -293,13 +336,18 @@ fn claim_from(held: &HeldAddress) -> Claim {
     Claim {
         attachment: held.attachment.clone(),
         node: held.node.clone(),
+        machine: held.machine.clone(),
         pod: held.pod.clone(),
         addresses: Vec::new(),
+        ceded: Vec::new(),
+        former: BTreeMap::new(),
         policy: held.policy.clone(),
         since: held.since,
     }
 }
 
 fn is_of(claim: &Claim, pod: &PodName) -> bool {
-    claim.pod.as_ref().is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name)
+    let of_claim = claim.pod.as_ref();
+    of_claim
+        .is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name && other.cluster == pod.cluster)
 }

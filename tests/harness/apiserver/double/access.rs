@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::Rule;
+use super::super::{Rule, group_of};
 use super::route::Target;
 
 pub(super) const ANONYMOUS: &str = "system:anonymous";
@@ -42,10 +42,12 @@ impl Access {
                 let open: &[&str] = if user == ANONYMOUS { &PUBLIC } else { &DISCOVERY };
                 verb == "get" && open.iter().any(|at| path == at || at.ends_with('/') && path.starts_with(at))
             }
-            Target::Resource { resource, .. } => {
+            Target::Resource { group, resource, .. } => {
                 let rules = self.rules.get(user).map_or(&[][..], Vec::as_slice);
                 let has = |all: &[&str], wanted: &str| all.iter().any(|one| *one == wanted || *one == "*");
-                rules.iter().any(|rule| has(rule.verbs, verb) && has(rule.resources, resource))
+                // A rule names resources of the groups they are in; whoever asks for one of another group gets nothing.
+                let in_group = |rule: &&Rule| rule.resources.contains(&"*") || group_of(resource) == group;
+                rules.iter().filter(in_group).any(|rule| has(rule.verbs, verb) && has(rule.resources, resource))
             }
         }
     }

@@ -36,8 +36,8 @@ pub(super) fn answer(state: &State, user: &str, asked: &Asked) -> Result<Value, 
     check(&state.access, user, &route)?;
     match &route.target {
         Target::Path(path) => document(path, &asked.host).ok_or_else(Status::no_such_path),
-        Target::Resource { resource, namespace, name, subresource } => {
-            let kind = Kind::find(resource).ok_or_else(Status::no_such_path)?;
+        Target::Resource { group, resource, namespace, name, subresource } => {
+            let kind = Kind::find(group, resource).ok_or_else(Status::no_such_path)?;
             // A namespace counts as in itself.
             let namespace = if kind.resource == "namespaces" { "" } else { namespace };
             let one = !matches!(route.verb.as_str(), "list" | "watch" | "create" | "deletecollection");
@@ -61,17 +61,19 @@ fn check(access: &Access, user: &str, Route { verb, target }: &Route) -> Result<
     match target {
         _ if access.permits(user, verb, target) => Ok(()),
         Target::Path(path) => Err(Status::forbidden_path(user, verb, path)),
-        Target::Resource { resource, namespace, name, subresource } => {
+        Target::Resource { group, resource, namespace, name, subresource } => {
             let separator = if subresource.is_empty() { "" } else { "/" };
             let resource = format!("{resource}{separator}{subresource}");
-            Err(Status::forbidden(user, verb, &resource, namespace, name))
+            Err(Status::forbidden(user, verb, group, &resource, namespace, name))
         }
     }
 }
 
 fn single(objects: &Objects, kind: &Kind, namespace: &str, name: &str, accept: &str) -> Result<Value, Status> {
     let form = negotiate(accept, "PartialObjectMetadata")?;
-    let found = objects.get(&key(kind, namespace, name)).ok_or_else(|| Status::no_such_object(kind.resource, name))?;
+    let found = objects
+        .get(&key(kind, namespace, name))
+        .ok_or_else(|| Status::no_such_object(kind.group, kind.resource, name))?;
     Ok(match form {
         Form::Whole => found.clone(),
         Form::Metadata => metadata_of(found),

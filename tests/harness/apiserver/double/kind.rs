@@ -2,9 +2,13 @@
 
 use serde_json::{Value, json};
 
-/// One kind of core/v1.
+use super::super::group_of;
+
+/// One kind of core/v1 or apps/v1.
 #[derive(Debug)]
 pub(super) struct Kind {
+    /// Empty for the core.
+    pub(super) group: &'static str,
     /// `pods`, as in paths.
     pub(super) resource: &'static str,
     /// `Pod`.
@@ -16,6 +20,7 @@ pub(super) struct Kind {
 }
 
 const PODS: Kind = Kind {
+    group: "",
     resource: "pods",
     name: "Pod",
     namespaced: true,
@@ -31,22 +36,55 @@ const PODS: Kind = Kind {
         "status.nominatedNodeName",
     ],
 };
-const NODES: Kind =
-    Kind { resource: "nodes", name: "Node", namespaced: false, short: "no", fields: &["spec.unschedulable"] };
-const NAMESPACES: Kind =
-    Kind { resource: "namespaces", name: "Namespace", namespaced: false, short: "ns", fields: &["status.phase"] };
+const NODES: Kind = Kind {
+    group: "",
+    resource: "nodes",
+    name: "Node",
+    namespaced: false,
+    short: "no",
+    fields: &["spec.unschedulable"],
+};
+const NAMESPACES: Kind = Kind {
+    group: "",
+    resource: "namespaces",
+    name: "Namespace",
+    namespaced: false,
+    short: "ns",
+    fields: &["status.phase"],
+};
+const REPLICA_SETS: Kind = Kind {
+    group: "apps",
+    resource: "replicasets",
+    name: "ReplicaSet",
+    namespaced: true,
+    short: "rs",
+    fields: &["metadata.namespace", "status.replicas"],
+};
+const DEPLOYMENTS: Kind = Kind {
+    group: "apps",
+    resource: "deployments",
+    name: "Deployment",
+    namespaced: true,
+    short: "deploy",
+    fields: &["metadata.namespace"],
+};
 
 impl Kind {
-    pub(super) const ALL: [&'static Self; 3] = [&NAMESPACES, &NODES, &PODS];
+    pub(super) const ALL: [&'static Self; 5] = [&NAMESPACES, &NODES, &PODS, &REPLICA_SETS, &DEPLOYMENTS];
 
-    /// By its name in paths.
-    pub(super) fn find(resource: &str) -> Option<&'static Self> {
-        Self::ALL.into_iter().find(|kind| kind.resource == resource)
+    /// By its group and its name in paths.
+    pub(super) fn find(group: &str, resource: &str) -> Option<&'static Self> {
+        Self::ALL.into_iter().find(|kind| kind.group == group && kind.resource == resource)
+    }
+
+    /// `v1` or `apps/v1`.
+    pub(super) fn version(&self) -> String {
+        if self.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group) }
     }
 
     /// One that tests name.
     pub(super) fn of(resource: &str) -> &'static Self {
-        Self::find(resource).unwrap_or_else(|| panic!("the double has no {resource}"))
+        Self::find(group_of(resource), resource).unwrap_or_else(|| panic!("the double has no {resource}"))
     }
 
     /// What the server puts into an object that says nothing of it.
@@ -67,7 +105,8 @@ impl Kind {
                 "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "", "osImage": "",
                 "systemUUID": "",
             }}}),
-            _ => json!({"spec": {"finalizers": ["kubernetes"]}}),
+            "namespaces" => json!({"spec": {"finalizers": ["kubernetes"]}}),
+            _ => json!({"spec": {"replicas": 1}}),
         }
     }
 
@@ -76,6 +115,8 @@ impl Kind {
         match self.resource {
             "pods" => Some(json!({"phase": "Pending", "qosClass": "BestEffort"})),
             "namespaces" => Some(json!({"phase": "Active"})),
+            "replicasets" => Some(json!({"replicas": 0})),
+            "deployments" => Some(json!({})),
             _ => None,
         }
     }

@@ -30,7 +30,9 @@ pub(super) fn list(objects: &Objects, kind: &Kind, prefix: &str, query: &Query) 
             items.push(item);
         }
     }
-    Ok(json!({"kind": format!("{}List", kind.name), "apiVersion": "v1", "metadata": metadata, "items": items}))
+    Ok(
+        json!({"kind": format!("{}List", kind.name), "apiVersion": kind.version(), "metadata": metadata, "items": items}),
+    )
 }
 
 /// Where a page begins.

@@ -103,6 +103,11 @@ impl Cluster for Double {
         self.state().objects.delete(Kind::of(resource), namespace, name, gracefully);
     }
 
+    fn uid(&self, resource: &str, namespace: &str, name: &str) -> String {
+        let key = objects::key(Kind::of(resource), namespace, name);
+        self.state().objects.get(&key).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
+    }
+
     fn compact(&self) {
         self.state().objects.compact();
     }

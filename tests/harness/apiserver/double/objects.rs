@@ -57,7 +57,7 @@ impl Objects {
         let uid = uuid();
         let mut created = kind.defaults();
         merge(&mut created, object);
-        merge(&mut created, &json!({"kind": kind.name, "apiVersion": "v1"}));
+        merge(&mut created, &json!({"kind": kind.name, "apiVersion": kind.version()}));
         merge(&mut created, &json!({"metadata": {"uid": uid, "creationTimestamp": time::in_seconds(0)}}));
         if kind.namespaced {
             created["metadata"]["namespace"] = json!(namespace);

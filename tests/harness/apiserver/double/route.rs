@@ -15,14 +15,18 @@ pub(super) enum Target {
     /// A document of the server itself.
     Path(String),
     /// Objects; the namespace is empty for those of the whole cluster, the name for several.
-    Resource { resource: String, namespace: String, name: String, subresource: String },
+    Resource { group: String, resource: String, namespace: String, name: String, subresource: String },
 }
 
 impl Route {
     pub(super) fn of(method: &str, path: &str, query: &Query) -> Self {
         let path = decode(path);
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let ["api", "v1", parts @ ..] = parts.as_slice() else { return Self::to_path(method, path) };
+        let (group, parts) = match parts.as_slice() {
+            ["api", "v1", parts @ ..] => ("", parts),
+            ["apis", group, "v1", parts @ ..] => (*group, parts),
+            _ => return Self::to_path(method, path),
+        };
         let (namespace, parts) = match parts {
             [] => return Self::to_path(method, path),
             // A namespace is in itself.
@@ -45,8 +49,8 @@ impl Route {
         if matches!(verb, "list" | "watch") {
             name = select::only_name(query.get("fieldSelector")).unwrap_or_default();
         }
-        let target =
-            Target::Resource { resource: part(0), namespace: namespace.to_owned(), name, subresource: part(2) };
+        let (group, namespace) = (group.to_owned(), namespace.to_owned());
+        let target = Target::Resource { group, resource: part(0), namespace, name, subresource: part(2) };
         Self { verb: verb.to_owned(), target }
     }
 

@@ -29,20 +29,21 @@ impl Status {
     }
 
     /// `resource` may carry a subresource behind a slash.
-    pub(super) fn forbidden(user: &str, verb: &str, resource: &str, namespace: &str, name: &str) -> Self {
+    pub(super) fn forbidden(user: &str, verb: &str, group: &str, resource: &str, namespace: &str, name: &str) -> Self {
         let scope = match namespace {
             "" => "at the cluster scope".to_owned(),
             namespace => format!("in the namespace \"{namespace}\""),
         };
         let plain = resource.split('/').next().unwrap_or(resource);
-        let (what, details) = match name {
-            "" => (plain.to_owned(), json!({"kind": plain})),
-            name => (format!("{plain} \"{name}\""), json!({"name": name, "kind": plain})),
+        let qualified = qualified(group, plain);
+        let what = match name {
+            "" => qualified,
+            name => format!("{qualified} \"{name}\""),
         };
         let message = format!(
-            "{what} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"\" {scope}"
+            "{what} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {scope}"
         );
-        Self { code: 403, reason: "Forbidden", message, details: Some(details), ..Self::default() }
+        Self { code: 403, reason: "Forbidden", message, details: Some(details(group, plain, name)), ..Self::default() }
     }
 
     pub(super) fn no_such_path() -> Self {
@@ -50,9 +51,9 @@ impl Status {
         Self { code: 404, reason: "NotFound", message, details: Some(json!({})), ..Self::default() }
     }
 
-    pub(super) fn no_such_object(resource: &str, name: &str) -> Self {
-        let message = format!("{resource} \"{name}\" not found");
-        let details = Some(json!({"name": name, "kind": resource}));
+    pub(super) fn no_such_object(group: &str, resource: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", qualified(group, resource));
+        let details = Some(details(group, resource, name));
         Self { code: 404, reason: "NotFound", message, details, ..Self::default() }
     }
 
@@ -113,4 +114,19 @@ impl Status {
         }
         status
     }
+}
+
+/// `pods`, or `replicasets.apps`.
+fn qualified(group: &str, resource: &str) -> String {
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+}
+
+/// What is empty is left out.
+fn details(group: &str, resource: &str, name: &str) -> Value {
+    let fields = [("name", name), ("group", group), ("kind", resource)];
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect()
 }

@@ -95,6 +95,11 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     assert!(error.hint().unwrap().contains("etcdPrefix"));
     let error = ping(at(&[&server.url()])).unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    let rehearse =
+        |domain: &str, prefix: &str| block_on(Store::new(Etcd::new(password("word")), prefix, domain).rehearse());
+    rehearse("blue", "/kube-ipam").unwrap();
+    let error = rehearse("blue", "/kube-ipam2").unwrap_err();
+    assert!(matches!(error, StoreError::Refused { doing: "write", .. }), "{error}");
     let missing = Options { password_file: Some(dir.path().join("none")), ..password("word") };
     assert!(ping(missing).unwrap_err().to_string().starts_with("etcdPasswordFile "));
 }
@@ -121,6 +126,7 @@ fn a_full_etcd_still_releases_and_says_what_to_do() {
         assert_eq!(error.to_string(), format!("the address store at {} is full", server.url()));
         assert!(error.hint().unwrap().contains("NOSPACE"));
         assert!(matches!(bench.store.ping().await, Err(StoreError::Full { .. })));
+        assert!(matches!(bench.store.rehearse().await, Err(StoreError::Full { .. })));
         // A release passes, at the price of the hold.
         assert!(bench.release(&one).await.is_some());
         assert_eq!(bench.holder_of("10.0.0.2").await, None);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::limits::store::ETCD_ANSWER;
-use crate::store::conformance::span;
+use crate::store::conformance::{MACHINE, span};
 use crate::store::{Claimant, Filter};
 
 #[test]
@@ -56,7 +56,7 @@ fn the_garbage_of_a_node_costs_one_read_and_two_round_trips_each() {
             bench.hold(&elsewhere, &[dynamic(&format!("10.0.0.{nth}"))]).await;
         }
         let before = bench.store.map().inner.round_trips();
-        let garbage = bench.store.attachments_on("node-9", "blue").await.unwrap();
+        let garbage = bench.store.attachments_on("node-9", MACHINE, "blue").await.unwrap();
         for attachment in &garbage {
             bench.store.release(attachment, bench.tick()).await.unwrap();
         }

@@ -2,6 +2,9 @@
 //!
 //! A leak is what is older than the grace period and found gone twice, in two complete lists of the API server some
 //! time apart. What is released is the claim as it was read before the first of them; whatever changed since stays.
+//! Only claims of the cluster that is asked are judged, and where what is seen looks like a mistake nothing is released.
+
+mod sight;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,12 +16,13 @@ use serde::Serialize;
 use super::network::Opened;
 use super::output::{Done, Output, table};
 use super::{Format, NetworkArgs};
-use crate::config::Network;
-use crate::ipam::{Claim, PodName};
-use crate::kubernetes::{ApiServer, Fate, Inventory};
+use crate::config::{Network, StoreConfig};
+use crate::ipam::Claim;
+use crate::kubernetes::{ApiServer, Fate, Home, Inventory};
 use crate::plugin;
 use crate::store::Standing;
 use crate::verbs;
+use sight::{Balance, Sight, is_ours};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -37,6 +41,9 @@ pub(crate) struct Options {
     /// Kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig elsewhere
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Release also where what is seen looks like a mistake: unknown nodes, or very many leaks at once
+    #[arg(long)]
+    force: bool,
 }
 
 /// A leak, and what became of it.
@@ -57,17 +64,21 @@ enum Outcome {
     Released,
     /// Its claim changed while we looked.
     Changed,
+    /// Nothing is released, see `refused` of the report.
+    Refused,
     /// The store said no.
     Failed(String),
 }
 
 /// What was looked at.
 #[derive(Debug, Serialize)]
-struct Report {
-    claims: usize,
-    /// Not a pod's: nobody can be asked about them.
-    without_pod: usize,
+struct ReclaimReport {
+    #[serde(flatten)]
+    sight: Sight,
     leaks: Vec<Leak>,
+    /// Why nothing is released without `--force`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) -> Done {
@@ -79,7 +90,7 @@ pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) 
         Format::Json => serde_json::to_string_pretty(&report)?,
         Format::Table => text(&report, options),
     };
-    Ok(Output { text, exit: u8::from(failed) })
+    Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
 
 fn server(options: &Options, opened: &Opened) -> Result<ApiServer, Box<dyn std::error::Error>> {
@@ -97,26 +108,46 @@ fn server(options: &Options, opened: &Opened) -> Result<ApiServer, Box<dyn std::
 }
 
 /// Allocations are read before pods: the pod of every live allocation is older than the allocation.
-async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<Report, verbs::Error> {
+async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
     let standing = opened.store.claims(&opened.base.network).await?;
-    let without_pod = standing.iter().filter(|standing| standing.claim().pod.is_none()).count();
-    let claims = standing.len();
+    let home = home(opened, server).await?;
+    let sight = Sight::of(standing.iter().map(Standing::claim), &home);
+    let ours: Vec<Standing> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
+    let mut doubt = sight.doubt();
     let mut suspects: Vec<(Standing, String)> = Vec::new();
-    if standing.iter().any(|standing| is_candidate(standing.claim(), options)) {
+    if ours.iter().any(|standing| is_candidate(standing.claim(), options)) {
         let inventory = server.inventory().await?;
-        let old = standing.into_iter().filter(|standing| is_candidate(standing.claim(), options));
+        let old = ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned();
         suspects = gone(old, &inventory);
+        let going = suspects.iter().map(|(standing, _)| standing.claim());
+        let balance = Balance::of(ours.iter().map(Standing::claim), going, &inventory);
+        doubt = doubt.or_else(|| balance.doubt().filter(|_| !suspects.is_empty()));
     }
-    if !options.dry_run && !suspects.is_empty() {
+    let refused = doubt.filter(|_| !options.force);
+    let releases = refused.is_none() && !options.dry_run;
+    if releases && !suspects.is_empty() {
         tokio::time::sleep(Duration::try_from(options.pause).unwrap_or_default()).await;
         suspects = gone(suspects.into_iter().map(|(standing, _)| standing), &server.inventory().await?);
     }
     let mut leaks = Vec::new();
     for (standing, why) in suspects {
-        let outcome = if options.dry_run { Outcome::Found } else { release(opened, &standing, &why).await };
+        let outcome = if releases {
+            release(opened, &standing, &why).await
+        } else if refused.is_some() {
+            Outcome::Refused
+        } else {
+            Outcome::Found
+        };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
-    Ok(Report { claims, without_pod, leaks })
+    Ok(ReclaimReport { sight, leaks, refused })
+}
+
+/// Which claims the API server can tell of.
+async fn home(opened: &Opened, server: &ApiServer) -> Result<Home, verbs::Error> {
+    let configured = Network::cluster(&opened.netconf)?;
+    let single_node = matches!(opened.base.store, StoreConfig::Embedded { .. });
+    Ok(server.home(configured.as_deref(), single_node).await?)
 }
 
 fn is_candidate(claim: &Claim, options: &Options) -> bool {
@@ -124,14 +155,16 @@ fn is_candidate(claim: &Claim, options: &Options) -> bool {
     claim.pod.is_some() && age >= options.grace && options.node.as_ref().is_none_or(|node| *node == claim.node)
 }
 
-/// Those whose pod is gone, with the reason.
+/// Those whose pod is gone, with the reason. A pod that is finished is found so twice, and had time for its DEL.
 fn gone(standing: impl Iterator<Item = Standing>, inventory: &Inventory) -> Vec<(Standing, String)> {
-    let fate = |pod: Option<&PodName>| pod.map_or(Fate::Unknowable, |pod| inventory.fate(pod));
-    let judged = standing.filter_map(|standing| match fate(standing.claim().pod.as_ref()) {
-        Fate::Gone(why) => Some((standing, why)),
-        Fate::Alive | Fate::Unknowable => None,
-    });
-    judged.collect()
+    let mut gone = Vec::new();
+    for standing in standing {
+        let Some(pod) = &standing.claim().pod else { continue };
+        if let Fate::Gone(why) | Fate::Finished(why) = inventory.fate(pod) {
+            gone.push((standing, why));
+        }
+    }
+    gone
 }
 
 async fn release(opened: &Opened, judged: &Standing, why: &str) -> Outcome {
@@ -146,30 +179,50 @@ async fn release(opened: &Opened, judged: &Standing, why: &str) -> Outcome {
     }
 }
 
-fn text(report: &Report, options: &Options) -> String {
-    let count = |outcome: &Outcome| report.leaks.iter().filter(|leak| leak.outcome == *outcome).count();
-    let leaks = report.leaks.len();
-    let done = match options.dry_run {
-        true => format!("{leaks} of {} claims would be released", report.claims),
-        false => format!("{} of {} claims released", count(&Outcome::Released), report.claims),
+fn text(report: &ReclaimReport, options: &Options) -> String {
+    let claims = counted(report.sight.claims, "claim");
+    let released = report.leaks.iter().filter(|leak| leak.outcome == Outcome::Released).count();
+    let mut text = if options.dry_run {
+        format!("{} of {claims} would be released", report.leaks.len())
+    } else {
+        format!("{released} of {claims} released")
     };
-    let unjudged = match report.without_pod {
-        0 => String::new(),
-        count => format!("; {count} are no pod's and were not judged"),
-    };
-    if report.leaks.is_empty() {
-        return done + &unjudged;
+    match report.sight.without_pod {
+        0 => {}
+        1 => text.push_str("; skipped 1 that belongs to no pod"),
+        count => text.push_str(&format!("; skipped {count} that belong to no pod")),
     }
-    let rows = report.leaks.iter().map(row);
-    table(&["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"], rows) + "\n" + &done + &unjudged
+    match report.sight.elsewhere {
+        0 => {}
+        1 => text.push_str("; 1 belongs to another cluster, or to an unknown one, and was not judged"),
+        count => {
+            text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged"))
+        }
+    }
+    if let Some(why) = &report.refused {
+        text.push_str(&format!(
+            "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims ("
+        ));
+        text.push_str("--kubeconfig, ipam.cluster); --force releases what is shown all the same");
+    }
+    if report.leaks.is_empty() {
+        return text;
+    }
+    table(&["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"], report.leaks.iter().map(row)) + "\n" + &text
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn row(leak: &Leak) -> Vec<String> {
-    let addresses: Vec<_> = leak.claim.addresses().map(|address| address.to_string()).collect();
+    let mut addresses: Vec<_> = leak.claim.addresses().map(|address| address.to_string()).collect();
+    addresses.extend(leak.claim.ceded.iter().map(|ceded| format!("({})", ceded.assignment.address)));
     let outcome = match &leak.outcome {
         Outcome::Found => "would be released".to_owned(),
         Outcome::Released => "released".to_owned(),
         Outcome::Changed => "left: its claim changed".to_owned(),
+        Outcome::Refused => "left".to_owned(),
         Outcome::Failed(why) => format!("failed: {why}"),
     };
     let Claim { attachment, node, since, .. } = &leak.claim;
