@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Output;
 
+use kube_ipam_tests::image;
+use kube_ipam_tests::machine::Machine;
 use serde_json::json;
 
-use crate::machine::Machine;
-use crate::{image, networks};
+use crate::networks;
 
 /// What has to be installed.
 const PROGRAMS: [&str; 3] = ["podman", "conmon", "runc"];

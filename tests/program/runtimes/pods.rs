@@ -2,11 +2,11 @@
 
 use std::thread;
 
+use kube_ipam_tests::machine::Machine;
 use serde_json::Value;
 
 use crate::containerd::Containerd;
 use crate::cri::{Cri, Pod};
-use crate::machine::Machine;
 use crate::networks;
 
 /// The machine with its network `blue`, and its kubelet.
