@@ -11,6 +11,7 @@ mod error;
 mod kubeconfig;
 mod place;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -25,12 +26,14 @@ pub(crate) use error::InstallError;
 pub(crate) use place::Directory;
 
 use super::output::{self, Done, Output};
+use super::{CacheArgs, fsck};
+use crate::cni::failure::joined;
 use crate::limits::WATCH;
 use crate::plugin;
 
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies"])))]
+#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies", "rebuild_books"])))]
 pub(crate) struct Options {
     /// Install this binary as kube-ipam into this directory, /opt/cni/bin on most nodes
     #[arg(long, value_name = "DIR")]
@@ -50,6 +53,12 @@ pub(crate) struct Options {
     /// Where policy modules go; none is ever removed
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
+    /// Claim again what the containers of this node have and the store of this network has forgotten, at the start and at
+    /// every look: `kube-ipam fsck --containers --repair --yes`. May be given for several networks
+    #[arg(long, value_name = "NETWORK")]
+    rebuild_books: Vec<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Go on, and look this often whether something has changed, for example 30s
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     watch: Option<Duration>,
@@ -66,11 +75,38 @@ async fn keep_installed(options: &Options) -> Result<(), InstallError> {
     // The first process of a container gets only the signals it asks for: ask before the work begins.
     let listen = |kind| signal(kind).map_err(|source| InstallError::NoSignals { source });
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut books = Books::default();
     loop {
         install_once(options)?;
+        books.rebuild(options).await;
         let Some(interval) = options.watch else { return Ok(()) };
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
             return Ok(());
+        }
+    }
+}
+
+/// What was said of each network at the last look: only news is told.
+#[derive(Default)]
+struct Books {
+    told: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Books {
+    /// Put back what is missing. A network that is not there yet has no containers; a store that does not answer is asked
+    /// again at the next look, and keeps nothing else from being installed.
+    async fn rebuild(&mut self, options: &Options) {
+        for network in options.rebuild_books.iter().filter(|network| network.exists()) {
+            let lines = match fsck::rebuild(network, &options.cache).await {
+                Ok(lines) => lines,
+                Err(error) => {
+                    vec![format!("{}: not compared with its containers: {}", network.display(), joined(&*error))]
+                }
+            };
+            let told = self.told.insert(network.clone(), lines.clone()).unwrap_or_default();
+            for line in lines.iter().filter(|line| !told.contains(line)) {
+                output::line(line);
+            }
         }
     }
 }

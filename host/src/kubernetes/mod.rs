@@ -10,6 +10,7 @@
 //! Nothing is kept between invocations: the kubeconfig and the token it names are read when the first question is
 //! asked. A question is answered, or fails within a bound; what is not known is never taken for absent.
 
+mod addresses;
 mod connect;
 mod error;
 mod fate;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use addresses::{PodAddress, PodAddresses};
 pub use error::Error;
 pub use fate::Fate;
 pub use inventory::Inventory;

@@ -19,6 +19,7 @@ mod record;
 
 mod any;
 mod claim;
+mod holds;
 mod import;
 mod inspect;
 mod list;
@@ -28,6 +29,7 @@ mod reading;
 mod reclaim;
 mod release;
 mod repair;
+mod restore;
 
 pub mod embedded;
 pub mod etcd;
@@ -44,6 +46,7 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
+pub use holds::StandingHold;
 pub use import::{Booking, Import, Imported};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
@@ -51,7 +54,8 @@ pub use look::{Claimant, Look};
 pub use occupancy::Occupancy;
 pub use reclaim::Standing;
 pub use record::KeptAddress;
-pub use repair::{Repair, Repaired};
+pub use repair::{InUse, Repair, Repaired};
+pub use restore::{Occupant, Restoration, Rival};
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
 use keys::Keys;

@@ -6,7 +6,7 @@ use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, p
 use crate::ipam::{Assignment, Claim, HeldAddress};
 use crate::store::ordered::{Change, Commit, OrderedMap};
 use crate::store::record::encode;
-use crate::store::{Disagreement, Repair, Repaired};
+use crate::store::{Disagreement, InUse, Repair, Repaired};
 
 /// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
 /// and made unreadable.
@@ -153,7 +153,7 @@ async fn claim<M: OrderedMap>(bench: &Bench<M>, container: &str) -> Claim {
 }
 
 async fn plan<M: OrderedMap>(bench: &Bench<M>) -> Vec<Repair> {
-    bench.store.plan_repairs(&bench.sets).await.unwrap()
+    bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap()
 }
 
 /// Mend everything. No address that a readable record says is held becomes free by it.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Repair;
 use super::mend::Mend;
+use super::{InUse, Repair};
 use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets, Slot};
 use crate::store::inspect::{Disagreement, Everything};
 use crate::store::keys::{Keys, Named};
@@ -23,31 +23,39 @@ enum Subject {
     Unexplained(String),
 }
 
+/// What to do where the container's own result has to be asked.
+const RESTORE: &str = "`kube-ipam fsck --containers` on its node shows what it has";
+
 pub(super) struct Plan<'a> {
     keys: &'a Keys,
     all: &'a Everything,
     range_sets: &'a RangeSets,
-    /// Who claims an address: where several do, who did first.
+    in_use: &'a InUse,
+    /// Who claims an address: where several do, whoever uses it, then who did first.
     claimants: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by who holds them.
     held_by: BTreeMap<&'a Attachment, Vec<&'a HeldAddress>>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets) -> Self {
+    pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
         let mut claims: Vec<&Claim> = all.claims.values().collect();
         claims.sort_by_key(|claim| claim.since);
         let mut claimants = BTreeMap::new();
         for claim in claims {
-            for assignment in &claim.addresses {
-                claimants.entry(assignment.address).or_insert(&claim.attachment);
+            for address in claim.addresses() {
+                let uses = |attachment: &Attachment| in_use.get(attachment).is_some_and(|used| used.contains(&address));
+                let first = claimants.entry(address).or_insert(&claim.attachment);
+                if !uses(first) && uses(&claim.attachment) {
+                    *first = &claim.attachment;
+                }
             }
         }
         let mut held_by: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for held in all.addresses.values() {
             held_by.entry(&held.attachment).or_default().push(held);
         }
-        Self { keys, all, range_sets, claimants, held_by }
+        Self { keys, all, range_sets, in_use, claimants, held_by }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -96,6 +104,9 @@ impl<'a> Plan<'a> {
     }
 
     fn repair(&self, subject: Subject, mends: Vec<Disagreement>) -> Repair {
+        if let Some(why) = self.left_because(&subject) {
+            return Mend::leave(mends, why);
+        }
         let mut mend = Mend::new(self.all);
         match &subject {
             Subject::Attachment(attachment) => self.mend_attachment(attachment, &mends, &mut mend),
@@ -114,6 +125,41 @@ impl<'a> Plan<'a> {
             },
         }
         mend.finish(mends, matches!(subject, Subject::Unexplained(_)))
+    }
+
+    /// Why a repair would take something from a container that runs: an address it uses, or its claim as a whole.
+    fn left_because(&self, subject: &Subject) -> Option<String> {
+        match subject {
+            Subject::Attachment(attachment) => self.kept_for(attachment, self.in_use.get(attachment)?),
+            Subject::Unexplained(key) => {
+                let Some(Named::Address(address)) = self.keys.named(key) else { return None };
+                let (user, _) = self.in_use.iter().find(|(_, used)| used.contains(&address))?;
+                Some(format!("leave it: {user} runs and uses {address}; {RESTORE}"))
+            }
+            Subject::Hold(_) | Subject::Slot(_) => None,
+        }
+    }
+
+    fn kept_for(&self, attachment: &Attachment, used: &BTreeSet<IpAddr>) -> Option<String> {
+        let wanted = self.wanted_claim(attachment);
+        let keeps = |address: &IpAddr| {
+            wanted.as_ref().is_some_and(|claim| {
+                let ceded = claim.ceded.iter().map(|ceded| ceded.assignment.address);
+                claim.addresses().chain(ceded).any(|kept| kept == *address)
+            })
+        };
+        let has_claim = self.all.bytes.contains_key(&self.keys.attachment(attachment));
+        let claimed = self.all.claims.get(attachment);
+        let is_lost = |address: &&IpAddr| {
+            let listed = claimed.is_none_or(|claim| claim.addresses().any(|listed| listed == **address));
+            has_claim && listed && !keeps(address)
+        };
+        let lost = used.iter().find(is_lost)?;
+        let why = match self.holder(*lost) {
+            Some(other) => format!("{attachment} runs and uses {lost}, which {other} holds: two may share it"),
+            None => format!("{attachment} runs and uses {lost}"),
+        };
+        Some(format!("leave it: {why}; {RESTORE}"))
     }
 
     fn mend_attachment(&self, attachment: &Attachment, mends: &[Disagreement], mend: &mut Mend) {
