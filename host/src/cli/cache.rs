@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::SignedDuration;
 
 use crate::containers::{CACHES, CacheError, Containers};
 
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct CacheArgs {
     /// Directory of libcni's cache, the one with "results" in it; several may be given [default: /var/lib/cni,
     /// /var/lib/cni/cache and /var/lib/cni/multus]
     #[arg(long = "cache-dir", value_name = "DIR")]
     directories: Vec<PathBuf>,
+    /// Take a claim that libcni has no result of for one of a container that is gone only when it is older than this: the
+    /// result is written when the whole ADD has ended
+    #[arg(long, value_name = "DURATION", default_value = "2m")]
+    pub(crate) grace: SignedDuration,
 }
 
 /// There is no cache, and without one nobody knows which containers run.
@@ -31,7 +36,9 @@ impl NoCache {
 impl CacheArgs {
     /// What libcni knows; nothing where it has no cache.
     pub(crate) fn read(&self) -> Result<Containers, CacheError> {
-        Containers::read(self.directories())
+        let mut containers = Containers::read(self.directories())?;
+        containers.grace = self.grace;
+        Ok(containers)
     }
 
     /// The same, where it has to know.

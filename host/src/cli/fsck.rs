@@ -86,7 +86,7 @@ pub(crate) fn fsck(options: &Options, network: &NetworkArgs, format: Format) -> 
         (compared.findings, compared.well)
     } else if options.pods {
         let server = super::reclaim::server(options.kubeconfig.as_deref(), &opened)?;
-        plugin::block_on(pods::run(&opened, &server))?
+        plugin::block_on(pods::run(&opened, &server, options.cache.grace))?
     } else {
         let range_sets = opened.range_sets().unwrap_or_else(|error| {
             tracing::warn!("the ranges cannot be read, so a claim written again has no gateway: {error}");

@@ -18,6 +18,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::ipam::{Assignment, Attachment, PodName, RangeSets};
 pub use life::Life;
 
@@ -59,6 +61,8 @@ pub struct Containers {
     known: BTreeMap<Attachment, Container>,
     /// Files that are not a result as libcni writes it, each with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
+    /// How long after its claim an ADD may still be at work: libcni writes the result when the whole ADD has ended.
+    pub grace: SignedDuration,
 }
 
 impl Containers {
@@ -76,6 +80,11 @@ impl Containers {
     /// Whether there is a cache at all.
     pub fn is_known(&self) -> bool {
         !self.directories.is_empty()
+    }
+
+    /// Whether libcni has to have a result of whoever claimed something at that moment and lives.
+    pub fn must_know(&self, since: Timestamp, now: Timestamp) -> bool {
+        self.is_known() && now.duration_since(since) >= self.grace
     }
 
     /// What libcni has of one attachment.

@@ -19,10 +19,6 @@ pub const STATUS: Duration = Duration::from_secs(5);
 /// ahead.
 pub const STATUS_COMPILE: u64 = 4;
 
-/// How long after its claim an ADD may still be at work: libcni writes down the result when the whole ADD has ended. Of a
-/// claim that is younger, an absent result says nothing.
-pub const ADD_MAY_TAKE: jiff::SignedDuration = jiff::SignedDuration::from_secs(120);
-
 /// How long after the release of a container's addresses its result may still be in libcni's cache, the other plugins of
 /// the network having to be called first.
 pub const DEL_MAY_TAKE: Duration = Duration::from_secs(1);

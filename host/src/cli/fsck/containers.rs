@@ -13,7 +13,7 @@ use super::super::{CacheArgs, NetworkArgs};
 use super::{Finding, Options, Outcome, is_wanted};
 use crate::containers::{Container, Containers, Life};
 use crate::ipam::{Claim, HeldAddress, PodName};
-use crate::limits::{ADD_MAY_TAKE, DEL_MAY_TAKE};
+use crate::limits::DEL_MAY_TAKE;
 use crate::store::{Occupant, Restoration, Rival};
 use crate::verbs;
 
@@ -121,8 +121,7 @@ fn judge(opened: &Opened, containers: &Containers, occupant: &Occupant, held: &H
 /// Whether libcni would have a result here, if whoever claimed this lived.
 fn is_gone(opened: &Opened, containers: &Containers, node: &str, machine: &str, since: Timestamp) -> bool {
     let is_here = node == opened.base.node && machine == opened.base.machine;
-    let age = Timestamp::now().duration_since(since);
-    containers.is_known() && is_here && age >= ADD_MAY_TAKE
+    is_here && containers.must_know(since, Timestamp::now())
 }
 
 /// Claims of this node and network whose containers are not there any more.

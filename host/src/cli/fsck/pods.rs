@@ -4,20 +4,23 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::network::Opened;
 use super::Finding;
 use crate::ipam::{Claim, HeldAddress, Holder, PodName, RangeSets};
 use crate::kubernetes::{ApiServer, Fate, Inventory, PodAddresses};
-use crate::limits::ADD_MAY_TAKE;
 use crate::verbs;
 
 /// What was found, and what to say where that is nothing.
 ///
 /// Pods are read before claims: a claim that is missing has not just been made. One that is too many may have been, and has
-/// to be older than an ADD may take.
-pub(super) async fn run(opened: &Opened, server: &ApiServer) -> Result<(Vec<Finding>, String), verbs::Error> {
+/// to be older than an ADD may take (`--grace`).
+pub(super) async fn run(
+    opened: &Opened,
+    server: &ApiServer,
+    grace: SignedDuration,
+) -> Result<(Vec<Finding>, String), verbs::Error> {
     let range_sets = opened.range_sets()?;
     let inventory = server.inventory().await?;
     let pods = inventory.addresses();
@@ -34,7 +37,7 @@ pub(super) async fn run(opened: &Opened, server: &ApiServer) -> Result<(Vec<Find
         }
         findings.extend(other_addresses(&books, pod, &addresses));
     }
-    findings.extend(gone(&claims, &inventory));
+    findings.extend(gone(&claims, &inventory, grace));
     let well =
         format!("{inside} pods have addresses of network {:?}, and the store knows them all", opened.base.network);
     Ok((findings, well))
@@ -136,12 +139,12 @@ fn other_addresses(books: &Books<'_>, pod: &PodAddresses, addresses: &[IpAddr]) 
 }
 
 /// Claims of pods that are not there.
-fn gone(claims: &[&Claim], inventory: &Inventory) -> Vec<Finding> {
+fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<Finding> {
     let mut findings = Vec::new();
     for claim in claims {
         let Some(pod) = &claim.pod else { continue };
         let Fate::Gone(why) = inventory.fate(pod) else { continue };
-        if Timestamp::now().duration_since(claim.since) < ADD_MAY_TAKE {
+        if Timestamp::now().duration_since(claim.since) < grace {
             continue;
         }
         let addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
