@@ -98,18 +98,8 @@ pub(crate) fn release(options: &Options, network: &NetworkArgs, format: Format) 
     let containers = options.cache.read()?;
     let kubernetes = Network::kubernetes(&opened.netconf).map_err(verbs::Error::from)?;
     let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    let mut targets = plugin::block_on(find(options, &opened))?;
-    if let Some(error) = ambiguous(options, &targets) {
-        return Err(error.into());
-    }
-    plugin::block_on(async {
-        judge(options, &opened, &containers, server.as_ref(), &mut targets).await;
-        let any = targets.iter().any(|target| target.outcome == Outcome::Found);
-        if any && !options.dry_run && (options.yes || agreed_to(&plan(&targets))) {
-            carry_out(&opened, &mut targets).await;
-        }
-        Ok(())
-    })?;
+    // No error of a verb: the outer result is the event loop's.
+    let targets = plugin::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;
     let is_well = |target: &Target| match target.outcome {
         Outcome::Released => true,
         Outcome::Found => options.dry_run,
@@ -122,6 +112,25 @@ pub(crate) fn release(options: &Options, network: &NetworkArgs, format: Format) 
         Format::Table => format!("{}\n{}", plan(&targets), conclusion(options, &targets)),
     };
     Ok(Output { text, exit })
+}
+
+/// Find, judge, show, ask, release.
+async fn run(
+    options: &Options,
+    opened: &Opened,
+    containers: &Containers,
+    server: Option<&ApiServer>,
+) -> Result<Vec<Target>, Box<dyn std::error::Error>> {
+    let mut targets = find(options, opened).await?;
+    if let Some(error) = ambiguous(options, &targets) {
+        return Err(error.into());
+    }
+    judge(options, opened, containers, server, &mut targets).await;
+    let any = targets.iter().any(|target| target.outcome == Outcome::Found);
+    if any && !options.dry_run && (options.yes || agreed_to(&plan(&targets))) {
+        carry_out(opened, &mut targets).await;
+    }
+    Ok(targets)
 }
 
 async fn find(options: &Options, opened: &Opened) -> Result<Vec<Target>, verbs::Error> {
@@ -280,6 +289,9 @@ fn conclusion(options: &Options, targets: &[Target]) -> String {
 fn nothing(options: &Options) -> String {
     match (&options.identity, &options.what) {
         (Some(identity), _) => format!("nothing is reserved for {identity:?}"),
-        (None, what) => format!("no claim and no hold found for {}", what.as_deref().unwrap_or_default()),
+        (None, what) => {
+            let what = what.as_deref().unwrap_or_default();
+            format!("no claim and no hold found for {what}; `kube-ipam fsck` shows records that no claim explains")
+        }
     }
 }

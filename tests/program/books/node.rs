@@ -127,8 +127,13 @@ impl Node {
     /// The store as it is now.
     pub(crate) fn copy(&self) -> Copy {
         let Some(etcd) = &self.etcd else { return Copy::File(fs::read(self.database()).unwrap()) };
-        let value = |key: &String| etcd.control(&["get", "--print-value-only", key]).trim_end().to_owned();
-        Copy::Keys(etcd.keys(KEYS).into_iter().map(|key| (key.clone(), value(&key))).collect())
+        let printed = etcd.control(&["get", "--prefix", KEYS]);
+        let mut lines = printed.lines().map(str::to_owned);
+        let mut keys = Vec::new();
+        while let (Some(key), Some(value)) = (lines.next(), lines.next()) {
+            keys.push((key, value));
+        }
+        Copy::Keys(keys)
     }
 
     /// The store is lost.

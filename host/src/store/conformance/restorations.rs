@@ -116,10 +116,8 @@ pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has<M: O
     bench.hold(&gone, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
     let who = claimant("one", "a");
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::GivesWay).await;
-    assert_eq!(
-        plans[0].moved.iter().map(|held| held.attachment.clone()).collect::<Vec<_>>(),
-        [gone.attachment.clone()]
-    );
+    assert_eq!(plans[0].moved.len(), 1);
+    assert_eq!(plans[0].moved[0].attachment, gone.attachment);
     carry_out(&bench, &plans).await;
     bench.agrees().await;
     let claim = bench.store.held_by(&gone.attachment).await.unwrap().unwrap();

@@ -21,6 +21,7 @@
 //!
 //! Each repair is one transaction, fenced by every record it was judged by: what has changed since is left alone.
 
+mod left;
 mod mend;
 mod plan;
 

@@ -12,7 +12,7 @@ use crate::store::record::{KeptAddress, encode};
 
 /// What disagreements have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Subject {
+pub(super) enum Subject {
     /// A claim, its addresses and its indexes.
     Attachment(Attachment),
     /// What an address is kept for.
@@ -23,14 +23,11 @@ enum Subject {
     Unexplained(String),
 }
 
-/// What to do where the container's own result has to be asked.
-const RESTORE: &str = "`kube-ipam fsck --containers` on its node shows what it has";
-
 pub(super) struct Plan<'a> {
-    keys: &'a Keys,
-    all: &'a Everything,
+    pub(super) keys: &'a Keys,
+    pub(super) all: &'a Everything,
     range_sets: &'a RangeSets,
-    in_use: &'a InUse,
+    pub(super) in_use: &'a InUse,
     /// Who claims an address: where several do, whoever uses it, then who did first.
     claimants: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by who holds them.
@@ -127,41 +124,6 @@ impl<'a> Plan<'a> {
         mend.finish(mends, matches!(subject, Subject::Unexplained(_)))
     }
 
-    /// Why a repair would take something from a container that runs: an address it uses, or its claim as a whole.
-    fn left_because(&self, subject: &Subject) -> Option<String> {
-        match subject {
-            Subject::Attachment(attachment) => self.kept_for(attachment, self.in_use.get(attachment)?),
-            Subject::Unexplained(key) => {
-                let Some(Named::Address(address)) = self.keys.named(key) else { return None };
-                let (user, _) = self.in_use.iter().find(|(_, used)| used.contains(&address))?;
-                Some(format!("leave it: {user} runs and uses {address}; {RESTORE}"))
-            }
-            Subject::Hold(_) | Subject::Slot(_) => None,
-        }
-    }
-
-    fn kept_for(&self, attachment: &Attachment, used: &BTreeSet<IpAddr>) -> Option<String> {
-        let wanted = self.wanted_claim(attachment);
-        let keeps = |address: &IpAddr| {
-            wanted.as_ref().is_some_and(|claim| {
-                let ceded = claim.ceded.iter().map(|ceded| ceded.assignment.address);
-                claim.addresses().chain(ceded).any(|kept| kept == *address)
-            })
-        };
-        let has_claim = self.all.bytes.contains_key(&self.keys.attachment(attachment));
-        let claimed = self.all.claims.get(attachment);
-        let is_lost = |address: &&IpAddr| {
-            let listed = claimed.is_none_or(|claim| claim.addresses().any(|listed| listed == **address));
-            has_claim && listed && !keeps(address)
-        };
-        let lost = used.iter().find(is_lost)?;
-        let why = match self.holder(*lost) {
-            Some(other) => format!("{attachment} runs and uses {lost}, which {other} holds: two may share it"),
-            None => format!("{attachment} runs and uses {lost}"),
-        };
-        Some(format!("leave it: {why}; {RESTORE}"))
-    }
-
     fn mend_attachment(&self, attachment: &Attachment, mends: &[Disagreement], mend: &mut Mend) {
         let found = self.all.claims.get(attachment);
         let wanted = self.wanted_claim(attachment);
@@ -187,7 +149,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What the attachment's claim should be: every address whose record is its own, and those it alone claims.
-    fn wanted_claim(&self, attachment: &Attachment) -> Option<Claim> {
+    pub(super) fn wanted_claim(&self, attachment: &Attachment) -> Option<Claim> {
         let held = self.held_by.get(attachment).map(Vec::as_slice).unwrap_or_default();
         let mut claim = match self.all.claims.get(attachment) {
             Some(claim) => claim.clone(),
@@ -204,7 +166,7 @@ impl<'a> Plan<'a> {
         (!claim.addresses.is_empty()).then_some(claim)
     }
 
-    fn holder(&self, address: IpAddr) -> Option<&Attachment> {
+    pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
         let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
         recorded.or_else(|| self.claimants.get(&address).copied())
     }
