@@ -43,6 +43,29 @@ fn what_is_claimed_and_does_not_run_is_shown_and_stays() {
     }
 }
 
+/// Its DEL got lost, and its network namespace tells: it gets no claim, and the one it has is shown.
+#[test]
+fn a_container_whose_network_namespace_is_gone_does_not_run() {
+    let mut node = Node::embedded(&json!({"subnet": "10.1.0.0/24"}));
+    let netns = node.cache().join("netns");
+    fs::create_dir(&netns).unwrap();
+    for container in ["c1", "c2"] {
+        node.add(container);
+        let result = fs::read_to_string(node.result(container)).unwrap();
+        let path = netns.join(container).display().to_string();
+        fs::write(node.result(container), result.replacen('{', &format!(r#"{{"netns":"{path}","#), 1)).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    assert_eq!(node.run(&["fsck", "--containers"]).0, 0);
+    fs::remove_file(netns.join("c2")).unwrap();
+    let (status, printed) = node.run(&["fsck", "--containers"]);
+    assert!(status == 1 && printed.contains("holds 10.1.0.3, but its network namespace"), "{printed}");
+    node.lose();
+    let (_, printed) = node.run(&["fsck", "--containers", "--repair", "--yes"]);
+    assert!(printed.contains("1 of 1 repairs done"), "{printed}");
+    assert_eq!(node.held().keys().collect::<Vec<_>>(), ["10.1.0.2"]);
+}
+
 #[test]
 fn an_address_that_the_container_was_not_told_is_named() {
     let mut node = Node::embedded(&json!({"subnet": "10.1.0.0/24"}));

@@ -25,7 +25,7 @@ fn what_pods_have_is_held_against_the_store() {
         server.pod("shop", "elsewhere").on("node-1").phase("Running").address("10.9.0.2").create();
         server.pod("shop", "on-node").on("node-1").on_host_network().phase("Running").address("10.1.0.9").create();
         let (status, printed) = node.run(&fsck);
-        let agreed = "1 pods have addresses of network \"blue\", and the store knows them all\n";
+        let agreed = "1 pod has addresses of network \"blue\", and the store knows them\n";
         assert_eq!((status, printed.as_str()), (0, agreed));
 
         let status_of_multus = r#"[{"name": "shop/blue", "interface": "net1", "ips": ["10.1.0.50"]}]"#;

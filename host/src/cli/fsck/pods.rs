@@ -38,8 +38,11 @@ pub(super) async fn run(
         findings.extend(other_addresses(&books, pod, &addresses));
     }
     findings.extend(gone(&claims, &inventory, grace));
-    let well =
-        format!("{inside} pods have addresses of network {:?}, and the store knows them all", opened.base.network);
+    let network = &opened.base.network;
+    let well = match inside {
+        1 => format!("1 pod has addresses of network {network:?}, and the store knows them"),
+        count => format!("{count} pods have addresses of network {network:?}, and the store knows them all"),
+    };
     Ok((findings, well))
 }
 
