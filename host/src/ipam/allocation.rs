@@ -148,6 +148,12 @@ impl Claim {
         self.addresses.iter().chain(ceded).filter_map(|assignment| assignment.slot.as_ref())
     }
 
+    /// The attachments that ceded one of its addresses to it, or have one that it ceded.
+    pub fn counterparts(&self) -> impl Iterator<Item = &Attachment> {
+        let former = self.former.values().map(|former| &former.attachment);
+        former.chain(self.ceded.iter().map(|ceded| &ceded.to.attachment))
+    }
+
     /// Whether nothing is left of it: no address that is held, none that would come back.
     pub fn is_over(&self) -> bool {
         self.addresses.is_empty() && self.ceded.is_empty()

@@ -82,13 +82,13 @@ pub enum Error {
     #[error("the API server knows no pod {pod}")]
     NoPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
     },
     /// A pod of that name, but not the one that asks.
     #[error("pod {pod} has uid {found} by now, not {asked}")]
     OtherPod {
         /// The pod.
-        pod: PodName,
+        pod: Box<PodName>,
         /// The uid the runtime named.
         asked: Box<str>,
         /// The uid the API server names.

@@ -55,11 +55,13 @@ impl ApiServer {
 
     /// The pod that asks, by its name; with its uid known, it has to be that very pod.
     pub async fn pod(&self, name: &PodName) -> Result<Pod, Error> {
-        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: name.clone() })?;
+        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: name.clone().into() })?;
         match (&name.uid, &object.metadata.uid) {
-            (Some(asked), Some(found)) if !fate::is_uid_of(asked, &object) => {
-                Err(Error::OtherPod { pod: name.clone(), asked: asked.as_str().into(), found: found.as_str().into() })
-            }
+            (Some(asked), Some(found)) if !fate::is_uid_of(asked, &object) => Err(Error::OtherPod {
+                pod: name.clone().into(),
+                asked: asked.as_str().into(),
+                found: found.as_str().into(),
+            }),
             _ => Ok(told(name, object)),
         }
     }

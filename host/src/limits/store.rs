@@ -27,6 +27,18 @@ pub const COUNTED_PARTS: u128 = 64;
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 
+/// Holds that are over and are removed by the way: by each claim and each release, and by each transaction of GC and
+/// reclaim. A release makes at most a few new ones, so that none pile up. Three keys each, well below the 128
+/// operations of an etcd transaction.
+pub const EXPIRED_AT_ONCE: usize = 4;
+
+/// How many transactions GC spends on holds that are over, with [`EXPIRED_AT_ONCE`] in each: runtimes wait for it.
+pub const EXPIRED_BY_GC: u32 = 64;
+
+/// How long an address may be kept for an identity after its release. A pod that comes back later gets another one. A
+/// policy that proposes more is at fault (105); the operator sees the limit in the error.
+pub const HOLD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
 /// Addresses kept for one identity that a policy is told of.
 pub const HELD_FOR: usize = 256;
 

@@ -1,19 +1,15 @@
 //! The first of the two writes: a claim.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Store;
+use super::drafts::Drafts;
 use super::error::StoreError;
-use super::keys::Keys;
-use super::look::{Look, Other};
+use super::hold::{self, free, give_back_slot};
+use super::look::Look;
 use super::ordered::{Change, Commit, Guard, OrderedMap, View};
-use super::record::{KeptAddress, Seen, encode};
-use crate::ipam::{Assignment, Attachment, Claim, HandOver, HeldAddress, Kind, PolicyName, Proposal};
-use crate::limits::store::KEY_BYTES;
+use super::record::{Seen, encode};
+use crate::ipam::{Assignment, Claim, HandOver, HeldAddress, Kind, Party, PolicyName, Proposal};
 
 /// How a claim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +45,11 @@ impl<M: OrderedMap> Store<M> {
         }
         let plan = Plan { look: &look, handed_over, cooldown: self.cooldown };
         let mut claims: Vec<Claim> = proposals.iter().map(|proposal| plan.claim(proposal, policy.clone())).collect();
-        let changes: Vec<Change> = claims.iter().map(|claim| plan.change(claim)).collect();
+        let mut changes: Vec<Change> = claims.iter().map(|claim| plan.change(claim)).collect();
+        // By the way, and by the first alternative alone: it nearly always wins.
+        if let Some(first) = changes.first_mut() {
+            hold::sweep(&self.keys, &look.expired, first);
+        }
         // Nobody should keep reading the past while waiting for the turn to write.
         drop(look);
         match self.map.commit(&changes).await? {
@@ -71,23 +71,27 @@ impl<V: View> Look<V> {
     }
 
     /// The record of an address that is held, where its holder has to give way.
-    fn may_take_over(
-        &self,
-        assignment: &Assignment,
-        handed_over: &[HandOver],
-    ) -> Option<(&Seen<HeldAddress>, &Attachment)> {
+    fn may_take_over<'a>(&'a self, assignment: &Assignment, handed_over: &'a [HandOver]) -> Option<TakeOver<'a>> {
         let seen = self.reading.seen.held.get(&assignment.address)?.as_ref()?;
         let held = &seen.record;
-        let (from, _) = self.others.get_key_value(&held.attachment)?;
-        let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == *from);
+        if !self.others.contains_key(&held.attachment) {
+            return None;
+        }
+        let judged = handed_over.iter().find(|judged| judged.held == *held);
+        let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment);
         // Another interface of the same container is alive: it keeps what it has.
         let older =
             self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.claimant.attachment.container;
-        let gives_way = replaced
-            || (assignment.kind == Kind::Fixed && older)
-            || handed_over.iter().any(|judged| judged.held == *held);
-        gives_way.then_some((seen, from))
+        let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || judged.is_some();
+        gives_way.then_some(TakeOver { seen, judged })
     }
+}
+
+/// An address that may be taken from its holder.
+struct TakeOver<'a> {
+    seen: &'a Seen<HeldAddress>,
+    /// What was found out of the holder; nothing where it is an older container of the same pod.
+    judged: Option<&'a HandOver>,
 }
 
 /// What is needed to turn a proposal into a change.
@@ -100,6 +104,8 @@ struct Plan<'a, V> {
 impl<V: View> Plan<'_, V> {
     fn claim(&self, proposal: &Proposal, policy: Option<PolicyName>) -> Claim {
         let claimant = &self.look.claimant;
+        let former =
+            proposal.iter().filter_map(|assignment| Some((assignment.address, self.former_of(assignment)?))).collect();
         Claim {
             attachment: claimant.attachment.clone(),
             node: claimant.node.clone(),
@@ -107,22 +113,36 @@ impl<V: View> Plan<'_, V> {
             pod: claimant.pod.clone(),
             addresses: proposal.clone(),
             ceded: Vec::new(),
-            former: BTreeMap::new(),
+            former,
             policy,
             since: self.look.reading.now,
         }
     }
 
+    /// Who lives, still uses this address, and gets it back later.
+    fn former_of(&self, assignment: &Assignment) -> Option<Party> {
+        let TakeOver { seen, judged } = self.look.may_take_over(assignment, self.handed_over)?;
+        let former = match judged {
+            Some(judged) => judged.former.as_ref(),
+            None => seen.record.former.as_deref(),
+        }?;
+        let holder = &seen.record.attachment;
+        let drafts = Drafts::new(&self.look.reading.keys, &self.look.others);
+        // A mark without a claim behind it names somebody who is gone.
+        let lives = former.attachment == *holder || drafts.has_ceded(&former.attachment, assignment.address, holder);
+        lives.then(|| former.clone())
+    }
+
     fn change(&self, claim: &Claim) -> Change {
         let keys = &self.look.reading.keys;
         let mut change = Change::default();
+        let mut drafts = Drafts::new(keys, &self.look.others);
         change.require(Guard::Absent(keys.attachment(&claim.attachment)));
-        let mut taken: BTreeMap<&Attachment, Vec<IpAddr>> = BTreeMap::new();
         for assignment in &claim.addresses {
             match self.look.may_take_over(assignment, self.handed_over) {
-                Some((held, from)) => {
-                    change.require(held.guard());
-                    taken.entry(from).or_default().push(assignment.address);
+                Some(take_over) => {
+                    change.require(take_over.seen.guard());
+                    self.take(&take_over.seen.record, claim, &mut drafts, &mut change);
                 }
                 None => drop(change.require(Guard::Absent(keys.address(assignment.address)))),
             }
@@ -130,14 +150,32 @@ impl<V: View> Plan<'_, V> {
             self.require_slot(assignment, &mut change);
         }
         if let Some(previous) = &self.look.previous {
-            taken.remove(&previous.attachment);
-            self.replace(previous, claim, &mut change);
+            self.replace(previous, claim, &mut drafts, &mut change);
         }
-        for (attachment, addresses) in taken {
-            self.shrink(&self.look.others[attachment], &addresses, &mut change);
-        }
+        drafts.write(&mut change);
         self.write(claim, &mut change);
         change
+    }
+
+    /// Take an address from its holder, and tell whoever ceded it to that holder.
+    fn take(&self, held: &HeldAddress, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
+        let address = held.address;
+        let former = claim.former.get(&address);
+        if let Some(earlier) = held.former.as_ref().filter(|earlier| earlier.attachment != held.attachment) {
+            match former {
+                Some(former) if former.attachment == earlier.attachment => {
+                    drafts.cede_on(&earlier.attachment, address, &claim.party());
+                }
+                _ => drafts.forget_ceded(&earlier.attachment, address, change),
+            }
+        }
+        // The claim of an older attachment of the same pod ends as a whole.
+        if self.look.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment) {
+            return;
+        }
+        let party = claim.party();
+        let cedes_to = former.filter(|former| former.attachment == held.attachment).map(|_| &party);
+        drafts.take(&held.attachment, address, cedes_to, change);
     }
 
     /// An address is free of holds, or its hold is over, or it is kept for this very identity.
@@ -149,10 +187,8 @@ impl<V: View> Plan<'_, V> {
             change.require(Guard::Absent(keys.hold(address)));
             return;
         };
-        change.require(kept.guard_at(keys.hold(address))).delete(keys.hold(address));
-        if let Some(identity) = &kept.record.identity {
-            change.delete(keys.identity(identity, address));
-        }
+        change.require(kept.guard_at(keys.hold(address)));
+        hold::end_hold(keys, &kept.record, change);
     }
 
     /// A slot of the older attachment is fenced by the record of its claim.
@@ -165,42 +201,29 @@ impl<V: View> Plan<'_, V> {
     }
 
     /// Release the older attachment; the addresses the claim takes over are written after this.
-    fn replace(&self, previous: &Claim, claim: &Claim, change: &mut Change) {
+    fn replace(&self, previous: &Claim, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
         let keys = &self.look.reading.keys;
         change.require(self.look.others[&previous.attachment].claim.guard());
         change.delete(keys.attachment(&previous.attachment));
         change.delete(keys.node_of(previous));
         for assignment in &previous.addresses {
-            let seen = self.look.reading.seen.held.get(&assignment.address).and_then(Option::as_ref);
+            let address = assignment.address;
+            let seen = self.look.reading.seen.held.get(&address).and_then(Option::as_ref);
             let Some(seen) = seen.filter(|seen| seen.record.attachment == previous.attachment) else { continue };
             change.require(seen.guard());
-            let taken_over = claim.addresses.iter().any(|new| new.address == assignment.address);
-            if taken_over {
+            if claim.addresses.iter().any(|new| new.address == address) {
+                give_back_slot(keys, assignment, change);
+                continue;
+            }
+            let former = seen.record.former.as_deref();
+            if former.is_some_and(|former| drafts.give_back(former, address, &previous.attachment, change)) {
                 give_back_slot(keys, assignment, change);
             } else {
                 free(keys, assignment, self.look.reading.now, self.cooldown, change);
             }
         }
-    }
-
-    /// Take addresses from a claim; without any left it ends.
-    fn shrink(&self, other: &Other, addresses: &[IpAddr], change: &mut Change) {
-        let keys = &self.look.reading.keys;
-        let mut claim = other.claim.record.clone();
-        change.require(other.claim.guard());
-        let is_taken = |assignment: &Assignment| addresses.contains(&assignment.address);
-        let (taken, left): (Proposal, Proposal) = claim.addresses.into_iter().partition(is_taken);
-        claim.addresses = left;
-        taken.iter().for_each(|assignment| give_back_slot(keys, assignment, change));
-        let key = keys.attachment(&claim.attachment);
-        if !claim.addresses.is_empty() {
-            change.put(key, encode(&claim));
-            return;
-        }
-        change.delete(key).delete(keys.node_of(&claim));
-        let newest = other.newest.as_ref().filter(|newest| newest.value == claim.attachment.container.as_bytes());
-        if let Some(newest) = newest {
-            change.require(Guard::Is(newest.key.clone(), newest.value.clone())).delete(newest.key.clone());
+        for ceded in &previous.ceded {
+            drafts.forget_former(ceded, &previous.attachment, change);
         }
     }
 
@@ -224,44 +247,5 @@ impl<V: View> Plan<'_, V> {
                 change.put(keys.cursor(set), assignment.address.to_string());
             }
         }
-    }
-}
-
-/// Free an address, or keep it for whom its assignment or the cool-down says.
-pub(super) fn free(
-    keys: &Keys,
-    assignment: &Assignment,
-    now: Timestamp,
-    cooldown: Option<Duration>,
-    change: &mut Change,
-) {
-    let Assignment { address, kind, hold, .. } = assignment;
-    change.delete(keys.address(*address));
-    give_back_slot(keys, assignment, change);
-    let (identity, duration) = match hold {
-        Some(hold) => (Some(hold.identity.clone()), Duration::from_secs(hold.seconds)),
-        None if *kind == Kind::Dynamic => (None, cooldown.unwrap_or_default()),
-        None => return,
-    };
-    if duration.is_zero() {
-        return;
-    }
-    let until = now.checked_add(duration).unwrap_or(Timestamp::MAX);
-    let kept = KeptAddress { address: *address, identity, until };
-    if let Some(identity) = &kept.identity {
-        let key = keys.identity(identity, *address);
-        // No policy of ours names such a one, but a record may: better no hold than no release.
-        if key.len() > KEY_BYTES {
-            return;
-        }
-        change.put(key, encode(&kept));
-    }
-    change.put(keys.hold(*address), encode(&kept));
-}
-
-/// The slot goes with its address.
-pub(super) fn give_back_slot(keys: &Keys, assignment: &Assignment, change: &mut Change) {
-    if let Some(slot) = &assignment.slot {
-        change.delete(keys.slot(slot));
     }
 }

@@ -199,9 +199,9 @@ fn is_damage(error: &heed::Error) -> bool {
 /// learn of them before the first ADD.
 fn replacing(file: &Path) -> String {
     format!(
-        "running pods still use their addresses, so before any new pod starts: take the network's file out of \
-         /etc/cni/net.d, move {file} away, run `kube-ipam fsck --containers --repair --conf NETWORK` and put the network's \
-         file back; see \"When the store is lost\" in README.md",
+        "if dataDir is the right directory: running pods still use their addresses, so before any new pod starts take the \
+         network's file out of /etc/cni/net.d, move {file} away, run `kube-ipam fsck --containers --repair --conf \
+         NETWORK` and put the network's file back; see \"When the store is lost\" in README.md",
         file = file.display()
     )
 }

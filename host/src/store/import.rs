@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
+use super::hold::end_hold;
 use super::list::scan_all;
 use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen, encode};
@@ -130,10 +131,8 @@ impl<M: OrderedMap> Store<M> {
         let hold = self.keys.hold(assignment.address);
         match over {
             Some(over) => {
-                change.require(over.guard()).delete(hold);
-                if let Some(identity) = &over.record.identity {
-                    change.delete(self.keys.identity(identity, assignment.address));
-                }
+                change.require(over.guard_at(hold));
+                end_hold(&self.keys, &over.record, &mut change);
             }
             None => drop(change.require(Guard::Absent(hold))),
         }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::{Keys, Named};
+use super::keys::{Keys, Named, seconds_until};
 use super::list::scan_all;
 use super::ordered::{Entry, OrderedMap};
 use super::record::{KeptAddress, Seen};
-use crate::ipam::{Attachment, Claim, HeldAddress, PodName, Slot};
+use crate::ipam::{Attachment, Ceded, Claim, HeldAddress, Party, PodName, Slot};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, however it is
 /// killed; they come from hands, restored backups and other programs.
@@ -81,6 +81,31 @@ pub enum Disagreement {
         /// Whose.
         identity: String,
     },
+    /// The index of what ends when has something else than the holds.
+    #[error("the hold of {0} and the index of when holds end do not agree")]
+    Expiry(IpAddr),
+    /// A claim lists an address as ceded, but it is not with whom it says.
+    #[error("{attachment} ceded {address} to {to}, but it {found}")]
+    Ceded {
+        /// Who ceded it.
+        attachment: Attachment,
+        /// Which address.
+        address: IpAddr,
+        /// Who should have it.
+        to: Attachment,
+        /// Where it is instead.
+        found: String,
+    },
+    /// The holder of a ceded address does not name the one who ceded it, or names one who did not.
+    #[error("{attachment} holds {address} and {found}")]
+    Former {
+        /// Who holds it.
+        attachment: Attachment,
+        /// Which address.
+        address: IpAddr,
+        /// What is wrong.
+        found: String,
+    },
     /// A slot is taken for an address that does not have it, or an address has one that is not taken.
     #[error("{slot} {found}")]
     Slot {
@@ -117,12 +142,16 @@ pub(super) struct Everything {
     pub(super) bytes: BTreeMap<String, Vec<u8>>,
     pub(super) addresses: BTreeMap<IpAddr, HeldAddress>,
     pub(super) claims: BTreeMap<Attachment, Claim>,
+    /// Whose claims list an address as ceded.
+    cedents: BTreeMap<IpAddr, Vec<Attachment>>,
     /// By attachment, node and machine.
     pub(super) nodes: BTreeSet<(Attachment, String, String)>,
     /// By pod, interface and network: the container it points at.
     pods: BTreeMap<(PodName, String, String), String>,
     pub(super) kept: BTreeMap<IpAddr, KeptAddress>,
     pub(super) identities: BTreeMap<(IpAddr, String), KeptAddress>,
+    /// By address and second.
+    pub(super) expiries: BTreeMap<(IpAddr, u64), KeptAddress>,
     /// By whom each slot is taken; `None` where that cannot be read.
     slots: BTreeMap<Slot, Option<IpAddr>>,
     found: Vec<Disagreement>,
@@ -136,14 +165,20 @@ impl Everything {
             Some(Named::Address(address)) => {
                 Seen::parse(keys, entry).map(|seen| drop(self.addresses.insert(address, seen.record)))
             }
-            Some(Named::Attachment(attachment)) => {
-                Seen::parse(keys, entry).map(|seen| drop(self.claims.insert(attachment, seen.record)))
-            }
+            Some(Named::Attachment(attachment)) => Seen::<Claim>::parse(keys, entry).map(|seen| {
+                for ceded in &seen.record.ceded {
+                    self.cedents.entry(ceded.assignment.address).or_default().push(attachment.clone());
+                }
+                self.claims.insert(attachment, seen.record);
+            }),
             Some(Named::Hold(address)) => {
                 Seen::parse(keys, entry).map(|seen| drop(self.kept.insert(address, seen.record)))
             }
             Some(Named::Identity { identity, address }) => {
                 Seen::parse(keys, entry).map(|seen| drop(self.identities.insert((address, identity), seen.record)))
+            }
+            Some(Named::Expiry { seconds, address }) => {
+                Seen::parse(keys, entry).map(|seen| drop(self.expiries.insert((address, seconds), seen.record)))
             }
             Some(Named::Node { node, machine, attachment }) => {
                 self.nodes.insert((attachment, node, machine));
@@ -177,6 +212,8 @@ impl Everything {
         for claim in self.claims.values() {
             found.extend(self.addresses_of(claim));
             found.extend(self.node_of(claim));
+            found.extend(self.ceded_by(claim));
+            found.extend(self.former_of(claim));
         }
         let listed = |held: &HeldAddress| {
             let claim = self.claims.get(&held.attachment);
@@ -202,6 +239,55 @@ impl Everything {
             };
             Some(Disagreement::ClaimWithoutAddress { attachment: expected.attachment, address, found })
         })
+    }
+
+    /// Whether what a claim ceded is where it says.
+    fn ceded_by(&self, claim: &Claim) -> Vec<Disagreement> {
+        let mut found = Vec::new();
+        for Ceded { assignment, to } in &claim.ceded {
+            let address = assignment.address;
+            let holder = self.addresses.get(&address).map(|held| &held.attachment);
+            let why = match holder {
+                Some(holder) if *holder == to.attachment => continue,
+                Some(holder) => format!("is held by {holder}"),
+                None => "is held by nobody".to_owned(),
+            };
+            let (attachment, to) = (claim.attachment.clone(), to.attachment.clone());
+            found.push(Disagreement::Ceded { attachment, address, to, found: why });
+        }
+        found
+    }
+
+    /// Whether a claim names exactly those who ceded its addresses.
+    fn former_of(&self, claim: &Claim) -> Vec<Disagreement> {
+        let wanted = self.former_wanted(claim);
+        let differs = |address: &&IpAddr| {
+            let named = claim.former.get(*address).map(|party| &party.attachment);
+            named != wanted.get(*address).map(|party| &party.attachment)
+        };
+        let addresses: BTreeSet<&IpAddr> = claim.former.keys().chain(wanted.keys()).collect();
+        let mut found = Vec::new();
+        for address in addresses.into_iter().filter(differs) {
+            let why = match wanted.get(address) {
+                Some(former) => format!("does not name {}, which ceded it", former.attachment),
+                None => "names somebody who did not cede it".to_owned(),
+            };
+            let attachment = claim.attachment.clone();
+            found.push(Disagreement::Former { attachment, address: *address, found: why });
+        }
+        found
+    }
+
+    /// Who ceded an address of the claim, by their own claims: of several, whoever held it first.
+    pub(super) fn former_wanted(&self, claim: &Claim) -> BTreeMap<IpAddr, Party> {
+        let mut former: BTreeMap<IpAddr, Party> = BTreeMap::new();
+        for address in claim.addresses() {
+            let Some(cedents) = self.cedents.get(&address) else { continue };
+            let others = cedents.iter().filter(|cedent| **cedent != claim.attachment);
+            let parties = others.filter_map(|cedent| self.claims.get(cedent)).map(Claim::party);
+            former.extend(parties.min_by_key(|party| party.since).map(|party| (address, party)));
+        }
+        former
     }
 
     /// The index of pods may miss a claim: it had pointed at a newer attachment of that name, which is gone by now.
@@ -244,6 +330,17 @@ impl Everything {
                 }
             }
         }
+        for (address, kept) in &self.kept {
+            if self.expiries.get(&(*address, seconds_until(kept.until))) != Some(kept) {
+                found.push(Disagreement::Expiry(*address));
+            }
+        }
+        for (address, seconds) in self.expiries.keys() {
+            let kept = self.kept.get(address);
+            if kept.is_none_or(|kept| seconds_until(kept.until) != *seconds) {
+                found.push(Disagreement::Expiry(*address));
+            }
+        }
         let is_kept_for = |(address, identity): &&(IpAddr, String)| {
             self.kept.get(address).is_some_and(|kept| kept.identity.as_ref() == Some(identity))
         };
@@ -258,8 +355,10 @@ impl Everything {
     pub(super) fn slots_had(&self) -> BTreeMap<&Slot, BTreeSet<IpAddr>> {
         let mut had: BTreeMap<&Slot, BTreeSet<IpAddr>> = BTreeMap::new();
         let held = self.addresses.values().map(|held| (&held.slot, held.address));
-        let claimed = self.claims.values().flat_map(|claim| &claim.addresses);
-        let claimed = claimed.map(|assignment| (&assignment.slot, assignment.address));
+        let claimed = self.claims.values().flat_map(|claim| {
+            let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
+            claim.addresses.iter().chain(ceded).map(|assignment| (&assignment.slot, assignment.address))
+        });
         for (slot, address) in held.chain(claimed) {
             if let Some(slot) = slot {
                 had.entry(slot).or_default().insert(address);

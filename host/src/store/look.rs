@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::Store;
+use super::drafts::{Other, Others};
 use super::error::StoreError;
+use super::hold;
 use super::ordered::{Entry, OrderedMap, Page, Read, View};
 use super::reading::{Reading, windows};
-use super::record::Seen;
+use super::record::{KeptAddress, Seen};
 use crate::ipam::{Attachment, Claim, Family, HeldAddress, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
 use crate::limits::store::WINDOW_AHEAD;
 
@@ -38,14 +40,9 @@ pub struct Look<V> {
     pub snapshot: Snapshot,
     pub(crate) claimant: Claimant,
     pub(crate) reading: Reading<V>,
-    pub(crate) others: BTreeMap<Attachment, Other>,
-}
-
-/// Another attachment, some of whose addresses a claim may take over.
-pub(crate) struct Other {
-    pub(crate) claim: Seen<Claim>,
-    /// The entry of the pod's index, which may point at a newer attachment.
-    pub(crate) newest: Option<Entry>,
+    pub(crate) others: Others,
+    /// Holds that are over, found by the way.
+    pub(crate) expired: Vec<Seen<KeptAddress>>,
 }
 
 impl<M: OrderedMap> Store<M> {
@@ -69,7 +66,8 @@ impl<M: OrderedMap> Store<M> {
             snapshot: Snapshot::new(range_sets.clone(), Vec::new()),
             claimant: claimant.clone(),
             reading: self.reading(now).await?,
-            others: BTreeMap::new(),
+            others: Others::new(),
+            expired: Vec::new(),
         };
         let (cursors, newest) = look.read_first(range_sets, contested).await?;
         if look.claim.is_none() {
@@ -150,6 +148,7 @@ impl<V: View> Look<V> {
         let first: Vec<Span> = range_sets.iter().flat_map(|set| windows(set, None)).collect();
         reads.extend(first.iter().flat_map(|window| self.reading.window_reads(*window)));
         reads.extend(contested.iter().flat_map(|address| self.reading.holder_reads(*address)));
+        reads.push(hold::expired_read(&keys, self.reading.now));
 
         let mut pages = self.reading.read(&reads).await?.into_iter();
         let mut entry = || pages.next().and_then(Page::into_entry);
@@ -167,6 +166,7 @@ impl<V: View> Look<V> {
             let holder = self.reading.learn_holder(*address, pages.by_ref().take(2))?;
             self.snapshot.learn_holder(*address, holder);
         }
+        self.expired = hold::expired(&keys, pages.next().unwrap_or_default());
         Ok((cursors, newest))
     }
 
@@ -210,15 +210,26 @@ impl<V: View> Look<V> {
         Ok(())
     }
 
-    /// The records under the addresses of the older attachment: what is released with a claim is fenced one by one.
+    /// The records under the addresses of the older attachment: what is released with a claim is fenced one by one. And
+    /// the claims of those it ceded an address to, or has one from: they change with its end.
     async fn read_addresses_of_previous(&mut self) -> Result<(), StoreError> {
         let Some(previous) = &self.previous else { return Ok(()) };
-        let addresses: Vec<IpAddr> = previous.addresses.iter().map(|assignment| assignment.address).collect();
-        let reads: Vec<Read> = addresses.iter().flat_map(|address| self.reading.holder_reads(*address)).collect();
+        let keys = self.reading.keys.clone();
+        let addresses: Vec<IpAddr> = previous.addresses().collect();
+        let counterparts: Vec<Attachment> =
+            previous.counterparts().filter(|other| !self.others.contains_key(other)).cloned().collect();
+        let mut reads: Vec<Read> = addresses.iter().flat_map(|address| self.reading.holder_reads(*address)).collect();
+        reads.extend(counterparts.iter().map(|counterpart| Read::Get(keys.attachment(counterpart))));
         let mut pages = self.reading.read(&reads).await?.into_iter();
         for address in addresses {
             let holder = self.reading.learn_holder(address, pages.by_ref().take(2))?;
             self.snapshot.learn_holder(address, holder);
+        }
+        for counterpart in counterparts {
+            let claim = pages.next().and_then(Page::into_entry).and_then(|entry| Seen::readable(&keys, entry));
+            if let Some(claim) = claim {
+                self.others.insert(counterpart, Other { claim, newest: None });
+            }
         }
         Ok(())
     }
@@ -230,11 +241,17 @@ impl<V: View> Look<V> {
         (container != own.container).then(|| Attachment { container, ..own.clone() })
     }
 
-    /// The older attachment, and those that hold a contested address, each with its pod.
+    /// The older attachment, those that hold a contested address, and those that ceded it to them, each with its pod.
     fn other_attachments(&self, previous: Option<Attachment>) -> Vec<(Attachment, Option<PodName>)> {
-        let holders = self.reading.seen.held.values().flatten();
-        let mut others: BTreeMap<Attachment, Option<PodName>> =
-            holders.map(|seen| (seen.record.attachment.clone(), seen.record.pod.clone())).collect();
+        let mut others: BTreeMap<Attachment, Option<PodName>> = BTreeMap::new();
+        for HeldAddress { attachment, pod, former, .. } in
+            self.reading.seen.held.values().flatten().map(|seen| &seen.record)
+        {
+            others.insert(attachment.clone(), pod.clone());
+            if let Some(former) = former {
+                others.insert(former.attachment.clone(), former.pod.clone());
+            }
+        }
         others.extend(previous.map(|attachment| (attachment, self.claimant.pod.clone())));
         others.remove(&self.claimant.attachment);
         others.into_iter().collect()

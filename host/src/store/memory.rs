@@ -92,13 +92,23 @@ fn apply(entries: &mut Entries, write: &Write) {
         Write::Delete(key) => {
             entries.remove_mut(key);
         }
+        Write::DeleteIf(key, value) => {
+            if entries.get(key).is_some_and(|found| **found == **value) {
+                entries.remove_mut(key);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Memory;
-    use crate::store::conformance::conformance;
+    use crate::store::conformance::{block_on, conformance, expiry as cycles_of};
 
     conformance!((Memory::default(), ()));
+
+    #[test]
+    fn a_hundred_thousand_cycles_leave_nothing() {
+        block_on(cycles_of::cycles(Memory::default(), 100_000));
+    }
 }

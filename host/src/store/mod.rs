@@ -19,7 +19,8 @@ mod record;
 
 mod any;
 mod claim;
-mod holds;
+mod drafts;
+mod hold;
 mod import;
 mod inspect;
 mod list;
@@ -30,6 +31,7 @@ mod reclaim;
 mod release;
 mod repair;
 mod restore;
+mod standing_hold;
 
 pub mod embedded;
 pub mod etcd;
@@ -46,7 +48,6 @@ use jiff::Timestamp;
 pub use any::AnyMap;
 pub use claim::Claimed;
 pub use error::StoreError;
-pub use holds::StandingHold;
 pub use import::{Booking, Import, Imported};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
@@ -56,6 +57,7 @@ pub use reclaim::Standing;
 pub use record::KeptAddress;
 pub use repair::{InUse, Repair, Repaired};
 pub use restore::{Occupant, Restoration, Rival};
+pub use standing_hold::StandingHold;
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
 use keys::Keys;

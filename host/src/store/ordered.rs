@@ -105,6 +105,8 @@ pub enum Write {
     Put(String, Vec<u8>),
     /// Remove, if it is there.
     Delete(String),
+    /// Remove, if it still has exactly this value; leave it otherwise. Unlike a guard it keeps no change from happening.
+    DeleteIf(String, Vec<u8>),
 }
 
 /// Guards, and the writes that happen if all of them hold. No key is written twice.
@@ -156,7 +158,7 @@ impl Guard {
 impl Write {
     /// The key it is about.
     pub fn key(&self) -> &str {
-        let (Self::Put(key, _) | Self::Delete(key)) = self;
+        let (Self::Put(key, _) | Self::Delete(key) | Self::DeleteIf(key, _)) = self;
         key
     }
 }
@@ -177,13 +179,13 @@ impl Change {
         let subject = self.guards.first()?.key();
         self.writes.iter().find(|write| write.key() == subject).map(|write| match write {
             Write::Put(key, value) => (key.as_str(), Some(value.as_slice())),
-            Write::Delete(key) => (key.as_str(), None),
+            Write::Delete(key) | Write::DeleteIf(key, _) => (key.as_str(), None),
         })
     }
 
     /// Whether it only deletes: a store that is too full for values may still take it.
     pub fn only_deletes(&self) -> bool {
-        self.writes.iter().all(|write| matches!(write, Write::Delete(_)))
+        !self.writes.iter().any(|write| matches!(write, Write::Put(..)))
     }
 
     /// One more guard.
@@ -202,6 +204,14 @@ impl Change {
     /// One key less. The last write to a key counts.
     pub fn delete(&mut self, key: String) -> &mut Self {
         self.write(Write::Delete(key))
+    }
+
+    /// One key less, if it still has this value and nothing else is written to it.
+    pub fn delete_if(&mut self, key: String, value: impl Into<Vec<u8>>) -> &mut Self {
+        if !self.writes.iter().any(|earlier| earlier.key() == key) {
+            self.writes.push(Write::DeleteIf(key, value.into()));
+        }
+        self
     }
 
     fn write(&mut self, write: Write) -> &mut Self {

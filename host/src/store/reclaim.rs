@@ -39,7 +39,9 @@ impl<M: OrderedMap> Store<M> {
     ///
     /// Addresses that somebody else holds by now stay theirs, as with any release.
     pub async fn reclaim(&self, judged: &Standing, now: Timestamp) -> Result<bool, StoreError> {
-        let guards = self.address_guards(&judged.0, Fence::Read).await?;
-        Ok(self.commit_release(&judged.0, &guards, now).await? != Commit::Lost)
+        let mut view = self.map.view().await?;
+        let ending = self.ending_of(&mut view, judged.0.clone(), Fence::Read, Vec::new()).await?;
+        drop(view);
+        Ok(self.commit_release(&ending, now).await? != Commit::Lost)
     }
 }

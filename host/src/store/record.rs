@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::keys::{Keys, Named};
+use super::keys::{Keys, Named, seconds_until};
 use super::ordered::{Entry, Guard};
 use crate::ipam::{Assignment, Claim, HeldAddress};
 
@@ -74,6 +74,7 @@ impl Keyed for KeptAddress {
             Named::Identity { identity, address } => {
                 *address == self.address && self.identity.as_ref() == Some(identity)
             }
+            Named::Expiry { seconds, address } => *address == self.address && *seconds == seconds_until(self.until),
             _ => false,
         };
         let identity = self.identity.as_deref().unwrap_or("nobody");
@@ -106,6 +107,11 @@ impl<T: Keyed> Seen<T> {
 }
 
 impl<T> Seen<T> {
+    /// As they were read.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The key still has exactly these bytes.
     pub(crate) fn guard(&self) -> Guard {
         Guard::Is(self.key.clone(), self.bytes.clone())

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::Store;
-use super::claim::{free, give_back_slot};
+use super::drafts::{Drafts, Other, Others};
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
-use super::record::{Seen, encode};
+use super::hold::{self, free, give_back_slot};
+use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
+use super::record::{KeptAddress, Seen, encode};
 use crate::ipam::{Attachment, Claim, HeldAddress};
 use crate::limits::store::RELEASE_ATTEMPTS;
 
@@ -15,7 +16,7 @@ impl<M: OrderedMap> Store<M> {
     ///
     /// One read and one write. It is fenced by the claim that was read and by the record under each address: what
     /// somebody else holds by now stays theirs. Addresses are kept where their assignment or the cool-down says so;
-    /// a store too full for that still frees them.
+    /// a store too full for that still frees them. What a living pod ceded goes back to it in the same transaction.
     pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
         self.release_if(attachment, |_| true, now).await
     }
@@ -38,19 +39,20 @@ impl<M: OrderedMap> Store<M> {
     ) -> Result<Option<Claim>, StoreError> {
         let mut fence = Fence::Expected;
         for _ in 0..RELEASE_ATTEMPTS {
-            let Some((claim, guards)) = self.read_claim(attachment, fence).await? else {
+            let Some(ending) = self.read_ending(attachment, fence, now).await? else {
                 if self.map.confirm_absent(&self.keys.attachment(attachment)).await? {
                     return Ok(None);
                 }
                 continue;
             };
-            if !releasable(&claim.record) {
+            if !releasable(&ending.claim.record) {
                 return Ok(None);
             }
-            let ended = self.commit_release(&claim, &guards, now).await?;
-            if ended != Commit::Lost {
-                return Ok(Some(claim.record));
+            if self.commit_release(&ending, now).await? != Commit::Lost {
+                return Ok(Some(ending.claim.record));
             }
+            // Another version of this program, or somebody's hand, may have written a record that does not follow from
+            // the claim: it is compared as it is from now on.
             fence = Fence::Read;
         }
         Err(StoreError::Contended { object: attachment.to_string(), attempts: RELEASE_ATTEMPTS })
@@ -71,79 +73,137 @@ impl<M: OrderedMap> Store<M> {
         Ok(attachments.collect())
     }
 
-    async fn read_claim(
+    async fn read_ending(
         &self,
         attachment: &Attachment,
         fence: Fence,
-    ) -> Result<Option<(Seen<Claim>, Vec<AddressGuard>)>, StoreError> {
-        let mut reading = self.reading(Timestamp::UNIX_EPOCH).await?;
-        let pages = reading.read(&[Read::Get(self.keys.attachment(attachment))]).await?;
-        let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(None) };
-        let claim = Seen::<Claim>::parse(&self.keys, entry)?;
-        let guards = self.address_guards(&claim, fence).await?;
-        Ok(Some((claim, guards)))
-    }
-
-    pub(super) async fn address_guards(
-        &self,
-        claim: &Seen<Claim>,
-        fence: Fence,
-    ) -> Result<Vec<AddressGuard>, StoreError> {
-        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
-        if fence == Fence::Expected {
-            let expected = |held: &HeldAddress| Guard::Is(self.keys.address(held.address), encode(held));
-            return Ok(held.iter().map(|held| AddressGuard::Ours(expected(held))).collect());
-        }
-        let reads: Vec<Read> = held.iter().map(|held| Read::Get(self.keys.address(held.address))).collect();
-        let pages = self.map.view().await?.read(&reads).await?.into_iter().map(Page::into_entry);
-        let ours = |seen: &Seen<HeldAddress>| seen.record.attachment == claim.record.attachment;
-        let seen = pages.map(|entry| Seen::<HeldAddress>::parse(&self.keys, entry?).ok().filter(ours));
-        Ok(seen.map(|seen| seen.map_or(AddressGuard::NotOurs, |seen| AddressGuard::Ours(seen.guard()))).collect())
-    }
-
-    pub(super) async fn commit_release(
-        &self,
-        claim: &Seen<Claim>,
-        guards: &[AddressGuard],
         now: Timestamp,
-    ) -> Result<Commit, StoreError> {
-        let change = self.release_change(claim, guards, now, true);
-        match self.map.commit(&self.with_pod_index(&claim.record, change.clone())).await {
+    ) -> Result<Option<Ending>, StoreError> {
+        let mut view = self.map.view().await?;
+        let reads = [Read::Get(self.keys.attachment(attachment)), hold::expired_read(&self.keys, now)];
+        let mut pages = view.read(&reads).await?.into_iter();
+        let Some(entry) = pages.next().and_then(Page::into_entry) else { return Ok(None) };
+        let claim = Seen::<Claim>::parse(&self.keys, entry)?;
+        let expired = hold::expired(&self.keys, pages.next().unwrap_or_default());
+        self.ending_of(&mut view, claim, fence, expired).await.map(Some)
+    }
+
+    /// What the end of a claim rests on and touches. Nothing more is read where nothing was ceded and the records of its
+    /// addresses are what the claim says.
+    pub(super) async fn ending_of(
+        &self,
+        view: &mut M::View,
+        claim: Seen<Claim>,
+        fence: Fence,
+        expired: Vec<Seen<KeptAddress>>,
+    ) -> Result<Ending, StoreError> {
+        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
+        let counterparts: Vec<Attachment> = claim.record.counterparts().cloned().collect();
+        let mut reads: Vec<Read> = Vec::new();
+        for counterpart in &counterparts {
+            reads.push(Read::Get(self.keys.attachment(counterpart)));
+        }
+        if fence == Fence::Read {
+            for held in &held {
+                reads.push(Read::Get(self.keys.address(held.address)));
+            }
+        }
+        let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
+        let mut entries = pages.into_iter().map(Page::into_entry);
+        let mut others = Others::new();
+        for counterpart in counterparts {
+            let entry = entries.next().flatten();
+            if let Some(claim) = entry.and_then(|entry| Seen::readable(&self.keys, entry)) {
+                others.insert(counterpart, Other { claim, newest: None });
+            }
+        }
+        let mut guards = Vec::with_capacity(held.len());
+        for held in &held {
+            guards.push(match fence {
+                Fence::Expected => AddressGuard::Ours(Guard::Is(self.keys.address(held.address), encode(held))),
+                Fence::Read => self.guard_as_read(entries.next().flatten(), &claim.record.attachment),
+            });
+        }
+        Ok(Ending { claim, guards, others, expired, fence })
+    }
+
+    fn guard_as_read(&self, entry: Option<Entry>, attachment: &Attachment) -> AddressGuard {
+        let seen = entry.and_then(|entry| Seen::<HeldAddress>::parse(&self.keys, entry).ok());
+        match seen.filter(|seen| seen.record.attachment == *attachment) {
+            Some(seen) => AddressGuard::Ours(seen.guard()),
+            None => AddressGuard::NotOurs,
+        }
+    }
+
+    pub(super) async fn commit_release(&self, ending: &Ending, now: Timestamp) -> Result<Commit, StoreError> {
+        let change = self.release_change(ending, now, true);
+        match self.map.commit(&self.with_pod_index(ending, change.clone())).await {
             // Nothing may be written any more, but deleting still passes: better no hold than no release.
             Err(StoreError::Full { .. }) if !change.only_deletes() => {
-                let change = self.release_change(claim, guards, now, false);
-                self.map.commit(&self.with_pod_index(&claim.record, change)).await
+                let change = self.release_change(ending, now, false);
+                self.map.commit(&self.with_pod_index(ending, change)).await
             }
             ended => ended,
         }
     }
 
-    fn release_change(&self, claim: &Seen<Claim>, guards: &[AddressGuard], now: Timestamp, keep: bool) -> Change {
+    /// `keep`: whether there is room to write. Without it nothing is kept for anybody, and marks of a former holder stay
+    /// where they are; but an address that a living pod ceded is never freed, it has to be given back.
+    fn release_change(&self, ending: &Ending, now: Timestamp, keep: bool) -> Change {
+        let claim = &ending.claim.record;
         let mut change = Change::default();
-        change.require(claim.guard());
-        for (assignment, guard) in claim.record.addresses.iter().zip(guards) {
+        let mut drafts = Drafts::new(&self.keys, &ending.others);
+        change.require(ending.claim.guard());
+        for (assignment, guard) in claim.addresses.iter().zip(&ending.guards) {
             let AddressGuard::Ours(guard) = guard else { continue };
             change.require(guard.clone());
-            if keep {
+            let address = assignment.address;
+            let former = claim.former.get(&address);
+            if former.is_some_and(|former| drafts.give_back(former, address, &claim.attachment, &mut change)) {
+                give_back_slot(&self.keys, assignment, &mut change);
+            } else if keep {
                 free(&self.keys, assignment, now, self.cooldown, &mut change);
             } else {
-                change.delete(self.keys.address(assignment.address));
+                change.delete(self.keys.address(address));
                 give_back_slot(&self.keys, assignment, &mut change);
             }
         }
-        let attachment = &claim.record.attachment;
-        change.delete(self.keys.attachment(attachment)).delete(self.keys.node_of(&claim.record));
+        for ceded in &claim.ceded {
+            if keep && ending.fence == Fence::Expected {
+                drafts.forget_former(ceded, &claim.attachment, &mut change);
+            } else {
+                // The mark that stays names a claim that is over, and so nobody.
+                give_back_slot(&self.keys, &ceded.assignment, &mut change);
+            }
+        }
+        drafts.write(&mut change);
+        change.delete(self.keys.attachment(&claim.attachment)).delete(self.keys.node_of(claim));
         change
     }
 
     /// The pod's index goes too if it points here; it stays if it points at a newer attachment.
-    fn with_pod_index(&self, claim: &Claim, change: Change) -> Vec<Change> {
-        let Some(pod) = &claim.pod else { return vec![change] };
-        let key = self.keys.pod(pod, &claim.attachment);
-        let mut newest = change.clone();
-        newest.require(Guard::Is(key.clone(), claim.attachment.container.clone().into())).delete(key);
-        vec![newest, change]
+    fn with_pod_index(&self, ending: &Ending, change: Change) -> Vec<Change> {
+        let claim = &ending.claim.record;
+        let mut first = change.clone();
+        if let Some(pod) = &claim.pod {
+            let key = self.keys.pod(pod, &claim.attachment);
+            first.require(Guard::Is(key.clone(), claim.attachment.container.clone().into())).delete(key);
+        }
+        hold::sweep(&self.keys, &ending.expired, &mut first);
+        if claim.pod.is_some() { vec![first, change] } else { vec![first] }
     }
+}
+
+/// A claim that is about to end.
+pub(super) struct Ending {
+    claim: Seen<Claim>,
+    /// One for each address of the claim.
+    guards: Vec<AddressGuard>,
+    /// Those that ceded one of its addresses, or have one that it ceded.
+    others: Others,
+    /// Holds that are over, found by the way.
+    expired: Vec<Seen<KeptAddress>>,
+    fence: Fence,
 }
 
 /// How the addresses of a claim are fenced.

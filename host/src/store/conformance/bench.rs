@@ -259,6 +259,18 @@ impl<M: OrderedMap> Bench<M> {
         assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
     }
 
+    /// Delete a key, past all rules.
+    pub(crate) async fn delete(&self, key: &str) {
+        let mut change = Change::default();
+        change.delete(key.to_owned());
+        assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
+    }
+
+    /// How many keys the domain has.
+    pub(crate) async fn keys_at_rest(&self) -> usize {
+        self.store.scan_all(self.store.keys.everything(), true).await.unwrap().len()
+    }
+
     pub(crate) fn reads(&self) -> u32 {
         self.store.map.reads.replace(0)
     }

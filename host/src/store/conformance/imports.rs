@@ -88,6 +88,7 @@ pub(crate) async fn occupancy_adds_up<M: OrderedMap>(map: M) {
 fn import<M: OrderedMap>(bench: &Bench<M>, container: &str, address: &str) -> Import {
     Import {
         attachment: Attachment { network: "blue".into(), container: container.into(), interface: "eth0".into() },
+        machine: String::new(),
         node: Import::UNKNOWN_NODE.to_owned(),
         assignment: Assignment::in_range_of(&bench.sets, ip(address)),
         predecessor: None,

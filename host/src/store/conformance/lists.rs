@@ -131,7 +131,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
         },
         Disagreement::MissingFromNode { attachment: attachment.clone(), node: "node-1".into() },
         Disagreement::AddressWithoutClaim { address: ip("10.0.0.9"), attachment: attachment.clone() },
-        Disagreement::StaleNode { attachment, node: "node-7".into() },
+        Disagreement::StaleNode { attachment, node: "node-7".into(), machine: MACHINE.into() },
         Disagreement::StalePod { pod: super::bench::pod("z", ""), attachment: gone },
         Disagreement::Identity { address: ip("10.0.0.4"), identity: "me".into() },
         Disagreement::Slot { slot, found: "is taken for 10.0.0.2, which does not have it".into() },

@@ -1,7 +1,9 @@
 //! The contract as tests, run over every store alike. Every case ends with a proof that all indexes agree.
 
 mod bench;
+pub(crate) mod ceding;
 pub(crate) mod claims;
+pub(crate) mod expiry;
 pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
@@ -56,6 +58,20 @@ macro_rules! conformance {
                 a_replaced_attachment_leaves_its_holds,
                 a_clock_that_jumps_doubles_and_loses_nothing,
                 a_hold_for_too_long_a_name_keeps_no_release,
+            ]
+            ceding: [
+                a_ceded_address_returns_when_its_new_holder_is_released,
+                the_release_of_a_former_holder_only_clears_its_mark,
+                a_mark_follows_newer_containers_of_either_pod,
+                whoever_follows_a_holder_that_is_gone_owes_the_address_to_the_former_one,
+                reclaim_and_gc_give_back_as_a_release_does,
+                ceding_and_releasing_at_once_forget_nobody,
+                marks_that_disagree_are_found_and_mended,
+            ]
+            expiry: [
+                cycles_of_claim_and_release_leave_nothing,
+                only_what_is_still_over_is_removed,
+                no_hold_lasts_longer_than_the_limit,
             ]
             slots: [
                 a_slot_is_taken_once_and_goes_with_its_address,

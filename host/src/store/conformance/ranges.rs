@@ -127,10 +127,11 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed<M: OrderedMap>(map: M) {
     let kept: Vec<_> = (0..10_000)
         .map(|offset| KeptAddress { address: Family::V4.address(first + offset), identity: None, until })
         .collect();
-    for chunk in kept.chunks(100) {
+    for chunk in kept.chunks(60) {
         let mut change = Change::default();
         for kept in chunk {
             change.put(bench.store.keys.hold(kept.address), encode(kept));
+            change.put(bench.store.keys.expiry(until, kept.address), encode(kept));
         }
         bench.store.map().commit(&[change]).await.unwrap();
     }

@@ -13,7 +13,11 @@ use crate::store::{Disagreement, InUse, Repair, Repaired};
 pub(crate) async fn any_one_damaged_key_is_mended<M: OrderedMap>(map: M) {
     let bench = bench(map).await;
     let before = state(&bench).await;
-    let kept = [bench.store.keys.hold(ip("10.0.0.9")), bench.store.keys.identity("me", ip("10.0.0.9"))];
+    let kept = [
+        bench.store.keys.hold(ip("10.0.0.9")),
+        bench.store.keys.identity("me", ip("10.0.0.9")),
+        expiry_of_hold(&before),
+    ];
     let (mut damaged, mut silent) = (0, Vec::new());
     for key in before.keys() {
         for damage in [None, Some(b"\xff{".as_slice())] {
@@ -27,7 +31,7 @@ pub(crate) async fn any_one_damaged_key_is_mended<M: OrderedMap>(map: M) {
             let mut after = state(&bench).await;
             let hold_is_lost = damage.is_none() && *key == kept[0];
             if hold_is_lost {
-                assert!(kept.iter().all(|key| after.remove(key).is_none()), "the index of a hold that is gone goes");
+                assert!(kept.iter().all(|key| after.remove(key).is_none()), "the indexes of a hold that is gone go");
                 after.extend(kept.iter().map(|key| (key.clone(), before[key].clone())));
             }
             if !silent.contains(key) {
@@ -36,7 +40,7 @@ pub(crate) async fn any_one_damaged_key_is_mended<M: OrderedMap>(map: M) {
             restore(&bench, &before).await;
         }
     }
-    assert_eq!(damaged, 4 * 2 + 3 * 2 + 3 + 3 + 2 * 2 + 2);
+    assert_eq!(damaged, 4 * 2 + 3 * 2 + 3 + 3 + 2 * 2 + 2 + 2);
     // Cursors are hints, a node's entry has no value, and the index of pods may miss a claim.
     assert!(silent.iter().all(|key| ["/cursors/", "/nodes/", "/pods/"].iter().any(|part| key.contains(part))));
 }
@@ -83,13 +87,15 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair<M: OrderedM
     assert_eq!(state(&bench).await, before);
 
     // What is held again is not kept any more, in the same transaction.
-    let kept = state(&bench).await[&keys.hold(ip("10.0.0.9"))].clone();
+    let kept = before[&keys.hold(ip("10.0.0.9"))].clone();
     let kept = String::from_utf8(kept).unwrap().replace("10.0.0.9", "10.0.0.2");
-    let places = [keys.hold(ip("10.0.0.2")), keys.identity("me", ip("10.0.0.2"))];
+    let expiry = expiry_of_hold(&before).replace("0a000009", "0a000002");
+    let places = [keys.hold(ip("10.0.0.2")), keys.identity("me", ip("10.0.0.2")), expiry];
     let damage = [
         (keys.address(ip("10.0.0.2")), garbage),
         (places[0].clone(), Some(kept.as_bytes())),
         (places[1].clone(), Some(kept.as_bytes())),
+        (places[2].clone(), Some(kept.as_bytes())),
     ];
     overwrite(&bench, &damage).await;
     repair(&bench).await;
@@ -190,6 +196,11 @@ async fn bench<M: OrderedMap>(map: M) -> Bench<M> {
 
 fn in_range<M: OrderedMap>(bench: &Bench<M>, address: &str) -> Assignment {
     Assignment::in_range_of(&bench.sets, ip(address))
+}
+
+/// The key of the only hold in the index of when holds end.
+fn expiry_of_hold(state: &BTreeMap<String, Vec<u8>>) -> String {
+    state.keys().find(|key| key.contains("/expiries/")).unwrap().clone()
 }
 
 async fn claim<M: OrderedMap>(bench: &Bench<M>, container: &str) -> Claim {

@@ -131,8 +131,15 @@ pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has<M: O
     let former = plan(&bench, &[occupant(&gone, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")])], Rival::Stays).await;
     assert!(former[0].is_void(), "{:?}", former[0]);
 
+    // Whichever ends first: the address is the other's.
+    bench.release(&who).await;
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("gone"));
+    bench.agrees().await;
+    let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::GivesWay).await;
+    carry_out(&bench, &plans).await;
     bench.release(&gone).await;
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
+    bench.agrees().await;
     bench.release(&who).await;
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
 }

@@ -262,6 +262,11 @@ fn apply(txn: &mut RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> 
         match write {
             Write::Put(key, value) => entries.put(txn, key.as_bytes(), value)?,
             Write::Delete(key) => drop(entries.delete(txn, key.as_bytes())?),
+            Write::DeleteIf(key, value) => {
+                if entries.get(txn, key.as_bytes())? == Some(value.as_slice()) {
+                    entries.delete(txn, key.as_bytes())?;
+                }
+            }
         }
     }
     Ok(())

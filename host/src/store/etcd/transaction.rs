@@ -14,8 +14,9 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     while !rest.is_empty() {
         let mut operations = 0;
         let fitting = rest.iter().take(depth).take_while(|change| {
-            // One more for the nested transaction itself.
-            operations += change.guards().len().max(change.writes().len()).max(1) + 1;
+            // One more for the nested transaction itself, and for each that a conditional write is.
+            let nested = change.writes().iter().filter(|write| matches!(write, Write::DeleteIf(..))).count();
+            operations += change.guards().len().max(change.writes().len()).max(1) + nested + 1;
             operations <= ETCD_OPERATIONS
         });
         let (part, after) = rest.split_at(fitting.count().max(1));
@@ -66,6 +67,10 @@ fn operation(write: &Write) -> TxnOp {
     match write {
         Write::Put(key, value) => TxnOp::put(key.as_str(), value.as_slice(), None),
         Write::Delete(key) => TxnOp::delete(key.as_str(), None),
+        Write::DeleteIf(key, value) => {
+            let same = Compare::value(key.as_str(), CompareOp::Equal, value.as_slice());
+            TxnOp::txn(Txn::new().when([same]).and_then([TxnOp::delete(key.as_str(), None)]))
+        }
     }
 }
 

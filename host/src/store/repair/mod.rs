@@ -10,8 +10,9 @@
 //! | a claim lists an address whose record is about another | the record wins: uniqueness rests on it. The claim loses the address, which stays held |
 //! | a claim or its record of an address differ in anything else | the claim wins: it is the fuller of the two |
 //! | a claim that is damaged, and no address names it | it goes: it keeps no address from anybody |
+//! | a claim ceded an address that is with another than it says, or whose holder does not name it | the two claims name each other again; an address that nobody holds is the former holder's again |
 //! | any of these, where a container that runs would lose its claim or an address that it uses | nothing: two share an address, or the container's own record of the ADD has to be asked (`restore.rs`) |
-//! | an index of nodes, pods or identities | it is written from what it points at, or goes |
+//! | an index of nodes, pods, identities or expiries | it is written from what it points at, or goes |
 //! | an address both held and kept | it stays held, the hold goes |
 //! | a hold that is damaged | written from the index of identities, or gone: it protects no container |
 //! | a damaged address that no claim lists, a key without meaning | left alone, unless the operator says *discard* |

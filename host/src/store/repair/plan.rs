@@ -69,12 +69,14 @@ impl<'a> Plan<'a> {
             Disagreement::Damaged { key, .. } => self.subject_of_damage(key),
             Disagreement::ClaimWithoutAddress { attachment, .. }
             | Disagreement::AddressWithoutClaim { attachment, .. }
+            | Disagreement::Ceded { attachment, .. }
+            | Disagreement::Former { attachment, .. }
             | Disagreement::MissingFromNode { attachment, .. }
             | Disagreement::StaleNode { attachment, .. }
             | Disagreement::StalePod { attachment, .. } => Subject::Attachment(attachment.clone()),
-            Disagreement::HeldAndKept(address) | Disagreement::Identity { address, .. } => {
-                self.subject_of_hold(*address)
-            }
+            Disagreement::HeldAndKept(address)
+            | Disagreement::Expiry(address)
+            | Disagreement::Identity { address, .. } => self.subject_of_hold(*address),
             Disagreement::Slot { slot, .. } => Subject::Slot(slot.clone()),
         }
     }
@@ -82,7 +84,9 @@ impl<'a> Plan<'a> {
     fn subject_of_damage(&self, key: &str) -> Subject {
         match self.keys.named(key) {
             Some(Named::Attachment(attachment)) => Subject::Attachment(attachment),
-            Some(Named::Hold(address) | Named::Identity { address, .. }) => self.subject_of_hold(address),
+            Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
+                self.subject_of_hold(address)
+            }
             Some(Named::Address(address)) if self.claimants.contains_key(&address) => {
                 Subject::Attachment(self.claimants[&address].clone())
             }
@@ -163,7 +167,27 @@ impl<'a> Plan<'a> {
                 claim.addresses.push(Assignment { kind: held.kind, hold, slot, ..assignment });
             }
         }
-        (!claim.addresses.is_empty()).then_some(claim)
+        self.settle_ceded(&mut claim);
+        claim.former = self.all.former_wanted(&claim);
+        (!claim.is_over()).then_some(claim)
+    }
+
+    /// What a living pod ceded is with whoever holds the address now; where nobody does, it is the pod's again.
+    fn settle_ceded(&self, claim: &mut Claim) {
+        for mut ceded in std::mem::take(&mut claim.ceded) {
+            let address = ceded.assignment.address;
+            let Some(holder) = self.holder(address) else {
+                claim.addresses.push(ceded.assignment);
+                continue;
+            };
+            if claim.addresses.iter().any(|held| held.address == address) {
+                continue;
+            }
+            let known = self.all.addresses.get(&address).map(HeldAddress::party);
+            let claimed = || self.all.claims.get(holder).map(Claim::party);
+            ceded.to = known.or_else(claimed).unwrap_or(ceded.to);
+            claim.ceded.push(ceded);
+        }
     }
 
     pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
@@ -268,6 +292,7 @@ impl<'a> Plan<'a> {
             }
             Some(_) => {}
         }
+        self.mend_expiry(address, wanted, mend);
         let identity = wanted.and_then(|kept| kept.identity.as_ref());
         for stale in self.identities_of(address, mends).into_iter().filter(|known| Some(known) != identity) {
             mend.delete(self.keys.identity(&stale, address), format!("take {address} off the index of {stale:?}"));
@@ -276,6 +301,19 @@ impl<'a> Plan<'a> {
         if self.all.identities.get(&(address, identity.clone())) != Some(kept) {
             let words = format!("list {address} in the index of {identity:?}");
             mend.put(self.keys.identity(identity, address), encode(kept), words);
+        }
+    }
+
+    fn mend_expiry(&self, address: IpAddr, wanted: Option<&KeptAddress>, mend: &mut Mend) {
+        let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
+        for key in self.all.bytes.keys().filter(|key| Some(*key) != right.as_ref()) {
+            if matches!(self.keys.named(key), Some(Named::Expiry { address: known, .. }) if known == address) {
+                mend.delete(key.clone(), format!("take {address} off the index of when holds end"));
+            }
+        }
+        let Some((kept, key)) = wanted.zip(right) else { return };
+        if self.all.bytes.get(&key) != Some(&encode(kept)) {
+            mend.put(key, encode(kept), format!("list {address} in the index of when holds end"));
         }
     }
 

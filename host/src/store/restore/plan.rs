@@ -9,7 +9,7 @@ use super::{Occupant, Restoration, Rival};
 use crate::ipam::{Assignment, Attachment, Ceded, Claim, HeldAddress};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::holds::end_hold;
+use crate::store::hold::end_hold;
 use crate::store::ordered::{Change, Entry, Guard, OrderedMap};
 use crate::store::record::{KeptAddress, Seen, encode};
 
@@ -114,6 +114,7 @@ impl Plan<'_> {
         if !claimed.is_empty() {
             self.write(store, rivals, &claimed, claim, &mut found);
         }
+        found.ended.retain(|kept| kept.is_kept(now));
         found
     }
 

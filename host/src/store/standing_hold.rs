@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::Keys;
+use super::hold::end_hold;
 use super::list::scan_all;
 use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen};
@@ -56,13 +56,5 @@ impl<M: OrderedMap> Store<M> {
             holds.push(StandingHold(Seen::parse(&self.keys, entry)?));
         }
         Ok(holds)
-    }
-}
-
-/// End a hold with its indexes. The guard that it is still this hold is the caller's.
-pub(super) fn end_hold(keys: &Keys, kept: &KeptAddress, change: &mut Change) {
-    change.delete(keys.hold(kept.address)).delete(keys.expiry(kept.until, kept.address));
-    if let Some(identity) = &kept.identity {
-        change.delete(keys.identity(identity, kept.address));
     }
 }
