@@ -6,7 +6,7 @@
 
 mod sight;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -83,7 +83,7 @@ struct ReclaimReport {
 
 pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
-    let server = server(options, &opened)?;
+    let server = server(options.kubeconfig.as_deref(), &opened)?;
     let report = plugin::block_on(run(options, &opened, &server))?;
     let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, Outcome::Failed(_)));
     let text = match format {
@@ -93,8 +93,9 @@ pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) 
     Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
 
-fn server(options: &Options, opened: &Opened) -> Result<ApiServer, Box<dyn std::error::Error>> {
-    if let Some(kubeconfig) = &options.kubeconfig {
+/// The API server that a command asks about the whole cluster.
+pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiServer, Box<dyn std::error::Error>> {
+    if let Some(kubeconfig) = kubeconfig {
         return Ok(ApiServer::of_kubeconfig(kubeconfig));
     }
     if let Some(server) = ApiServer::of_service_account() {
