@@ -77,7 +77,9 @@ async fn restorations(
     containers: &Containers,
     living: &[Container],
 ) -> Result<Compared, verbs::Error> {
-    let occupants: Vec<Occupant> = living.iter().map(|container| occupant(opened, container)).collect();
+    let cluster = opened.cluster()?;
+    let occupants: Vec<Occupant> =
+        living.iter().map(|container| occupant(opened, cluster.as_ref(), container)).collect();
     let judge = |occupant: &Occupant, held: &HeldAddress| judge(opened, containers, occupant, held);
     let restorations = opened.store.plan_restorations(&occupants, judge, Timestamp::now()).await?;
     let (findings, well, plans) = (Vec::new(), String::new(), Vec::new());
@@ -89,12 +91,14 @@ async fn restorations(
     Ok(compared)
 }
 
-fn occupant(opened: &Opened, container: &Container) -> Occupant {
+/// Libcni does not know clusters: what runs here is of this node's.
+fn occupant(opened: &Opened, cluster: Option<&String>, container: &Container) -> Occupant {
+    let pod = container.pod.clone().map(|pod| PodName { cluster: cluster.cloned(), ..pod });
     Occupant {
         attachment: container.attachment.clone(),
         node: opened.base.node.clone(),
         machine: opened.base.machine.clone(),
-        pod: container.pod.clone(),
+        pod,
         addresses: container.addresses.clone(),
     }
 }

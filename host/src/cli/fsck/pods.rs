@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::network::Opened;
 use super::Finding;
 use crate::ipam::{Claim, HeldAddress, Holder, PodName, RangeSets};
-use crate::kubernetes::{ApiServer, Fate, Inventory, PodAddresses};
+use crate::kubernetes::{ApiServer, Fate, Home, Inventory, PodAddresses};
 use crate::verbs;
 
 /// What was found, and what to say where that is nothing.
@@ -24,8 +24,11 @@ pub(super) async fn run(
     let range_sets = opened.range_sets()?;
     let inventory = server.inventory().await?;
     let pods = inventory.addresses();
+    let home = opened.home(server).await?;
     let standing = opened.store.claims(&opened.base.network).await?;
-    let claims: Vec<&Claim> = standing.iter().map(|standing| standing.claim()).collect();
+    // What another cluster's pods hold, this API server knows nothing of.
+    let is_ours = |claim: &&Claim| claim.pod.as_ref().is_none_or(|pod| home.foreign(pod).is_none());
+    let claims: Vec<&Claim> = standing.iter().map(|standing| standing.claim()).filter(is_ours).collect();
     let mut findings = Vec::new();
     let mut inside = 0;
     let books = Books::new(&claims, &inventory);
@@ -33,7 +36,7 @@ pub(super) async fn run(
         let addresses: Vec<IpAddr> = of_network(pod, &range_sets);
         inside += usize::from(!addresses.is_empty());
         if !pod.is_terminating {
-            missing(opened, &books, pod, &addresses, &mut findings).await?;
+            missing(opened, &home, &books, pod, &addresses, &mut findings).await?;
         }
         findings.extend(other_addresses(&books, pod, &addresses));
     }
@@ -87,6 +90,7 @@ fn has(claim: &Claim, address: IpAddr) -> bool {
 /// Addresses that a pod has and that the store does not give to it.
 async fn missing(
     opened: &Opened,
+    home: &Home,
     books: &Books<'_>,
     pod: &PodAddresses,
     addresses: &[IpAddr],
@@ -101,7 +105,7 @@ async fn missing(
         let PodAddresses { pod: name, node, .. } = pod;
         findings.push(match holder {
             // Another network of the same domain gave it.
-            Some(Holder::Attachment(held)) if is_of(&held, name) => continue,
+            Some(Holder::Attachment(held)) if is_of(&held, home, name) => continue,
             Some(Holder::Attachment(held)) => Finding::left(
                 format!("pod {name} on node {node} has {address}, and so has, by the store, {}", holder_name(&held)),
                 format!("`kube-ipam fsck --containers` on nodes {node} and {} says who lives", held.node),
@@ -115,8 +119,9 @@ async fn missing(
     Ok(())
 }
 
-fn is_of(held: &HeldAddress, pod: &PodName) -> bool {
-    held.pod.as_ref().is_some_and(|holder| holder.namespace == pod.namespace && holder.name == pod.name)
+fn is_of(held: &HeldAddress, home: &Home, pod: &PodName) -> bool {
+    let Some(holder) = &held.pod else { return false };
+    holder.namespace == pod.namespace && holder.name == pod.name && home.foreign(holder).is_none()
 }
 
 fn holder_name(held: &HeldAddress) -> String {

@@ -29,7 +29,7 @@ pub(super) async fn of(opened: &Opened, containers: &Containers, server: Option<
     if matches!(by_node, Life::Lives { .. }) {
         return by_node;
     }
-    match (by_node, by_api_server(server, claim.pod.as_ref()).await) {
+    match (by_node, by_api_server(opened, server, claim.pod.as_ref()).await) {
         (_, lives @ Life::Lives { .. }) => lives,
         (gone @ Life::Gone { .. }, _) | (_, gone @ Life::Gone { .. }) => gone,
         (Life::Unknown { why }, Life::Unknown { why: more }) => Life::Unknown { why: [why, more].concat() },
@@ -55,17 +55,22 @@ fn by_libcni(opened: &Opened, containers: &Containers, claim: &Claim) -> Life {
     Life::Unknown { why: vec![why] }
 }
 
-async fn by_api_server(server: Option<&ApiServer>, pod: Option<&PodName>) -> Life {
+async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<&PodName>) -> Life {
     let unknown = |why: String| Life::Unknown { why: vec![why] };
     let (server, pod) = match (server, pod) {
         (_, None) => return unknown("it is not a pod".to_owned()),
         (None, _) => return unknown("ipam.kubeConfig is not set, so the API server is not asked".to_owned()),
         (Some(server), Some(pod)) => (server, pod),
     };
+    match opened.home(server).await.map(|home| home.foreign(pod)) {
+        Ok(None) => {}
+        Ok(Some(why)) => return unknown(why),
+        Err(error) => return unknown(joined(&error)),
+    }
     match server.pod(pod).await {
         Ok(_) => Life::Lives { why: format!("it lives: the API server has pod {pod}") },
         // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API for ever.
-        Err(kubernetes::Error::NoPod { .. } | kubernetes::Error::OtherPod { .. }) if !is_of_the_api(pod) => {
+        Err(kubernetes::Error::NoPod { .. } | kubernetes::Error::OtherPod { .. }) if !pod.has_uuid() => {
             unknown(format!("pod {pod} may be one that the API server does not know"))
         }
         Err(kubernetes::Error::NoPod { .. }) => Life::Gone { why: format!("the API server has no pod {pod}") },
@@ -74,14 +79,6 @@ async fn by_api_server(server: Option<&ApiServer>, pod: Option<&PodName>) -> Lif
         }
         Err(error) => unknown(joined(&error)),
     }
-}
-
-/// Whether the pod was made through the API, which gives UUIDs.
-fn is_of_the_api(pod: &PodName) -> bool {
-    let Some(uid) = &pod.uid else { return false };
-    let parts: Vec<&str> = uid.split('-').collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && uid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 impl fmt::Display for Life {
