@@ -9,13 +9,15 @@ BINDIR  ?= /opt/cni/bin
 IMAGE   ?= kube-ipam:0.1.0
 DOCKER  ?= docker
 POLICIES := range-fixed by-namespace by-topology quota sticky
-APISERVER := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)/kube-apiserver
+# Kubernetes' own programs, built once for every clone on this machine.
+KUBERNETES := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)
 
 # Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
 unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
-TEST := $(CARGO) test --release --locked --target $(TARGET) $(call unoptimised,kube-ipam) $(call unoptimised,kube-ipam-tests)
+FOR_TESTS := --release --locked --target $(TARGET) $(call unoptimised,kube-ipam) $(call unoptimised,kube-ipam-tests)
+TEST := $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver fuzz
+.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,10 +54,20 @@ test-policies-all: policies-all ## policies in every language, built by the prog
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test languages -- --ignored
 
 apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
-	@tests/scripts/apiserver
+	@tests/scripts/kubernetes kube-apiserver
 
 test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(APISERVER) $(TEST) --workspace --test apiserver --test kubernetes
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(KUBERNETES)/kube-apiserver $(TEST) --workspace --test apiserver --test kubernetes
+
+kubernetes: ## build all that a real cluster runs, some ten minutes, once; on Debian
+	@tests/scripts/kubernetes kube-apiserver kube-controller-manager kube-scheduler kubelet
+
+cluster: policies kubernetes ## a real cluster of two nodes on this machine, as root, until Ctrl-C
+	$(CARGO) build $(FOR_TESTS) -p kube-ipam-tests --bin cluster-up
+	@KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_CLUSTER=$(KUBERNETES) target/$(TARGET)/release/cluster-up
+
+test-cluster: policies kubernetes ## pods on such a cluster, driven with kubectl: no two that live share an address; SCENARIO=rollout
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_CLUSTER=$(KUBERNETES) $(TEST) --workspace --test cluster -- $(SCENARIO)
 
 # The instrumentation works on stable Rust without a sanitizer, which safe code has little need of.
 FUZZ ?= module component record

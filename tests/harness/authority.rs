@@ -25,7 +25,13 @@ impl Authority {
 
     /// Write `NAME.pem` and `NAME.key` for loopback, valid until 6 May of a year.
     pub fn issue(&self, name: &str, until: i32) {
-        let mut params = CertificateParams::new(vec!["127.0.0.1".into(), "localhost".into()]).unwrap();
+        self.issue_for(name, until, &["127.0.0.1", "localhost"]);
+    }
+
+    /// The same for other addresses and names.
+    pub fn issue_for(&self, name: &str, until: i32, hosts: &[&str]) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.not_after = date_time_ymd(until, 5, 6);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

@@ -63,6 +63,7 @@ impl Release {
 pub struct Setup {
     release: Release,
     members: usize,
+    address: String,
     certificates: bool,
     arguments: Vec<String>,
 }
@@ -70,7 +71,13 @@ pub struct Setup {
 impl Setup {
     /// One server, plain, as the distribution ships it.
     pub fn single() -> Self {
-        Self { release: Release::installed(), members: 1, certificates: false, arguments: Vec::new() }
+        Self {
+            release: Release::installed(),
+            members: 1,
+            address: "127.0.0.1".to_owned(),
+            certificates: false,
+            arguments: Vec::new(),
+        }
     }
 
     /// Three members.
@@ -82,6 +89,13 @@ impl Setup {
     #[must_use]
     pub fn of(mut self, release: &Release) -> Self {
         self.release = release.clone();
+        self
+    }
+
+    /// At another address of this machine than loopback.
+    #[must_use]
+    pub fn at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
         self
     }
 
@@ -299,7 +313,7 @@ impl Etcd {
     }
 
     fn address(&self, nth: usize) -> String {
-        self.lan.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |lan| lan.address(nth))
+        self.lan.as_ref().map_or_else(|| self.setup.address.clone(), |lan| lan.address(nth))
     }
 
     fn log(&self, nth: usize) -> PathBuf {

@@ -22,6 +22,8 @@ impl Lan {
         let mut lan = Self { bridge, prefix, places: Vec::new() };
         let Self { bridge, prefix, .. } = &lan;
         let ready = ip(&["link", "add", bridge, "type", "bridge"])
+            // So that a later run knows whose it was, should this one be killed.
+            && ip(&["link", "set", bridge, "alias", &format!("kube-ipam-{}", std::process::id())])
             && ip(&["address", "add", &format!("{prefix}.1/24"), "dev", bridge])
             && ip(&["link", "set", bridge, "up"]);
         let joined = ready && (0..places).all(|place| lan.join(place).is_some());
@@ -44,6 +46,11 @@ impl Lan {
     /// Where a place is reached.
     pub fn address(&self, place: usize) -> String {
         format!("{}.{}", self.prefix, place + 2)
+    }
+
+    /// Where this machine itself is reached from every place.
+    pub fn hub(&self) -> String {
+        format!("{}.1", self.prefix)
     }
 
     /// Its namespace.

@@ -6,10 +6,14 @@
 
 pub mod apiserver;
 pub mod authority;
+pub mod cluster;
 pub mod etcd;
 pub mod history;
+pub mod image;
 pub mod lan;
+pub mod leftovers;
 pub mod listing;
+pub mod machine;
 pub mod namespace;
 pub mod program;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::network::Opened;
 use super::output::{Done, Output};
-use super::{Format, NetworkArgs, config};
+use super::{CacheArgs, Format, NetworkArgs, config};
 use crate::cni::Args;
 use crate::cni::failure::joined;
 use crate::config::{KubernetesConfig, Network, OnFault, StoreConfig};
@@ -20,6 +20,7 @@ use crate::store::{StoreError, predecessors_keys};
 use crate::verbs::{self, Deadline};
 
 mod books;
+mod containers;
 mod machine;
 mod watched;
 
@@ -45,11 +46,11 @@ enum Verdict {
     Bad,
 }
 
-pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
+pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
     let (file, _) = network.found()?;
     let mut checks = vec![configuration(&file)];
     match network.open() {
-        Ok(opened) => checks.extend(plugin::block_on(async { Ok(checks_of(&opened).await) })?),
+        Ok(opened) => checks.extend(plugin::block_on(async { Ok(checks_of(&opened, cache).await) })?),
         // What keeps it from being opened was said already, as a rule.
         Err(_) if checks[0].verdict == Verdict::Bad => {}
         Err(error) => return Err(error),
@@ -62,7 +63,7 @@ pub(crate) fn doctor(network: &NetworkArgs, format: Format) -> Done {
     Ok(Output { text, exit })
 }
 
-async fn checks_of(opened: &Opened) -> Vec<Check> {
+async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
     let mut checks = vec![machine::node(&opened.base)];
     let network = Network::read(&opened.netconf, &Args::default());
     if let Ok(network) = &network {
@@ -85,6 +86,7 @@ async fn checks_of(opened: &Opened) -> Vec<Check> {
         }
         checks.push(predecessor(opened).await);
         checks.push(records(opened).await);
+        checks.extend(containers::containers(opened, libcni).await);
     }
     checks
 }

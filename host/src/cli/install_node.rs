@@ -11,6 +11,7 @@ mod error;
 mod kubeconfig;
 mod place;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -25,13 +26,15 @@ pub(crate) use error::InstallError;
 pub(crate) use place::Directory;
 
 use super::output::{self, Done, Output};
+use super::{CacheArgs, fsck};
+use crate::cni::failure::joined;
 use crate::kubernetes::ApiServer;
 use crate::limits::WATCH;
 use crate::plugin;
 
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies"])))]
+#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies", "rebuild_books"])))]
 pub(crate) struct Options {
     /// Install this binary as kube-ipam into this directory, /opt/cni/bin on most nodes
     #[arg(long, value_name = "DIR")]
@@ -54,6 +57,12 @@ pub(crate) struct Options {
     /// Where networks keep their data (ipam.dataDir): ask the API server which cluster this is, and note it there
     #[arg(long, value_name = "DIR", requires = "kubeconfig")]
     data_dir: Option<PathBuf>,
+    /// Claim again what the containers of this node have and the store of this network has forgotten, at the start and at
+    /// every look: `kube-ipam fsck --containers --repair --yes`. May be given for several networks
+    #[arg(long, value_name = "NETWORK")]
+    rebuild_books: Vec<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Go on, and look this often whether something has changed, for example 30s
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     watch: Option<Duration>,
@@ -70,18 +79,25 @@ async fn keep_installed(options: &Options) -> Result<(), InstallError> {
     // The first process of a container gets only the signals it asks for: ask before the work begins.
     let listen = |kind| signal(kind).map_err(|source| InstallError::NoSignals { source });
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut books = Books::default();
     loop {
         install_once(options)?;
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            () = note_cluster(options) => {}
+            () = settle(options, &mut books) => {}
         }
         let Some(interval) = options.watch else { return Ok(()) };
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
             return Ok(());
         }
     }
+}
+
+/// What follows once everything is in its place; each part is tried again at the next look.
+async fn settle(options: &Options, books: &mut Books) {
+    note_cluster(options).await;
+    books.rebuild(options).await;
 }
 
 /// So that no ADD has to ask. One that finds no note asks itself: what does not work here is tried again at the next look.
@@ -94,6 +110,31 @@ async fn note_cluster(options: &Options) {
     match server.cluster().await {
         Ok(cluster) => output::line(&format!("noted in {}: this is cluster {cluster}", data_dir.display())),
         Err(error) => tracing::warn!(%error, "not known yet which cluster this is"),
+    }
+}
+
+/// What was said of each network at the last look: only news is told.
+#[derive(Default)]
+struct Books {
+    told: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Books {
+    /// Put back what is missing. A network that is not there yet has no containers; a store that does not answer is asked
+    /// again at the next look, and keeps nothing else from being installed.
+    async fn rebuild(&mut self, options: &Options) {
+        for network in options.rebuild_books.iter().filter(|network| network.exists()) {
+            let lines = match fsck::rebuild(network, &options.cache).await {
+                Ok(lines) => lines,
+                Err(error) => {
+                    vec![format!("{}: not compared with its containers: {}", network.display(), joined(&*error))]
+                }
+            };
+            let told = self.told.insert(network.clone(), lines.clone()).unwrap_or_default();
+            for line in lines.iter().filter(|line| !told.contains(line)) {
+                output::line(line);
+            }
+        }
     }
 }
 

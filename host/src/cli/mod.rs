@@ -1,5 +1,7 @@
 //! Commands for operators and policy authors. Tables for people, `-o json` for programs.
 
+mod agree;
+mod cache;
 pub mod config;
 mod doctor;
 mod fsck;
@@ -10,13 +12,15 @@ mod network;
 mod output;
 mod policy;
 mod reclaim;
+mod release;
 mod show;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use cache::CacheArgs;
 pub use output::Output;
 
 /// The command line. Called by a container runtime (CNI_COMMAND set), the program is a CNI plugin instead.
@@ -53,7 +57,7 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Whether the records agree with each other; mends them on request
+    /// Check the store for inconsistent records, or against the containers and pods that run; repair it with --repair
     Fsck {
         #[command(flatten)]
         options: fsck::Options,
@@ -71,6 +75,15 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Release one claim, or end a hold or cool-down, by hand
+    Release {
+        #[command(flatten)]
+        options: release::Options,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Take over the addresses that another IPAM plugin has given out
     Import {
         #[command(flatten)]
@@ -82,6 +95,8 @@ enum Command {
     },
     /// Whether pods can get addresses here, and if not, why
     Doctor {
+        #[command(flatten)]
+        cache: CacheArgs,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -103,6 +118,13 @@ pub(crate) struct NetworkArgs {
     /// The network's configuration (.conf or .conflist); by default the first kube-ipam network under /etc/cni/net.d
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// The network of this file.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self { conf: Some(file.to_owned()) }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -138,7 +160,8 @@ pub fn run() -> u8 {
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
-        Command::Doctor { network, output } => doctor::doctor(&network, output.output),
+        Command::Release { options, network, output } => release::release(&options, &network, output.output),
+        Command::Doctor { cache, network, output } => doctor::doctor(&cache, &network, output.output),
         Command::InstallNode(options) => install_node::install(&options),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::NetworkArgs;
 use crate::cni::NetConf;
 use crate::config::file::{Section, sections};
-use crate::config::{Base, Network};
+use crate::config::{Base, Network, StoreConfig};
 use crate::ipam::RangeSets;
+use crate::kubernetes::{ApiServer, Home};
 use crate::plugin;
 use crate::store::{AnyMap, Store};
 use crate::verbs;
@@ -40,6 +41,23 @@ impl Opened {
     /// The ranges, checked.
     pub(crate) fn range_sets(&self) -> Result<RangeSets, verbs::Error> {
         Ok(Network::range_sets(&self.netconf)?)
+    }
+
+    /// Which claims this API server can tell of.
+    pub(crate) async fn home(&self, server: &ApiServer) -> Result<Home, verbs::Error> {
+        let configured = Network::cluster(&self.netconf)?;
+        let single_node = matches!(self.base.store, StoreConfig::Embedded { .. });
+        Ok(server.home(configured.as_deref(), single_node).await?)
+    }
+
+    /// The cluster of the pods of this node, as an ADD would write it: as configured, or as the node has noted it.
+    pub(crate) fn cluster(&self) -> Result<Option<String>, verbs::Error> {
+        if let Some(configured) = Network::cluster(&self.netconf)? {
+            return Ok(Some(configured));
+        }
+        let Some(kubernetes) = Network::kubernetes(&self.netconf)? else { return Ok(None) };
+        let server = ApiServer::of_kubeconfig(&kubernetes.kubeconfig).noting_in(&kubernetes.data_dir);
+        Ok(server.known_cluster().and_then(|known| known.cluster))
     }
 }
 

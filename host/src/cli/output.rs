@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::cache::NoCache;
 use super::install_node::InstallError;
 use super::policy::NewError;
 use crate::cni::Version;
@@ -71,7 +72,8 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     let of_building = || error.downcast_ref::<GuestError>().and_then(GuestError::hint);
     let of_beginning = || error.downcast_ref::<NewError>().map(NewError::hint);
     let of_a_verb = error.downcast_ref::<verbs::Error>().and_then(verbs::Error::hint);
-    of_a_verb.or_else(of_installing).or_else(of_building).or_else(of_beginning)
+    let of_containers = || error.downcast_ref::<NoCache>().map(NoCache::hint);
+    of_a_verb.or_else(of_containers).or_else(of_installing).or_else(of_building).or_else(of_beginning)
 }
 
 /// News of a command that goes on, one line each.

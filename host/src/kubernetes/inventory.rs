@@ -15,7 +15,7 @@ use crate::limits;
 
 /// Every pod and every node, complete: an error on any page is an error of the whole.
 pub struct Inventory {
-    pods: BTreeMap<(String, String), PodObject>,
+    pub(super) pods: BTreeMap<(String, String), PodObject>,
     nodes: BTreeMap<String, Node>,
 }
 

@@ -13,6 +13,7 @@
 //! read when the first question is asked. A question is answered, or fails within a bound; what is not known is never
 //! taken for absent.
 
+mod addresses;
 mod cluster;
 mod connect;
 mod error;
@@ -31,6 +32,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use addresses::{PodAddress, PodAddresses};
 pub use cluster::{Home, Known};
 pub use error::Error;
 pub use fate::Fate;

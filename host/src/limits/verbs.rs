@@ -18,3 +18,7 @@ pub const STATUS: Duration = Duration::from_secs(5);
 /// same time. Rust takes a tenth of one, on a node under load a second. The operator sees code 50, and how to compile
 /// ahead.
 pub const STATUS_COMPILE: u64 = 4;
+
+/// How long after the release of a container's addresses its result may still be in libcni's cache, the other plugins of
+/// the network having to be called first.
+pub const DEL_MAY_TAKE: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! What can go wrong with the store.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::moved::Moved;
 
@@ -159,8 +159,8 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => {
-                "kube-ipam fsck shows what it should be, and kube-ipam fsck --repair --yes writes that; other pods are \
-                 not affected"
+                "on the pod's node, kube-ipam fsck shows what it should be, and kube-ipam fsck --repair --yes writes that; \
+                 other pods are not affected"
                     .into()
             }
             Self::TooLate
@@ -198,11 +198,12 @@ impl StoreError {
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "the plugin runs as root; dataDir must belong to root".into()
             }
+            Self::Embedded { path, source, .. } if is_damage(source) => replacing(path),
             Self::File { .. } | Self::Embedded { .. } => "check dataDir and the disk it is on".into(),
             Self::NetworkFileSystem { .. } => {
                 "set dataDir to a local directory, or configure etcdConfig to share addresses between nodes".into()
             }
-            Self::NotADatabase { .. } => "move the file away, or set dataDir to another directory".into(),
+            Self::NotADatabase { path } => replacing(path),
             Self::AddressSpace { .. } => "raise ulimit -v of the container runtime".into(),
         })
     }
@@ -223,4 +224,21 @@ impl StoreError {
                 | Self::Compacted
         )
     }
+}
+
+/// Whether LMDB says that the file itself is broken.
+fn is_damage(error: &heed::Error) -> bool {
+    use heed::MdbError::{Corrupted, PageNotFound, Panic};
+    matches!(error, heed::Error::Mdb(Corrupted | PageNotFound | Panic))
+}
+
+/// How to begin again. With an empty store the addresses of the pods that run are free for others, so the store has to
+/// learn of them before the first ADD.
+fn replacing(file: &Path) -> String {
+    format!(
+        "if dataDir is the right directory: running pods still use their addresses, so before any new pod starts take the \
+         network's file out of /etc/cni/net.d, move {file} away, run `kube-ipam fsck --containers --repair --conf \
+         NETWORK` and put the network's file back; see \"When the store is lost\" in README.md",
+        file = file.display()
+    )
 }

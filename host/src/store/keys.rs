@@ -222,7 +222,8 @@ impl Keys {
 
     /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
     pub(crate) fn rehearsal(&self) -> Vec<String> {
-        let sections = ["addresses", "attachments", "nodes", "pods", "holds", "identities", "slots", "cursors"];
+        let sections =
+            ["addresses", "attachments", "nodes", "pods", "holds", "identities", "expiries", "slots", "cursors"];
         let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
         keys.push(self.registration("(rehearsal)"));
         keys

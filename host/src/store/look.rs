@@ -132,7 +132,9 @@ impl<V: View> Look<V> {
     /// The pod that asks is, by the API server's word, the one that bears its name: whoever bore it before is gone, and
     /// what it still holds is as that of an older attachment. One read where there is such a one.
     pub async fn succeed(&mut self) -> Result<(), StoreError> {
-        if let Some(namesake) = self.namesake.take() {
+        // A static pod may have no mirror in the API: that a pod of its name is there says nothing of its end.
+        let was_made_through_the_api = |claim: &Claim| claim.pod.as_ref().is_some_and(PodName::has_uuid);
+        if let Some(namesake) = self.namesake.take().filter(was_made_through_the_api) {
             self.previous = Some(namesake);
             self.read_addresses_of_previous().await?;
         }

@@ -35,6 +35,8 @@ mod reclaim;
 mod registry;
 mod release;
 mod repair;
+mod restore;
+mod standing_hold;
 
 pub mod embedded;
 pub mod etcd;
@@ -62,7 +64,9 @@ pub use occupancy::Occupancy;
 pub use reclaim::Standing;
 pub use record::KeptAddress;
 pub use registry::{Registered, Registration};
-pub use repair::{Repair, Repaired};
+pub use repair::{InUse, Repair, Repaired};
+pub use restore::{Occupant, Restoration, Rival};
+pub use standing_hold::StandingHold;
 
 use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
 use keys::Keys;

@@ -23,9 +23,16 @@ impl Standing {
 impl<M: OrderedMap> Store<M> {
     /// Every claim of a network. One that cannot be read is logged and left out: nobody can judge it.
     pub async fn claims(&self, network: &str) -> Result<Vec<Standing>, StoreError> {
+        let mut claims = self.all_claims().await?;
+        claims.retain(|standing| standing.claim().attachment.network == network);
+        Ok(claims)
+    }
+
+    /// The same of every network of the domain.
+    pub async fn all_claims(&self) -> Result<Vec<Standing>, StoreError> {
         let entries = self.scan_all(self.keys.attachments(), false).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
-        Ok(readable.filter(|seen| seen.record.attachment.network == network).map(Standing).collect())
+        Ok(readable.map(Standing).collect())
     }
 
     /// Release a claim if it is, to the byte, the one that was judged. Whether it was.

@@ -14,7 +14,7 @@ use kube_ipam::lab::{Asker, World};
 use kube_ipam::policy::{Policy, Source};
 use kube_ipam::store::memory::Memory;
 use kube_ipam::store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
-use kube_ipam::store::{Claimant, Claimed, Filter, Store};
+use kube_ipam::store::{Claimant, Claimed, Filter, InUse, Store};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -77,7 +77,7 @@ async fn read_everything(store: &Store<Memory>) {
     let _ = store.occupancy(sets, now()).await;
     let _ = store.claims(NETWORK).await;
     let _ = store.inspect().await;
-    let _ = store.plan_repairs(sets).await;
+    let _ = store.plan_repairs(sets, &InUse::new()).await;
     for container in ["one", "two", "gone"] {
         let _ = store.held_by(&attachment(container)).await;
         let _ = store.look_up(&claimant(container), sets, &[], now()).await.map(drop);

@@ -31,6 +31,7 @@ pub use workload::ReplicaSet;
 use crate::authority::Authority;
 use double::Double;
 use real::Real;
+pub(crate) use real::{TOKENS, server};
 
 /// What a user may do, in every namespace. `*` is everything.
 #[derive(Clone, Copy, Debug)]
@@ -292,6 +293,6 @@ fn group_of(resource: &str) -> &'static str {
 }
 
 /// A random UUID of version 4, by the kernel.
-fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim().to_owned()
 }

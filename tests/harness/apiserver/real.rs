@@ -19,6 +19,12 @@ const ACCOUNT: &str = "system:serviceaccount:";
 /// How long it may take until it serves, or until what was written counts, on a busy machine.
 const READY: Duration = Duration::from_secs(120);
 
+/// Who may ask, beside the authority's files: one line for each token, as `--token-auth-file` wants it.
+pub(crate) const TOKENS: &str = "tokens.csv";
+
+/// What the server says, in the same place.
+const LOG: &str = "kube-apiserver.log";
+
 #[derive(Debug)]
 pub(super) struct Real {
     port: u16,
@@ -31,29 +37,9 @@ pub(super) struct Real {
 impl Real {
     pub(super) fn start(program: &Path, authority: &Authority) -> Self {
         let (etcd, port, administrator) = (Setup::single().start(), free_port(), uuid());
-        let tokens = authority.path("tokens.csv");
-        std::fs::write(&tokens, format!("{administrator},administrator,0,system:masters\n")).unwrap();
-        let log = authority.path("kube-apiserver.log");
-        let file = |name: &str| authority.path(name).display().to_string();
-        let (certificate, key) = (file("server.pem"), file("server.key"));
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
-            .args([format!("--tls-cert-file={certificate}"), format!("--tls-private-key-file={key}")])
-            .arg(format!("--etcd-servers={}", etcd.endpoints().join(",")))
-            .args(["--authorization-mode=RBAC", &format!("--token-auth-file={}", tokens.display())])
-            .arg("--service-account-issuer=https://kubernetes.default.svc")
-            .args([
-                format!("--service-account-signing-key-file={key}"),
-                format!("--service-account-key-file={certificate}"),
-            ])
-            // What they add is of controllers and nodes that do not run here.
-            .arg("--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")
-            .args(["--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24"])
-            .arg(format!("--cert-dir={}", file("generated")))
-            .stderr(std::fs::File::create(&log).unwrap());
+        std::fs::write(authority.path(TOKENS), format!("{administrator},administrator,0,system:masters\n")).unwrap();
+        let command = server(program, authority, &etcd, ("127.0.0.1", port));
+        let log = authority.path(LOG);
         let child = spawn(command);
         let mut real = Self { port, authority: authority.certificate(), administrator, child, etcd };
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -171,6 +157,31 @@ impl Drop for Real {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// kube-apiserver on this etcd at this place, with the authority's certificate `server`. It dies with this process.
+pub(crate) fn server(program: &Path, authority: &Authority, etcd: &Etcd, (address, port): (&str, u16)) -> Command {
+    let file = |name: &str| authority.path(name).display().to_string();
+    let (certificate, key) = (file("server.pem"), file("server.key"));
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .args([format!("--bind-address={address}"), format!("--secure-port={port}")])
+        .args([format!("--tls-cert-file={certificate}"), format!("--tls-private-key-file={key}")])
+        .arg(format!("--etcd-servers={}", etcd.endpoints().join(",")))
+        .args(["--authorization-mode=RBAC", &format!("--token-auth-file={}", file(TOKENS))])
+        .arg("--service-account-issuer=https://kubernetes.default.svc")
+        .args([
+            format!("--service-account-signing-key-file={key}"),
+            format!("--service-account-key-file={certificate}"),
+        ])
+        // What they add is of controllers and nodes that tests do without.
+        .arg("--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")
+        .args(["--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24"])
+        .arg(format!("--cert-dir={}", file("generated")))
+        .stderr(std::fs::File::create(file(LOG)).unwrap());
+    command
 }
 
 fn path(resource: &str, namespace: &str, name: &str) -> String {

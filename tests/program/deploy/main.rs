@@ -91,20 +91,39 @@ fn the_daemon_set_runs_on_every_node_before_there_is_a_network() {
     assert_eq!(paths, expected, "nothing else of the node is mounted");
 }
 
+/// The patch of `examples/` as deploy/README.md shows it.
+#[test]
+fn the_daemon_set_can_be_told_to_rebuild_the_store() {
+    let patched = manifests::with_patch("examples/rebuild-books.patch", "{ kind: DaemonSet, name: kube-ipam }");
+    let daemon_set = of_kind(&patched, "DaemonSet").remove(0);
+    let pod = pod(&daemon_set);
+    let arguments = texts(&pod["containers"][0]["args"], "");
+    assert!(arguments.contains(&"--rebuild-books=/etc/cni/net.d/10-blue.conflist".to_owned()), "{arguments:?}");
+    assert!(arguments.contains(&"--watch=30s".to_owned()), "the rest stays as it is: {arguments:?}");
+    let paths = texts(&pod["volumes"], "/hostPath/path");
+    assert!(
+        ["/var/lib/cni", "/etc/machine-id"].iter().all(|path| paths.iter().any(|known| known == path)),
+        "{paths:?}"
+    );
+    every_path_is_mounted(&daemon_set);
+    every_path_is_mounted(&of_kind(&rendered(), "DaemonSet")[0]);
+}
+
 #[test]
 fn every_mount_has_a_volume_and_every_path_a_mount() {
     for workload in ["DaemonSet", "CronJob"].map(|kind| of_kind(&rendered(), kind).remove(0)) {
-        let volumes = texts(&pod(&workload)["volumes"], "/name");
-        for container in containers(pod(&workload)) {
-            let mounted = texts(&container["volumeMounts"], "/mountPath");
-            assert!(
-                texts(&container["volumeMounts"], "/name").iter().all(|name| volumes.contains(name)),
-                "{container}"
-            );
-            for path in texts(&container["args"], "").iter().filter_map(|argument| argument.split_once("=/")) {
-                let path = PathBuf::from(format!("/{}", path.1));
-                assert!(mounted.iter().any(|mount| path.starts_with(mount)), "{} is not mounted", path.display());
-            }
+        every_path_is_mounted(&workload);
+    }
+}
+
+fn every_path_is_mounted(workload: &Value) {
+    let volumes = texts(&pod(workload)["volumes"], "/name");
+    for container in containers(pod(workload)) {
+        let mounted = texts(&container["volumeMounts"], "/mountPath");
+        assert!(texts(&container["volumeMounts"], "/name").iter().all(|name| volumes.contains(name)), "{container}");
+        for path in texts(&container["args"], "").iter().filter_map(|argument| argument.split_once("=/")) {
+            let path = PathBuf::from(format!("/{}", path.1));
+            assert!(mounted.iter().any(|mount| path.starts_with(mount)), "{} is not mounted", path.display());
         }
     }
 }

@@ -32,6 +32,22 @@ pub(crate) fn rendered() -> Vec<Value> {
     RENDERED.clone()
 }
 
+/// What an overlay with this patch of `deploy/` would create.
+pub(crate) fn with_patch(patch: &str, target: &str) -> Vec<Value> {
+    let overlay = tempfile::tempdir().unwrap();
+    fs::create_dir(overlay.path().join("kube-ipam")).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(root().join("deploy")).arg(overlay.path().join("kube-ipam")).status();
+    assert!(copied.unwrap().success());
+    let kustomization = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [kube-ipam/deploy]\n\
+         patches:\n  - path: kube-ipam/deploy/{patch}\n    target: {target}\n"
+    );
+    fs::write(overlay.path().join("kustomization.yaml"), kustomization).unwrap();
+    let output = Command::new("kubectl").arg("kustomize").arg(overlay.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    validated(&String::from_utf8(output.stdout).unwrap()).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
 pub(crate) fn examples() -> Vec<Value> {
     of_files("examples")
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use kube_ipam_tests::image;
+use kube_ipam_tests::machine::{Machine, wait_until};
 use serde_json::Value;
-
-use crate::machine::{Machine, wait_until};
 
 /// What has to be installed.
 const PROGRAMS: [&str; 3] = ["containerd", "ctr", "runc"];
@@ -83,7 +83,7 @@ impl Containerd {
 /// The native snapshotter works on every file system, an overlay included.
 fn configuration(machine: &Machine) -> String {
     let directory = machine.directory().display();
-    let image = crate::image::NAME;
+    let image = image::NAME;
     format!(
         r#"
 version = 2

@@ -8,13 +8,13 @@ use k8s_cri::v1::{
     LinuxPodSandboxConfig, ListPodSandboxRequest, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatusRequest,
     PortMapping, RemovePodSandboxRequest, RunPodSandboxRequest, StopPodSandboxRequest,
 };
+use kube_ipam_tests::machine::PATIENCE;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::containerd::Containerd;
-use crate::machine::PATIENCE;
 
 /// A client of one runtime.
 pub(crate) struct Cri {

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use kube_ipam_tests::image;
+use kube_ipam_tests::machine::Machine;
 use serde_json::Value;
 
 use crate::containerd::Containerd;
-use crate::machine::Machine;
-use crate::{image, networks};
+use crate::networks;
 
 /// A container whose client `ctr` waits for its end.
 struct Running {

@@ -5,8 +5,6 @@
 mod containerd;
 mod cri;
 mod ctr;
-mod image;
-mod machine;
 mod networks;
 mod podman;
 mod pods;

@@ -1,8 +1,7 @@
 //! The networks that the runtimes' tests are given: one IPAM section under different main plugins.
 
+use kube_ipam_tests::machine::Machine;
 use serde_json::{Value, json};
-
-use crate::machine::Machine;
 
 /// The capability by which a runtime hands the pod's annotations on.
 const ANNOTATIONS: &str = "io.kubernetes.cri.pod-annotations";

@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Output;
 
+use kube_ipam_tests::image;
+use kube_ipam_tests::machine::Machine;
 use serde_json::json;
 
-use crate::machine::Machine;
-use crate::{image, networks};
+use crate::networks;
 
 /// What has to be installed.
 const PROGRAMS: [&str; 3] = ["podman", "conmon", "runc"];
@@ -117,6 +118,31 @@ fn a_container_leaves_one_of_its_networks() {
     podman.remove("web");
     assert_eq!(podman.held("blue"), []);
     assert_eq!(podman.held("green"), []);
+}
+
+/// libcni's own cache, as this podman's libcni writes it.
+#[test]
+fn a_store_that_was_lost_learns_of_the_containers_that_run() {
+    let Some(podman) = Podman::on_machine("podman-lost") else { return };
+    let web = podman.start("web", &["--network", "blue"]);
+    let db = podman.start("db", &["--network", "blue", "--ip", "10.88.0.77"]);
+    let held = podman.held("blue");
+    fs::remove_dir_all(podman.machine.directory().join("data")).unwrap();
+    assert_eq!(podman.held("blue"), []);
+
+    let network = podman.machine.directory().join("networks/10-blue.conflist").display().to_string();
+    let program = kube_ipam_tests::program().canonicalize().unwrap().display().to_string();
+    let fsck = [program.as_str(), "fsck", "--containers", "--repair", "--yes", "--conf", &network];
+    let done = podman.machine.run(&fsck);
+    assert!(done.contains("2 of 2 repairs done") && done.contains(&web) && done.contains(&db), "{done}");
+    assert_eq!(podman.held("blue"), held);
+    let new = podman.start("new", &["--network", "blue"]);
+    assert_eq!(podman.held("blue").iter().filter(|(_, container)| *container == new).count(), 2);
+    assert_eq!(podman.held("blue").len(), 6, "nothing is given out twice");
+    for name in ["web", "db", "new"] {
+        podman.remove(name);
+    }
+    assert_eq!(podman.held("blue"), []);
 }
 
 #[test]

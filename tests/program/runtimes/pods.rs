@@ -2,11 +2,11 @@
 
 use std::thread;
 
+use kube_ipam_tests::machine::Machine;
 use serde_json::Value;
 
 use crate::containerd::Containerd;
 use crate::cri::{Cri, Pod};
-use crate::machine::Machine;
 use crate::networks;
 
 /// The machine with its network `blue`, and its kubelet.
@@ -132,6 +132,34 @@ fn a_restart_of_the_daemon_leaks_nothing() {
     assert_eq!(node.held(), [pair("10.88.0.3", &lives), pair("fd88::3", &lives)]);
     node.cri.remove(&stopped);
     node.forget(&lives);
+    assert_eq!(node.held(), []);
+}
+
+/// The result of the ADD in containerd's cache names the pod, and tells a fixed address from a dynamic one.
+#[test]
+fn a_store_that_was_lost_learns_of_the_pods_that_run() {
+    let Some(node) = Node::start("cri-lost", networks::bridge) else { return };
+    let fixed = node.run(&Pod::new("fixed").annotated("kube-ipam.ip", "10.88.0.77"));
+    let web = node.run(&Pod::new("web"));
+    let network = node.machine().directory().join("networks/10-blue.conflist").display().to_string();
+    let program = kube_ipam_tests::program().canonicalize().unwrap().display().to_string();
+    let operate = |arguments: &[&str]| {
+        let whole = [&[program.as_str()], arguments, &["--conf", &network]].concat();
+        node.machine().run(&whole)
+    };
+    let records = |rows: &str| -> Vec<Value> {
+        let rows: Value = serde_json::from_str(rows).unwrap();
+        let known = |row: &Value| serde_json::json!([row["address"], row["kind"], row["container"], row["pod"]]);
+        rows.as_array().unwrap().iter().map(known).collect()
+    };
+    let before = records(&operate(&["list", "-o", "json"]));
+    std::fs::remove_dir_all(node.machine().directory().join("data")).unwrap();
+    let done = operate(&["fsck", "--containers", "--repair", "--yes"]);
+    assert!(done.contains("2 of 2 repairs done"), "{done}");
+    assert_eq!(records(&operate(&["list", "-o", "json"])), before);
+    assert!(operate(&["fsck", "--containers"]).contains("2 containers run here"));
+    node.forget(&fixed);
+    node.forget(&web);
     assert_eq!(node.held(), []);
 }
 

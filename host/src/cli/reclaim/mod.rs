@@ -6,7 +6,7 @@
 
 mod sight;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::network::Opened;
 use super::output::{Done, Output, table};
 use super::{Format, NetworkArgs};
-use crate::config::{Network, StoreConfig};
+use crate::config::Network;
 use crate::ipam::Claim;
-use crate::kubernetes::{ApiServer, Fate, Home, Inventory};
+use crate::kubernetes::{ApiServer, Fate, Inventory};
 use crate::plugin;
 use crate::store::Standing;
 use crate::verbs;
@@ -83,7 +83,7 @@ struct ReclaimReport {
 
 pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
-    let server = server(options, &opened)?;
+    let server = server(options.kubeconfig.as_deref(), &opened)?;
     let report = plugin::block_on(run(options, &opened, &server))?;
     let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, Outcome::Failed(_)));
     let text = match format {
@@ -93,8 +93,9 @@ pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) 
     Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
 
-fn server(options: &Options, opened: &Opened) -> Result<ApiServer, Box<dyn std::error::Error>> {
-    if let Some(kubeconfig) = &options.kubeconfig {
+/// The API server that a command asks about the whole cluster.
+pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiServer, Box<dyn std::error::Error>> {
+    if let Some(kubeconfig) = kubeconfig {
         return Ok(ApiServer::of_kubeconfig(kubeconfig));
     }
     if let Some(server) = ApiServer::of_service_account() {
@@ -110,7 +111,7 @@ fn server(options: &Options, opened: &Opened) -> Result<ApiServer, Box<dyn std::
 /// Allocations are read before pods: the pod of every live allocation is older than the allocation.
 async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
     let standing = opened.store.claims(&opened.base.network).await?;
-    let home = home(opened, server).await?;
+    let home = opened.home(server).await?;
     let sight = Sight::of(standing.iter().map(Standing::claim), &home);
     let ours: Vec<Standing> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut doubt = sight.doubt();
@@ -141,13 +142,6 @@ async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<R
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
     Ok(ReclaimReport { sight, leaks, refused })
-}
-
-/// Which claims the API server can tell of.
-async fn home(opened: &Opened, server: &ApiServer) -> Result<Home, verbs::Error> {
-    let configured = Network::cluster(&opened.netconf)?;
-    let single_node = matches!(opened.base.store, StoreConfig::Embedded { .. });
-    Ok(server.home(configured.as_deref(), single_node).await?)
 }
 
 fn is_candidate(claim: &Claim, options: &Options) -> bool {

@@ -3,7 +3,7 @@
 use super::bench::{Bench, addresses, claimant, dynamic, fixed, held_for, ip, with_slot};
 use crate::ipam::{Attachment, Claim, HandOver};
 use crate::store::ordered::OrderedMap;
-use crate::store::{Claimant, Claimed};
+use crate::store::{Claimant, Claimed, InUse};
 
 const X: &str = "10.0.0.9";
 
@@ -175,7 +175,7 @@ pub(crate) async fn marks_that_disagree_are_found_and_mended<M: OrderedMap>(map:
         assert!(!bench.store.inspect().await.unwrap().is_empty(), "{place}");
         // Repairs are worked out on what was read: some follow from others.
         for _ in 0..3 {
-            for repair in bench.store.plan_repairs(&bench.sets).await.unwrap() {
+            for repair in bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap() {
                 bench.store.repair(&repair).await.unwrap();
             }
         }
@@ -191,7 +191,7 @@ pub(crate) async fn marks_that_disagree_are_found_and_mended<M: OrderedMap>(map:
     bench.delete(&places[1]).await;
     bench.delete(&places[2]).await;
     for _ in 0..3 {
-        for repair in bench.store.plan_repairs(&bench.sets).await.unwrap() {
+        for repair in bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap() {
             bench.store.repair(&repair).await.unwrap();
         }
     }

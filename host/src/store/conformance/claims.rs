@@ -162,9 +162,11 @@ pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over<M: OrderedMa
 }
 
 pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over<M: OrderedMap>(map: M) {
+    const ONE: &str = "4f2b1c9e-0000-4000-8000-000000000001";
+    const TWO: &str = "4f2b1c9e-0000-4000-8000-000000000002";
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let before = Claimant { pod: Some(pod("web-0", "uid-1")), ..claimant("before", "") };
-    let after = Claimant { pod: Some(pod("web-0", "uid-2")), ..claimant("after", "") };
+    let before = Claimant { pod: Some(pod("web-0", ONE)), ..claimant("before", "") };
+    let after = Claimant { pod: Some(pod("web-0", TWO)), ..claimant("after", "") };
     let held = bench.hold(&before, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
     let mut look = bench.look(&after, &[]).await;
     look.succeed().await.unwrap();
@@ -174,6 +176,14 @@ pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over<M: Ordere
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("after"));
     assert_eq!(bench.holder_of("10.0.0.3").await, None);
     assert_eq!(bench.release(&before).await, None);
+    // A static pod is known by a hash, and may be there without being in the API.
+    let fixed_by_file =
+        Claimant { pod: Some(pod("dns", "d41d8cd98f00b204e9800998ecf8427e")), ..claimant("static", "") };
+    bench.hold(&fixed_by_file, &[dynamic("10.0.0.9")]).await;
+    let namesake = Claimant { pod: Some(pod("dns", TWO)), ..claimant("namesake", "") };
+    let mut look = bench.look(&namesake, &[]).await;
+    look.succeed().await.unwrap();
+    assert_eq!(look.previous, None);
     bench.agrees().await;
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod releases;
 pub(crate) mod repairs;
+pub(crate) mod restorations;
 pub(crate) mod slots;
 
 pub(crate) use bench::{Bench, MACHINE, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
@@ -139,6 +140,18 @@ macro_rules! conformance {
                 several_damages_of_one_attachment_are_one_repair,
                 what_nobody_can_explain_is_left_to_people,
                 what_changed_since_it_was_judged_is_left_alone,
+                no_repair_takes_anything_from_a_container_that_runs,
+            ]
+            restorations: [
+                whatever_is_forgotten_of_a_container_is_claimed_again,
+                an_empty_store_learns_everything_and_a_release_frees_it,
+                what_another_holds_is_named_and_left_and_the_rest_is_claimed,
+                of_two_that_share_a_forgotten_address_the_first_gets_it,
+                a_holder_that_is_gone_cedes_what_a_living_container_has,
+                a_hold_ends_where_somebody_has_its_address,
+                what_changed_since_a_restoration_was_shown_stays,
+                another_address_is_told_and_stays_held,
+                a_hold_that_was_shown_ends_and_no_other,
             ]
         }
     };

@@ -12,7 +12,7 @@ use crate::ipam::Kind;
 use crate::store::keys::address_in;
 use crate::store::list::Filter;
 use crate::store::ordered::{Change, Commit, Entry, OrderedMap};
-use crate::store::{Claimant, Claimed};
+use crate::store::{Claimant, Claimed, InUse};
 
 const ROUNDS: usize = 150;
 
@@ -71,7 +71,7 @@ async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) 
     let _ = store.occupancy(&bench.sets, now).await;
     let _ = store.claims("blue").await;
     let _ = store.inspect().await;
-    let _ = store.plan_repairs(&bench.sets).await;
+    let _ = store.plan_repairs(&bench.sets, &InUse::new()).await;
     for holder in holders {
         let _ = store.held_by(&holder.attachment).await;
         let _ = store.attachments_on(&holder.node, &holder.machine, "blue").await;

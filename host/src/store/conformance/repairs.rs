@@ -6,7 +6,7 @@ use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, p
 use crate::ipam::{Assignment, Claim, HeldAddress};
 use crate::store::ordered::{Change, Commit, OrderedMap};
 use crate::store::record::encode;
-use crate::store::{Disagreement, Repair, Repaired};
+use crate::store::{Disagreement, InUse, Repair, Repaired};
 
 /// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
 /// and made unreadable.
@@ -137,6 +137,50 @@ pub(crate) async fn what_changed_since_it_was_judged_is_left_alone<M: OrderedMap
     bench.agrees().await;
 }
 
+/// Two claim one address: where the node says who uses it, no repair ends that claim, nor takes the address from it.
+pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs<M: OrderedMap>(map: M) {
+    let bench = bench(map).await;
+    let keys = bench.store.keys.clone();
+    let before = state(&bench).await;
+    let (one, two) = (claim(&bench, "one").await, claim(&bench, "two").await);
+    let use_of = |claim: &Claim| InUse::from([(claim.attachment.clone(), claim.addresses().collect())]);
+
+    // The record of an address is about another by now: the claim of the one that runs stays as it is.
+    let held = super::restorations::widened(&one, "10.0.0.4");
+    let theirs = held.held_address(&dynamic("10.0.0.4"));
+    overwrite(&bench, &[(keys.address(ip("10.0.0.4")), Some(&encode(&theirs)))]).await;
+    overwrite(&bench, &[(keys.attachment(&one.attachment), Some(&encode(&held)))]).await;
+    let blind = plan(&bench).await;
+    let ends = "end the claim of container two interface eth0 in network \"blue\", which holds nothing";
+    assert!(blind[0].remedy.starts_with(ends) && !blind[0].is_left, "{}", blind[0].remedy);
+    let seeing = bench.store.plan_repairs(&bench.sets, &use_of(&two)).await.unwrap();
+    assert!(seeing[0].is_left && seeing[0].remedy.contains("container one"), "{}", seeing[0].remedy);
+    let damaged = state(&bench).await;
+    assert_eq!(bench.store.repair(&seeing[0]).await.unwrap(), Repaired::Done);
+    assert_eq!(state(&bench).await, damaged, "nothing is written");
+
+    // The record is missing: of both, whoever uses the address has it, not who claimed it first.
+    overwrite(&bench, &[(keys.address(ip("10.0.0.4")), None)]).await;
+    for repair in bench.store.plan_repairs(&bench.sets, &use_of(&two)).await.unwrap() {
+        assert_eq!(bench.store.repair(&repair).await.unwrap(), Repaired::Done, "{repair:?}");
+    }
+    bench.agrees().await;
+    assert_eq!(addresses(&claim(&bench, "two").await), ["10.0.0.4"]);
+    restore(&bench, &before).await;
+
+    // Nothing readable is left of it: its result on the node knows more than the store.
+    overwrite(&bench, &[(keys.attachment(&two.attachment), Some(b"{")), (keys.address(ip("10.0.0.4")), None)]).await;
+    let seeing = bench.store.plan_repairs(&bench.sets, &use_of(&two)).await.unwrap();
+    assert!(seeing.iter().any(|repair| repair.is_left && repair.remedy.contains("--containers")), "{seeing:?}");
+    assert!(seeing.iter().all(|repair| !repair.remedy.contains("end the claim")), "{seeing:?}");
+    restore(&bench, &before).await;
+
+    overwrite(&bench, &[(keys.address(ip("10.0.0.77")), Some(b"?"))]).await;
+    let in_use = InUse::from([(two.attachment.clone(), [ip("10.0.0.77")].into())]);
+    let seeing = bench.store.plan_repairs(&bench.sets, &in_use).await.unwrap();
+    assert!(seeing[0].is_left && !seeing[0].discards, "{seeing:?}");
+}
+
 /// Three pods, one of them with two addresses, and an address that is kept.
 async fn bench<M: OrderedMap>(map: M) -> Bench<M> {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
@@ -164,7 +208,7 @@ async fn claim<M: OrderedMap>(bench: &Bench<M>, container: &str) -> Claim {
 }
 
 async fn plan<M: OrderedMap>(bench: &Bench<M>) -> Vec<Repair> {
-    bench.store.plan_repairs(&bench.sets).await.unwrap()
+    bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap()
 }
 
 /// Mend everything. No address that a readable record says is held becomes free by it.

@@ -42,6 +42,11 @@ impl<'a> Mend<'a> {
     }
 
     pub(super) fn finish(self, mends: Vec<Disagreement>, discards: bool) -> Repair {
-        Repair { mends, remedy: self.words.join("; "), discards, change: self.change }
+        Repair { mends, remedy: self.words.join("; "), discards, is_left: false, change: self.change }
+    }
+
+    /// Nothing is written.
+    pub(super) fn leave(mends: Vec<Disagreement>, why: String) -> Repair {
+        Repair { mends, remedy: why, discards: false, is_left: true, change: Change::default() }
     }
 }

@@ -11,6 +11,7 @@
 //! | a claim or its record of an address differ in anything else | the claim wins: it is the fuller of the two |
 //! | a claim that is damaged, and no address names it | it goes: it keeps no address from anybody |
 //! | a claim ceded an address that is with another than it says, or whose holder does not name it | the two claims name each other again; an address that nobody holds is the former holder's again |
+//! | any of these, where a container that runs would lose its claim or an address that it uses | nothing: two share an address, or the container's own record of the ADD has to be asked (`restore.rs`) |
 //! | an index of nodes, pods, identities or expiries | it is written from what it points at, or goes |
 //! | an address both held and kept | it stays held, the hold goes |
 //! | a hold that is damaged | written from the index of identities, or gone: it protects no container |
@@ -21,14 +22,21 @@
 //!
 //! Each repair is one transaction, fenced by every record it was judged by: what has changed since is left alone.
 
+mod left;
 mod mend;
 mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::Store;
 use super::error::StoreError;
 use super::inspect::Disagreement;
 use super::ordered::{Change, Commit, OrderedMap};
-use crate::ipam::RangeSets;
+use crate::ipam::{Attachment, RangeSets};
+
+/// Which addresses the containers of this node use, as far as the node knows: what no repair may take from them.
+pub type InUse = BTreeMap<Attachment, BTreeSet<IpAddr>>;
 
 /// Disagreements that are mended together, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +47,8 @@ pub struct Repair {
     pub remedy: String,
     /// Whether it deletes what nobody can explain: for people who have looked themselves.
     pub discards: bool,
+    /// Whether nothing is done, because a container that runs would lose its claim or an address.
+    pub is_left: bool,
     change: Change,
 }
 
@@ -52,10 +62,11 @@ pub enum Repaired {
 }
 
 impl<M: OrderedMap> Store<M> {
-    /// Inspect everything and work out what would mend it. Writes nothing; empty when everything agrees.
-    pub async fn plan_repairs(&self, range_sets: &RangeSets) -> Result<Vec<Repair>, StoreError> {
+    /// Inspect everything and work out what would mend it. Writes nothing; empty when everything agrees. What is in
+    /// use stays where it is.
+    pub async fn plan_repairs(&self, range_sets: &RangeSets, in_use: &InUse) -> Result<Vec<Repair>, StoreError> {
         let (all, found) = self.everything().await?;
-        Ok(plan::Plan::new(&self.keys, &all, range_sets).repairs(found))
+        Ok(plan::Plan::new(&self.keys, &all, range_sets, in_use).repairs(found))
     }
 
     /// Carry one repair out.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Repair;
 use super::mend::Mend;
+use super::{InUse, Repair};
 use crate::ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets, Slot};
 use crate::store::inspect::{Disagreement, Everything};
 use crate::store::keys::{Keys, Named};
@@ -12,7 +12,7 @@ use crate::store::record::{KeptAddress, encode};
 
 /// What disagreements have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Subject {
+pub(super) enum Subject {
     /// A claim, its addresses and its indexes.
     Attachment(Attachment),
     /// What an address is kept for.
@@ -24,30 +24,35 @@ enum Subject {
 }
 
 pub(super) struct Plan<'a> {
-    keys: &'a Keys,
-    all: &'a Everything,
+    pub(super) keys: &'a Keys,
+    pub(super) all: &'a Everything,
     range_sets: &'a RangeSets,
-    /// Who claims an address: where several do, who did first.
+    pub(super) in_use: &'a InUse,
+    /// Who claims an address: where several do, whoever uses it, then who did first.
     claimants: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by who holds them.
     held_by: BTreeMap<&'a Attachment, Vec<&'a HeldAddress>>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets) -> Self {
+    pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
         let mut claims: Vec<&Claim> = all.claims.values().collect();
         claims.sort_by_key(|claim| claim.since);
         let mut claimants = BTreeMap::new();
         for claim in claims {
-            for assignment in &claim.addresses {
-                claimants.entry(assignment.address).or_insert(&claim.attachment);
+            for address in claim.addresses() {
+                let uses = |attachment: &Attachment| in_use.get(attachment).is_some_and(|used| used.contains(&address));
+                let first = claimants.entry(address).or_insert(&claim.attachment);
+                if !uses(first) && uses(&claim.attachment) {
+                    *first = &claim.attachment;
+                }
             }
         }
         let mut held_by: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for held in all.addresses.values() {
             held_by.entry(&held.attachment).or_default().push(held);
         }
-        Self { keys, all, range_sets, claimants, held_by }
+        Self { keys, all, range_sets, in_use, claimants, held_by }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -100,6 +105,9 @@ impl<'a> Plan<'a> {
     }
 
     fn repair(&self, subject: Subject, mends: Vec<Disagreement>) -> Repair {
+        if let Some(why) = self.left_because(&subject) {
+            return Mend::leave(mends, why);
+        }
         let mut mend = Mend::new(self.all);
         match &subject {
             Subject::Attachment(attachment) => self.mend_attachment(attachment, &mends, &mut mend),
@@ -145,7 +153,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What the attachment's claim should be: every address whose record is its own, and those it alone claims.
-    fn wanted_claim(&self, attachment: &Attachment) -> Option<Claim> {
+    pub(super) fn wanted_claim(&self, attachment: &Attachment) -> Option<Claim> {
         let held = self.held_by.get(attachment).map(Vec::as_slice).unwrap_or_default();
         let mut claim = match self.all.claims.get(attachment) {
             Some(claim) => claim.clone(),
@@ -182,7 +190,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn holder(&self, address: IpAddr) -> Option<&Attachment> {
+    pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
         let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
         recorded.or_else(|| self.claimants.get(&address).copied())
     }

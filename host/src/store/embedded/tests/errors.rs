@@ -51,7 +51,8 @@ fn a_file_that_is_something_else_is_left_alone() {
         fs::write(&file, &content).unwrap();
         let error = claim(dir.path(), "one").unwrap_err();
         assert_eq!(error.to_string(), format!("{} is not an address store", file.display()));
-        assert!(error.hint().unwrap().contains("dataDir"));
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("dataDir") && hint.contains("fsck --containers --repair"), "{hint}");
         assert_eq!(fs::read(&file).unwrap(), content);
     }
     fs::remove_file(&file).unwrap();

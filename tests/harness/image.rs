@@ -9,13 +9,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Its name, the same in every runtime.
-pub(crate) const NAME: &str = "localhost/kube-ipam-test:1";
+pub const NAME: &str = "localhost/kube-ipam-test:1";
 
 /// Started without a command, a container of it serves its files: that makes it a pod's first container, too.
 const COMMAND: [&str; 7] = ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/"];
 
 /// Write it to this directory; its path.
-pub(crate) fn write(directory: &Path) -> PathBuf {
+pub fn write(directory: &Path) -> PathBuf {
     let stage = directory.join("image");
     root(&stage.join("root"));
     pack(&stage.join("root"), &stage.join("layer.tar"), &["."]);

@@ -1,0 +1,14 @@
+//! The question before anything is changed.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// Show a plan and ask whoever sits at the terminal; nobody there is a no.
+pub(crate) fn agreed_to(plan: &str) -> bool {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() || write!(io::stderr().lock(), "{plan}\ncarry this out? [y/N] ").is_err() {
+        return false;
+    }
+    let mut answer = String::new();
+    let read = stdin.lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
