@@ -9,13 +9,18 @@ use super::node::uid;
 #[test]
 fn what_pods_have_is_held_against_the_store() {
     let server = ApiServer::double();
-    let rules = [Rule { verbs: &["get", "list"], resources: &["pods", "nodes"] }];
+    let rules = [
+        Rule { verbs: &["list"], resources: &["pods", "nodes"] },
+        // Which cluster this is: claims of another are not judged.
+        Rule { verbs: &["get"], resources: &["namespaces"] },
+    ];
     let kubeconfig = server.kubeconfig(&server.user("system:serviceaccount:kube-system:kube-ipam-reclaim", &rules));
     let kubeconfig = kubeconfig.display().to_string();
     server.create("namespaces", "", &json!({"metadata": {"name": "shop"}}));
     server.node("node-1");
     let fsck = ["fsck", "--pods", "--kubeconfig", &kubeconfig];
-    for node in Node::each(&json!({"subnet": "10.1.0.0/24"})) {
+    for mut node in Node::each(&json!({"subnet": "10.1.0.0/24", "kubeConfig": kubeconfig})) {
+        node.configuration["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": {}});
         let add = |name: &str, uid: &str| {
             let call = kube_ipam_tests::Call::new("ADD", &format!("c-{name}"), &node.configuration);
             call.for_pod("shop", name, uid).run().addresses().remove(0)

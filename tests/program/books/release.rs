@@ -77,10 +77,10 @@ fn the_api_server_is_asked_where_there_is_one() {
     server.create("namespaces", "", &json!({"metadata": {"name": "shop"}}));
     server.node("node-2");
     let capability = json!({"io.kubernetes.cri.pod-annotations": {}});
-    let mut node = Node::on_etcd(&json!({"subnet": "10.1.0.0/24", "nodeName": "node-2"}));
-    ["gone", "there"].iter().for_each(|container| drop(node.add(container)));
+    let ipam = json!({"subnet": "10.1.0.0/24", "nodeName": "node-2", "kubeConfig": kubeconfig});
+    let mut node = Node::on_etcd(&ipam);
     node.configuration["runtimeConfig"] = capability;
-    node.configuration["ipam"]["kubeConfig"] = json!(kubeconfig);
+    ["gone", "there"].iter().for_each(|container| drop(node.add(container)));
     node.configuration["ipam"]["nodeName"] = json!("node-1");
     let node = node.written();
     let made = server.pod("shop", "pod-there").on("node-2").phase("Running").create();
