@@ -51,13 +51,17 @@ impl Opened {
     }
 
     /// The cluster of the pods of this node, as an ADD would write it: as configured, or as the node has noted it.
-    pub(crate) fn cluster(&self) -> Result<Option<String>, verbs::Error> {
+    /// A note that may be about another cluster is as good as none.
+    pub(crate) async fn cluster(&self) -> Result<Option<String>, verbs::Error> {
         if let Some(configured) = Network::cluster(&self.netconf)? {
             return Ok(Some(configured));
         }
         let Some(kubernetes) = Network::kubernetes(&self.netconf)? else { return Ok(None) };
         let server = ApiServer::of_kubeconfig(&kubernetes.kubeconfig).noting_in(&kubernetes.data_dir);
-        Ok(server.known_cluster().and_then(|known| known.cluster))
+        match server.known_cluster().filter(|known| known.is_current) {
+            Some(known) => Ok(known.cluster),
+            None => Ok(server.cluster().await.ok()),
+        }
     }
 }
 

@@ -247,7 +247,11 @@ impl Target {
 fn describe_claim(claim: &Claim) -> String {
     let mut addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
     addresses.extend(claim.ceded.iter().map(|ceded| format!("{} (ceded)", ceded.assignment.address)));
-    let pod = claim.pod.as_ref().map_or_else(String::new, |pod| format!("pod {pod}, "));
+    let mut pod = String::new();
+    if let Some(name) = &claim.pod {
+        let cluster = name.cluster.as_ref().map_or_else(String::new, |cluster| format!(" of cluster {cluster}"));
+        pod = format!("pod {name}{cluster}, ");
+    }
     format!("{}: {pod}{} on node {} since {}", addresses.join(", "), claim.attachment, claim.node, claim.since)
 }
 

@@ -92,7 +92,14 @@ impl<'a> Succession<'a> {
         let (ground, pod) = tokio::try_join!(self.ground(), self.server.find_pod(holder))?;
         let Some(heir) = &ground.heir else { return Ok(unknowable(self.stranger())) };
         let stance = self.stance(ground, heir, holder, pod, may_wait).await?;
-        Ok(match (stance, held.former.as_deref()) {
+        let mut former = held.former.as_deref();
+        // A former holder that is gone gets nothing back. Its mark may outlive it where its DEL was lost.
+        if let (Stance::Cedes(_), Some(party)) = (&stance, former)
+            && self.is_gone(ground, heir, party, may_wait).await?
+        {
+            former = None;
+        }
+        Ok(match (stance, former) {
             (Stance::Gone(why), None) => Judgement::GivesWay { why, former: None },
             (Stance::Gone(why), Some(former)) => self.judge_former(ground, heir, former, why, may_wait).await?,
             (Stance::Cedes(why), None) => Judgement::GivesWay { why, former: Some(held.party().into()) },
@@ -103,6 +110,13 @@ impl<'a> Succession<'a> {
             }
             (Stance::Keeps(keeps), _) => Judgement::Keeps(keeps),
         })
+    }
+
+    async fn is_gone(&self, ground: &Ground, heir: &PodObject, party: &Party, may_wait: bool) -> Result<bool, Error> {
+        let Some(name) = &party.pod else { return Ok(false) };
+        let pod = self.server.find_pod(name).await?;
+        let stance = self.stance(ground, heir, name, pod, may_wait).await?;
+        Ok(matches!(stance, Stance::Gone(_)))
     }
 
     /// The holder is gone, and the address goes back to whoever had ceded it, unless that one is gone or cedes it again.

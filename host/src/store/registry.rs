@@ -34,6 +34,10 @@ pub struct Registration {
     /// Whether somebody chose the domain, or it is called like the network by default.
     #[serde(default)]
     pub explicit: bool,
+    /// The domain before this one, as long as no claim has found it empty since the change: one that did not know of the
+    /// change may have been on its way when the first claim of this domain looked there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
     /// All subnets in which claims were made, from their first to their last address.
     #[serde(default)]
     pub subnets: Vec<Span>,
@@ -65,9 +69,11 @@ impl Registration {
     /// With what a claim says on top; `None` where that is nothing new.
     fn with(&self, ours: &Self) -> Option<Self> {
         if self.domain != ours.domain {
-            return Some(ours.clone());
+            return Some(Self { former: Some(self.domain.clone()), ..ours.clone() });
         }
         let mut all = self.clone();
+        // Nobody gets here who has not looked into the former domain.
+        all.former = None;
         all.explicit |= ours.explicit;
         for subnet in &ours.subnets {
             // What differs from pod to pod may have no end. Beyond the limit a renaming is noticed by the others.
@@ -76,6 +82,15 @@ impl Registration {
             }
         }
         (all != *self).then_some(all)
+    }
+
+    /// The domain besides this one where claims of the network may be.
+    pub(crate) fn besides(&self, domain: &str) -> Option<&str> {
+        if self.domain == domain {
+            self.former.as_deref().filter(|former| *former != domain)
+        } else {
+            Some(&self.domain)
+        }
     }
 
     fn covers(&self, ours: &Self) -> bool {
@@ -141,7 +156,7 @@ impl<M: OrderedMap> Store<M> {
         let mut subnets: Vec<Span> = ranges.map(|range| Span::of_subnet(range.subnet())).collect();
         subnets.sort();
         subnets.dedup();
-        let ours = Registration { domain: self.keys.domain(), explicit, subnets };
+        let ours = Registration { domain: self.keys.domain(), explicit, former: None, subnets };
         Registering { network: network.to_owned(), key: self.keys.registration(network), ours, found: None }
     }
 
@@ -166,11 +181,11 @@ impl<M: OrderedMap> Store<M> {
     async fn refuse(&self, registering: &Registering) -> Result<(), StoreError> {
         let Registering { network, ours, found, .. } = registering;
         let found = found.as_ref().map(|found| &found.registration);
-        let elsewhere = found.filter(|found| found.domain != ours.domain);
-        if let Some(Registration { domain: former, .. }) = elsewhere
+        let elsewhere = found.and_then(|found| found.besides(&ours.domain));
+        if let Some(former) = elsewhere
             && let Some(attachment) = self.beside(former).any_of(network).await?
         {
-            let (network, domain, former) = (network.clone(), ours.domain.clone(), former.clone());
+            let (network, domain, former) = (network.clone(), ours.domain.clone(), former.to_owned());
             return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
         }
         let is_known = found.is_some_and(|found| found.domain == ours.domain && found.covers(ours));
@@ -290,7 +305,8 @@ impl<M: OrderedMap> Store<M> {
             return Ok(None);
         }
         let registration = self.registration(network).await?;
-        Ok(registration.map(|registration| registration.domain).filter(|domain| *domain != self.keys.domain()))
+        let own = self.keys.domain();
+        Ok(registration.and_then(|registration| registration.besides(&own).map(str::to_owned)))
     }
 
     /// Where claims of a network may be besides this domain, by the registry: in the domain that it was registered in,
@@ -300,7 +316,10 @@ impl<M: OrderedMap> Store<M> {
         let mut books = self.registry().await?;
         let own = self.keys.domain();
         if books.iter().any(|one| one.network == network) {
-            books.retain(|one| one.network == network && one.registration.domain != own);
+            books.retain(|one| one.network == network && one.registration.besides(&own).is_some());
+            for one in &mut books {
+                one.registration.domain = one.registration.besides(&own).unwrap_or_default().to_owned();
+            }
         } else {
             books.retain(|one| !explicit && !one.registration.explicit && one.registration.domain != own);
         }

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
 use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen, encode};
-use crate::ipam::{Attachment, Claim, HeldAddress};
+use crate::ipam::{Attachment, Ceded, Claim, HeldAddress};
 use crate::limits::store::RELEASE_ATTEMPTS;
 
 impl<M: OrderedMap> Store<M> {
@@ -107,6 +107,9 @@ impl<M: OrderedMap> Store<M> {
             for held in &held {
                 reads.push(Read::Get(self.keys.address(held.address)));
             }
+            for ceded in &claim.record.ceded {
+                reads.push(Read::Get(self.keys.address(ceded.assignment.address)));
+            }
         }
         let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
         let mut entries = pages.into_iter().map(Page::into_entry);
@@ -124,7 +127,14 @@ impl<M: OrderedMap> Store<M> {
                 Fence::Read => self.guard_as_read(entries.next().flatten(), &claim.record.attachment),
             });
         }
-        Ok(Ending { claim, guards, others, expired, fence })
+        let mut clearable = Vec::with_capacity(claim.record.ceded.len());
+        for ceded in &claim.record.ceded {
+            clearable.push(match fence {
+                Fence::Expected => true,
+                Fence::Read => follows_from(&others, ceded, entries.next().flatten()),
+            });
+        }
+        Ok(Ending { claim, guards, others, expired, clearable })
     }
 
     fn guard_as_read(&self, entry: Option<Entry>, attachment: &Attachment) -> AddressGuard {
@@ -168,8 +178,8 @@ impl<M: OrderedMap> Store<M> {
                 give_back_slot(&self.keys, assignment, &mut change);
             }
         }
-        for ceded in &claim.ceded {
-            if keep && ending.fence == Fence::Expected {
+        for (ceded, clearable) in claim.ceded.iter().zip(&ending.clearable) {
+            if keep && *clearable {
                 drafts.forget_former(ceded, &claim.attachment, &mut change);
             } else {
                 // The mark that stays names a claim that is over, and so nobody.
@@ -203,7 +213,16 @@ pub(super) struct Ending {
     others: Others,
     /// Holds that are over, found by the way.
     expired: Vec<Seen<KeptAddress>>,
-    fence: Fence,
+    /// One for each address it ceded: whether the mark of it can be cleared.
+    clearable: Vec<bool>,
+}
+
+/// Whether the record of a ceded address is what the claim of its holder says.
+fn follows_from(others: &Others, ceded: &Ceded, entry: Option<Entry>) -> bool {
+    let (Some(holder), Some(entry)) = (others.get(&ceded.to.attachment), entry) else { return false };
+    let claim = &holder.claim.record;
+    let held = claim.addresses.iter().find(|held| held.address == ceded.assignment.address);
+    held.is_some_and(|held| encode(&claim.held_address(held)) == entry.value)
 }
 
 /// How the addresses of a claim are fenced.

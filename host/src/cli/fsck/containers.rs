@@ -77,7 +77,10 @@ async fn restorations(
     containers: &Containers,
     living: &[Container],
 ) -> Result<Compared, verbs::Error> {
-    let cluster = opened.cluster()?;
+    // Whoever has its addresses in other books is not missing here: it has to be moved, not claimed twice.
+    opened.store.check_registration(&opened.base.network, &opened.range_sets()?).await?;
+    verbs::elsewhere::refuse_earlier_stores(&opened.base).await?;
+    let cluster = opened.cluster().await?;
     let occupants: Vec<Occupant> =
         living.iter().map(|container| occupant(opened, cluster.as_ref(), container)).collect();
     let judge = |occupant: &Occupant, held: &HeldAddress| judge(opened, containers, occupant, held);

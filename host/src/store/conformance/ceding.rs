@@ -135,6 +135,15 @@ pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does<M: OrderedMap>(ma
     bench.agrees().await;
     let of_old = judged.iter().find(|standing| standing.claim().attachment == old.attachment).unwrap();
     assert!(!bench.store.reclaim(of_old, bench.tick()).await.unwrap(), "it was judged without the address");
+    // The one that ceded is gone: its mark goes with it.
+    hand_over(&bench, &new, Lives::Holder).await;
+    let judged = bench.store.claims("blue").await.unwrap();
+    let of_old = judged.iter().find(|standing| standing.claim().attachment == old.attachment).unwrap();
+    assert!(bench.store.reclaim(of_old, bench.tick()).await.unwrap());
+    assert_eq!((bench.holder_of(X).await.as_deref(), former(&bench).await), (Some("new"), None));
+    bench.agrees().await;
+    bench.release(&new).await.unwrap();
+    bench.hold(&old, &[fixed(X)]).await;
     hand_over(&bench, &new, Lives::Holder).await;
     let moment = bench.tick();
     assert!(bench.store.release_older(&new.attachment, moment, bench.tick()).await.unwrap().is_some());

@@ -16,7 +16,7 @@ pub(crate) async fn a_claim_registers_its_network_once<M: OrderedMap>(map: M) {
     assert_eq!(bench.store.registry().await.unwrap(), []);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
     let subnets = vec![span("10.0.0.0", "10.0.0.255")];
-    let expected = Registration { domain: "blue".into(), explicit: false, subnets: subnets.clone() };
+    let expected = Registration { domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
     assert_eq!(bench.store.registration("blue").await.unwrap(), Some(expected.clone()));
 
     // Further subnets and a choice are added, nothing is taken away.
@@ -68,6 +68,28 @@ pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_mea
     let look = bench.look(&claimant("two", ""), &[]).await;
     let error = bench.store.refuse_moved(&look).await.unwrap_err();
     assert!(error.to_string().contains("\"red\"") && error.to_string().contains("three"), "{error}");
+}
+
+/// A claim that does not know of the change lands in the former domain just after that was found empty.
+pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgotten<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.release(&claimant("one", "")).await;
+    let late = bench.look(&claimant("late", ""), &[]).await;
+    let other = bench.store.beside("red").with_registry(true);
+    let look = other.look_up(&claimant("two", ""), &bench.sets, &[], bench.tick()).await.unwrap();
+    other.refuse_moved(&look).await.unwrap();
+    let claimed = bench.store.claim(late, &[vec![dynamic("10.0.0.3")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    let claimed = other.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    // From now on it is known, and asked about until it is gone.
+    let refused = claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await;
+    assert!(refused.unwrap_err().to_string().contains("late"));
+    bench.release(&claimant("late", "")).await.unwrap();
+    claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await.unwrap();
+    let registration = other.registration("blue").await.unwrap().unwrap();
+    assert_eq!((registration.domain.as_str(), registration.former), ("red", None));
 }
 
 pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_addresses<M: OrderedMap>(map: M) {
