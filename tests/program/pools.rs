@@ -52,6 +52,7 @@ fn a_pool_of_single_addresses_in_etcd() {
     for (network, list) in [("near", neighbours()), ("far", scattered())] {
         let mut configuration = etcd.network(&json!({"subnet": "10.1.0.0/16"}));
         configuration["name"] = json!(network);
+        configuration["ipam"]["domain"] = json!(network);
         replicas(&configuration, &list, 150);
     }
 }
