@@ -35,6 +35,7 @@ pub async fn add<M: OrderedMap>(
     let cluster = which_cluster(network, server.as_ref()).await;
     let claimant = claimant(container, base, network, &cluster);
     let limits = network.policy.limits;
+    // The policy is loaded while the store's answer travels, and so is the pod's, where it has to be asked for.
     let look =
         meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
     let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
@@ -43,6 +44,7 @@ pub async fn add<M: OrderedMap>(
     if let Some(claim) = look.claim {
         return Ok(success(&whole(claim)?.addresses, network));
     }
+    // Containers that have their addresses in a store that was left behind would share them with new ones.
     elsewhere::refuse_earlier_stores(base).await?;
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
