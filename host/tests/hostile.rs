@@ -88,7 +88,7 @@ guests! {
     list_of_four_billion oversized_string long_refusal refusal_with_ansi million_proposals too_many_proposals
     too_many_addresses no_proposals empty_proposal second_proposal_bad
     propose_gateway propose_network propose_broadcast propose_excluded propose_outside propose_twice
-    propose_other_family bad_prefix_length long_hold_identity keeps_for_a_long_name slot_of_no_list long_slot_name
+    propose_other_family bad_prefix_length long_hold_identity keeps_for_a_long_name keeps_for_ever slot_of_no_list long_slot_name
     invalid_utf8 bad_variant_tag log_flood long_log_line host_call_flood asks_about_everybody no_such_range_set
     question_in_describe inverted_question long_question asks_without_end describe_with_ansi long_schema
     refuses_settings trap_in_validate_settings counts_in_memory counts_in_a_global
