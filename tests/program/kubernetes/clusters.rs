@@ -220,7 +220,11 @@ fn what_a_node_remembers_follows_its_kubeconfig() {
     let notes: Vec<_> = std::fs::read_dir(site.directory().join("clusters")).unwrap().collect();
     assert_eq!(notes.len(), 1);
     std::fs::write(&file, std::fs::read(&other.kubeconfig).unwrap()).unwrap();
-    assert_eq!(cluster_of_new(&other, "two"), new, "a file that has changed may lead elsewhere: asked before the claim");
+    assert_eq!(
+        cluster_of_new(&other, "two"),
+        new,
+        "a file that has changed may lead elsewhere: asked before the claim"
+    );
     assert_eq!(cluster_of_new(&other, "three"), new);
 }
 
