@@ -164,7 +164,7 @@ impl<M: OrderedMap> Store<M> {
     /// registered as it is.
     pub async fn refuse_moved(&self, look: &Look<M::View>) -> Result<(), StoreError> {
         match &look.registering {
-            Some(registering) if look.claim.is_none() => self.refuse(registering).await,
+            Some(registering) if look.claim.is_none() => Box::pin(self.refuse(registering)).await,
             _ => Ok(()),
         }
     }

@@ -140,7 +140,7 @@ impl Inquiry<'_> {
         attempt: u32,
     ) -> Result<Attempt, Error> {
         if self.asking.confirmed {
-            look.succeed().await?;
+            Box::pin(look.succeed()).await?;
         }
         let request = self.request(&look, attempt);
         let decided = deciding.decide(request, &mut look, deadline);

@@ -3,7 +3,7 @@
 use super::Error;
 use super::cluster::Cluster;
 use super::told::bound_annotations;
-use crate::config::{Base, Include, KnownPod, Network, StoreConfig};
+use crate::config::{Base, Include, KnownPod, KubernetesConfig, Network, StoreConfig};
 use crate::ipam::{Metadata, Pod};
 use crate::kubernetes::{self, ApiServer, HAND_OVER};
 
@@ -41,6 +41,18 @@ async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&
         let pod = network.pod.as_ref().map(|known| known.pod.clone());
         return bound_annotations(Asking { pod, ..Asking::default() });
     };
+    // Boxed, here and wherever only some calls ask somebody: a future has room for all it could become, and each page of
+    // it on the stack is a page fault of every ADD.
+    Box::pin(ask_server(base, network, cluster, server, kubernetes)).await
+}
+
+async fn ask_server(
+    base: &Base,
+    network: &Network,
+    cluster: &Cluster,
+    server: &ApiServer,
+    kubernetes: &KubernetesConfig,
+) -> Result<Asking, Error> {
     let include = kubernetes.include;
     let looked_up = network.pod.as_ref().is_some_and(|known| is_looked_up(known, include));
     let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());

@@ -30,7 +30,7 @@ pub(super) async fn which_cluster(network: &Network, server: Option<&ApiServer>)
     if let Some(Known { cluster, is_current: true }) = known {
         return Cluster { name: cluster, is_outdated: false };
     }
-    match (server.cluster_at_once().await, known) {
+    match (Box::pin(server.cluster_at_once()).await, known) {
         (Ok(cluster), _) => Cluster { name: Some(cluster), is_outdated: false },
         // A token that was renewed changes the file as another cluster's would: what was noted is likely still right.
         (Err(error), Some(Known { cluster, .. })) => {

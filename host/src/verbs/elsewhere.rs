@@ -24,7 +24,7 @@ type Earlier = Store<Embedded>;
 /// file, this is all it costs to know.
 pub(crate) async fn refuse_earlier_stores(base: &Base) -> Result<(), Error> {
     for dir in earlier_dirs(base) {
-        match holder_in(&open(dir), &base.network).await {
+        match Box::pin(holder_in(&open(dir), &base.network)).await {
             Ok(None) => {}
             Ok(Some((former, Attachment { container, .. }))) => {
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };

@@ -86,7 +86,7 @@ impl<'a> HandOvers<'a> {
 
     /// Until one of these is worth another look.
     pub(super) async fn wait<M: OrderedMap>(&self, leaving: &[HeldAddress], store: &Store<M>) -> Result<(), Error> {
-        self.patience.wait(leaving, store).await
+        Box::pin(self.patience.wait(leaving, store)).await
     }
 
     /// The first address of a proposal whose holder does not give way.
@@ -122,7 +122,7 @@ impl<'a> HandOvers<'a> {
             return Err(Stays::NoPod);
         }
         let Some(succession) = &self.succession else { return Err(Stays::NotAsked) };
-        succession.judge(held, self.patience.is_left()).await.map_err(Stays::unknown)
+        Box::pin(succession.judge(held, self.patience.is_left())).await.map_err(Stays::unknown)
     }
 }
 
