@@ -34,19 +34,21 @@ fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
     if call == Call::Version {
         return Ok(Answer::Versions(version));
     }
-    let netconf = NetConf::parse(configuration)?;
+    // Nothing of this is taken apart at the end, which comes with the answer: that would only cost the pod time.
+    let call = ManuallyDrop::new(call);
+    let netconf = ManuallyDrop::new(NetConf::parse(configuration)?);
     netconf.version()?.admit(call.verb())?;
-    let base = Base::read(&netconf)?;
+    let base = ManuallyDrop::new(Base::read(&netconf)?);
     if let Some(file) = &base.log.file {
         telemetry::to_file(file, base.log.level);
     }
     let _span = call_span(&call, &base).entered();
-    let timeout = if call == Call::Status { base.timeout.min(limits::STATUS) } else { base.timeout };
+    let timeout = if *call == Call::Status { base.timeout.min(limits::STATUS) } else { base.timeout };
     let deadline = Deadline::after(timeout);
     let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
     match block_on(deadline.bound(Waited::Store, serve(&call, &netconf, &base, &store, &deadline))) {
         // Too late for an answer is an answer.
-        Err(late @ Error::Late { .. }) if call == Call::Status => Err(verbs::not_ready(&base, late)),
+        Err(late @ Error::Late { .. }) if *call == Call::Status => Err(verbs::not_ready(&base, late)),
         served => served,
     }
 }
@@ -61,7 +63,7 @@ async fn serve<M: OrderedMap>(
     match call {
         Call::Add(container, args) => {
             base.check_node()?;
-            let network = Network::read(netconf, args)?;
+            let network = ManuallyDrop::new(Network::read(netconf, args)?);
             let success = Box::pin(verbs::add(container, base, &network, store, deadline)).await?;
             return Ok(Answer::Success(base.version, success));
         }
