@@ -31,9 +31,12 @@ pub(super) fn decode<T: DeserializeOwned>(
         }
     };
     let noting = serde_ignored::Deserializer::new(&mut deserializer, &mut note);
-    let value = serde_path_to_error::deserialize(noting)
-        .map_err(|error| explain(join(path, &error.path().to_string()), &error.into_inner()))?;
-    deserializer.end().map_err(|error| explain(path.to_owned(), &error))?;
+    let value = serde_path_to_error::deserialize(noting).map_err(|error| {
+        let inner = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() { explain(join(path, &inner), &error) } else { unreadable(path, &error) }
+    })?;
+    deserializer.end().map_err(|error| unreadable(path, &error))?;
     Ok(value)
 }
 
@@ -58,10 +61,7 @@ fn join(outer: &str, inner: &str) -> String {
 /// The decoder's words are for programmers: an operator reads objects, lists, texts and numbers.
 fn explain(path: String, error: &serde_json::Error) -> Error {
     let text = error.to_string();
-    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-    if !error.is_data() {
-        return unreadable(path, error, problem);
-    }
+    let problem = without_line(&text);
     if let Some(field) = quoted(problem, "duplicate field ") {
         return Error::Twice { path: join(&path, field) };
     }
@@ -77,8 +77,9 @@ fn explain(path: String, error: &serde_json::Error) -> Error {
     Error::WrongType { path, held: held_in_plain_words(held), expected: expected_in_plain_words(expected).to_owned() }
 }
 
-fn unreadable(path: String, error: &serde_json::Error, problem: &str) -> Error {
-    let problem = match problem {
+/// What is not JSON has no fields that could be named.
+fn unreadable(path: &str, error: &serde_json::Error) -> Error {
+    let problem = match without_line(&error.to_string()) {
         "recursion limit exceeded" => "it is nested too deeply".to_owned(),
         _ if error.is_eof() => "it ends too early".to_owned(),
         "expected ident" => "a word that JSON does not know".to_owned(),
@@ -93,7 +94,11 @@ fn unreadable(path: String, error: &serde_json::Error, problem: &str) -> Error {
         };
     }
     // The line and column would be those of a fragment; the path says more.
-    Error::NotJson { what: path, problem }
+    Error::NotJson { what: path.to_owned(), problem }
+}
+
+fn without_line(text: &str) -> &str {
+    text.rsplit_once(" at line ").map_or(text, |(problem, _)| problem)
 }
 
 fn quoted<'a>(problem: &'a str, what: &str) -> Option<&'a str> {

@@ -127,8 +127,7 @@ impl Network {
 fn refuse_what_means_nothing(netconf: &NetConf) -> Result<(), Error> {
     let ipam = netconf.ipam()?;
     store::refuse_null(ipam)?;
-    ranges::refuse_without_subnet(ipam)?;
-    requested::refuse_inside(ipam)
+    ranges::refuse_without_subnet(ipam)
 }
 
 /// `cooldown`: also for a DEL, whatever has become of the ranges.

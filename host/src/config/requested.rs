@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::error::Error;
 use super::field::{self, wrong};
-use crate::cni::netconf::{Ipam, RuntimeConfig};
+use crate::cni::netconf::RuntimeConfig;
 use crate::cni::{Args, NetConf, args};
 use crate::limits;
 
@@ -18,20 +18,6 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> R
     requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
     field::at_most("the list of requested addresses", requested.len(), limits::REQUESTED)?;
     Ok(without_duplicates(requested))
-}
-
-/// `ipam.args` is anybody's, but what looks like a request there is one, and nobody reads it.
-pub(super) fn refuse_inside(ipam: &Ipam) -> Result<(), Error> {
-    let Some(args) = &ipam.args else { return Ok(()) };
-    let path = "ipam.args.cni".to_owned();
-    match args.read("ipam.args")?.get("cni") {
-        Some(_) => Err(Error::Misplaced {
-            path,
-            which: "inside ipam",
-            hint: "ask for addresses beside ipam: \"args\": {\"cni\": {\"ips\": [\"10.188.0.9\"]}}".to_owned(),
-        }),
-        None => Ok(()),
-    }
 }
 
 fn parse(path: &str, given: &[String]) -> Result<Vec<IpAddr>, Error> {

@@ -2,8 +2,10 @@
 //! While the configuration is decoded they are only noted, for the price of a comparison. The schema, and with it the
 //! suggestion, is made once there is something to say. It is read off the types that are decoded.
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use schemars::transform::RecursiveTransform;
+use serde_json::{Map, Value, json};
 
 use super::beside;
 use super::error::Error;
@@ -16,7 +18,19 @@ const FREE: &str = "x-";
 /// The JSON Schema of the `ipam` section.
 pub fn schema() -> Value {
     let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<netconf::Ipam>().to_value()
+    settings
+        .with_transform(RecursiveTransform(refuse_others))
+        .into_generator()
+        .into_root_schema_for::<netconf::Ipam>()
+        .to_value()
+}
+
+/// So that an editor says what an ADD would.
+fn refuse_others(schema: &mut Schema) {
+    if schema.get("properties").is_some() {
+        schema.insert("patternProperties".to_owned(), json!({ format!("^{FREE}"): true }));
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
 }
 
 /// A key the schema does not have.

@@ -17,7 +17,7 @@ pub struct Policy {
     pub sha256: Option<String>,
     /// What the module understands; `kube-ipam policy inspect` shows it.
     #[serde(default, deserialize_with = "even_null")]
-    #[schemars(with = "Map<String, Value>")]
+    #[schemars(with = "Map<String, Value>", skip_serializing_if = "Option::is_none")]
     pub settings: Option<Option<Map<String, Value>>>,
     /// How much one decision may consume.
     pub limits: Option<PolicyLimits>,
