@@ -108,7 +108,7 @@ fn error(key: &str, ours: &'static str) -> Error {
         "etcdURL" => {
             "move it into ipam.etcdConfig: as it stands, the embedded store of this node would serve".to_owned()
         }
-        ours => format!("move it into ipam; where it is the main plugin's own, say there what kube-ipam's {ours} is"),
+        ours => format!("move it into ipam; where the main plugin has a key of that name, set ipam.{ours} as well"),
     };
     Error::Misplaced { path: key.to_owned(), which: "beside ipam", hint }
 }
