@@ -297,7 +297,7 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
     ill(
         json!({"subnet": "10.1.0.0/24", "rangestart": "10.1.0.9"}),
         "configuration",
-        "warning",
+        "bad",
         "did you mean \"rangeStart\"",
     );
     ill(json!({"subnet": "10.1.0.0/33"}), "configuration", "bad", "10.1.0.0/33");

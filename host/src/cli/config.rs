@@ -1,7 +1,6 @@
 //! `kube-ipam config`: is a configuration file right, and what may stand in one?
 //!
-//! The plugin ignores keys it does not know, because configurations are shared with main plugins. Whoever misspells
-//! one finds out here.
+//! Everything that an ADD would refuse is an error here, and all of it at once.
 
 use std::fmt;
 use std::fs;
@@ -14,8 +13,8 @@ use super::{Format, OutputArgs};
 use crate::cni::NetConf;
 use crate::cni::failure::joined;
 use crate::config::file::{Section, sections};
-use crate::config::unknown::{UnknownKey, schema, unknown_keys};
-use crate::config::{self, Network};
+use crate::config::unknown::{schema, unknown_keys};
+use crate::config::{self, Network, beside};
 
 /// The commands.
 #[derive(clap::Subcommand, Debug)]
@@ -127,21 +126,24 @@ fn read(file: &Path) -> Result<Vec<Section>, Finding> {
 }
 
 fn check_section(section: &Section) -> Vec<Finding> {
-    let errors = match NetConf::parse(&section.json()) {
+    let mut errors = match NetConf::parse(&section.json()) {
         Ok(netconf) => Network::errors(&netconf),
         Err(error) => vec![config::Error::Cni(error)],
     };
+    let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
+    errors.extend(unknown.into_iter().map(config::Error::from));
+    errors.extend(beside::errors(&section.configuration));
     let errors = errors.iter().map(|error| Finding::error(&section.path, joined(error), error.hint()));
     let mut findings: Vec<_> = errors.collect();
-    let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
-    findings.extend(unknown.into_iter().map(|key| Finding::unknown(key, &section.path)));
+    findings.extend(beside::ignored(&section.configuration).iter().map(|key| Finding::beside(key, &section.path)));
     findings
 }
 
 impl Finding {
-    fn unknown(UnknownKey { path, key, suggestion }: UnknownKey, section: &str) -> Self {
-        let message = format!("{path}.{key} is not a key of kube-ipam and is ignored");
-        Self { severity: Severity::Warning, section: section.to_owned(), message, hint: suggestion }
+    fn beside(key: &str, section: &str) -> Self {
+        let message = format!("{key} stands beside ipam, where kube-ipam does not read it");
+        let hint = Some("move it into ipam, unless it is the main plugin's own".to_owned());
+        Self { severity: Severity::Warning, section: section.to_owned(), message, hint }
     }
 
     fn error(section: &str, message: String, hint: Option<String>) -> Self {

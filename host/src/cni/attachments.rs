@@ -88,6 +88,6 @@ mod tests {
     #[test]
     fn a_list_that_is_misread_collects_nothing() {
         let error = told(r#", "cni.dev/valid-attachments": [{"containerID": "c1"}]"#).unwrap_err();
-        assert_eq!(error, "cni.dev/valid-attachments[0]: missing field `ifname`");
+        assert_eq!(error, "cni.dev/valid-attachments[0].ifname is missing: expected the name of an interface");
     }
 }

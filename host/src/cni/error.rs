@@ -44,19 +44,32 @@ pub enum Error {
     /// It does not arrive.
     #[error("cannot read the network configuration")]
     Unreadable(#[source] io::Error),
-    /// Not JSON at all.
-    #[error("the network configuration is not JSON")]
-    NotJson(#[source] serde_json::Error),
+    /// Not JSON, or JSON that nobody can hold.
+    #[error("{what} is not readable JSON: {problem}")]
+    NotJson {
+        /// The configuration, or the field.
+        what: String,
+        /// What is wrong, and where.
+        problem: String,
+    },
     /// JSON, but no object.
     #[error("the network configuration is not a JSON object")]
     NotAnObject,
     /// A field has the wrong type.
-    #[error("{path}: {problem}")]
+    #[error("{path} is {held}: expected {expected}")]
     WrongType {
         /// The field.
         path: String,
-        /// What it held and what was expected.
-        problem: String,
+        /// What it held, in the words of whoever writes JSON by hand.
+        held: String,
+        /// What it should hold, likewise.
+        expected: String,
+    },
+    /// A key that is in its object more than once.
+    #[error("{path} is given twice")]
+    Twice {
+        /// The field.
+        path: String,
     },
     /// A version nobody knows.
     #[error("cniVersion {0:?} is not supported: expected one of {all}", all = Version::ALL.map(Version::as_str).join(", "))]
@@ -85,7 +98,7 @@ pub enum Error {
     #[error("{path} is missing: expected {expected}")]
     MissingField {
         /// The field.
-        path: &'static str,
+        path: String,
         /// What it should hold.
         expected: &'static str,
     },
@@ -108,7 +121,8 @@ impl Error {
             Self::NoCommand | Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => {
                 code::ENVIRONMENT
             }
-            Self::Empty | Self::TooLong | Self::NotJson(_) | Self::NotAnObject | Self::WrongType { .. } => code::DECODE,
+            Self::Empty | Self::TooLong | Self::NotJson { .. } | Self::NotAnObject => code::DECODE,
+            Self::WrongType { .. } | Self::Twice { .. } => code::DECODE,
             Self::Unreadable(_) => code::IO,
             Self::UnknownVersion(_) | Self::VerbTooNew { .. } => code::INCOMPATIBLE_VERSION,
             Self::TooManyAddresses { .. } => code::UNSUPPORTED,
@@ -116,26 +130,131 @@ impl Error {
         }
     }
 
-    /// The way out, where there is more to say than the message says.
+    /// What to do next.
     pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoCommand => "a container runtime sets it; for use by hand see kube-ipam --help".to_owned(),
+            Self::MissingVariables { .. } | Self::Variable { .. } => {
+                "a container runtime sets it; by hand, cnitool does".to_owned()
+            }
+            Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1".to_owned(),
+            Self::Empty => "a runtime passes the configuration of the network on stdin".to_owned(),
+            Self::TooLong => "shorten it: a network with every allowed range is a tenth of this".to_owned(),
+            Self::Unreadable(_) => "the runtime passes it on stdin: see its log".to_owned(),
+            Self::NotJson { .. } | Self::NotAnObject => {
+                "correct the network's file, which `kube-ipam config check FILE` reads as a runtime does".to_owned()
+            }
+            Self::UnknownVersion(_) | Self::VerbTooNew { .. } | Self::TooManyAddresses { .. } => {
+                format!("set cniVersion of the network configuration to {} or newer", self.version_to_set())
+            }
+            Self::Twice { path } => format!("remove all but one: {}", correct(path)),
+            Self::WrongType { path, .. } if is_range_set(path) => {
+                "ranges is a list of range sets, each a list of ranges; a pod gets one address of each range set: \
+                 [[{\"subnet\": \"10.188.0.0/16\"}]]"
+                    .to_owned()
+            }
+            Self::WrongType { path, .. } | Self::MissingField { path, .. } | Self::Field { path, .. } => correct(path),
+        })
+    }
+
+    fn version_to_set(&self) -> Version {
         match self {
-            Self::UnknownArgument(_) => {
-                Some("runtimes that pass keys of their own also pass IgnoreUnknown=1".to_owned())
-            }
-            Self::VerbTooNew { since, .. } => {
-                Some(format!("set cniVersion of the network configuration to {since} or newer"))
-            }
-            Self::TooManyAddresses { .. } => {
-                Some("set cniVersion of the network configuration to 0.3.1 or newer".to_owned())
-            }
-            Self::Empty => Some("a runtime passes the configuration of the network on stdin".to_owned()),
-            _ => None,
+            Self::VerbTooNew { since, .. } => *since,
+            Self::TooManyAddresses { .. } => Version::V0_3_1,
+            _ => Version::V1_0_0,
         }
+    }
+}
+
+/// Whether a path is that of the range sets, one of them, or a range as a whole.
+fn is_range_set(path: &str) -> bool {
+    path.strip_prefix("ipam.ranges").is_some_and(|rest| !rest.contains('.'))
+}
+
+/// Where a field is corrected, and where to read what it may hold.
+pub(crate) fn correct(path: &str) -> String {
+    let top = path.split(['.', '[']).next().unwrap_or_default();
+    match top {
+        "runtimeConfig" | "prevResult" | "cni" => {
+            "it is not written in the network's file: the container runtime passes it, see its log".to_owned()
+        }
+        "ipam" => "correct the network's file; `kube-ipam config schema` describes every key of ipam".to_owned(),
+        _ => "correct the network's file; `kube-ipam config check FILE` tells whether it is right".to_owned(),
     }
 }
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         Self::new(error.code(), error, error.hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each. A variant that is missing here does not compile: see [`nth`].
+    fn one_of_each() -> Vec<Error> {
+        let path = || "ipam.timeout".to_owned();
+        vec![
+            Error::NoCommand,
+            Error::MissingVariables { verb: Verb::Add, variables: vec!["CNI_NETNS"] },
+            Error::Variable { variable: "CNI_IFNAME", value: "a b".to_owned(), expected: "a name" },
+            Error::UnknownArgument("COLOUR".to_owned()),
+            Error::Empty,
+            Error::TooLong,
+            Error::Unreadable(io::ErrorKind::BrokenPipe.into()),
+            Error::NotJson { what: "the network configuration".to_owned(), problem: "it ends too early".to_owned() },
+            Error::NotAnObject,
+            Error::WrongType { path: path(), held: "a list".to_owned(), expected: "a text in quotes".to_owned() },
+            Error::Twice { path: path() },
+            Error::UnknownVersion("2".to_owned()),
+            Error::VerbTooNew { verb: Verb::Gc, version: Version::V0_4_0, since: Version::V1_1_0 },
+            Error::TooManyAddresses { version: Version::V0_2_0, family: Family::V4, count: 2 },
+            Error::MissingField { path: path(), expected: "a duration" },
+            Error::Field { path: path(), held: "soon".to_owned(), expected: "a duration" },
+        ]
+    }
+
+    fn nth(error: &Error) -> usize {
+        match error {
+            Error::NoCommand => 0,
+            Error::MissingVariables { .. } => 1,
+            Error::Variable { .. } => 2,
+            Error::UnknownArgument(_) => 3,
+            Error::Empty => 4,
+            Error::TooLong => 5,
+            Error::Unreadable(_) => 6,
+            Error::NotJson { .. } => 7,
+            Error::NotAnObject => 8,
+            Error::WrongType { .. } => 9,
+            Error::Twice { .. } => 10,
+            Error::UnknownVersion(_) => 11,
+            Error::VerbTooNew { .. } => 12,
+            Error::TooManyAddresses { .. } => 13,
+            Error::MissingField { .. } => 14,
+            Error::Field { .. } => 15,
+        }
+    }
+
+    #[test]
+    fn every_error_says_what_to_do_next() {
+        let all = one_of_each();
+        let order: Vec<_> = all.iter().map(nth).collect();
+        assert_eq!(order, (0..=15).collect::<Vec<_>>());
+        for error in all {
+            let failure = Failure::from(&error);
+            assert!(!failure.details.is_empty(), "{}: no hint", failure.msg);
+            assert!(failure.msg.len() + failure.details.len() < 700, "{}", failure.msg);
+        }
+    }
+
+    #[test]
+    fn the_hint_says_whose_the_field_is() {
+        let hint = |path: &str| Error::MissingField { path: path.to_owned(), expected: "something" }.hint().unwrap();
+        assert!(hint("runtimeConfig.ips[0]").contains("the container runtime passes it"));
+        assert!(hint("cni.dev/attachments[0].ifname").contains("the container runtime passes it"));
+        assert!(hint("ipam.timeout").contains("config schema"));
+        assert!(hint("name").contains("config check"));
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod attachments;
+pub mod decode;
 pub mod environment;
 pub mod error;
 pub mod failure;
@@ -17,6 +18,7 @@ pub mod version;
 
 pub use args::Args;
 pub use attachments::ValidAttachments;
+pub use decode::IgnoredKey;
 pub use environment::{Call, Container, Verb};
 pub use error::Error;
 pub use failure::{Failure, code};

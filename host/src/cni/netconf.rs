@@ -1,23 +1,29 @@
 //! The network configuration as it is written: a mirror of the JSON, with every key and no judgement.
 //!
-//! This is the one list of keys: the JSON Schema and the warnings about unknown keys are derived from it. Unknown
-//! keys are ignored here, because main plugins hand us the whole of their own configuration.
+//! This is the one list of keys: the JSON Schema is derived from it, and so is which keys are unknown. Those are only
+//! noted here: ADD and STATUS refuse them, and the other verbs work all the same.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::attachments::{self, ValidAttachments};
+use super::decode::{IgnoredKey, decode};
 use super::error::Error;
-use super::path_or::PathOr;
 use super::result::Previous;
-use super::unread::{Unread, decode, even_null};
+use super::unread::{Unread, even_null};
 use super::version::Version;
 use super::{NAME, is_name};
 use crate::limits;
+
+mod policy;
+
+pub use policy::{Policy, PolicyLimits, Record, Shadow};
 
 /// The configuration of a network, as the main plugin passes it on.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +31,8 @@ use crate::limits;
 pub struct NetConf {
     cni_version: Option<String>,
     name: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) main_plugin: Option<Unread<String>>,
     ipam: Option<Ipam>,
     runtime_config: Option<Unread<RuntimeConfig>>,
     args: Option<Unread<ConventionalArgs>>,
@@ -34,6 +42,9 @@ pub struct NetConf {
     // libcni sends both names: an early text of the specification had this one.
     #[serde(rename = "cni.dev/attachments", default, deserialize_with = "even_null")]
     attachments: Option<Unread<attachments::List>>,
+    /// Grows as parts are read.
+    #[serde(skip)]
+    ignored: RefCell<Vec<IgnoredKey>>,
 }
 
 /// The `ipam` section of a network that uses kube-ipam.
@@ -43,8 +54,14 @@ pub struct Ipam {
     /// `kube-ipam`.
     #[serde(rename = "type")]
     pub plugin: Option<String>,
+    /// A name of the section, as manuals of kube-ipam 0.x had it. Nothing depends on it.
+    pub name: Option<Unread<Value>>,
+    /// Free form, for whoever writes the configuration.
+    pub args: Option<Unread<Value>>,
     /// The etcd cluster that keeps the addresses of all nodes. Without it an embedded store in `dataDir` serves this node.
-    pub etcd_config: Option<EtcdConfig>,
+    #[serde(default, deserialize_with = "even_null")]
+    #[schemars(with = "EtcdConfig")]
+    pub etcd_config: Option<Option<EtcdConfig>>,
     /// Directory of the embedded store and of compiled policies. Default: /var/lib/cni/kube-ipam.
     pub data_dir: Option<String>,
     /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
@@ -69,13 +86,15 @@ pub struct Ipam {
     pub fixed_end: Option<Unread<String>>,
     /// Range sets: a pod gets one address of each. All ranges of a set are of one family.
     pub ranges: Option<Unread<Vec<Vec<Range>>>>,
-    /// Subnets or addresses that are never handed out.
+    /// Subnets, addresses or ranges (`first-last`) that are never handed out.
     pub exclude: Option<Unread<Vec<String>>>,
     /// Routes for the pod.
     pub routes: Option<Unread<Vec<Route>>>,
     /// A resolv.conf file whose settings the pod gets.
     pub resolv_conf: Option<Unread<String>>,
     /// The rule by which addresses are chosen. Without it: fixed by annotation, else dynamic.
+    #[serde(default, deserialize_with = "even_null")]
+    #[schemars(with = "Policy")]
     pub policy: Option<Unread<Policy>>,
     /// The scope inside which an address is unique. Networks with equal domains never share an address. Default: the network's name.
     /// To change it while pods run: kube-ipam import --from kube-ipam.
@@ -145,6 +164,8 @@ pub struct Range {
     pub fixed_start: Option<String>,
     /// Last of the addresses kept for pods that name theirs.
     pub fixed_end: Option<String>,
+    /// Subnets, addresses or ranges (`first-last`) of this subnet that are never handed out.
+    pub exclude: Option<Vec<String>>,
 }
 
 /// A route for the pod. All but `dst` and `gw` reach the pod from cniVersion 1.1.0 on.
@@ -165,88 +186,6 @@ pub struct Route {
     pub table: Option<u32>,
     /// Scope of the destination.
     pub scope: Option<u32>,
-}
-
-/// The rule by which addresses are chosen.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-pub struct Policy {
-    /// The module, a WebAssembly component. Default: the built-in `range-fixed`.
-    pub module: Option<String>,
-    /// The SHA-256 digest the module must have, 64 hexadecimal digits.
-    pub sha256: Option<String>,
-    /// What the module understands; `kube-ipam policy inspect` shows it.
-    pub settings: Option<Map<String, Value>>,
-    /// How much one decision may consume.
-    pub limits: Option<PolicyLimits>,
-    /// A module that is asked as well: where its answer is another one, that is logged and counted, and nothing more.
-    pub shadow: Option<PathOr<Shadow>>,
-    /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
-    pub record: Option<PathOr<Record>>,
-    /// When the policy cannot be loaded, traps or answers badly: `fail` the pod (the default), or let the built-in policy decide by `default`. A policy that reached a limit always fails the pod.
-    pub on_fault: Option<String>,
-    /// Directory of compiled modules. Default: `policies` in `dataDir`.
-    pub cache_dir: Option<String>,
-}
-
-/// A module that is asked as well.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-pub struct Shadow {
-    /// The module, a WebAssembly component.
-    pub module: Option<String>,
-    /// The SHA-256 digest the module must have, 64 hexadecimal digits.
-    pub sha256: Option<String>,
-    /// What the module understands. Default: the settings of the policy that decides.
-    pub settings: Option<Map<String, Value>>,
-}
-
-/// Where decisions are recorded.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-pub struct Record {
-    /// The file. One older file beside it, with `.1` at the end.
-    pub file: Option<String>,
-    /// Which share of the attachments is recorded, from 0 to 1. Default: 1, all of them.
-    pub sample: Option<f64>,
-    /// The size in MiB at which the file is put aside. Default: 16.
-    #[serde(rename = "maxMiB")]
-    pub max_mib: Option<u64>,
-}
-
-/// How much one decision of a policy may consume.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-pub struct PolicyLimits {
-    /// About one unit per WebAssembly instruction.
-    pub fuel: Option<u64>,
-    /// Memory in MiB.
-    #[serde(rename = "memoryMiB")]
-    pub memory_mib: Option<u64>,
-    /// Time in milliseconds.
-    pub milliseconds: Option<u64>,
-    /// Questions to the pool and lines of log.
-    pub host_calls: Option<u64>,
-    /// Seconds of compiling, once for a module that is not in the cache.
-    pub compile_seconds: Option<u64>,
-    /// Memory for compiling, in MiB.
-    #[serde(rename = "compileMiB")]
-    pub compile_mib: Option<u64>,
-}
-
-impl PolicyLimits {
-    /// What is set, by its key.
-    pub fn given(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let all = [
-            ("fuel", self.fuel),
-            ("memoryMiB", self.memory_mib),
-            ("milliseconds", self.milliseconds),
-            ("hostCalls", self.host_calls),
-            ("compileSeconds", self.compile_seconds),
-            ("compileMiB", self.compile_mib),
-        ];
-        all.into_iter().filter_map(|(key, value)| Some((key, value?)))
-    }
 }
 
 /// What the runtime adds when the network declares a capability.
@@ -294,7 +233,30 @@ impl NetConf {
         if json.trim_ascii_start().starts_with(b"[") {
             return Err(Error::NotAnObject);
         }
-        decode(json, "")
+        let mut ignored = Vec::new();
+        let mut netconf: Self = decode(json, "", &mut |key| ignored.push(key))?;
+        netconf.ignored = RefCell::new(ignored);
+        Ok(netconf)
+    }
+
+    /// Read a part of `ipam`. Keys in it that no field takes are noted.
+    pub fn part<T: DeserializeOwned>(&self, part: &Unread<T>, path: &str) -> Result<T, Error> {
+        part.read_noting(path, &mut |key| {
+            let mut ignored = self.ignored.borrow_mut();
+            if !ignored.contains(&key) {
+                ignored.push(key);
+            }
+        })
+    }
+
+    /// The keys that no field has taken so far: of `ipam` and what was read of it, and those beside `ipam`.
+    pub fn ignored(&self) -> Vec<IgnoredKey> {
+        self.ignored.borrow().clone()
+    }
+
+    /// The main plugin that called us, as the configuration names it.
+    pub fn main_plugin(&self) -> Option<String> {
+        self.main_plugin.as_ref()?.read("type").ok()
     }
 
     /// The version to answer in, even when the rest of the configuration is beyond help.
@@ -316,7 +278,9 @@ impl NetConf {
     /// The network's name.
     pub fn network(&self) -> Result<&str, Error> {
         match self.name.as_deref() {
-            None | Some("") => Err(Error::MissingField { path: "name", expected: "the name of the network" }),
+            None | Some("") => {
+                Err(Error::MissingField { path: "name".to_owned(), expected: "the name of the network" })
+            }
             Some(name) if is_name(name) => Ok(name),
             Some(name) => Err(Error::Field { path: "name".to_owned(), held: name.to_owned(), expected: NAME }),
         }
@@ -324,9 +288,8 @@ impl NetConf {
 
     /// Our section.
     pub fn ipam(&self) -> Result<&Ipam, Error> {
-        self.ipam
-            .as_ref()
-            .ok_or(Error::MissingField { path: "ipam", expected: "an object with \"type\": \"kube-ipam\"" })
+        let expected = "an object with \"type\": \"kube-ipam\"";
+        self.ipam.as_ref().ok_or_else(|| Error::MissingField { path: "ipam".to_owned(), expected })
     }
 
     /// What the runtime adds by capability. It may carry many annotations: read it once.
@@ -344,8 +307,8 @@ impl NetConf {
     /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.
     pub fn previous(&self) -> Result<Previous, Error> {
         let expected = "the result of the ADD";
-        let previous = self.prev_result.as_ref().ok_or(Error::MissingField { path: "prevResult", expected })?;
-        previous.read("prevResult")
+        let missing = || Error::MissingField { path: "prevResult".to_owned(), expected };
+        self.prev_result.as_ref().ok_or_else(missing)?.read("prevResult")
     }
 
     /// What GC is told.

@@ -321,7 +321,7 @@ mod tests {
         );
         assert_eq!(
             error(br#"{"prevResult": {"ips": [{"address": 5}]}}"#),
-            "prevResult.ips[0].address: invalid type: integer `5`, expected a string"
+            "prevResult.ips[0].address is the number 5: expected a text in quotes"
         );
     }
 }

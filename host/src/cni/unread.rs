@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::decode::{IgnoredKey, decode};
 use super::error::Error;
 
 /// The JSON text of a `T`.
@@ -21,9 +22,14 @@ pub struct Unread<T> {
 }
 
 impl<T: DeserializeOwned> Unread<T> {
-    /// Read it. Errors name fields from `path` on.
+    /// Read it, whatever other keys it has. Errors name fields from `path` on.
     pub fn read(&self, path: &str) -> Result<T, Error> {
-        decode(self.json.get().as_bytes(), path)
+        self.read_noting(path, &mut |_| {})
+    }
+
+    /// Read it, and tell which keys no field takes.
+    pub(super) fn read_noting(&self, path: &str, ignored: &mut dyn FnMut(IgnoredKey)) -> Result<T, Error> {
+        decode(self.json.get().as_bytes(), path, ignored)
     }
 }
 
@@ -32,34 +38,10 @@ impl<T> Unread<T> {
     pub fn json(&self) -> &str {
         self.json.get()
     }
-}
 
-/// Decode JSON, all of it. The recursion limit of `serde_json` stays on: what is nested too deeply is an error.
-pub(super) fn decode<T: DeserializeOwned>(json: &[u8], path: &str) -> Result<T, Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = join(path, &error.path().to_string());
-        explain(path, error.into_inner())
-    })?;
-    deserializer.end().map_err(Error::NotJson)?;
-    Ok(value)
-}
-
-fn explain(path: String, error: serde_json::Error) -> Error {
-    if !error.is_data() || path.is_empty() {
-        return Error::NotJson(error);
-    }
-    // The line and column are those of a fragment; the path says more.
-    let text = error.to_string();
-    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-    Error::WrongType { path, problem: problem.to_owned() }
-}
-
-fn join(outer: &str, inner: &str) -> String {
-    match inner {
-        "." => outer.to_owned(),
-        inner if outer.is_empty() || inner.starts_with('[') => format!("{outer}{inner}"),
-        inner => format!("{outer}.{inner}"),
+    /// Whether it was written as `null`, where that is told apart from its absence.
+    pub fn is_null(&self) -> bool {
+        self.json.get() == "null"
     }
 }
 

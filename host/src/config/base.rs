@@ -7,8 +7,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::error::Error;
 use super::field::{self, given, wrong};
-use super::machine;
 use super::store::{self, StoreConfig};
+use super::{machine, unknown};
 use crate::cni::netconf::Ipam;
 use crate::cni::{NAME, NetConf, Version, is_name};
 use crate::limits;
@@ -55,6 +55,11 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 impl Base {
     /// Check what every verb needs.
     pub fn read(netconf: &NetConf) -> Result<Self, Error> {
+        // A misspelt key often explains what is missing.
+        Self::read_known(netconf).map_err(|error| unknown::refuse(netconf).err().unwrap_or(error))
+    }
+
+    fn read_known(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
         let domain = given(ipam.domain.as_ref()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
         let store = StoreConfig::read(ipam)?;

@@ -44,11 +44,39 @@ pub enum Error {
         /// What is wrong with it.
         source: RangeError,
     },
+    /// A key that means nothing where it stands.
+    #[error("{path} is not a key of kube-ipam{}", and_more(*.others))]
+    UnknownKey {
+        /// The key, with the object that has it.
+        path: String,
+        /// How many more there are.
+        others: usize,
+        /// Which key may have been meant, or where this one belongs.
+        suggestion: Option<String>,
+    },
+    /// A key of ours that nobody reads where it stands.
+    #[error("{path} means nothing {which}")]
+    Misplaced {
+        /// The key.
+        path: String,
+        /// Where it stands, or what it stands without.
+        which: &'static str,
+        /// Where it belongs.
+        hint: String,
+    },
+    /// `null` for what decides the store or the policy.
+    #[error("{path} is null: expected an object, or no such key")]
+    Null {
+        /// The key.
+        path: &'static str,
+        /// What becomes of the network without the key.
+        without: &'static str,
+    },
     /// A list longer than anybody needs.
     #[error("{path} has {count} entries: expected at most {limit}")]
     TooMany {
         /// The list.
-        path: &'static str,
+        path: String,
         /// How many there are.
         count: usize,
         /// How many there may be.
@@ -90,17 +118,38 @@ impl Error {
         }
     }
 
-    /// The way out, where there is more to say than the message says.
+    /// What to do next.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Cni(error) => error.hint(),
-            Self::File { field, .. } => Some(format!("create the file, or remove {field}")),
+        Some(match self {
+            Self::Cni(error) => return error.hint(),
+            Self::File { field, .. } => format!("create the file, or remove {field}"),
             Self::NoNodeName { .. } | Self::AnybodysNodeName { .. } => {
-                Some("set ipam.nodeName to the name of the Kubernetes node".to_owned())
+                "set ipam.nodeName to the name of the Kubernetes node".to_owned()
             }
-            Self::NoRange { .. } => Some("for example \"subnet\": \"10.188.0.0/16\"".to_owned()),
-            _ => None,
-        }
+            Self::NoRange { .. } => "for example \"subnet\": \"10.188.0.0/16\"".to_owned(),
+            Self::UnknownKey { others, suggestion, .. } => {
+                let advice = "remove it, or begin it with \"x-\" for a note; `kube-ipam config schema` has the keys";
+                let rest = if *others == 0 { "" } else { "; `kube-ipam config check FILE` shows the others" };
+                format!("{}{rest}", suggestion.as_deref().unwrap_or(advice))
+            }
+            Self::Misplaced { hint, .. } => hint.clone(),
+            Self::Null { without, .. } => format!(
+                "write what was meant (a template may have had no value for it), or remove the key: then {without}"
+            ),
+            Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
+            Self::Range { .. } => {
+                "correct the range: addresses of one subnet, lowest first, that no other range has".to_owned()
+            }
+            Self::Field { path, .. } | Self::Missing { path, .. } => cni::error::correct(path),
+        })
+    }
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", nor is one more".to_owned(),
+        count => format!(", nor are {count} more"),
     }
 }
 
@@ -111,5 +160,62 @@ fn node_field(given: bool) -> &'static str {
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         Self::new(error.code(), error, error.hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    /// One of each. A variant that is missing here does not compile: see [`nth`].
+    fn one_of_each() -> Vec<Error> {
+        let path = || "ipam.timeout".to_owned();
+        let subnet = "10.0.0.0/24".parse().unwrap();
+        let address: IpAddr = "10.9.0.1".parse().unwrap();
+        vec![
+            Error::Cni(cni::Error::Empty),
+            Error::Field { path: path(), held: "soon".to_owned(), expected: "a duration".to_owned() },
+            Error::Missing { path: path(), expected: "a duration" },
+            Error::NoRange { network: "blue".to_owned() },
+            Error::Range { path: path(), source: RangeError::Outside { field: "gateway", address, subnet } },
+            Error::UnknownKey { path: path(), others: 2, suggestion: None },
+            Error::Misplaced { path: path(), which: "beside ipam", hint: "move it".to_owned() },
+            Error::Null { path: "ipam.policy", without: "the built-in policy decides" },
+            Error::TooMany { path: path(), count: 2, limit: 1 },
+            Error::File { field: "ipam.resolvConf", file: "/x".into(), source: io::ErrorKind::NotFound.into() },
+            Error::NoNodeName { held: String::new() },
+            Error::AnybodysNodeName { held: "localhost".to_owned(), given: true },
+        ]
+    }
+
+    fn nth(error: &Error) -> usize {
+        match error {
+            Error::Cni(_) => 0,
+            Error::Field { .. } => 1,
+            Error::Missing { .. } => 2,
+            Error::NoRange { .. } => 3,
+            Error::Range { .. } => 4,
+            Error::UnknownKey { .. } => 5,
+            Error::Misplaced { .. } => 6,
+            Error::Null { .. } => 7,
+            Error::TooMany { .. } => 8,
+            Error::File { .. } => 9,
+            Error::NoNodeName { .. } => 10,
+            Error::AnybodysNodeName { .. } => 11,
+        }
+    }
+
+    #[test]
+    fn every_error_says_what_to_do_next() {
+        let all = one_of_each();
+        let order: Vec<_> = all.iter().map(nth).collect();
+        assert_eq!(order, (0..=11).collect::<Vec<_>>());
+        for error in all {
+            let failure = Failure::from(&error);
+            assert!(!failure.details.is_empty(), "{}: no hint", failure.msg);
+            assert!(failure.msg.len() + failure.details.len() < 700, "{}", failure.msg);
+        }
     }
 }

@@ -72,6 +72,6 @@ pub(super) fn duration(path: &str, held: &str, bounds: RangeInclusive<Duration>)
     })
 }
 
-pub(super) fn at_most(path: &'static str, count: usize, limit: usize) -> Result<(), Error> {
-    if count > limit { Err(Error::TooMany { path, count, limit }) } else { Ok(()) }
+pub(super) fn at_most(path: &str, count: usize, limit: usize) -> Result<(), Error> {
+    if count > limit { Err(Error::TooMany { path: path.to_owned(), count, limit }) } else { Ok(()) }
 }

@@ -78,7 +78,7 @@ pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
 /// Beside `etcdConfig`, or inside it, where an older manual put it.
 fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
     let ipam = netconf.ipam()?;
-    let inside = ipam.etcd_config.as_ref().and_then(|etcd| etcd.kube_config.as_ref());
+    let inside = ipam.etcd_config.iter().flatten().next().and_then(|etcd| etcd.kube_config.as_ref());
     let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];
     for (path, field) in places {
         if let Some(held) = read_text(field, path)? {
@@ -90,7 +90,7 @@ fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
 
 fn include(netconf: &NetConf) -> Result<Include, Error> {
     let Some(section) = &netconf.ipam()?.kubernetes else { return Ok(Include::default()) };
-    let section = section.read("ipam.kubernetes")?;
+    let section = netconf.part(section, "ipam.kubernetes")?;
     let mut include = Include::default();
     for (nth, word) in section.include.iter().flatten().enumerate() {
         match word.as_str() {

@@ -9,8 +9,10 @@
 //! ADD: [`Base`] never looks at them. What has become a `Base` or a `Network` is not checked again downstream.
 
 pub mod base;
+pub mod beside;
 pub mod dns;
 pub mod error;
+mod exclude;
 mod field;
 pub mod file;
 pub mod kubernetes;
@@ -23,6 +25,7 @@ pub mod record;
 pub mod requested;
 pub mod routes;
 pub mod store;
+mod synonyms;
 pub mod unknown;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::field::{duration, read_text};
 use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
-use super::{dns, ranges, requested, routes};
+use super::{dns, ranges, requested, routes, store, unknown};
 use crate::cni::{Args, Dns, NetConf, Route};
 use crate::ipam::RangeSets;
 use crate::limits;
@@ -42,6 +42,15 @@ pub struct Network {
 impl Network {
     /// Check everything an ADD relies on.
     pub fn read(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
+        let network = Self::read_parts(netconf, args);
+        // Only now is it known which keys of the parts no field takes. They come first: a misspelt key often explains
+        // why a part cannot be used.
+        unknown::refuse(netconf)?;
+        network
+    }
+
+    fn read_parts(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
+        refuse_what_means_nothing(netconf)?;
         let runtime = netconf.runtime_config()?;
         Ok(Self {
             range_sets: ranges::read(netconf, &runtime)?,
@@ -93,6 +102,7 @@ impl Network {
         }
         let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
+            refuse_what_means_nothing(netconf).err(),
             ranges::read(netconf, &runtime).err(),
             routes::read(netconf).err(),
             dns::read(netconf).err(),
@@ -111,6 +121,13 @@ impl Network {
         }
         errors
     }
+}
+
+/// What other verbs pass over, and an ADD must not: a store that is `null`, fields that say nothing where they stand.
+fn refuse_what_means_nothing(netconf: &NetConf) -> Result<(), Error> {
+    let ipam = netconf.ipam()?;
+    store::refuse_null(ipam)?;
+    ranges::refuse_without_subnet(ipam)
 }
 
 /// `cooldown`: also for a DEL, whatever has become of the ranges.

@@ -82,7 +82,13 @@ fn file_name(path: &Path) -> String {
 
 pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     let ipam = netconf.ipam()?;
-    let policy = ipam.policy.as_ref().map(|policy| policy.read("ipam.policy")).transpose()?.unwrap_or_default();
+    let policy = match &ipam.policy {
+        Some(policy) if policy.is_null() => {
+            return Err(Error::Null { path: "ipam.policy", without: "the built-in policy decides" });
+        }
+        Some(policy) => netconf.part(policy, "ipam.policy")?,
+        None => netconf::Policy::default(),
+    };
     let module = field::optional_path("ipam.policy.module", policy.module.as_ref())?;
     let sha256 = digest("ipam.policy.sha256", policy.sha256.as_ref())?;
     if module.is_none() && sha256.is_some() {
@@ -93,7 +99,10 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         Some(dir) => dir,
         None => data_dir(ipam)?.join("policies"),
     };
-    let settings = serde_json::Value::Object(policy.settings.unwrap_or_default()).to_string();
+    let settings = match policy.settings {
+        Some(None) => return Err(Error::Null { path: "ipam.policy.settings", without: "the policy has its defaults" }),
+        given => serde_json::Value::Object(given.flatten().unwrap_or_default()).to_string(),
+    };
     Ok(PolicyConfig {
         module,
         sha256,

@@ -1,8 +1,7 @@
 //! The range sets: `subnet` at the top, then `ranges`, then those the runtime adds.
 
-use ipnetwork::IpNetwork;
-
 use super::error::Error;
+use super::exclude;
 use super::field::{self, given, read_text};
 use crate::cni::netconf::{self, Ipam, RuntimeConfig};
 use crate::cni::{NetConf, result};
@@ -16,24 +15,26 @@ struct PlacedSet {
 }
 
 /// A range with the field it comes from.
-struct PlacedRange {
-    path: String,
-    spec: RangeSpec,
+pub(super) struct PlacedRange {
+    pub(super) path: String,
+    pub(super) spec: RangeSpec,
+    /// Its own `exclude`, as written.
+    pub(super) exclude: Vec<String>,
 }
 
 /// All range sets of a network, checked one by one and against each other.
 pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSets, Error> {
     let ipam = netconf.ipam()?;
-    let sets = placed(ipam, runtime)?;
+    let sets = placed(netconf, runtime)?;
     if sets.is_empty() {
         return Err(Error::NoRange { network: netconf.network()?.to_owned() });
     }
     field::at_most("ipam.ranges", sets.iter().map(|set| set.ranges.len()).sum(), limits::RANGES)?;
-    for PlacedRange { path, spec } in sets.iter().flat_map(|set| &set.ranges) {
+    for PlacedRange { path, spec, .. } in sets.iter().flat_map(|set| &set.ranges) {
         Range::new(spec).map_err(|source| Error::Range { path: path.clone(), source })?;
     }
     let specs = sets.iter().map(|set| set.ranges.iter().map(|range| range.spec.clone()).collect()).collect();
-    let checked = RangeSets::new(specs, &excluded(ipam)?);
+    let checked = RangeSets::new(specs, &exclude::read(ipam, sets.iter().flat_map(|set| &set.ranges))?);
     let checked = checked.map_err(|source| Error::Range { path: culprit(&sets, &source), source })?;
 
     // An attachment gets one address of each set: a version without room for that cannot use this network at all.
@@ -42,10 +43,11 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     Ok(checked)
 }
 
-fn placed(ipam: &Ipam, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
+fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
+    let ipam = netconf.ipam()?;
     let mut sets: Vec<PlacedSet> = top(ipam)?.into_iter().collect();
     if let Some(ranges) = &ipam.ranges {
-        sets.extend(nested("ipam.ranges", &ranges.read("ipam.ranges")?)?);
+        sets.extend(nested("ipam.ranges", &netconf.part(ranges, "ipam.ranges")?)?);
     }
     if let Some(ranges) = &runtime.ip_ranges {
         sets.extend(nested("runtimeConfig.ipRanges", ranges)?);
@@ -53,7 +55,7 @@ fn placed(ipam: &Ipam, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error>
     Ok(sets)
 }
 
-/// The other fields at the top mean nothing without `subnet`, as in host-local.
+/// The other fields at the top are fields of `subnet`; without it they mean nothing.
 fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
     let path = "ipam.subnet";
     let Some(subnet) = read_text(ipam.subnet.as_ref(), path)? else { return Ok(None) };
@@ -64,22 +66,47 @@ fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
         gateway: read_text(ipam.gateway.as_ref(), "ipam.gateway")?,
         fixed_start: read_text(ipam.fixed_start.as_ref(), "ipam.fixedStart")?,
         fixed_end: read_text(ipam.fixed_end.as_ref(), "ipam.fixedEnd")?,
+        exclude: None, // that of the whole network
     };
-    let range = PlacedRange { path: path.to_owned(), spec: spec("ipam", &range)? };
+    let range = PlacedRange { path: path.to_owned(), spec: spec("ipam", &range)?, exclude: Vec::new() };
     Ok(Some(PlacedSet { path: path.to_owned(), ranges: vec![range] }))
 }
 
+/// An ADD that passed over them would give out other addresses, or name another gateway, than somebody wrote.
+pub(super) fn refuse_without_subnet(ipam: &Ipam) -> Result<(), Error> {
+    if read_text(ipam.subnet.as_ref(), "ipam.subnet")?.is_some() {
+        return Ok(());
+    }
+    let fields = [
+        ("rangeStart", &ipam.range_start),
+        ("rangeEnd", &ipam.range_end),
+        ("gateway", &ipam.gateway),
+        ("fixedStart", &ipam.fixed_start),
+        ("fixedEnd", &ipam.fixed_end),
+    ];
+    for (key, field) in fields {
+        let path = format!("ipam.{key}");
+        if read_text(field.as_ref(), &path)?.is_some() {
+            let hint = format!("write {key} into the range that it is meant for, beside its subnet in ipam.ranges");
+            return Err(Error::Misplaced { path, which: "without ipam.subnet", hint });
+        }
+    }
+    Ok(())
+}
+
 fn nested(path: &str, sets: &[Vec<netconf::Range>]) -> Result<Vec<PlacedSet>, Error> {
-    let set = |(nth, ranges): (usize, &Vec<netconf::Range>)| {
+    let mut placed = Vec::with_capacity(sets.len());
+    for (nth, written) in sets.iter().enumerate() {
         let path = format!("{path}[{nth}]");
-        let range = |(nth, range)| {
+        let mut ranges = Vec::with_capacity(written.len());
+        for (nth, range) in written.iter().enumerate() {
             let path = format!("{path}[{nth}]");
-            spec(&path, range).map(|spec| PlacedRange { path, spec })
-        };
-        let ranges = ranges.iter().enumerate().map(range).collect::<Result<_, _>>()?;
-        Ok(PlacedSet { path, ranges })
-    };
-    sets.iter().enumerate().map(set).collect()
+            let (spec, exclude) = (spec(&path, range)?, range.exclude.clone().unwrap_or_default());
+            ranges.push(PlacedRange { path, spec, exclude });
+        }
+        placed.push(PlacedSet { path, ranges });
+    }
+    Ok(placed)
 }
 
 fn spec(path: &str, range: &netconf::Range) -> Result<RangeSpec, Error> {
@@ -94,14 +121,6 @@ fn spec(path: &str, range: &netconf::Range) -> Result<RangeSpec, Error> {
         fixed_first: address("fixedStart", &range.fixed_start)?,
         fixed_last: address("fixedEnd", &range.fixed_end)?,
     })
-}
-
-fn excluded(ipam: &Ipam) -> Result<Vec<IpNetwork>, Error> {
-    let Some(exclude) = &ipam.exclude else { return Ok(Vec::new()) };
-    let exclude = exclude.read("ipam.exclude")?;
-    field::at_most("ipam.exclude", exclude.len(), limits::EXCLUDED)?;
-    let parse = |(nth, held): (usize, &String)| field::subnet_or_address(&format!("ipam.exclude[{nth}]"), held);
-    exclude.iter().enumerate().map(parse).collect()
 }
 
 /// The field to look at for an error that concerns more than one range.

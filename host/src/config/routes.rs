@@ -7,7 +7,7 @@ use crate::cni::{NetConf, Route, netconf};
 
 pub(super) fn read(netconf: &NetConf) -> Result<Vec<Route>, Error> {
     let Some(routes) = &netconf.ipam()?.routes else { return Ok(Vec::new()) };
-    routes.read("ipam.routes")?.iter().enumerate().map(|(nth, route)| check(nth, route)).collect()
+    netconf.part(routes, "ipam.routes")?.iter().enumerate().map(|(nth, route)| check(nth, route)).collect()
 }
 
 fn check(nth: usize, route: &netconf::Route) -> Result<Route, Error> {

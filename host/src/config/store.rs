@@ -62,10 +62,19 @@ impl EtcdConfig {
 
 impl StoreConfig {
     pub(super) fn read(ipam: &Ipam) -> Result<Self, Error> {
-        match &ipam.etcd_config {
+        match ipam.etcd_config.iter().flatten().next() {
             Some(etcd) => EtcdConfig::read(etcd).map(Self::Etcd),
             None => data_dir(ipam).map(|dir| Self::Embedded { dir }),
         }
+    }
+}
+
+/// `null` comes out of a template whose value was forgotten. It must not make every node a store of its own; that a DEL
+/// looks in the embedded store then does no harm, because nothing was given out.
+pub(super) fn refuse_null(ipam: &Ipam) -> Result<(), Error> {
+    match &ipam.etcd_config {
+        Some(None) => Err(Error::Null { path: "ipam.etcdConfig", without: "the embedded store keeps the addresses" }),
+        _ => Ok(()),
     }
 }
 

@@ -144,6 +144,24 @@ impl Span {
         Self { first: address.clamp(self.first, self.last), last: self.last }
     }
 
+    /// The fewest subnets that have exactly these addresses, lowest first: at most two for each bit of an address.
+    pub fn subnets(&self) -> Vec<IpNetwork> {
+        let (family, last) = (self.family(), number(self.last));
+        let mut subnets = Vec::new();
+        let mut next = Some(number(self.first));
+        while let Some(first) = next.filter(|first| *first <= last) {
+            // The largest that begins here and does not go beyond the end.
+            let mut host_bits = first.trailing_zeros().min(u32::from(family.bits()));
+            while last_of(first, host_bits) > last {
+                host_bits -= 1;
+            }
+            let prefix = family.bits() - host_bits as u8;
+            subnets.extend(IpNetwork::new(family.address(first), prefix));
+            next = last_of(first, host_bits).checked_add(1);
+        }
+        subnets
+    }
+
     /// The part of the span below the hole and the part above it.
     pub fn without(&self, hole: &Self) -> [Option<Self>; 2] {
         if !self.overlaps(hole) {
@@ -153,6 +171,11 @@ impl Span {
         let above = successor(hole.last).and_then(|first| Self::new(first, self.last));
         [below, above]
     }
+}
+
+/// The highest number that differs from `first` in these low bits only.
+fn last_of(first: u128, host_bits: u32) -> u128 {
+    first | u128::MAX.checked_shr(128 - host_bits).unwrap_or_default()
 }
 
 impl fmt::Display for Span {
@@ -192,6 +215,23 @@ mod tests {
         );
         assert_eq!(whole.without(&span("0.0.0.0", "255.255.255.255")), [None, None]);
         assert_eq!(whole.without(&span("10.0.1.0", "10.0.1.1")), [Some(whole), None]);
+    }
+
+    #[test]
+    fn a_span_is_cut_into_the_fewest_subnets() {
+        let cut = |first, last| {
+            let subnets: Vec<String> = span(first, last).subnets().iter().map(ToString::to_string).collect();
+            subnets.join(" ")
+        };
+        assert_eq!(cut("10.0.0.10", "10.0.0.19"), "10.0.0.10/31 10.0.0.12/30 10.0.0.16/30");
+        assert_eq!(cut("10.0.0.0", "10.0.1.255"), "10.0.0.0/23");
+        assert_eq!(cut("10.0.0.7", "10.0.0.7"), "10.0.0.7/32");
+        assert_eq!(cut("0.0.0.0", "255.255.255.255"), "0.0.0.0/0");
+        assert_eq!(cut("255.255.255.254", "255.255.255.255"), "255.255.255.254/31");
+        let all = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        assert_eq!(cut("::", all), "::/0");
+        assert_eq!(cut("fd00::1", "fd00::4"), "fd00::1/128 fd00::2/127 fd00::4/128");
+        assert_eq!(span("::1", &all.replace(":ffff", ":fffe")).subnets().len(), 248);
     }
 
     #[test]
