@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::output::{Done, Output};
 use super::{Format, NetworkArgs, list};
+use crate::ipam::address::parse_address;
 use crate::ipam::{HeldAddress, Holder, Party};
 use crate::plugin;
 use crate::store::Filter;
@@ -60,7 +61,7 @@ fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result
 }
 
 fn filter(what: &str) -> Filter {
-    if let Ok(address) = what.parse::<IpAddr>() {
+    if let Some(address) = parse_address(what) {
         return Filter { address: Some(address), ..Filter::default() };
     }
     match what.split_once('/') {

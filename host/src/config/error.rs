@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cni::{self, Failure, code};
+use ipnetwork::IpNetwork;
+
+use crate::cni::{self, Failure, GatewayUser, code};
 use crate::ipam::RangeError;
+use crate::ipam::address::successor;
 
 /// A configuration that cannot be used. Every message names the field by its path.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,14 @@ pub enum Error {
         path: String,
         /// What is wrong with it.
         source: RangeError,
+    },
+    /// A range without a gateway, and a main plugin that needs one.
+    #[error("the subnet {subnet} has no gateway, but {}", need(*.user, *.subnet))]
+    GatewayNeeded {
+        /// The subnet of the range.
+        subnet: IpNetwork,
+        /// The main plugin.
+        user: GatewayUser,
     },
     /// A list longer than anybody needs.
     #[error("{path} has {count} entries: expected at most {limit}")]
@@ -99,8 +110,27 @@ impl Error {
                 Some("set ipam.nodeName to the name of the Kubernetes node".to_owned())
             }
             Self::NoRange { .. } => Some("for example \"subnet\": \"10.188.0.0/16\"".to_owned()),
+            Self::Range { source, .. } => source.hint().map(str::to_owned),
+            Self::GatewayNeeded { user: GatewayUser::Bridge, .. } => {
+                Some("remove isGateway (isDefaultGateway), or name a gateway in the range".to_owned())
+            }
+            Self::GatewayNeeded { user: GatewayUser::PointToPoint, .. } => {
+                Some("name a gateway in the range, or use a main plugin that needs none".to_owned())
+            }
             _ => None,
         }
+    }
+}
+
+/// What the main plugin does with a subnet that has no gateway.
+fn need(user: GatewayUser, subnet: IpNetwork) -> String {
+    let taken = successor(subnet.network());
+    match (user, taken) {
+        (GatewayUser::Bridge, Some(taken)) => {
+            format!("isGateway makes the bridge plugin take {taken} for its own, which a pod may have")
+        }
+        (GatewayUser::Bridge, None) => "isGateway makes the bridge plugin look for one".to_owned(),
+        (GatewayUser::PointToPoint, _) => "the ptp plugin cannot connect a pod without one".to_owned(),
     }
 }
 

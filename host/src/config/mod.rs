@@ -13,6 +13,7 @@ pub mod dns;
 pub mod error;
 mod field;
 pub mod file;
+mod gateway;
 pub mod kubernetes;
 mod machine;
 pub mod network;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Inventory;
 use crate::ipam::PodName;
+use crate::ipam::address::parse_address;
 
 /// Where Multus reports what it attached, by its present name and its former one.
 const NETWORK_STATUS: [&str; 2] = ["k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks-status"];
@@ -60,7 +61,7 @@ fn addresses_of(pod: &PodObject) -> Option<PodAddresses> {
     }
     let mut addresses: Vec<PodAddress> = Vec::new();
     let mut add = |text: &str, interface: Option<&String>| {
-        if let Ok(address) = text.parse()
+        if let Some(address) = parse_address(text)
             && !addresses.iter().any(|known| known.address == address)
         {
             addresses.push(PodAddress { address, interface: interface.cloned() });
