@@ -97,3 +97,15 @@ fn describe(held: &HeldAddress) -> String {
     let text = lines.iter().map(|(name, value)| format!("{name:<10} {value}"));
     text.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_looked_up_as_ipv4() {
+        assert_eq!(filter("::ffff:10.0.0.5").address, "10.0.0.5".parse().ok());
+        assert_eq!(filter("fd00::5").address, "fd00::5".parse().ok());
+        assert_eq!(filter("10.0.0.5-web").address, None);
+    }
+}

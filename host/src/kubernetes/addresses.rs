@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn kubelet_and_multus_are_put_together() {
         let annotation = r#"[{"name": "cbr0", "interface": "eth0", "ips": ["10.1.0.5"], "default": true},
-            {"name": "shop/lan", "interface": "net1", "ips": ["10.2.0.5", "fd00::5"], "mac": "02:00:00:00:00:01"}]"#;
+            {"name": "shop/lan", "interface": "net1", "ips": ["::ffff:10.2.0.5", "fd00::5"], "mac": "02:00:00:00:00:01"}]"#;
         let status =
             json!({"phase": "Running", "podIP": "10.1.0.5", "podIPs": [{"ip": "10.1.0.5"}, {"ip": "fd01::5"}]});
         let found = found(&metadata(annotation), &spec(), &status).unwrap();

@@ -252,8 +252,10 @@ fn nonsense_is_refused_where_it_stands() {
     let refused = |request: Value| serde_json::from_value::<Told>(json!({"request": request})).unwrap_err().to_string();
     let attachment = json!({"network": "blue", "container": "c1", "interface": "eth0"});
     let ranges = |ranges: Value| json!({"attachment": attachment, "rangeSets": {"ranges": ranges}});
-    let outside = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "gateway": "10.2.0.1"}]])));
-    assert_eq!(outside, "gateway 10.2.0.1 is outside the subnet 10.1.0.0/24");
+    let outside = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]])));
+    assert_eq!(outside, "rangeStart 10.2.0.1 is outside the subnet 10.1.0.0/24");
+    let nobody = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "gateway": "nobody"}]])));
+    assert!(nobody.starts_with("\"nobody\" is not a gateway"), "{nobody}");
     let misspelt = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "rangestart": "10.1.0.9"}]])));
     assert!(misspelt.starts_with("unknown field `rangestart`"), "{misspelt}");
     let all_of_ipv6 = json!({"known": [], "held": ["fd00::-fd00:ffff::"]});
