@@ -175,9 +175,10 @@ impl RangeError {
     /// What to write instead, where the message does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Everything { .. } => {
-                Some("name the part that pods shall get addresses of, for example 10.188.0.0/16")
+            Self::Everything { subnet } if subnet.is_ipv6() => {
+                Some("name the part that pods may have, such as fd00:188::/64")
             }
+            Self::Everything { .. } => Some("name the part that pods may have, such as 10.188.0.0/16"),
             Self::ContainsIpv4 { .. } => Some("choose another one, for example fd00:188::/64"),
             Self::GatewayFamily { .. } => Some("a network of two families has a range set, and a gateway, for each"),
             Self::GatewayNowhere { .. } => Some("name the router's address, or write \"none\" for no gateway"),
