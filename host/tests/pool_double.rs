@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use kube_ipam::ipam::address::Span;
 use kube_ipam::ipam::{
-    self, Assignment, Attachment, Hold, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
+    self, Assignment, Attachment, Gateway, Hold, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
 };
 use kube_ipam::store::embedded::Embedded;
 use kube_ipam::store::ordered::{OrderedMap, View};
@@ -43,10 +43,16 @@ fn nth(v4: bool, third: u8, last: u8) -> IpAddr {
     }
 }
 
+/// Of another range's subnet, perhaps.
+fn gateway(v4: bool) -> impl Strategy<Value = Gateway> {
+    let elsewhere = (0..5_u8, 0..64_u8).prop_map(move |(third, last)| Gateway::At(nth(v4, third, last)));
+    prop_oneof![Just(Gateway::Default), Just(Gateway::None), elsewhere]
+}
+
 prop_compose! {
     fn spec(v4: bool)(
         third in 0..4_u8, bits in 1..7_u8, start in 0..64_u8, one in 0..64_u8, two in 0..64_u8, three in 0..64_u8,
-        gateway in prop::option::of(0..64_u8), whole in any::<bool>(), fixed in any::<bool>(), wide in any::<bool>(),
+        gateway in gateway(v4), inside in prop::option::of(0..64_u8), whole in any::<bool>(), fixed in any::<bool>(), wide in any::<bool>(),
     ) -> RangeSpec {
         let length = if v4 { 32 - bits } else if wide { 64 } else { 128 - bits };
         let subnet = format!("{}/{length}", nth(v4, third, start)).parse().unwrap();
@@ -56,7 +62,7 @@ prop_compose! {
         ends.sort_unstable();
         let at = |last: u8| Some(nth(v4, third, if wide && !v4 { last } else { start & !hosts | last & hosts }));
         let mut spec = RangeSpec::of_subnet(subnet);
-        spec.gateway = gateway.and_then(at);
+        spec.gateway = inside.and_then(at).map_or(gateway, Gateway::At);
         if !whole {
             (spec.first, spec.last) = (at(ends[0]), at(ends[2]));
         }

@@ -48,6 +48,19 @@ impl Bench {
             .with("CNI_PATH", &path)
     }
 
+    /// With these ranges in place of the two of every other test.
+    fn with_ranges(&self, main: &Value, ranges: &Value) -> Value {
+        let mut configuration = self.configuration(main);
+        configuration["ipam"]["ranges"] = ranges.clone();
+        configuration
+    }
+
+    /// What `ip` says of the pod, in words.
+    fn pod_says(&self, arguments: &str) -> String {
+        let command: Vec<&str> = std::iter::once("ip").chain(arguments.split(' ')).collect();
+        self.pod.run(&command).unwrap()
+    }
+
     /// ADD, look into the pod, CHECK, DEL; the address is free again afterwards.
     fn life_of_a_pod(&self, main: &Value) {
         let mut configuration = self.configuration(main);
@@ -94,6 +107,127 @@ fn macvlan() {
     bench.node.run(&["ip", "link", "set", "up0", "up"]).unwrap();
     bench.node.run(&["ip", "link", "set", "down0", "up"]).unwrap();
     bench.life_of_a_pod(&json!({"type": "macvlan", "master": "up0", "mode": "bridge"}));
+}
+
+/// The first address is the pod's, and nobody else in the network takes it.
+fn life_without_a_gateway(bench: &Bench, main: &Value) {
+    let none = json!([[{"subnet": "10.88.0.0/24", "gateway": "none"}], [{"subnet": "fd88::/64", "gateway": "none"}]]);
+    let mut configuration = bench.with_ranges(main, &none);
+    let result = bench.call("ADD", &configuration).run().success();
+    assert_eq!(result["ips"][0]["address"], "10.88.0.1/24", "{result}");
+    assert_eq!(result["ips"][1]["address"], "fd88::1/64", "{result}");
+    assert!(result["ips"][0].get("gateway").is_none() && result["ips"][1].get("gateway").is_none(), "{result}");
+    // Routes that name no next hop go out of the interface.
+    let (v4, v6) = (bench.pod_says("route show default"), bench.pod_says("-6 route show default"));
+    assert!(
+        v4.trim_start().starts_with("default dev eth0") && v6.trim_start().starts_with("default dev eth0"),
+        "{v4}{v6}"
+    );
+    let node = bench.node.run(&["ip", "-o", "addr"]).unwrap();
+    assert!(!node.contains("10.88.0.1/") && !node.contains("fd88::1/"), "{node}");
+
+    configuration["prevResult"] = result;
+    bench.call("CHECK", &configuration).run().success();
+    bench.call("DEL", &configuration).run().success();
+}
+
+#[test]
+fn bridge_without_a_gateway() {
+    let Some(bench) = Bench::new("bnone") else { return };
+    life_without_a_gateway(&bench, &json!({"type": "bridge", "bridge": "cni0"}));
+}
+
+#[test]
+fn macvlan_without_a_gateway() {
+    let Some(bench) = Bench::new("mnone") else { return };
+    bench.node.run(&["ip", "link", "add", "up0", "type", "veth", "peer", "name", "down0"]).unwrap();
+    bench.node.run(&["ip", "link", "set", "up0", "up"]).unwrap();
+    bench.node.run(&["ip", "link", "set", "down0", "up"]).unwrap();
+    life_without_a_gateway(&bench, &json!({"type": "macvlan", "master": "up0", "mode": "bridge"}));
+}
+
+/// bridge would take .1 for its own where it is told of no gateway, and ptp fails with a word of the kernel's.
+#[test]
+fn who_needs_a_gateway_is_refused_before_anything_is_claimed() {
+    let Some(bench) = Bench::new("need") else { return };
+    let none = json!([[{"subnet": "10.88.0.0/24", "gateway": "none"}]]);
+    for (main, says) in [
+        (json!({"type": "bridge", "bridge": "cni0", "isGateway": true}), "10.88.0.1"),
+        (json!({"type": "bridge", "bridge": "cni0", "isDefaultGateway": true}), "10.88.0.1"),
+        (json!({"type": "ptp"}), "ptp"),
+    ] {
+        let configuration = bench.with_ranges(&main, &none);
+        let (code, text) = bench.call("ADD", &configuration).run().failure();
+        assert!(code == 7 && text.contains("10.88.0.0/24") && text.contains(says), "{code}: {text}");
+        bench.call("DEL", &configuration).run().success();
+    }
+    let plain = bench.with_ranges(&json!({"type": "bridge"}), &none);
+    assert_eq!(Call::new("ADD", "pod-1", &plain).run().addresses(), ["10.88.0.1"]);
+}
+
+/// Of two addresses bridge has one and the pod the other: they reach each other, and a second pod is refused.
+#[test]
+fn bridge_and_pod_share_two_addresses() {
+    let Some(bench) = Bench::new("two") else { return };
+    let two = json!([[{"subnet": "10.88.0.4/31"}], [{"subnet": "fd88::4/127"}]]);
+    let main = json!({"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false});
+    let configuration = bench.with_ranges(&main, &two);
+    let result = bench.call("ADD", &configuration).run().success();
+    assert_eq!(
+        (&result["ips"][0]["address"], &result["ips"][0]["gateway"]),
+        (&json!("10.88.0.4/31"), &json!("10.88.0.5"))
+    );
+    assert_eq!(
+        (&result["ips"][1]["address"], &result["ips"][1]["gateway"]),
+        (&json!("fd88::4/127"), &json!("fd88::5"))
+    );
+    let node = bench.node.run(&["ip", "-o", "addr", "show", "dev", "cni0"]).unwrap();
+    assert!(node.contains("10.88.0.5/31") && node.contains("fd88::5/127"), "{node}");
+    assert!(bench.pod.run(&["ping", "-c", "1", "-W", "2", "10.88.0.5"]).is_some(), "no answer from the gateway");
+    let (code, text) = Call::new("ADD", "pod-2", &configuration).run().failure();
+    assert_eq!(code, 101, "{text}");
+    bench.call("DEL", &configuration).run().success();
+}
+
+#[test]
+fn ptp_with_a_link_local_gateway() {
+    let Some(bench) = Bench::new("fe80") else { return };
+    let ranges = json!([[{"subnet": "fd88::/64", "gateway": "fe80::1"}]]);
+    let mut configuration = bench.with_ranges(&json!({"type": "ptp"}), &ranges);
+    configuration["ipam"]["routes"] = json!([{"dst": "::/0"}]);
+    let result = bench.call("ADD", &configuration).run().success();
+    assert_eq!((&result["ips"][0]["address"], &result["ips"][0]["gateway"]), (&json!("fd88::1/64"), &json!("fe80::1")));
+    let routes = bench.pod_says("-6 route show default");
+    assert!(routes.contains("default via fe80::1 dev eth0"), "{routes}");
+    assert!(bench.node.run(&["ip", "-o", "addr"]).unwrap().contains("fe80::1/128"));
+    bench.call("DEL", &configuration).run().success();
+}
+
+#[test]
+fn bridge_with_a_link_local_gateway() {
+    let Some(bench) = Bench::new("fe80b") else { return };
+    let ranges = json!([[{"subnet": "fd88::/64", "gateway": "fe80::1"}]]);
+    let main = json!({"type": "bridge", "bridge": "cni0", "isGateway": true, "forceAddress": true});
+    let mut configuration = bench.with_ranges(&main, &ranges);
+    configuration["ipam"]["routes"] = json!([{"dst": "::/0"}]);
+    bench.call("ADD", &configuration).run().success();
+    let routes = bench.pod_says("-6 route show default");
+    assert!(routes.contains("default via fe80::1 dev eth0"), "{routes}");
+    bench.call("DEL", &configuration).run().success();
+}
+
+#[test]
+fn ptp_with_an_ipv4_gateway_elsewhere() {
+    let Some(bench) = Bench::new("onlink") else { return };
+    let ranges = json!([[{"subnet": "10.88.0.0/24", "gateway": "169.254.1.1"}]]);
+    let mut configuration = bench.with_ranges(&json!({"type": "ptp"}), &ranges);
+    configuration["ipam"]["routes"] = json!([]);
+    let result = bench.call("ADD", &configuration).run().success();
+    assert_eq!(result["ips"][0]["address"], "10.88.0.1/24", "{result}");
+    let routes = bench.pod_says("route show");
+    assert!(routes.contains("10.88.0.0/24 via 169.254.1.1 dev eth0"), "{routes}");
+    assert!(bench.pod.run(&["ping", "-c", "1", "-W", "2", "169.254.1.1"]).is_some(), "no answer from the gateway");
+    bench.call("DEL", &configuration).run().success();
 }
 
 #[test]

@@ -25,6 +25,7 @@ use super::output::{self, Done, Output};
 use super::{Format, NetworkArgs};
 use crate::cni::is_name;
 use crate::config::StoreConfig;
+use crate::ipam::address::parse_address;
 use crate::ipam::{Assignment, Attachment, Holder, RangeSets};
 use crate::plugin;
 use crate::store::{Booking, Import, Imported};
@@ -184,7 +185,7 @@ fn import_bookings(options: &Options, opened: &Opened, range_sets: &RangeSets) -
             Some(bookings) => bookings,
             None => opened.store.predecessor_bookings(network).await?,
         };
-        bookings.sort_by_cached_key(|booking| (booking.address.parse::<IpAddr>().ok(), booking.address.clone()));
+        bookings.sort_by_cached_key(|booking| (parse_address(&booking.address), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
         for booking in &bookings {
             rows.push(import_one(options, opened, range_sets, booking).await?);
@@ -254,7 +255,7 @@ async fn set_aside(options: &Options, opened: &Opened, booking: &Booking) -> Res
 
 /// The address of an entry that can become a claim.
 fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'static str> {
-    let address: IpAddr = booking.address.parse().map_err(|_| "not an address")?;
+    let address = parse_address(&booking.address).ok_or("not an address")?;
     if !range_sets.is_inside(address) {
         return Err("outside the configured subnets");
     }

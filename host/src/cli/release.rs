@@ -5,8 +5,6 @@
 
 mod life;
 
-use std::net::IpAddr;
-
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,6 +17,7 @@ use crate::cni::failure::joined;
 use crate::config::Network;
 use crate::containers::Containers;
 use crate::ipam::Claim;
+use crate::ipam::address::parse_address;
 use crate::kubernetes::ApiServer;
 use crate::plugin;
 use crate::store::{KeptAddress, Standing, StandingHold};
@@ -149,14 +148,14 @@ async fn find(options: &Options, opened: &Opened) -> Result<Vec<Target>, verbs::
     if targets.iter().any(|target| target.container() == Some(what)) {
         targets.retain(|target| target.container() == Some(what));
     }
-    if let Ok(address) = what.parse::<IpAddr>() {
+    if let Some(address) = parse_address(what) {
         targets.extend(opened.store.hold_of(address).await?.map(Target::hold));
     }
     Ok(targets)
 }
 
 fn fits(claim: &Claim, what: &str) -> bool {
-    if let Ok(address) = what.parse::<IpAddr>() {
+    if let Some(address) = parse_address(what) {
         return claim.addresses().any(|held| held == address);
     }
     match what.split_once('/') {
@@ -167,7 +166,7 @@ fn fits(claim: &Claim, what: &str) -> bool {
 
 /// The beginning of an ID must mean one container: this is no search.
 fn ambiguous(options: &Options, targets: &[Target]) -> Option<ReleaseError> {
-    let begins = options.what.as_ref().filter(|what| what.parse::<IpAddr>().is_err() && !what.contains('/'))?;
+    let begins = options.what.as_ref().filter(|what| parse_address(what).is_none() && !what.contains('/'))?;
     let mut containers: Vec<String> =
         targets.iter().filter_map(|target| target.container()).map(str::to_owned).collect();
     containers.sort();

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::output::{Done, Output};
 use super::{Format, NetworkArgs, list};
+use crate::ipam::address::parse_address;
 use crate::ipam::{HeldAddress, Holder, Party};
 use crate::plugin;
 use crate::store::Filter;
@@ -60,7 +61,7 @@ fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result
 }
 
 fn filter(what: &str) -> Filter {
-    if let Ok(address) = what.parse::<IpAddr>() {
+    if let Some(address) = parse_address(what) {
         return Filter { address: Some(address), ..Filter::default() };
     }
     match what.split_once('/') {
@@ -95,4 +96,16 @@ fn describe(held: &HeldAddress) -> String {
     }
     let text = lines.iter().map(|(name, value)| format!("{name:<10} {value}"));
     text.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_looked_up_as_ipv4() {
+        assert_eq!(filter("::ffff:10.0.0.5").address, "10.0.0.5".parse().ok());
+        assert_eq!(filter("fd00::5").address, "fd00::5".parse().ok());
+        assert_eq!(filter("10.0.0.5-web").address, None);
+    }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::error::Error;
 use super::{NAME, is_name};
 use crate::ipam::PodName;
+use crate::ipam::address::{canonical, parse_address};
 
 /// What a runtime may say of the pod. All of it may be absent: some callers know no pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,13 +61,9 @@ impl Args {
 /// An address with or without a prefix, as runtimes mix them.
 pub fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let address = address.parse::<IpAddr>().ok()?.to_canonical();
-    let bits = crate::ipam::Family::of(address).bits();
-    match prefix {
-        Some(prefix) => prefix.parse::<u8>().is_ok_and(|length| length <= bits).then_some(address),
-        None => Some(address),
-    }
+    let Some((address, length)) = text.split_once('/') else { return parse_address(text) };
+    let (address, _) = canonical(address.parse().ok()?, length.parse().ok()?)?;
+    Some(address)
 }
 
 fn addresses(value: &str) -> Result<Vec<IpAddr>, Error> {
@@ -132,11 +129,11 @@ mod tests {
 
     #[test]
     fn addresses_come_with_or_without_prefix() {
-        let args = Args::parse("IP=10.0.0.5/24, fd00::5,::ffff:10.0.0.6").unwrap();
+        let args = Args::parse("IP=10.0.0.5/24, fd00::5,::ffff:10.0.0.6,::ffff:10.0.0.7/120").unwrap();
         let texts: Vec<_> = args.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["10.0.0.5", "fd00::5", "10.0.0.6"]);
+        assert_eq!(texts, ["10.0.0.5", "fd00::5", "10.0.0.6", "10.0.0.7"]);
         assert!(Args::parse("IP=").unwrap().addresses.is_empty());
-        for bad in ["IP=10.0.0", "IP=10.0.0.5/33", "IP=fd00::5/x", "IP=10.0.0.5,bad"] {
+        for bad in ["IP=10.0.0", "IP=10.0.0.5/33", "IP=::ffff:10.0.0.5/24", "IP=fd00::5/x", "IP=10.0.0.5,bad"] {
             assert!(Args::parse(bad).unwrap_err().to_string().starts_with("IP in CNI_ARGS is"), "{bad}");
         }
     }

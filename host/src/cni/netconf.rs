@@ -33,6 +33,8 @@ pub struct NetConf {
     name: Option<String>,
     #[serde(rename = "type")]
     pub(super) main_plugin: Option<Unread<String>>,
+    pub(super) is_gateway: Option<Unread<bool>>,
+    pub(super) is_default_gateway: Option<Unread<bool>>,
     ipam: Option<Ipam>,
     runtime_config: Option<Unread<RuntimeConfig>>,
     args: Option<Unread<ConventionalArgs>>,
@@ -74,11 +76,11 @@ pub struct Ipam {
     pub hand_over_wait: Option<Unread<String>>,
     /// A subnet in CIDR form; the first range set. `ranges` may follow.
     pub subnet: Option<Unread<String>>,
-    /// First dynamic address of `subnet`. Default: the second usable one.
+    /// First dynamic address of `subnet`. Default: the second usable one; the first where the gateway is none or elsewhere.
     pub range_start: Option<Unread<String>>,
     /// Last dynamic address of `subnet`. Default: the last usable one.
     pub range_end: Option<Unread<String>>,
-    /// Gateway of `subnet`. Default: its first usable address.
+    /// Gateway of `subnet`, in it or elsewhere (`fe80::1`), or `none`. Default: its first usable address; of two addresses the second.
     pub gateway: Option<Unread<String>>,
     /// First of the addresses kept for pods that name theirs.
     pub fixed_start: Option<Unread<String>>,
@@ -90,6 +92,8 @@ pub struct Ipam {
     pub exclude: Option<Unread<Vec<String>>>,
     /// Routes for the pod.
     pub routes: Option<Unread<Vec<Route>>>,
+    /// Name resolution for the pod, as with the `static` plugin. Where it says anything, `resolvConf` is not read.
+    pub dns: Option<Unread<Dns>>,
     /// A resolv.conf file whose settings the pod gets.
     pub resolv_conf: Option<Unread<String>>,
     /// The rule by which addresses are chosen. Without it: fixed by annotation, else dynamic.
@@ -154,11 +158,11 @@ pub struct Kubernetes {
 pub struct Range {
     /// The subnet in CIDR form.
     pub subnet: String,
-    /// First dynamic address. Default: the second usable one.
+    /// First dynamic address. Default: the second usable one; the first where the gateway is none or elsewhere.
     pub range_start: Option<String>,
     /// Last dynamic address. Default: the last usable one.
     pub range_end: Option<String>,
-    /// Default: the first usable address.
+    /// In the subnet or elsewhere (`fe80::1`), or `none`. Default: the first usable address; of two addresses the second.
     pub gateway: Option<String>,
     /// First of the addresses kept for pods that name theirs.
     pub fixed_start: Option<String>,
@@ -186,6 +190,20 @@ pub struct Route {
     pub table: Option<u32>,
     /// Scope of the destination.
     pub scope: Option<u32>,
+}
+
+/// Name resolution for the pod.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Dns {
+    /// Addresses of the servers, in order of preference.
+    pub nameservers: Option<Vec<String>>,
+    /// The local domain.
+    pub domain: Option<String>,
+    /// Domains in which short names are looked up.
+    pub search: Option<Vec<String>>,
+    /// Options of the resolver, for example `ndots:5`.
+    pub options: Option<Vec<String>>,
 }
 
 /// What the runtime adds when the network declares a capability.

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cni::{self, Failure, code};
+use ipnetwork::IpNetwork;
+
+use crate::cni::{self, Failure, GatewayUser, code};
 use crate::ipam::RangeError;
+use crate::ipam::address::successor;
 
 /// A configuration that cannot be used. Every message names the field by its path.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,14 @@ pub enum Error {
         /// What becomes of the network without the key.
         without: &'static str,
     },
+    /// A range without a gateway, and a main plugin that needs one.
+    #[error("the subnet {subnet} has no gateway, but {}", need(*.user, *.subnet))]
+    GatewayNeeded {
+        /// The subnet of the range.
+        subnet: IpNetwork,
+        /// The main plugin.
+        user: GatewayUser,
+    },
     /// A list longer than anybody needs.
     #[error("{path} has {count} entries: expected at most {limit}")]
     TooMany {
@@ -137,8 +148,15 @@ impl Error {
                 "write what was meant (a template may have had no value for it), or remove the key: then {without}"
             ),
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
-            Self::Range { .. } => {
-                "correct the range: addresses of one subnet, lowest first, that no other range has".to_owned()
+            Self::Range { source, .. } => {
+                let advice = "correct the range: addresses of one subnet, lowest first, that no other range has";
+                source.hint().unwrap_or(advice).to_owned()
+            }
+            Self::GatewayNeeded { user: GatewayUser::Bridge, .. } => {
+                "remove isGateway (isDefaultGateway), or name a gateway in the range".to_owned()
+            }
+            Self::GatewayNeeded { user: GatewayUser::PointToPoint, .. } => {
+                "name a gateway in the range, or use a main plugin that needs none".to_owned()
             }
             Self::Field { path, .. } | Self::Missing { path, .. } => cni::error::correct(path),
         })
@@ -150,6 +168,18 @@ fn and_more(count: usize) -> String {
         0 => String::new(),
         1 => ", nor is one more".to_owned(),
         count => format!(", nor are {count} more"),
+    }
+}
+
+/// What the main plugin does with a subnet that has no gateway.
+fn need(user: GatewayUser, subnet: IpNetwork) -> String {
+    let taken = successor(subnet.network());
+    match (user, taken) {
+        (GatewayUser::Bridge, Some(taken)) => {
+            format!("isGateway makes the bridge plugin take {taken} for its own, which a pod may have")
+        }
+        (GatewayUser::Bridge, None) => "isGateway makes the bridge plugin look for one".to_owned(),
+        (GatewayUser::PointToPoint, _) => "the ptp plugin cannot connect a pod without one".to_owned(),
     }
 }
 

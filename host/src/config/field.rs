@@ -11,6 +11,8 @@ use jiff::SignedDuration;
 
 use super::error::Error;
 use crate::cni::{NAME, Unread, is_name};
+use crate::ipam::Gateway;
+use crate::ipam::address::{parse_address, parse_subnet};
 
 /// The text of a field, unless it is absent or empty.
 pub(super) fn given(text: Option<&String>) -> Option<&str> {
@@ -28,20 +30,22 @@ pub(super) fn wrong(path: &str, held: impl Debug, expected: impl Into<String>) -
 }
 
 pub(super) fn address(path: &str, held: &str) -> Result<IpAddr, Error> {
-    let address = held.parse::<IpAddr>().map(|address| address.to_canonical());
-    address.map_err(|_| wrong(path, held, "an IPv4 or IPv6 address"))
+    parse_address(held).ok_or_else(|| wrong(path, held, "an IPv4 or IPv6 address"))
+}
+
+pub(super) fn gateway(path: &str, held: &str) -> Result<Gateway, Error> {
+    held.parse().map_err(|_| wrong(path, held, "an IPv4 or IPv6 address, or \"none\" for no gateway"))
 }
 
 /// With a prefix length: a bare address would silently be a subnet of one.
 pub(super) fn subnet(path: &str, held: &str) -> Result<IpNetwork, Error> {
-    let parsed = held.contains('/').then(|| held.parse::<IpNetwork>().ok()).flatten();
+    let parsed = held.contains('/').then(|| parse_subnet(held)).flatten();
     parsed.ok_or_else(|| wrong(path, held, "a subnet in CIDR form, such as 10.188.0.0/16"))
 }
 
 /// A subnet or a single address.
 pub(super) fn subnet_or_address(path: &str, held: &str) -> Result<IpNetwork, Error> {
-    let parsed = held.parse::<IpNetwork>();
-    parsed.map_err(|_| wrong(path, held, "a subnet in CIDR form or an address"))
+    parse_subnet(held).ok_or_else(|| wrong(path, held, "a subnet in CIDR form or an address"))
 }
 
 /// A plugin's working directory is whatever the runtime's happens to be, so a relative path means nothing.

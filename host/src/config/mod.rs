@@ -15,6 +15,7 @@ pub mod error;
 mod exclude;
 mod field;
 pub mod file;
+mod gateway;
 pub mod kubernetes;
 mod machine;
 pub mod network;

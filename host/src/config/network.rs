@@ -9,7 +9,7 @@ use super::field::{duration, read_text};
 use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
-use super::{dns, ranges, requested, routes, store, unknown};
+use super::{dns, gateway, ranges, requested, routes, store, unknown};
 use crate::cni::{Args, Dns, NetConf, Route};
 use crate::ipam::RangeSets;
 use crate::limits;
@@ -21,7 +21,7 @@ pub struct Network {
     pub range_sets: RangeSets,
     /// As configured.
     pub routes: Vec<Route>,
-    /// As `resolvConf` says.
+    /// As `dns` says, or else `resolvConf`.
     pub dns: Dns,
     /// Addresses the runtime asks for, each once.
     pub requested: Vec<IpAddr>,
@@ -52,8 +52,10 @@ impl Network {
     fn read_parts(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
         refuse_what_means_nothing(netconf)?;
         let runtime = netconf.runtime_config()?;
+        let range_sets = ranges::read(netconf, &runtime)?;
+        gateway::check(netconf, &range_sets)?;
         Ok(Self {
-            range_sets: ranges::read(netconf, &runtime)?,
+            range_sets,
             routes: routes::read(netconf)?,
             dns: dns::read(netconf)?,
             requested: requested::read(netconf, &runtime, args)?,
@@ -103,7 +105,7 @@ impl Network {
         let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
             refuse_what_means_nothing(netconf).err(),
-            ranges::read(netconf, &runtime).err(),
+            ranges::read(netconf, &runtime).and_then(|range_sets| gateway::check(netconf, &range_sets)).err(),
             routes::read(netconf).err(),
             dns::read(netconf).err(),
             requested::read(netconf, &runtime, &args).err(),

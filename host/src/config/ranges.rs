@@ -113,11 +113,12 @@ fn spec(path: &str, range: &netconf::Range) -> Result<RangeSpec, Error> {
     let address = |key: &str, held: &Option<String>| {
         given(held.as_ref()).map(|held| field::address(&format!("{path}.{key}"), held)).transpose()
     };
+    let gateway = given(range.gateway.as_ref()).map(|held| field::gateway(&format!("{path}.gateway"), held));
     Ok(RangeSpec {
         subnet: field::subnet(&format!("{path}.subnet"), &range.subnet)?,
         first: address("rangeStart", &range.range_start)?,
         last: address("rangeEnd", &range.range_end)?,
-        gateway: address("gateway", &range.gateway)?,
+        gateway: gateway.transpose()?.unwrap_or_default(),
         fixed_first: address("fixedStart", &range.fixed_start)?,
         fixed_last: address("fixedEnd", &range.fixed_end)?,
     })

@@ -15,7 +15,8 @@ use serde_json::Value;
 use super::{Container, Life};
 use crate::cni::Args;
 use crate::cni::args::address;
-use crate::ipam::{Assignment, Attachment, Family, Kind, PodName};
+use crate::ipam::address::{parse_address, parse_subnet};
+use crate::ipam::{Assignment, Attachment, Kind, PodName};
 
 /// What libcni calls the format.
 const CACHE_V1: &str = "cniCacheV1";
@@ -165,12 +166,12 @@ fn addresses_of(result: CachedResult) -> Result<Vec<Assignment>, String> {
 }
 
 fn assignment(text: &str, gateway: Option<&str>) -> Result<Assignment, String> {
-    let address = address(text).ok_or_else(|| format!("{text:?} is not an address"))?;
-    let length = text.split_once('/').and_then(|(_, length)| length.trim().parse().ok());
+    // A bare address is alone in its subnet.
+    let subnet = parse_subnet(text.trim()).ok_or_else(|| format!("{text:?} is not an address"))?;
     Ok(Assignment {
-        address,
-        prefix_length: length.unwrap_or(Family::of(address).bits()),
-        gateway: gateway.and_then(|gateway| gateway.parse().ok()),
+        address: subnet.ip(),
+        prefix_length: subnet.prefix(),
+        gateway: gateway.and_then(parse_address),
         kind: Kind::Dynamic,
         hold: None,
         slot: None,

@@ -90,6 +90,9 @@ fn old_forms_are_read_and_names_tell_what_they_do_not() {
         &json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.1.0.6/24", "gateway": "10.1.0.1"},
         "ip6": {"ip": "fd00::6/64"}, "dns": {}}),
     );
+    // IPv4 written as IPv6, and an address that is alone in its subnet.
+    let ips = json!([{"address": "::ffff:10.1.0.8/120", "gateway": "::ffff:10.1.0.1"}, {"address": "10.1.0.9"}]);
+    cache.write("blue-789abc-eth0", &json!({"cniVersion": "1.0.0", "ips": ips}));
     let containers = cache.read();
     assert_eq!(containers.unreadable, []);
     let found = |attachment: &Attachment| -> Vec<String> {
@@ -98,6 +101,8 @@ fn old_forms_are_read_and_names_tell_what_they_do_not() {
     assert_eq!(found(&attachment("my-blue", "abc123", "eth0")), ["10.1.0.5/24 via - Dynamic"]);
     let old = found(&attachment("blue", "def456", "net1"));
     assert_eq!(old, ["10.1.0.6/24 via 10.1.0.1 Dynamic", "fd00::6/64 via - Dynamic"]);
+    let mapped = found(&attachment("blue", "789abc", "eth0"));
+    assert_eq!(mapped, ["10.1.0.8/24 via 10.1.0.1 Dynamic", "10.1.0.9/32 via - Dynamic"]);
 }
 
 #[test]

@@ -49,6 +49,28 @@ impl fmt::Display for Family {
     }
 }
 
+/// The address in a text. IPv4 that is written as IPv6 (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2) is IPv4, here and wherever
+/// an address is read: taken as IPv6 it would lie in no range, and no rule for the IPv4 address would apply to it.
+pub fn parse_address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// The subnet in a text, host bits and all. A single address is a subnet of one.
+pub fn parse_subnet(text: &str) -> Option<IpNetwork> {
+    let subnet: IpNetwork = text.parse().ok()?;
+    let (address, length) = canonical(subnet.ip(), subnet.prefix())?;
+    IpNetwork::new(address, length).ok()
+}
+
+/// An address and the length of its subnet, where IPv4 may be written as IPv6: there the length counts the 96 bits
+/// before the IPv4 address, too. `None` for a length that the address does not have.
+pub fn canonical(address: IpAddr, length: u8) -> Option<(IpAddr, u8)> {
+    let canonical = address.to_canonical();
+    let length = if canonical.is_ipv4() == address.is_ipv4() { length } else { length.checked_sub(96)? };
+    (length <= Family::of(canonical).bits()).then_some((canonical, length))
+}
+
 /// The number of an address: what order and distance are made of.
 pub fn number(address: IpAddr) -> u128 {
     match address {
@@ -197,6 +219,24 @@ mod tests {
         assert_eq!(successor("255.255.255.255".parse().unwrap()), None);
         assert_eq!(predecessor("::".parse().unwrap()), None);
         assert_eq!(successor("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_ipv4() {
+        let address = |text| parse_address(text).map(|address| address.to_string());
+        assert_eq!(address("::ffff:10.0.0.1").unwrap(), "10.0.0.1");
+        assert_eq!(address("::FFFF:a00:1").unwrap(), "10.0.0.1");
+        // Neither mapped nor anything else that is IPv4.
+        assert_eq!(address("::10.0.0.1").unwrap(), "::a00:1");
+        assert_eq!(address("::ffff:10.0.0.1/128"), None);
+        let subnet = |text| parse_subnet(text).map(|subnet| subnet.to_string());
+        assert_eq!(subnet("::ffff:10.0.0.7/112").unwrap(), "10.0.0.7/16");
+        assert_eq!(subnet("::ffff:10.0.0.7").unwrap(), "10.0.0.7/32");
+        assert_eq!(subnet("::ffff:0:0/96").unwrap(), "0.0.0.0/0");
+        assert_eq!(subnet("fd00::7/64").unwrap(), "fd00::7/64");
+        for neither in ["::ffff:10.0.0.7/95", "::ffff:10.0.0.7/24", "::ffff:10.0.0.7/129", "10.0.0.7/33"] {
+            assert_eq!(subnet(neither), None, "{neither}");
+        }
     }
 
     #[test]

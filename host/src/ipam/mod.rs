@@ -18,7 +18,7 @@ pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Answer, Decision, Shadowed, Told};
 pub use pool::{Question, Snapshot, Usage};
 pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
-pub use range::{Range, RangeError, RangeSpec};
+pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;
 pub use verdict::{Refusal, Verdict};

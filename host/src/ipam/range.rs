@@ -1,6 +1,6 @@
 //! A range: addresses first..last inside a subnet, with everything in it that is never handed out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ pub struct RangeSpec {
     #[serde(rename = "rangeEnd", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<IpAddr>,
     /// `gateway`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<IpAddr>,
+    #[serde(default, with = "super::words::gateway", skip_serializing_if = "Gateway::is_default")]
+    pub gateway: Gateway,
     /// `fixedStart`.
     #[serde(rename = "fixedStart", default, skip_serializing_if = "Option::is_none")]
     pub fixed_first: Option<IpAddr>,
@@ -34,11 +34,30 @@ pub struct RangeSpec {
 impl RangeSpec {
     /// A range that leaves everything but the subnet to the defaults.
     pub fn of_subnet(subnet: IpNetwork) -> Self {
-        Self { subnet, first: None, last: None, gateway: None, fixed_first: None, fixed_last: None }
+        Self { subnet, first: None, last: None, gateway: Gateway::Default, fixed_first: None, fixed_last: None }
     }
 }
 
-/// A range that cannot be wrong: ends inside the subnet and in order, gateway inside, at least one usable address.
+/// What a range says of its gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gateway {
+    /// Nothing: it has the default of its subnet.
+    #[default]
+    Default,
+    /// `"none"`: pods are told none, and no address is set aside for one.
+    None,
+    /// This address, in the subnet or outside of it.
+    At(IpAddr),
+}
+
+impl Gateway {
+    /// Whether the range says nothing.
+    pub fn is_default(&self) -> bool {
+        *self == Self::Default
+    }
+}
+
+/// A range that cannot be wrong: ends inside the subnet and in order, at least one usable address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     subnet: IpNetwork,
@@ -59,6 +78,36 @@ pub enum RangeError {
         address: IpAddr,
         /// The subnet it must lie in.
         subnet: IpNetwork,
+    },
+    /// A subnet that leaves nothing out.
+    #[error("the subnet {subnet} is every {} address there is", Family::of(.subnet.ip()))]
+    Everything {
+        /// The subnet.
+        subnet: IpNetwork,
+    },
+    /// A subnet with addresses that mean IPv4.
+    #[error("the subnet {subnet} contains ::ffff:0:0/96, which is how IPv6 writes IPv4 addresses")]
+    ContainsIpv4 {
+        /// The subnet.
+        subnet: IpNetwork,
+    },
+    /// An IPv4 gateway for IPv6, or the reverse.
+    #[error("gateway {gateway} is not of the family of the subnet {subnet}")]
+    GatewayFamily {
+        /// The gateway.
+        gateway: IpAddr,
+        /// The subnet.
+        subnet: IpNetwork,
+    },
+    /// A gateway that no pod could send a packet to.
+    #[error("gateway {gateway} of the subnet {subnet} is {what}, which nothing can be sent through")]
+    GatewayNowhere {
+        /// The gateway.
+        gateway: IpAddr,
+        /// The subnet.
+        subnet: IpNetwork,
+        /// What kind of address it is.
+        what: &'static str,
     },
     /// The end is below the start.
     #[error("{start_field} {start} is above {end_field} {end}")]
@@ -122,11 +171,32 @@ pub enum RangeError {
     },
 }
 
+impl RangeError {
+    /// What to write instead, where the message does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Everything { subnet } if subnet.is_ipv6() => {
+                Some("name the part that pods may have, such as fd00:188::/64")
+            }
+            Self::Everything { .. } => Some("name the part that pods may have, such as 10.188.0.0/16"),
+            Self::ContainsIpv4 { .. } => Some("choose another one, for example fd00:188::/64"),
+            Self::GatewayFamily { .. } => Some("a network of two families has a range set, and a gateway, for each"),
+            Self::GatewayNowhere { .. } => Some("name the router's address, or write \"none\" for no gateway"),
+            _ => None,
+        }
+    }
+}
+
 impl Range {
-    /// Fill in the defaults (gateway .1, first .2, last the last usable address; subnets of one or two addresses
-    /// have no gateway and use all of them, RFC 3021 and RFC 6164) and check every field against the subnet.
+    /// Fill in the defaults and check every field against the subnet.
+    ///
+    /// The gateway is .1, the first dynamic address .2, the last one the last usable address. A range whose gateway is
+    /// none, or elsewhere, begins at .1. Of a subnet of two addresses both are hosts (RFC 3021 §2.1, RFC 6164 §6: no
+    /// network, broadcast or anycast address), but one end of such a link is the node's: they have a gateway like every
+    /// larger subnet, the second address, which is also what main plugin `bridge` takes where nobody names one. Only
+    /// with `"gateway": "none"` both are for pods. A subnet of one address has room for no gateway.
     pub fn new(spec: &RangeSpec) -> Result<Self, RangeError> {
-        let subnet = network_of(spec.subnet);
+        let subnet = checked_subnet(spec.subnet)?;
         let whole = Span::of_subnet(subnet);
         let family = whole.family();
         let nth = |n: u128| family.address(number(whole.first()) + n);
@@ -136,10 +206,18 @@ impl Range {
             Some(address) if !whole.contains(address) => Err(RangeError::Outside { field, address, subnet }),
             other => Ok(other),
         };
-        let default_first = if roomy { nth(2) } else { whole.first() };
+        let gateway = match spec.gateway {
+            Gateway::Default => (whole.len() > 1).then(|| nth(1)),
+            Gateway::None => None,
+            Gateway::At(gateway) => Some(checked_gateway(gateway, subnet)?),
+        };
+        let default_first = match gateway {
+            _ if !roomy => whole.first(),
+            Some(gateway) if whole.contains(gateway) => nth(2),
+            _ => nth(1),
+        };
         let first = inside("rangeStart", spec.first)?.unwrap_or(default_first);
         let last = inside("rangeEnd", spec.last)?.unwrap_or_else(|| last_usable(subnet));
-        let gateway = inside("gateway", spec.gateway)?.or_else(|| roomy.then(|| nth(1)));
         let span = ordered("rangeStart", first, "rangeEnd", last)?;
         let fixed = match (inside("fixedStart", spec.fixed_first)?, inside("fixedEnd", spec.fixed_last)?) {
             (Some(first), Some(last)) => Some(ordered("fixedStart", first, "fixedEnd", last)?),
@@ -160,7 +238,7 @@ impl Range {
         self.span
     }
 
-    /// The gateway; never handed out.
+    /// The gateway, in the subnet or not; never handed out.
     pub fn gateway(&self) -> Option<IpAddr> {
         self.gateway
     }
@@ -192,6 +270,35 @@ pub fn network_of(subnet: IpNetwork) -> IpNetwork {
     IpNetwork::new(subnet.network(), subnet.prefix()).unwrap_or(subnet)
 }
 
+/// The subnet, where it is one that a network can have.
+fn checked_subnet(subnet: IpNetwork) -> Result<IpNetwork, RangeError> {
+    const MAPPED: IpAddr = IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0));
+    let subnet = network_of(subnet);
+    if subnet.prefix() == 0 {
+        return Err(RangeError::Everything { subnet });
+    }
+    if subnet.contains(MAPPED) {
+        return Err(RangeError::ContainsIpv4 { subnet });
+    }
+    Ok(subnet)
+}
+
+/// The gateway, where it is one that a pod could send to. Inside the subnet that is for whoever chose the subnet to know.
+fn checked_gateway(gateway: IpAddr, subnet: IpNetwork) -> Result<IpAddr, RangeError> {
+    if Family::of(gateway) != Family::of(subnet.ip()) {
+        return Err(RangeError::GatewayFamily { gateway, subnet });
+    }
+    let what = match gateway {
+        _ if subnet.contains(gateway) => return Ok(gateway),
+        unspecified if unspecified.is_unspecified() => "the unspecified address",
+        multicast if multicast.is_multicast() => "a multicast address",
+        loopback if loopback.is_loopback() => "a loopback address",
+        IpAddr::V4(Ipv4Addr::BROADCAST) => "the broadcast address",
+        gateway => return Ok(gateway),
+    };
+    Err(RangeError::GatewayNowhere { gateway, subnet, what })
+}
+
 fn last_usable(subnet: IpNetwork) -> IpAddr {
     let whole = Span::of_subnet(subnet);
     let skip = u128::from(whole.family() == Family::V4 && whole.len() > 2);
@@ -203,40 +310,4 @@ fn ordered(start_field: &'static str, start: IpAddr, end_field: &'static str, en
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(subnet: &str) -> Range {
-        Range::new(&RangeSpec::of_subnet(subnet.parse().unwrap())).unwrap()
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_predecessor() {
-        let range = range("10.188.0.7/24");
-        assert_eq!(range.subnet().to_string(), "10.188.0.0/24");
-        assert_eq!(range.span().to_string(), "10.188.0.2-10.188.0.254");
-        assert_eq!(range.gateway().unwrap().to_string(), "10.188.0.1");
-    }
-
-    #[test]
-    fn an_ipv6_subnet_has_no_broadcast_address() {
-        let range = range("fd00::/64");
-        assert_eq!(range.span().to_string(), "fd00::2-fd00::ffff:ffff:ffff:ffff");
-        assert_eq!(range.broadcast_address(), None);
-    }
-
-    #[test]
-    fn subnets_of_one_and_two_addresses_use_all_of_them() {
-        assert_eq!(range("10.0.0.4/31").span().to_string(), "10.0.0.4-10.0.0.5");
-        assert_eq!(range("10.0.0.4/31").gateway(), None);
-        assert_eq!(range("fd00::4/128").span().to_string(), "fd00::4");
-    }
-
-    #[test]
-    fn a_gateway_outside_is_named_with_its_subnet() {
-        let mut spec = RangeSpec::of_subnet("10.0.0.0/24".parse().unwrap());
-        spec.gateway = Some("10.0.1.1".parse().unwrap());
-        let error = Range::new(&spec).unwrap_err().to_string();
-        assert_eq!(error, "gateway 10.0.1.1 is outside the subnet 10.0.0.0/24");
-    }
-}
+mod tests;

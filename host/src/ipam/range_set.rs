@@ -112,9 +112,11 @@ impl RangeSets {
 
     /// Why an address is never handed out, or `None` when it may be.
     pub fn unusable(&self, address: IpAddr) -> Option<Unusable> {
-        let mut inside = false;
-        for range in self.ranges().filter(|range| range.subnet().contains(address)) {
-            inside = true;
+        if !self.is_inside(address) {
+            return Some(Unusable::Outside);
+        }
+        // Of all ranges: the gateway of one may lie in the subnet of another.
+        for range in self.ranges() {
             let subnet = range.subnet();
             if range.gateway() == Some(address) {
                 return Some(Unusable::Gateway(subnet));
@@ -125,9 +127,6 @@ impl RangeSets {
             if range.broadcast_address() == Some(address) {
                 return Some(Unusable::Broadcast(subnet));
             }
-        }
-        if !inside {
-            return Some(Unusable::Outside);
         }
         let excluded = self.excluded.iter().find(|excluded| excluded.contains(address));
         excluded.copied().map(Unusable::Excluded)
@@ -211,6 +210,7 @@ fn punch(spans: Vec<Span>, hole: &Span) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ipam::Gateway;
 
     fn spec(subnet: &str) -> RangeSpec {
         RangeSpec::of_subnet(subnet.parse().unwrap())
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn what_is_offered_leaves_out_gateway_and_excluded_parts() {
         let mut middle = spec("10.0.0.0/24");
-        middle.gateway = Some("10.0.0.100".parse().unwrap());
+        middle.gateway = Gateway::At("10.0.0.100".parse().unwrap());
         let sets = sets(vec![vec![middle]], &["10.0.0.64/28"]).unwrap();
         assert_eq!(offered(&sets, 0), ["10.0.0.2-10.0.0.63", "10.0.0.80-10.0.0.99", "10.0.0.101-10.0.0.254"]);
         assert_eq!(sets.get(0).unwrap().size(), 62 + 20 + 154);
@@ -264,6 +264,30 @@ mod tests {
         assert_eq!(why("10.0.0.70"), Some(Unusable::Excluded("10.0.0.64/28".parse().unwrap())));
         assert_eq!(why("10.0.1.1"), Some(Unusable::Outside));
         assert_eq!(why("10.0.0.9"), None);
+    }
+
+    #[test]
+    fn a_gateway_in_the_subnet_of_another_range_is_nobodys_address() {
+        let (mut one, mut other) = (spec("10.0.0.0/24"), spec("10.0.1.0/24"));
+        one.gateway = Gateway::At("10.0.1.1".parse().unwrap());
+        other.gateway = Gateway::None;
+        let sets = sets(vec![vec![one], vec![other]], &[]).unwrap();
+        assert_eq!(offered(&sets, 0), ["10.0.0.1-10.0.0.254"]);
+        assert_eq!(offered(&sets, 1), ["10.0.1.2-10.0.1.254"]);
+        let subnet = "10.0.0.0/24".parse().unwrap();
+        assert_eq!(sets.unusable("10.0.1.1".parse().unwrap()), Some(Unusable::Gateway(subnet)));
+        assert_eq!(sets.unusable("10.0.0.1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn what_is_offered_of_two_addresses() {
+        let offered_with =
+            |subnet, gateway| offered(&sets(vec![vec![RangeSpec { gateway, ..spec(subnet) }]], &[]).unwrap(), 0);
+        assert_eq!(offered_with("10.0.0.4/31", Gateway::Default), ["10.0.0.4"]);
+        assert_eq!(offered_with("10.0.0.4/31", Gateway::At("10.0.0.4".parse().unwrap())), ["10.0.0.5"]);
+        assert_eq!(offered_with("10.0.0.4/31", Gateway::None), ["10.0.0.4-10.0.0.5"]);
+        assert_eq!(offered_with("fd00::4/127", Gateway::Default), ["fd00::4"]);
+        assert_eq!(offered_with("fd00::4/127", Gateway::At("fe80::1".parse().unwrap())), ["fd00::4-fd00::5"]);
     }
 
     #[test]

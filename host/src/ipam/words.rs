@@ -8,11 +8,14 @@ use ipnetwork::IpNetwork;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::address::{Span, number, successor};
+use super::address::{Span, number, parse_address, parse_subnet, successor};
 use super::proposal::{Assignment, Hold, Kind, Slot};
-use super::range::{Range, RangeError, RangeSpec};
+use super::range::{Gateway, Range, RangeError, RangeSpec};
 use super::range_set::RangeSets;
 use crate::limits::RECORDED_HELD;
+
+/// How a range says that it has no gateway.
+const NONE: &str = "none";
 
 /// A text that is no span.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +27,44 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, NoSpan> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let ends = first.trim().parse().ok().zip(last.trim().parse().ok());
+        let ends = parse_address(first.trim()).zip(parse_address(last.trim()));
         ends.and_then(|(first, last)| Self::new(first, last)).ok_or_else(|| NoSpan(text.to_owned()))
+    }
+}
+
+/// A text that is no gateway.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a gateway: expected an address, or \"none\"")]
+pub struct NoGateway(String);
+
+impl FromStr for Gateway {
+    type Err = NoGateway;
+
+    fn from_str(text: &str) -> Result<Self, NoGateway> {
+        match text {
+            NONE => Ok(Self::None),
+            text => parse_address(text).map(Self::At).ok_or_else(|| NoGateway(text.to_owned())),
+        }
+    }
+}
+
+/// The gateway of a range; the caller leaves out the default.
+pub(super) mod gateway {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(gateway: &Gateway, serializer: S) -> Result<S::Ok, S::Error> {
+        match gateway {
+            Gateway::Default => serializer.serialize_none(),
+            Gateway::None => serializer.serialize_str(NONE),
+            Gateway::At(address) => serializer.collect_str(address),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gateway, D::Error> {
+        match Option::<String>::deserialize(deserializer)? {
+            Some(text) => text.parse().map_err(D::Error::custom),
+            None => Ok(Gateway::Default),
+        }
     }
 }
 
@@ -64,7 +103,7 @@ pub(super) mod subnet {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNetwork, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed = text.contains('/').then(|| text.parse().ok()).flatten();
+        let parsed = text.contains('/').then(|| parse_subnet(&text)).flatten();
         parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is no subnet in CIDR form, such as 10.188.0.0/16")))
     }
 }
@@ -92,7 +131,7 @@ impl From<&Range> for RangeSpec {
             subnet: range.subnet(),
             first: Some(range.span().first()),
             last: Some(range.span().last()),
-            gateway: range.gateway(),
+            gateway: range.gateway().map_or(Gateway::None, Gateway::At),
             fixed_first: range.fixed().map(|span| span.first()),
             fixed_last: range.fixed().map(|span| span.last()),
         }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Inventory;
 use crate::ipam::PodName;
+use crate::ipam::address::parse_address;
 
 /// Where Multus reports what it attached, by its present name and its former one.
 const NETWORK_STATUS: [&str; 2] = ["k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks-status"];
@@ -60,7 +61,7 @@ fn addresses_of(pod: &PodObject) -> Option<PodAddresses> {
     }
     let mut addresses: Vec<PodAddress> = Vec::new();
     let mut add = |text: &str, interface: Option<&String>| {
-        if let Ok(address) = text.parse()
+        if let Some(address) = parse_address(text)
             && !addresses.iter().any(|known| known.address == address)
         {
             addresses.push(PodAddress { address, interface: interface.cloned() });
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn kubelet_and_multus_are_put_together() {
         let annotation = r#"[{"name": "cbr0", "interface": "eth0", "ips": ["10.1.0.5"], "default": true},
-            {"name": "shop/lan", "interface": "net1", "ips": ["10.2.0.5", "fd00::5"], "mac": "02:00:00:00:00:01"}]"#;
+            {"name": "shop/lan", "interface": "net1", "ips": ["::ffff:10.2.0.5", "fd00::5"], "mac": "02:00:00:00:00:01"}]"#;
         let status =
             json!({"phase": "Running", "podIP": "10.1.0.5", "podIPs": [{"ip": "10.1.0.5"}, {"ip": "fd01::5"}]});
         let found = found(&metadata(annotation), &spec(), &status).unwrap();

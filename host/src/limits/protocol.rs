@@ -22,6 +22,9 @@ pub const REQUESTED: usize = 64;
 /// Endpoints in `etcdURL`. A cluster has three to seven members.
 pub const ETCD_ENDPOINTS: usize = 32;
 
+/// Entries of each list of `dns`: as many search domains as Kubernetes allows. The C library uses three name servers.
+pub const DNS_ENTRIES: usize = 32;
+
 /// Bytes read of `resolvConf`. The C library reads 256 bytes a line and three name servers.
 pub const RESOLV_CONF_BYTES: u64 = 64 << 10;
 

@@ -276,7 +276,7 @@ fn step_over_full(parts: &[Span], pages: impl IntoIterator<Item = Page>, snapsho
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipam::{RangeSets, RangeSpec};
+    use crate::ipam::{Gateway, RangeSets, RangeSpec};
 
     fn span(first: &str, last: &str) -> Span {
         Span::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn the_first_windows_take_near_neighbours_together() {
         let mut spec = RangeSpec::of_subnet("10.0.0.0/16".parse().unwrap());
-        spec.gateway = Some("10.0.0.10".parse().unwrap());
+        spec.gateway = Gateway::At("10.0.0.10".parse().unwrap());
         let excluded = ["10.0.0.64/26".parse().unwrap()];
         let sets = RangeSets::new(vec![vec![spec]], &excluded).unwrap();
         let set = sets.get(0).unwrap();

@@ -15,7 +15,11 @@ fn what_is_not_understood_is_named() {
         (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown variant `random`, expected one of"),
         (r#"{"proposals": 0}"#, "policy.settings.proposals: 0: expected a whole number from 1 to 64"),
         (r#"{"proposals": 1.5}"#, "policy.settings.proposals: invalid type: floating point `1.5`, expected u64"),
-        (r#"{"Strategy": "hash"}"#, "policy.settings.Strategy: unknown field `Strategy`, expected `strategy` or"),
+        (
+            r#"{"Strategy": "hash"}"#,
+            "policy.settings.Strategy: unknown field `Strategy`, expected one of `strategy`, `proposals`, `fixed`",
+        ),
+        (r#"{"fixed": true}"#, "policy.settings.fixed: "),
         ("null", "policy.settings must be a JSON object"),
     ] {
         let said = decode::<Settings>(settings).unwrap_err().to_string();
@@ -27,12 +31,16 @@ fn what_is_not_understood_is_named() {
 fn the_schema_agrees_with_the_code() {
     let schema: Value = serde_json::from_str(RangeFixed::describe().settings_schema).unwrap();
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.keys().collect::<Vec<_>>(), ["proposals", "strategy"]);
+    assert_eq!(properties.keys().collect::<Vec<_>>(), ["fixed", "proposals", "strategy"]);
     for strategy in properties["strategy"]["enum"].as_array().unwrap() {
         decode::<Settings>(&json!({ "strategy": strategy }).to_string()).unwrap();
     }
-    let defaults =
-        json!({ "strategy": properties["strategy"]["default"], "proposals": properties["proposals"]["default"] });
+    for fixed in properties["fixed"]["enum"].as_array().unwrap() {
+        decode::<Settings>(&json!({ "fixed": fixed }).to_string()).unwrap();
+    }
+    let defaults: serde_json::Map<String, Value> =
+        properties.iter().map(|(name, property)| (name.clone(), property["default"].clone())).collect();
+    let defaults = Value::Object(defaults);
     assert_eq!(decode::<Settings>(&defaults.to_string()).unwrap(), Settings::default());
     let (least, most) = (&properties["proposals"]["minimum"], &properties["proposals"]["maximum"]);
     assert_eq!((least.as_u64(), most.as_u64()), (Some(1), Some(64)));

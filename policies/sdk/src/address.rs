@@ -48,6 +48,22 @@ impl fmt::Display for Family {
     }
 }
 
+/// The address in a text. IPv4 that is written as IPv6 (`::ffff:10.0.0.1`) is IPv4, as wherever kube-ipam reads an address.
+pub fn parse(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// An address and the length of its subnet in a text, host bits and all. Of IPv4 that is written as IPv6 the length counts
+/// the 96 bits before it, too.
+pub fn parse_with_length(text: &str) -> Option<(IpAddr, u8)> {
+    let (written, length) = text.split_once('/')?;
+    let written: IpAddr = written.parse().ok()?;
+    let (address, length) = (written.to_canonical(), decimal(length)?);
+    let length = if address.is_ipv4() == written.is_ipv4() { length } else { length.checked_sub(96)? };
+    (length <= Family::of(address).bits()).then_some((address, length))
+}
+
 /// The number of an address: what order and distance are made of.
 pub fn number(address: IpAddr) -> u128 {
     match address {
@@ -238,9 +254,8 @@ impl FromStr for Prefix {
     type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        let (address, length) = text.split_once('/').ok_or(SpanError::Form)?;
-        let address = address.parse().map_err(|_| SpanError::Form)?;
-        let subnet = decimal(length).and_then(|length| Self::new(address, length)).ok_or(SpanError::Form)?;
+        let (address, length) = parse_with_length(text).ok_or(SpanError::Form)?;
+        let subnet = Self::new(address, length).ok_or(SpanError::Form)?;
         if subnet.address() == address { Ok(subnet) } else { Err(SpanError::HostBits { subnet, address }) }
     }
 }
@@ -253,7 +268,7 @@ impl FromStr for Span {
             return text.parse::<Prefix>().map(|subnet| subnet.span());
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let address = |text: &str| text.trim().parse::<IpAddr>().map_err(|_| SpanError::Form);
+        let address = |text: &str| parse(text.trim()).ok_or(SpanError::Form);
         Self::new(address(first)?, address(last)?).ok_or(SpanError::Order)
     }
 }
@@ -282,6 +297,9 @@ mod tests {
             ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             ("fd00::/64", "fd00::", "fd00::ffff:ffff:ffff:ffff"),
             ("fd00::7/128", "fd00::7", "fd00::7"),
+            ("::ffff:10.0.0.7", "10.0.0.7", "10.0.0.7"),
+            ("::ffff:10.0.0.0/126", "10.0.0.0", "10.0.0.3"),
+            ("::ffff:10.0.0.7-10.0.0.9", "10.0.0.7", "10.0.0.9"),
         ] {
             assert_eq!(
                 (span(text).first(), span(text).last()),
@@ -297,6 +315,7 @@ mod tests {
             ("", "expected an address, a range first-last or a subnet address/length"),
             ("10.0.0", "expected an address, a range first-last or a subnet address/length"),
             ("10.0.0.0/33", "expected an address, a range first-last or a subnet address/length"),
+            ("::ffff:10.0.0.0/24", "expected an address, a range first-last or a subnet address/length"),
             ("10.0.0.0/+8", "expected an address, a range first-last or a subnet address/length"),
             ("10.0.0.1-10.0.0.2-10.0.0.3", "expected an address, a range first-last or a subnet address/length"),
             ("10.0.0.9-10.0.0.7", "the end of a range must not be below its start, nor of the other family"),

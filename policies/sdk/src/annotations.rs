@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::address::{Family, Span, decimal};
+use crate::address::{Family, Span, decimal, parse, parse_with_length};
 use crate::proposal::Refusal;
 use crate::request::Request;
 
@@ -89,9 +89,7 @@ impl<'a> Annotation<'a> {
 
     /// Addresses, separated by commas.
     pub fn gateways(&self) -> Result<Vec<IpAddr>, Refusal> {
-        self.entries("expected an address such as 10.0.0.1, or one per subnet separated by commas", |entry| {
-            entry.parse().ok()
-        })
+        self.entries("expected an address such as 10.0.0.1, or one per subnet separated by commas", parse)
     }
 
     /// A mask or a length, at most one for each family. A bare length is for the only family there is; where there are
@@ -149,10 +147,11 @@ fn first_repeated<T: PartialEq>(values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 fn address_with_length(entry: &str) -> Option<(IpAddr, Option<u8>)> {
-    let Some((address, length)) = entry.split_once('/') else { return Some((entry.parse().ok()?, None)) };
-    let address: IpAddr = address.parse().ok()?;
-    let length = decimal(length).filter(|length| (1..=Family::of(address).bits()).contains(length))?;
-    Some((address, Some(length)))
+    if !entry.contains('/') {
+        return parse(entry).map(|address| (address, None));
+    }
+    let (address, length) = parse_with_length(entry)?;
+    (length > 0).then_some((address, Some(length)))
 }
 
 fn mask(entry: &str, families: &[Family]) -> Option<(Family, u8)> {

@@ -51,7 +51,7 @@ impl Appearance {
         if let Some((_, length)) = self.lengths.iter().find(|(family, _)| *family == range.family()) {
             assignment.prefix_length = *length;
         }
-        if let Some(gateway) = self.gateways.iter().find(|gateway| range.subnet.contains(**gateway)) {
+        if let Some(gateway) = self.gateways.iter().find(|gateway| range.reaches(**gateway)) {
             assignment.gateway = Some(*gateway);
         }
         assignment
@@ -93,14 +93,14 @@ impl Appearance {
         };
         let ranges: Vec<&AddressRange> = request.range_sets.ranges().filter(is_of_use).collect();
         for (nth, gateway) in self.gateways.iter().enumerate() {
-            let Some(range) = ranges.iter().find(|range| range.subnet.contains(*gateway)) else {
+            let Some(range) = ranges.iter().find(|range| range.reaches(*gateway)) else {
                 let subnets = list(ranges.iter().map(|range| range.subnet));
                 return Err(
                     annotation.invalid(format_args!("{gateway} is outside the subnet of the address ({subnets})"))
                 );
             };
             let subnet: Prefix = range.subnet;
-            if self.gateways[..nth].iter().any(|earlier| subnet.contains(*earlier)) {
+            if self.gateways[..nth].iter().any(|earlier| range.reaches(*earlier)) {
                 return Err(annotation.invalid(format_args!("there are two gateways for the subnet {subnet}")));
             }
             if addresses.iter().any(|(address, _)| address == gateway) {

@@ -13,7 +13,7 @@ pub struct AddressRange {
     pub subnet: Prefix,
     /// `rangeStart` and `rangeEnd`: where dynamic addresses come from.
     pub span: Span,
-    /// The gateway of the subnet; never handed out.
+    /// The gateway, in the subnet or elsewhere; never handed out. Absent where the network has none.
     pub gateway: Option<IpAddr>,
     /// `fixedStart` and `fixedEnd`: kept for pods that name their address.
     pub fixed: Option<Span>,
@@ -58,6 +58,13 @@ impl AddressRange {
     /// The broadcast address; IPv6 has none.
     pub fn broadcast_address(&self) -> Option<IpAddr> {
         self.network_address().filter(IpAddr::is_ipv4).map(|_| self.subnet.span().last())
+    }
+
+    /// Whether a pod in the subnet can have this gateway: it lies in the subnet, is the one of the range, wherever that is,
+    /// or is link-local, which every IPv6 interface reaches.
+    pub fn reaches(&self, gateway: IpAddr) -> bool {
+        let is_link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        self.subnet.contains(gateway) || self.gateway == Some(gateway) || is_link_local && self.family() == Family::V6
     }
 
     fn unusable(&self, address: IpAddr) -> Option<Unusable> {

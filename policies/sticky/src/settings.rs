@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use kube_ipam_policy::{ProposalCount, Strategy};
+use kube_ipam_policy::{ProposalCount, Strategy, address};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -135,5 +135,5 @@ impl TryFrom<String> for Base {
 }
 
 fn parse(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("{text:?}: expected {EXPECTED}"))
+    address::parse(text).ok_or_else(|| format!("{text:?}: expected {EXPECTED}"))
 }

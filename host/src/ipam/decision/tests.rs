@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::*;
 use crate::ipam::{
-    Assignment, Attachment, HeldAddress, Hold, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets, RangeSpec, Slot,
-    Span,
+    Assignment, Attachment, Gateway, HeldAddress, Hold, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
+    RangeSpec, Slot, Span,
 };
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -24,11 +24,16 @@ fn span() -> impl Strategy<Value = Span> {
     (address(), address()).prop_filter_map("of one family", |(one, two)| Span::new(one.min(two), one.max(two)))
 }
 
+fn gateway() -> impl Strategy<Value = Gateway> {
+    prop_oneof![Just(Gateway::Default), Just(Gateway::None), Just(Gateway::At(Ipv4Addr::new(169, 254, 1, 1).into()))]
+}
+
 fn range_sets() -> impl Strategy<Value = RangeSets> {
-    let v4 =
-        (any::<u16>(), 17..=31_u8, 0..4_u32, any::<bool>()).prop_filter_map("a range", |(net, length, skip, fixed)| {
+    let v4 = (any::<u16>(), 17..=31_u8, 0..4_u32, any::<bool>(), gateway()).prop_filter_map(
+        "a range",
+        |(net, length, skip, fixed, gateway)| {
             let subnet: ipnetwork::IpNetwork = format!("10.{}.{}.0/{length}", net >> 8, net & 255).parse().ok()?;
-            let mut spec = RangeSpec::of_subnet(subnet);
+            let mut spec = RangeSpec { gateway, ..RangeSpec::of_subnet(subnet) };
             let nth = |nth: u32| match subnet.network() {
                 IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() + nth)),
                 v6 @ IpAddr::V6(_) => v6,
@@ -38,7 +43,8 @@ fn range_sets() -> impl Strategy<Value = RangeSets> {
                 (spec.fixed_first, spec.fixed_last) = (fixed.then(|| nth(3)), fixed.then(|| nth(5)));
             }
             Some(spec)
-        });
+        },
+    );
     let v6 = any::<u16>().prop_map(|net| RangeSpec::of_subnet(format!("fd00:{net:x}::/64").parse().unwrap()));
     (v4, of(v6), of(any::<u8>())).prop_filter_map("range sets", |(v4, v6, excluded)| {
         let excluded = excluded.map(|last| format!("10.7.7.{last}/32").parse().unwrap());
@@ -246,8 +252,10 @@ fn nonsense_is_refused_where_it_stands() {
     let refused = |request: Value| serde_json::from_value::<Told>(json!({"request": request})).unwrap_err().to_string();
     let attachment = json!({"network": "blue", "container": "c1", "interface": "eth0"});
     let ranges = |ranges: Value| json!({"attachment": attachment, "rangeSets": {"ranges": ranges}});
-    let outside = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "gateway": "10.2.0.1"}]])));
-    assert_eq!(outside, "gateway 10.2.0.1 is outside the subnet 10.1.0.0/24");
+    let outside = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "rangeStart": "10.2.0.1"}]])));
+    assert_eq!(outside, "rangeStart 10.2.0.1 is outside the subnet 10.1.0.0/24");
+    let nobody = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "gateway": "nobody"}]])));
+    assert!(nobody.starts_with("\"nobody\" is not a gateway"), "{nobody}");
     let misspelt = refused(ranges(json!([[{"subnet": "10.1.0.0/24", "rangestart": "10.1.0.9"}]])));
     assert!(misspelt.starts_with("unknown field `rangestart`"), "{misspelt}");
     let all_of_ipv6 = json!({"known": [], "held": ["fd00::-fd00:ffff::"]});

@@ -1,6 +1,7 @@
 //! A case is run: its steps, one after another, in a world of their own.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::expect::{Check, Earlier, Observed};
 use super::file::{CaseError, CaseFile};
@@ -237,7 +238,8 @@ impl Asker {
         });
         asks.namespace = self.namespace.clone().map(ipam::Metadata::from);
         asks.node_metadata = self.node_metadata.clone().map(ipam::Metadata::from);
-        asks.requested = self.requested.as_ref().map(|requested| requested.0.clone()).unwrap_or_default();
+        // As the plugin reads what a runtime asks for.
+        asks.requested = self.requested.iter().flat_map(|requested| &requested.0).map(IpAddr::to_canonical).collect();
         asks
     }
 }

@@ -12,6 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::ipam::address::{canonical, parse_address, parse_subnet};
 use crate::ipam::{self, Owner, PodName};
 
 /// One value, or a list of them.
@@ -56,7 +57,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let subnet = text.contains('/').then(|| text.parse::<IpNetwork>().ok()).flatten();
+        let subnet = text.contains('/').then(|| parse_subnet(text)).flatten();
         let span = match subnet {
             Some(subnet) => Some(ipam::Span::of_subnet(subnet)),
             None => text.parse().ok(),
@@ -85,10 +86,16 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (address, length) = text.split_once('/').map_or((text, None), |(address, rest)| (address, Some(rest)));
+        let parsed = match text.split_once('/') {
+            None => parse_address(text).map(|address| (address, None)),
+            Some((address, length)) => {
+                let both = address.parse().ok().zip(length.parse().ok());
+                both.and_then(|(address, length)| canonical(address, length)).map(|(one, length)| (one, Some(length)))
+            }
+        };
         let wrong = || format!("{text:?} is no address: expected for example 10.0.0.7 or 10.0.0.7/24");
-        let prefix_length = length.map(str::parse).transpose().map_err(|_| wrong())?;
-        Ok(Self { address: address.parse().map_err(|_| wrong())?, prefix_length })
+        let (address, prefix_length) = parsed.ok_or_else(wrong)?;
+        Ok(Self { address, prefix_length })
     }
 }
 

@@ -11,6 +11,12 @@ use super::annotations::MALFORMED;
 /// How many different words, nodes and annotations there are to choose from; what is beyond a list's end wraps around.
 const WORDS: u8 = 24;
 
+/// Of a range's `gateway`: there is none.
+pub(super) const NO_GATEWAY: u8 = 8;
+
+/// Of a range's `gateway`: it lies outside the subnet.
+pub(super) const GATEWAY_ELSEWHERE: u8 = 9;
+
 /// A world, not yet laid out in addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -46,7 +52,7 @@ pub(super) struct RangePlan {
     /// Addresses left out at either end.
     pub(super) low: u8,
     pub(super) high: u8,
-    /// In place of the first address.
+    /// In place of the first address; none, or one elsewhere, from [`NO_GATEWAY`] on.
     pub(super) gateway: Option<u8>,
     /// Where the fixed part begins, and how long it is.
     pub(super) fixed: Option<(u8, u8)>,
@@ -128,7 +134,7 @@ fn range(small: bool) -> impl Strategy<Value = RangePlan> {
         ]),
     };
     let fixed = option::weighted(0.3, (0..8_u8, 0..8_u8));
-    (sizes(small), trim(), trim(), option::weighted(0.3, 0..8_u8), fixed)
+    (sizes(small), trim(), trim(), option::weighted(0.3, 0..=GATEWAY_ELSEWHERE), fixed)
         .prop_map(|(bits, low, high, gateway, fixed)| RangePlan { bits, low, high, gateway, fixed })
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::annotations::{MALFORMED, NAMES, OTHERS, for_network, is_ours};
-use super::generate::{Fill, Plan, PodPlan, RangePlan, SetPlan, Text, WhoPlan};
+use super::generate::{Fill, GATEWAY_ELSEWHERE, NO_GATEWAY, Plan, PodPlan, RangePlan, SetPlan, Text, WhoPlan};
 use crate::cni::NetConf;
 use crate::config::Network;
 use crate::ipam::address::{number, successor};
@@ -228,9 +228,13 @@ impl Subnet {
         if high > 0 && high + low + 3 < last {
             range.insert("rangeEnd".to_owned(), text(last - high - 1));
         }
-        if let Some(gateway) = gateway.filter(|_| last > 2) {
-            range.insert("gateway".to_owned(), text(1 + u128::from(gateway) % (last - 1)));
-        }
+        let gateway = match gateway {
+            Some(NO_GATEWAY) => Some(json!("none")),
+            Some(GATEWAY_ELSEWHERE) => Some(json!(if self.family == Family::V4 { "169.254.1.1" } else { "fe80::1" })),
+            Some(gateway) if last > 2 => Some(text(1 + u128::from(gateway) % (last - 1))),
+            _ => None,
+        };
+        range.extend(gateway.map(|gateway| ("gateway".to_owned(), gateway)));
         if let Some((start, length)) = fixed {
             let start = u128::from(start) % self.size();
             range.insert("fixedStart".to_owned(), text(start));

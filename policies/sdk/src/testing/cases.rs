@@ -69,7 +69,8 @@ struct Range {
     subnet: String,
     /// First and last dynamic address.
     span: Option<String>,
-    gateway: Option<IpAddr>,
+    /// An address, or `none`.
+    gateway: Option<String>,
     fixed: Option<String>,
     #[serde(default)]
     excluded: Vec<String>,
@@ -164,8 +165,11 @@ impl Range {
         let mut built = range(&self.subnet);
         let span = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
         let prefix = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        if let Some(gateway) = self.gateway.as_deref() {
+            let gateway = (gateway != "none").then(|| super::parse(gateway));
+            built = built.with_gateway(gateway);
+        }
         built.span = self.span.as_deref().map_or(built.span, span);
-        built.gateway = self.gateway.or(built.gateway);
         built.fixed = self.fixed.as_deref().map(span);
         built.excluded = self.excluded.iter().map(prefix).collect();
         built

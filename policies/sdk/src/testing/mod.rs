@@ -13,8 +13,8 @@ use crate::proposal::Proposal;
 use crate::range::{AddressRange, RangeSet, RangeSets};
 use crate::request::{Pod, Request};
 
-/// A range over a whole subnet with the host's defaults: gateway .1, from .2 to the last usable address; subnets of
-/// one or two addresses have no gateway and use all of them.
+/// A range over a whole subnet with the host's defaults: gateway .1, from .2 to the last usable address; of two
+/// addresses the second is the gateway, one alone has none.
 ///
 /// # Panics
 /// When the text is not a subnet.
@@ -23,11 +23,29 @@ pub fn range(subnet: &str) -> AddressRange {
     let (whole, family) = (subnet.span(), subnet.family());
     let nth = |nth: u128| family.address(number(whole.first()) + nth);
     let (gateway, first, last) = match whole.size() {
-        ..=2 => (None, whole.first(), whole.last()),
+        ..=1 => (None, whole.first(), whole.last()),
+        2 => (Some(nth(1)), whole.first(), whole.last()),
         size => (Some(nth(1)), nth(2.min(size - 1)), nth(size - 1 - u128::from(family == Family::V4))),
     };
     let Some(span) = Span::new(first, last) else { panic!("{subnet} has no usable address") };
     AddressRange { subnet, span, gateway, fixed: None, excluded: Vec::new() }
+}
+
+impl AddressRange {
+    /// With this gateway, or with none. As the host does it, a range whose gateway is none, or elsewhere, begins with the
+    /// first usable address.
+    #[must_use]
+    pub fn with_gateway(mut self, gateway: Option<IpAddr>) -> Self {
+        self.gateway = gateway;
+        if gateway.is_some_and(|gateway| self.subnet.contains(gateway)) {
+            return self;
+        }
+        let usable = self.subnet.span().starting_at(u128::from(self.network_address().is_some()));
+        if let Some(usable) = usable {
+            self.span = Span::new(usable.first(), self.span.last()).unwrap_or(self.span);
+        }
+        self
+    }
 }
 
 /// One range set for each subnet.
