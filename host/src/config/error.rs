@@ -30,6 +30,12 @@ pub enum Error {
         /// What it should hold.
         expected: &'static str,
     },
+    /// Addresses are asked for where nobody reads it.
+    #[error("addresses are asked for by {path}, which nobody reads")]
+    MisplacedRequest {
+        /// The field.
+        path: &'static str,
+    },
     /// No range at all.
     #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
     NoRange {
@@ -98,6 +104,10 @@ impl Error {
             Self::NoNodeName { .. } | Self::AnybodysNodeName { .. } => {
                 Some("set ipam.nodeName to the name of the Kubernetes node".to_owned())
             }
+            Self::MisplacedRequest { .. } => Some(
+                "ask by args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }"
+                    .to_owned(),
+            ),
             Self::NoRange { .. } => Some("for example \"subnet\": \"10.188.0.0/16\"".to_owned()),
             _ => None,
         }

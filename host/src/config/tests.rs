@@ -72,13 +72,17 @@ fn understood(network: &Network) -> String {
     lines.extend(network.range_sets.excluded().iter().map(|excluded| format!("excluded: {excluded}")));
     lines.extend(network.routes.iter().map(|route| format!("{route:?}")));
     lines.push(format!("{:?}", network.dns));
-    lines.push(format!("requested: {:?}", network.requested));
+    let requested: Vec<String> = network.requested.iter().map(ToString::to_string).collect();
+    lines.push(format!("requested: [{}]", requested.join(", ")));
     lines.push(format!("{:#?}", network.policy));
     lines.push(format!("cooldown: {:?}, kubernetes: {:?}", network.cooldown, network.kubernetes));
     if network.cluster.is_some() || network.hand_over_wait != std::time::Duration::from_secs(8) {
         lines.push(format!("cluster: {:?}, wait for a hand-over: {:?}", network.cluster, network.hand_over_wait));
     }
     lines.push(format!("{:#?}", network.pod));
+    if !network.annotations.is_empty() {
+        lines.push(format!("annotations without a pod: {:#?}", network.annotations));
+    }
     lines.join("\n")
 }
 

@@ -149,13 +149,13 @@ fn kept(decision: &Decision) -> Vec<Kept> {
 }
 
 fn asker(request: &Request) -> Asker {
-    let Request { attachment, node, pod, requested, namespace, node_metadata, .. } = request;
+    let Request { attachment, node, pod, annotations, requested, namespace, node_metadata, .. } = request;
     let Attachment { container, interface, .. } = attachment.clone();
     let name = pod.as_ref().map(|pod| pod.name.clone());
     Asker {
         uid: name.as_ref().and_then(|name| name.uid.clone()),
         pod: name.map(|name| PodPath(PodName { uid: None, ..name })),
-        annotations: pod.as_ref().map(|pod| pod.annotations.clone()).unwrap_or_default(),
+        annotations: pod.as_ref().map_or(annotations, |pod| &pod.annotations).clone(),
         labels: pod.as_ref().map(|pod| pod.labels.clone()).unwrap_or_default(),
         owner: pod.as_ref().and_then(|pod| pod.owner.clone()).map(OwnerPath),
         namespace: namespace.clone().map(Metadata::from),

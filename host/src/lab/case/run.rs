@@ -235,6 +235,9 @@ impl Asker {
             labels: self.labels.clone(),
             owner: self.owner.as_ref().map(|owner| owner.0.clone()),
         });
+        if asks.pod.is_none() {
+            asks.annotations.clone_from(&self.annotations);
+        }
         asks.namespace = self.namespace.clone().map(ipam::Metadata::from);
         asks.node_metadata = self.node_metadata.clone().map(ipam::Metadata::from);
         asks.requested = self.requested.as_ref().map(|requested| requested.0.clone()).unwrap_or_default();
