@@ -18,7 +18,7 @@ use super::{Deadline, Error, Waited, elsewhere};
 use crate::cni::args::Requested;
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network};
+use crate::config::{Base, Network, OnFault};
 use crate::ipam::misfit::misfit;
 use crate::ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Request};
 use crate::limits;
@@ -145,7 +145,11 @@ impl<'a> Inquiry<'a> {
         hand_overs: HandOvers<'a>,
         policy: &Policy,
     ) -> Result<Self, Error> {
-        refuse_unknown(&asking, &claimant.attachment, policy)?;
+        match refuse_unknown(&asking, &claimant.attachment, policy) {
+            // Asked for addresses it will be at fault as well, and another decides in its stead.
+            Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {}
+            read => read?,
+        }
         let families = wanted_families(&asking, &claimant.attachment, &network.range_sets)?;
         Ok(Self { claimant, asking, base, network, hand_overs, families })
     }
