@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::cni::args::Requested;
 use crate::cni::{Args, Failure, NetConf};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/cases");
@@ -209,7 +210,8 @@ fn read_everything(json: &[u8]) {
     let _ = Network::errors(&netconf);
     let _ = netconf.valid_attachments();
     let _: Option<Vec<IpAddr>> = netconf.previous().and_then(|previous| previous.addresses()).ok();
-    let args = Args { addresses: vec![[10, 0, 0, 1].into()], ..Args::default() };
+    let asked = Requested { address: [10, 0, 0, 1].into(), prefix_length: Some(24) };
+    let args = Args { addresses: vec![asked], ..Args::default() };
     let _ = Network::read(&netconf, &args);
 }
 
