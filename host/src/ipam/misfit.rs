@@ -23,6 +23,18 @@ pub enum Misfit {
     Gateway(IpAddr, IpNetwork),
 }
 
+impl Misfit {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Network(..) | Self::Broadcast(..) => "ask for it without a prefix, or for another address",
+            Self::Gateway(..) => {
+                "ask for it without a prefix, or name a gateway inside by annotation kube-ipam.gateway"
+            }
+        }
+    }
+}
+
 /// `None` where it could. Alone in its subnet every address can be used: there the main plugin routes it.
 pub fn misfit(assignment: &Assignment, range: &Range) -> Option<Misfit> {
     let &Assignment { address, prefix_length, gateway, .. } = assignment;

@@ -222,14 +222,13 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
     for &Requested { address, prefix_length } in &network.requested {
         let range = network.range_sets.iter().find_map(|set| set.range_of(address));
         let (Some(prefix_length), Some(range)) = (prefix_length, range) else { continue };
-        let is_meant = |one: &&mut Assignment| {
-            one.address == address && one.kind == Kind::Fixed && one.prefix_length == range.subnet().prefix()
-        };
-        for assignment in proposals.iter_mut().flatten().filter(is_meant) {
+        let own = range.subnet().prefix();
+        for assignment in proposals.iter_mut().flatten().filter(|one| one.address == address) {
+            if assignment.kind != Kind::Fixed || assignment.prefix_length != own || prefix_length == own {
+                continue;
+            }
             assignment.prefix_length = prefix_length;
-            if prefix_length != range.subnet().prefix()
-                && let Some(misfit) = misfit(assignment, range)
-            {
+            if let Some(misfit) = misfit(assignment, range) {
                 return Err(Error::RequestedPrefix { address, prefix_length, misfit });
             }
         }

@@ -64,6 +64,10 @@ impl Unfollowed {
     /// What to do about it.
     pub(super) fn hint(&self) -> String {
         match self {
+            // It has a network's name at its end already, or could not have one.
+            Self::Unknown { nearest: Some(nearest), name, .. } if name.matches('.').count() != 1 => {
+                format!("did you mean {nearest}?")
+            }
             Self::Unknown { nearest: Some(nearest), .. } => {
                 format!("did you mean {nearest}? If it is for another network, put that one's name at the end")
             }

@@ -201,9 +201,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Annotated(unfollowed) => Some(unfollowed.hint()),
-            Self::RequestedPrefix { address, .. } => Some(format!(
-                "ask for {address} without a prefix; or name a gateway inside by annotation kube-ipam.gateway"
-            )),
+            Self::RequestedPrefix { misfit, .. } => Some(misfit.hint().to_owned()),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
                 "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
