@@ -263,7 +263,10 @@ mod tests {
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
         let pod = json!({"namespace": "shop", "name": "db", "annotations": {"kube-ipam.ip": "ten"}});
         let refusal = json!({"refusal": {"kind": "invalid", "text": "annotation kube-ipam.ip \"ten\""}});
-        let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal));
+        let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal.clone()));
+        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        let without_a_pod = json!({"pod": null, "annotations": {"kube-ipam.ip": "ten"}});
+        let (text, trial) = rerun(&decision(without_a_pod, refusal));
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
     }
 }
