@@ -130,15 +130,15 @@ fn a_pod_of_one_family_gets_nothing_of_the_other() {
 
 #[test]
 fn a_narrow_prefix_with_its_own_gateway_reaches_it_and_one_without_is_refused() {
-    let Some(bench) = Bench::new("prefix") else { return };
-    let configuration = bench.configuration(&json!({"type": "bridge", "bridge": "cni0", "isGateway": true}));
-    let narrow = annotated(configuration.clone(), &json!({"kube-ipam.ip": "10.88.0.65/28"}));
-    let (code, text) = bench.call("ADD", &narrow).run().failure();
+    let (Some(refused), Some(bench)) = (Bench::new("refused-prefix"), Bench::new("prefix")) else { return };
+    let main = json!({"type": "bridge", "bridge": "cni0", "isGateway": true});
+    let narrow = annotated(refused.configuration(&main), &json!({"kube-ipam.ip": "10.88.0.65/28"}));
+    let (code, text) = refused.call("ADD", &narrow).run().failure();
     assert!(code == 103 && text.contains("its gateway 10.88.0.1 is outside 10.88.0.64/28"), "{code} {text}");
-    bench.call("DEL", &narrow).run().success();
+    refused.call("DEL", &narrow).run().success();
 
     let annotations = json!({"kube-ipam.ip": "10.88.0.65/28", "kube-ipam.gateway": "10.88.0.66"});
-    let narrow = annotated(configuration, &annotations);
+    let narrow = annotated(bench.configuration(&main), &annotations);
     bench.call("ADD", &narrow).run().success();
     assert!(bench.pod.run(&["ping", "-c", "1", "-W", "2", "10.88.0.66"]).is_some(), "no answer from the gateway");
     bench.call("DEL", &narrow).run().success();
