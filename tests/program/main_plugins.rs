@@ -240,3 +240,60 @@ fn a_refused_add_leaves_nothing_behind() {
     assert!(text.contains("10.99.0.1"), "{text}");
     bench.call("DEL", &configuration).run().success();
 }
+
+/// As podman, nomad and cnitool call: annotations, and no pod in CNI_ARGS.
+fn annotated(mut configuration: Value, annotations: &Value) -> Value {
+    configuration["runtimeConfig"] = json!({"io.kubernetes.cri.pod-annotations": annotations});
+    configuration
+}
+
+#[test]
+fn a_pod_of_one_family_gets_nothing_of_the_other() {
+    let Some(bench) = Bench::new("family") else { return };
+    let configuration = bench.configuration(&json!({"type": "bridge", "bridge": "cni0", "isGateway": true}));
+    let mut configuration = annotated(configuration, &json!({"kube-ipam.families": "ipv4"}));
+    let result = bench.call("ADD", &configuration).run().success();
+    assert_eq!(result["ips"].as_array().unwrap().len(), 1, "{result}");
+    let addresses = bench.pod.run(&["ip", "-o", "addr", "show", "dev", "eth0"]).unwrap();
+    assert!(addresses.contains("10.88.0.2/") && !addresses.contains("fd88:"), "{addresses}");
+    assert!(bench.pod.run(&["ping", "-c", "1", "-W", "2", "10.88.0.1"]).is_some(), "no answer from the gateway");
+    configuration["prevResult"] = result;
+    bench.call("CHECK", &configuration).run().success();
+    bench.call("DEL", &configuration).run().success();
+}
+
+#[test]
+fn a_narrow_prefix_with_its_own_gateway_reaches_it_and_one_without_is_refused() {
+    let (Some(refused), Some(bench)) = (Bench::new("refused-prefix"), Bench::new("prefix")) else { return };
+    let main = json!({"type": "bridge", "bridge": "cni0", "isGateway": true});
+    let narrow = annotated(refused.configuration(&main), &json!({"kube-ipam.ip": "10.88.0.65/28"}));
+    let (code, text) = refused.call("ADD", &narrow).run().failure();
+    assert!(code == 103 && text.contains("its gateway 10.88.0.1 is outside 10.88.0.64/28"), "{code} {text}");
+    refused.call("DEL", &narrow).run().success();
+
+    let annotations = json!({"kube-ipam.ip": "10.88.0.65/28", "kube-ipam.gateway": "10.88.0.66"});
+    let narrow = annotated(bench.configuration(&main), &annotations);
+    bench.call("ADD", &narrow).run().success();
+    assert!(bench.pod.run(&["ping", "-c", "1", "-W", "2", "10.88.0.66"]).is_some(), "no answer from the gateway");
+    bench.call("DEL", &narrow).run().success();
+}
+
+#[test]
+fn two_interfaces_on_one_network_have_the_address_named_for_each() {
+    let Some(bench) = Bench::new("interfaces") else { return };
+    let mut configuration = bench.configuration(&json!({"type": "bridge", "bridge": "cni0"}));
+    configuration["ipam"]["routes"] = json!([]);
+    let annotations = json!({"kube-ipam.ip": "10.88.0.20", "kube-ipam.ip.blue.net2": "10.88.0.21"});
+    let both = annotated(configuration.clone(), &annotations);
+    for (interface, address) in [("net1", "10.88.0.20/"), ("net2", "10.88.0.21/")] {
+        bench.call("ADD", &both).with("CNI_IFNAME", interface).run().success();
+        let addresses = bench.pod.run(&["ip", "-o", "addr", "show", "dev", interface]).unwrap();
+        assert!(addresses.contains(address), "{addresses}");
+    }
+    let one = annotated(configuration, &json!({"kube-ipam.ip": "10.88.0.20"}));
+    let (code, text) = bench.call("ADD", &one).with("CNI_IFNAME", "net3").run().failure();
+    assert!(code == 102 && text.contains("kube-ipam.ip.blue.net3") && !text.contains("retries"), "{code} {text}");
+    for interface in ["net1", "net2", "net3"] {
+        bench.call("DEL", &both).with("CNI_IFNAME", interface).run().success();
+    }
+}

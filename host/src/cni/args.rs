@@ -1,5 +1,6 @@
 //! `CNI_ARGS`: `KEY=VALUE` pairs separated by semicolons, in no particular order.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::error::Error;
@@ -18,8 +19,38 @@ pub struct Args {
     pub pod_uid: Option<String>,
     /// `K8S_POD_INFRA_CONTAINER_ID`
     pub infra_container: Option<String>,
-    /// `IP`: a list; the prefix an entry may carry is dropped, the ranges know it better.
-    pub addresses: Vec<IpAddr>,
+    /// `IP`: a list.
+    pub addresses: Vec<Requested>,
+}
+
+/// An address that a runtime asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requested {
+    /// The address.
+    pub address: IpAddr,
+    /// How long the subnet is that the pod shall see it in; without it, that of the range.
+    pub prefix_length: Option<u8>,
+}
+
+impl Requested {
+    /// An address with or without a prefix, as runtimes mix them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let Some((address, length)) = text.split_once('/') else {
+            return Some(Self { address: parse_address(text)?, prefix_length: None });
+        };
+        let (address, length) = canonical(address.parse().ok()?, length.parse().ok()?)?;
+        (length > 0).then_some(Self { address, prefix_length: Some(length) })
+    }
+}
+
+impl fmt::Display for Requested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix_length {
+            Some(length) => write!(f, "{}/{length}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
 }
 
 impl Args {
@@ -66,9 +97,9 @@ pub fn address(text: &str) -> Option<IpAddr> {
     Some(address)
 }
 
-fn addresses(value: &str) -> Result<Vec<IpAddr>, Error> {
+fn addresses(value: &str) -> Result<Vec<Requested>, Error> {
     let entries = value.split(',').filter(|entry| !entry.trim().is_empty());
-    let parsed: Option<Vec<_>> = entries.map(address).collect();
+    let parsed: Option<Vec<_>> = entries.map(Requested::parse).collect();
     parsed.ok_or_else(|| malformed("IP in CNI_ARGS", value, "addresses separated by commas, with or without /prefix"))
 }
 
@@ -131,9 +162,11 @@ mod tests {
     fn addresses_come_with_or_without_prefix() {
         let args = Args::parse("IP=10.0.0.5/24, fd00::5,::ffff:10.0.0.6,::ffff:10.0.0.7/120").unwrap();
         let texts: Vec<_> = args.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["10.0.0.5", "fd00::5", "10.0.0.6", "10.0.0.7"]);
+        assert_eq!(texts, ["10.0.0.5/24", "fd00::5", "10.0.0.6", "10.0.0.7/24"]);
         assert!(Args::parse("IP=").unwrap().addresses.is_empty());
-        for bad in ["IP=10.0.0", "IP=10.0.0.5/33", "IP=::ffff:10.0.0.5/24", "IP=fd00::5/x", "IP=10.0.0.5,bad"] {
+        for bad in
+            ["IP=10.0.0", "IP=10.0.0.5/33", "IP=10.0.0.5/0", "IP=::ffff:10.0.0.5/24", "IP=fd00::5/x", "IP=10.0.0.5,bad"]
+        {
             assert!(Args::parse(bad).unwrap_err().to_string().starts_with("IP in CNI_ARGS is"), "{bad}");
         }
     }

@@ -9,7 +9,7 @@ use std::io::Read;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::attachments::{self, ValidAttachments};
@@ -58,8 +58,9 @@ pub struct Ipam {
     pub plugin: Option<String>,
     /// A name of the section, as manuals of kube-ipam 0.x had it. Nothing depends on it.
     pub name: Option<Unread<Value>>,
-    /// Free form, for whoever writes the configuration.
-    pub args: Option<Unread<Value>>,
+    /// Free form, for whoever writes the configuration. Requests for addresses do not belong here, and are refused.
+    #[schemars(with = "Option<Value>")]
+    args: Option<Unread<ConventionalArgs>>,
     /// The etcd cluster that keeps the addresses of all nodes. Without it an embedded store in `dataDir` serves this node.
     #[serde(default, deserialize_with = "even_null")]
     #[schemars(with = "EtcdConfig")]
@@ -223,6 +224,8 @@ pub struct RuntimeConfig {
 #[serde(expecting = "an object")]
 struct ConventionalArgs {
     cni: Option<CniArgs>,
+    #[serde(alias = "IP", alias = "ips", alias = "IPs", alias = "IPS")]
+    ip: Option<IgnoredAny>,
 }
 
 /// `args.cni`
@@ -231,6 +234,8 @@ struct ConventionalArgs {
 pub struct CniArgs {
     /// Addresses asked for; they beat `IP` in `CNI_ARGS`.
     pub ips: Option<Vec<String>>,
+    #[serde(alias = "IP", alias = "IPs", alias = "IPS")]
+    ip: Option<IgnoredAny>,
 }
 
 impl NetConf {
@@ -320,6 +325,20 @@ impl NetConf {
     pub fn conventional_args(&self) -> Result<CniArgs, Error> {
         let read = self.args.as_ref().map(|args| args.read("args"));
         Ok(read.transpose()?.unwrap_or_default().cni.unwrap_or_default())
+    }
+
+    /// Where addresses are asked for in a place that nobody reads, if they are.
+    pub fn misplaced_request(&self) -> Option<&'static str> {
+        let within = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()?.read("ipam.args").ok());
+        let beside = self.args.as_ref().and_then(|args| args.read("args").ok());
+        match (within, beside) {
+            (Some(ConventionalArgs { ip: Some(_), .. }), _) => Some("ipam.args.ips"),
+            (Some(ConventionalArgs { cni: Some(cni), .. }), _) if cni.ips.is_some() => Some("ipam.args.cni.ips"),
+            (Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. }), _) => Some("ipam.args.cni.ip"),
+            (_, Some(ConventionalArgs { ip: Some(_), .. })) => Some("args.ips"),
+            (_, Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. })) => Some("args.cni.ip"),
+            _ => None,
+        }
     }
 
     /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.

@@ -33,6 +33,12 @@ pub enum Error {
         /// What it should hold.
         expected: &'static str,
     },
+    /// Addresses are asked for where nobody reads it.
+    #[error("addresses are asked for by {path}, which nobody reads")]
+    MisplacedRequest {
+        /// The field.
+        path: &'static str,
+    },
     /// No range at all.
     #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
     NoRange {
@@ -136,6 +142,10 @@ impl Error {
             Self::File { field, .. } => format!("create the file, or remove {field}"),
             Self::NoNodeName { .. } | Self::AnybodysNodeName { .. } => {
                 "set ipam.nodeName to the name of the Kubernetes node".to_owned()
+            }
+            Self::MisplacedRequest { .. } => {
+                "ask by args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }"
+                    .to_owned()
             }
             Self::NoRange { .. } => "for example \"subnet\": \"10.188.0.0/16\"".to_owned(),
             Self::UnknownKey { others, suggestion, .. } => {

@@ -1,6 +1,6 @@
 //! What an ADD needs on top of the base: ranges, policy, pod, requests.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::base::Base;
@@ -10,6 +10,7 @@ use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
 use super::{dns, gateway, ranges, requested, routes, store, unknown};
+use crate::cni::args::Requested;
 use crate::cni::{Args, Dns, NetConf, Route};
 use crate::ipam::RangeSets;
 use crate::limits;
@@ -24,13 +25,15 @@ pub struct Network {
     /// As `dns` says, or else `resolvConf`.
     pub dns: Dns,
     /// Addresses the runtime asks for, each once.
-    pub requested: Vec<IpAddr>,
+    pub requested: Vec<Requested>,
     /// Which policy decides.
     pub policy: PolicyConfig,
     /// For how long a released address is kept from everybody.
     pub cooldown: Option<Duration>,
     /// The pod, when the runtime names one.
     pub pod: Option<KnownPod>,
+    /// What the runtime tells of annotations where it names no pod, as podman, nomad and cnitool do.
+    pub annotations: BTreeMap<String, String>,
     /// How to reach the API server, if it is to be asked at all.
     pub kubernetes: Option<KubernetesConfig>,
     /// What the cluster is called here; otherwise it is known by what the API server says.
@@ -54,14 +57,17 @@ impl Network {
         let runtime = netconf.runtime_config()?;
         let range_sets = ranges::read(netconf, &runtime)?;
         gateway::check(netconf, &range_sets)?;
+        let requested = requested::read(netconf, &runtime, args)?;
+        let (pod, annotations) = pod::known(runtime, args);
         Ok(Self {
             range_sets,
             routes: routes::read(netconf)?,
             dns: dns::read(netconf)?,
-            requested: requested::read(netconf, &runtime, args)?,
+            requested,
             policy: policy::read(netconf)?,
             cooldown: cooldown(netconf)?,
-            pod: pod::known(runtime, args),
+            pod,
+            annotations,
             kubernetes: kubernetes::read(netconf)?,
             cluster: kubernetes::cluster(netconf)?,
             hand_over_wait: kubernetes::hand_over_wait(netconf)?,

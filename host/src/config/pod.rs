@@ -16,11 +16,12 @@ pub struct KnownPod {
     pub annotations_known: bool,
 }
 
-/// Nothing to refuse here: the names were checked with the environment, the annotations are the policy's business.
-pub(super) fn known(runtime: RuntimeConfig, args: &Args) -> Option<KnownPod> {
-    let name = args.pod()?;
+/// The pod; or where the runtime names none, what it tells of annotations all the same. Nothing to refuse here: the names were
+/// checked with the environment, and what annotations mean is found out where a policy is at hand.
+pub(super) fn known(runtime: RuntimeConfig, args: &Args) -> (Option<KnownPod>, BTreeMap<String, String>) {
     let annotations_known = runtime.pod_annotations.is_some();
     let annotations = runtime.pod_annotations.flatten().unwrap_or_default();
+    let Some(name) = args.pod() else { return (None, annotations) };
     let pod = Pod { name, annotations, labels: BTreeMap::new(), owner: None };
-    Some(KnownPod { pod, annotations_known })
+    (Some(KnownPod { pod, annotations_known }), BTreeMap::new())
 }

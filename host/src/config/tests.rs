@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::cni::args::Requested;
 use crate::cni::{Args, Failure, NetConf};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/cases");
@@ -72,13 +73,17 @@ fn understood(network: &Network) -> String {
     lines.extend(network.range_sets.excluded().iter().map(|excluded| format!("excluded: {excluded}")));
     lines.extend(network.routes.iter().map(|route| format!("{route:?}")));
     lines.push(format!("{:?}", network.dns));
-    lines.push(format!("requested: {:?}", network.requested));
+    let requested: Vec<String> = network.requested.iter().map(ToString::to_string).collect();
+    lines.push(format!("requested: [{}]", requested.join(", ")));
     lines.push(format!("{:#?}", network.policy));
     lines.push(format!("cooldown: {:?}, kubernetes: {:?}", network.cooldown, network.kubernetes));
     if network.cluster.is_some() || network.hand_over_wait != std::time::Duration::from_secs(8) {
         lines.push(format!("cluster: {:?}, wait for a hand-over: {:?}", network.cluster, network.hand_over_wait));
     }
     lines.push(format!("{:#?}", network.pod));
+    if !network.annotations.is_empty() {
+        lines.push(format!("annotations without a pod: {:#?}", network.annotations));
+    }
     lines.join("\n")
 }
 
@@ -205,7 +210,8 @@ fn read_everything(json: &[u8]) {
     let _ = Network::errors(&netconf);
     let _ = netconf.valid_attachments();
     let _: Option<Vec<IpAddr>> = netconf.previous().and_then(|previous| previous.addresses()).ok();
-    let args = Args { addresses: vec![[10, 0, 0, 1].into()], ..Args::default() };
+    let asked = Requested { address: [10, 0, 0, 1].into(), prefix_length: Some(24) };
+    let args = Args { addresses: vec![asked], ..Args::default() };
     let _ = Network::read(&netconf, &args);
 }
 

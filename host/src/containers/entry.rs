@@ -92,7 +92,7 @@ pub(super) fn read(file: &Path) -> Result<Option<Container>, String> {
     let attachment =
         Attachment { network: network.clone(), container: container.clone(), interface: interface.clone() };
     let (pod, asked) = pod_of(&cached);
-    let named = named_by(&cached, &attachment.network, asked);
+    let named = named_by(&cached, &attachment, asked);
     let mut addresses = addresses_of(cached.result.unwrap_or_default())?;
     for assignment in addresses.iter_mut().filter(|assignment| named.contains(&assignment.address)) {
         assignment.kind = Kind::Fixed;
@@ -135,19 +135,20 @@ fn pod_of(cached: &Cached) -> (Option<PodName>, Vec<IpAddr>) {
         text.push_str(&format!(";{key}={value}"));
     }
     let args = Args::parse(&text).unwrap_or_default();
-    (args.pod(), args.addresses)
+    (args.pod(), args.addresses.iter().map(|asked| asked.address).collect())
 }
 
 /// The addresses that the pod named, by annotation or through the runtime: they are fixed, all others are dynamic.
-fn named_by(cached: &Cached, network: &str, asked: Vec<IpAddr>) -> Vec<IpAddr> {
+fn named_by(cached: &Cached, attachment: &Attachment, asked: Vec<IpAddr>) -> Vec<IpAddr> {
     let mut named = asked;
     let Some(capabilities) = &cached.capability_args else { return named };
     for wanted in capabilities.get("ips").and_then(Value::as_array).into_iter().flatten() {
         named.extend(wanted.as_str().and_then(address));
     }
+    let Attachment { network, interface, .. } = attachment;
+    let forms = [format!("{IP}.{network}.{interface}"), format!("{IP}.{network}"), IP.to_owned()];
     let annotations = capabilities.get(ANNOTATIONS);
-    let of_network = format!("{IP}.{network}");
-    let list = annotations.and_then(|annotations| annotations.get(of_network.as_str()).or_else(|| annotations.get(IP)));
+    let list = forms.iter().find_map(|form| annotations?.get(form));
     for wanted in list.and_then(Value::as_str).unwrap_or_default().split(',') {
         named.extend(address(wanted));
     }

@@ -81,6 +81,21 @@ fn a_result_says_who_has_which_address_and_how() {
 }
 
 #[test]
+fn the_address_named_for_the_interface_is_the_fixed_one() {
+    let cache = Cache::new();
+    let annotations =
+        json!({"kube-ipam.ip": "10.1.0.7", "kube-ipam.ip.blue": "10.1.0.8", "kube-ipam.ip.blue.eth0": "10.1.0.9"});
+    for (container, address) in [("c1", "10.1.0.8/24"), ("c2", "10.1.0.9/24")] {
+        let mut whole = entry(container, address);
+        whole["capabilityArgs"] = json!({"io.kubernetes.cri.pod-annotations": annotations});
+        cache.write(&format!("blue-{container}-eth0"), &whole);
+    }
+    let living = cache.read();
+    let kinds: Vec<Kind> = living.living("blue", &range_sets()).iter().map(|one| one.addresses[0].kind).collect();
+    assert_eq!(kinds, [Kind::Dynamic, Kind::Fixed]);
+}
+
+#[test]
 fn old_forms_are_read_and_names_tell_what_they_do_not() {
     let cache = Cache::new();
     let bare = json!({"cniVersion": "0.3.1", "ips": [{"version": "4", "address": "10.1.0.5/24"}], "dns": {}});

@@ -9,9 +9,10 @@ use crate::limits::{NEVER_RECORDED, RECORDED_VALUE};
 pub fn redact(decision: &mut Decision) {
     let request = &mut decision.request;
     let pod = request.pod.as_mut().map(|pod| ("pod", &mut pod.annotations));
+    let container = Some(("container", &mut request.annotations));
     let namespace = request.namespace.as_mut().map(|namespace| ("namespace", &mut namespace.annotations));
     let node = request.node_metadata.as_mut().map(|node| ("node", &mut node.annotations));
-    for (whose, annotations) in [pod, namespace, node].into_iter().flatten() {
+    for (whose, annotations) in [pod, container, namespace, node].into_iter().flatten() {
         let left_out = shorten(annotations).into_iter().map(|key| format!("annotation {key} of the {whose}"));
         decision.left_out.extend(left_out);
     }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::{Span, successor};
+use super::address::{Family, Span, successor};
 use super::allocation::Holder;
 use super::range_set::RangeSets;
 use super::words;
@@ -88,6 +88,15 @@ impl Snapshot {
     /// The same knowledge, of these range sets: for a snapshot that was read from a file.
     pub fn about(self, range_sets: RangeSets) -> Self {
         Self { range_sets, ..self }
+    }
+
+    /// Know of the range sets of these families alone. For a snapshot of which nothing was asked yet: questions name range
+    /// sets by their index.
+    pub fn keep_families(&mut self, families: &[Family]) {
+        let is_kept = self.range_sets.iter().map(|set| families.contains(&set.family()));
+        let last_claimed = self.last_claimed.iter().zip(is_kept).filter(|(_, is_kept)| *is_kept);
+        self.last_claimed = last_claimed.map(|(last, _)| *last).collect();
+        self.range_sets = self.range_sets.of_families(families);
     }
 
     /// Learn that of a whole span, exactly these addresses are held.
@@ -264,6 +273,17 @@ mod tests {
             snapshot.next_free(0, None),
             Err(Question::FirstFree(Span::new(ip("10.0.0.4"), ip("10.0.0.6")).unwrap()))
         );
+    }
+
+    #[test]
+    fn what_is_kept_of_the_families_is_counted_from_the_start() {
+        let spec = |subnet: &str| vec![RangeSpec::of_subnet(subnet.parse().unwrap())];
+        let sets = RangeSets::new(vec![spec("10.0.0.0/29"), spec("fd00::/64")], &[]).unwrap();
+        let mut snapshot = Snapshot::new(sets, vec![Some(ip("10.0.0.3")), Some(ip("fd00::7"))]);
+        snapshot.keep_families(&[Family::V6]);
+        assert_eq!(snapshot.range_sets().len(), 1);
+        assert_eq!(snapshot.last_claimed(0), Some(ip("fd00::7")));
+        assert_eq!(snapshot.next_free(1, None), Ok(None));
     }
 
     #[test]

@@ -85,6 +85,13 @@ impl RangeSets {
         Ok(whole)
     }
 
+    /// The sets of these families alone.
+    #[must_use]
+    pub fn of_families(&self, families: &[Family]) -> Self {
+        let sets = self.sets.iter().filter(|set| families.contains(&set.family())).cloned().collect();
+        Self { sets, excluded: self.excluded.clone() }
+    }
+
     /// How many addresses an attachment gets.
     pub fn len(&self) -> usize {
         self.sets.len()

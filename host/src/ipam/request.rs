@@ -1,5 +1,6 @@
 //! What a policy is told, by value.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct Request {
     /// The pod, when the runtime named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
+    /// What the runtime told of annotations where it named no pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Addresses the runtime asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<IpAddr>,

@@ -53,10 +53,13 @@ impl World {
     pub fn propose(&self, asker: &Asker, attempt: u32, contested: &[IpAddr]) -> Proposed {
         let (verdict, previous) = match self.look_at(asker, contested) {
             Err(error) => (Err(error), Vec::new()),
-            Ok(mut look) => self.inquire(asker, |inquiry| {
-                let request = inquiry.request(&look, attempt);
-                (at_once(decide(&self.policy, &request, self.settings(), &mut look)), request.previous)
-            }),
+            Ok(mut look) => {
+                let verdict = self.inquire(asker, |inquiry| {
+                    let request = inquiry.request(&mut look, attempt);
+                    at_once(decide(&self.policy, &request, self.settings(), &mut look))
+                });
+                (verdict, look.previous.iter().flat_map(Claim::addresses).collect())
+            }
         };
         Proposed { verdict, previous, calls: self.policy.take_calls() }
     }

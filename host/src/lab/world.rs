@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::cni::args::Requested;
 use crate::cni::{Args, NetConf};
 use crate::config::{Base, EtcdConfig, Network};
 use crate::ipam::{
@@ -60,6 +61,8 @@ pub struct Asker {
     pub node: String,
     /// The pod, if it is one.
     pub pod: Option<Pod>,
+    /// What the runtime tells of annotations where it names no pod.
+    pub annotations: BTreeMap<String, String>,
     /// Of the pod's namespace.
     pub namespace: Option<Metadata>,
     /// Of the node.
@@ -238,18 +241,21 @@ impl World {
         })
     }
 
-    pub(super) fn inquire<T>(&self, asker: &Asker, ask: impl FnOnce(&Inquiry<'_>) -> T) -> T {
+    pub(super) fn inquire<T>(
+        &self,
+        asker: &Asker,
+        ask: impl FnOnce(&Inquiry<'_>) -> Result<T, verbs::Error>,
+    ) -> Result<T, verbs::Error> {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
-            false => Cow::Owned(Network { requested: asker.requested.clone(), ..self.network.clone() }),
+            false => {
+                let asked = |address: &IpAddr| Requested { address: *address, prefix_length: None };
+                let requested = asker.requested.iter().map(asked).collect();
+                Cow::Owned(Network { requested, ..self.network.clone() })
+            }
         };
-        ask(&Inquiry {
-            claimant: asker.claimant(),
-            asking: asker.asking(),
-            base: &self.base,
-            network: &network,
-            hand_overs: HandOvers::none(),
-        })
+        let (claimant, asking, hand_overs) = (asker.claimant(), asker.asking(), HandOvers::none());
+        ask(&Inquiry::new(claimant, asking, &self.base, &network, hand_overs, &self.policy)?)
     }
 
     /// Have a bystander hold it and give it back.
@@ -309,6 +315,7 @@ impl Asker {
             attachment: attachment(container),
             node: "node-1".to_owned(),
             pod: None,
+            annotations: BTreeMap::new(),
             namespace: None,
             node_metadata: None,
             requested: Vec::new(),
@@ -323,6 +330,7 @@ impl Asker {
     fn asking(&self) -> Asking {
         Asking {
             pod: self.pod.clone(),
+            annotations: self.annotations.clone(),
             namespace: self.namespace.clone(),
             node: self.node_metadata.clone(),
             confirmed: false,

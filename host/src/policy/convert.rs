@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
+use serde::Deserialize;
 
 use super::bindings::exports::kube_ipam::policy::allocator;
 use super::bindings::kube_ipam::policy::types as wit;
@@ -24,7 +25,13 @@ pub struct Description {
     pub summary: String,
     /// A JSON Schema of the settings; empty when there are none.
     pub settings_schema: String,
+    /// The annotations beginning with `kube-ipam.` that it reads; absent where it says nothing of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<String>>,
 }
+
+/// The member of the settings schema that names the annotations a policy reads. A schema may have members of others'.
+pub(super) const ANNOTATIONS: &str = "x-annotations";
 
 /// What `allocate` returns.
 pub(super) type Answer = Result<Vec<wit::Proposal>, wit::Refusal>;
@@ -62,7 +69,7 @@ pub(super) fn request(request: &ipam::Request) -> wit::Request {
         container_id: request.attachment.container.clone(),
         interface_name: request.attachment.interface.clone(),
         node: request.node.clone(),
-        pod: request.pod.as_ref().map(pod),
+        pod: request.pod.as_ref().map(pod).or_else(|| nameless(&request.annotations)),
         requested: request.requested.iter().copied().map(address).collect(),
         previous: request.previous.iter().copied().map(address).collect(),
         range_sets: range_sets(&request.range_sets),
@@ -82,6 +89,13 @@ fn pod(pod: &ipam::Pod) -> wit::Pod {
         labels: pairs(labels),
         owner: owner.as_ref().map(|owner| wit::OwnerRef { kind: owner.kind.clone(), name: owner.name.clone() }),
     }
+}
+
+/// The annotations of a container for which the runtime named no pod: the world has a place for them in a pod alone.
+fn nameless(annotations: &BTreeMap<String, String>) -> Option<wit::Pod> {
+    let (namespace, name, labels) = (String::new(), String::new(), Vec::new());
+    let told = wit::Pod { namespace, name, uid: None, annotations: pairs(annotations), labels, owner: None };
+    Some(told).filter(|told| !told.annotations.is_empty())
 }
 
 fn metadata(metadata: &ipam::Metadata) -> wit::Metadata {
@@ -181,11 +195,20 @@ fn refusal_from(refusal: wit::Refusal) -> Result<ipam::Refusal, Fault> {
 
 pub(super) fn description_from(description: allocator::Description) -> Result<Description, Fault> {
     within(description.settings_schema.len(), &SCHEMA)?;
+    let schema: Option<serde_json::Value> = serde_json::from_str(&description.settings_schema).ok();
+    let annotations = schema.as_ref().and_then(|schema| Vec::<String>::deserialize(schema.get(ANNOTATIONS)?).ok());
+    // A list of annotations alone is not a schema of settings.
+    let is_list_alone = schema.is_some_and(|schema| schema.as_object().is_some_and(|schema| schema.len() == 1));
+    let settings_schema = match annotations.is_some() && is_list_alone {
+        true => String::new(),
+        false => tame_lines(&description.settings_schema, SCHEMA.default),
+    };
     Ok(Description {
+        annotations: annotations.map(|names| names.iter().map(|name| tame(name, TEXT.default)).collect()),
         name: text(&description.name, &TEXT)?,
         version: text(&description.version, &TEXT)?,
         summary: text(&description.summary, &TEXT)?,
-        settings_schema: tame_lines(&description.settings_schema, SCHEMA.default),
+        settings_schema,
     })
 }
 

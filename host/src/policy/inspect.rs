@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::convert::Description;
+use super::convert::{ANNOTATIONS, Description};
 use super::error::Flaw;
 use super::{Policy, PolicyError, Source, examine, module};
 
@@ -140,6 +140,11 @@ fn flaw_of_schema(description: &Description) -> Option<String> {
     let schema = &description.settings_schema;
     match serde_json::from_str(schema) {
         _ if schema.is_empty() => None,
+        Ok(serde_json::Value::Object(schema))
+            if schema.contains_key(ANNOTATIONS) && description.annotations.is_none() =>
+        {
+            Some(format!("{ANNOTATIONS} of its settings schema is not a list of names, and counts as absent"))
+        }
         Ok(serde_json::Value::Object(_)) => None,
         Ok(_) => Some("its settings schema is no JSON object".to_owned()),
         Err(error) => Some(format!("its settings schema is not JSON: {error}")),

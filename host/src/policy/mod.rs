@@ -48,6 +48,9 @@ use crate::limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
 
+/// The annotations that the built-in policy reads: to have it say so would cost every pod with one of them a run of it.
+const READ_BY_DEFAULT: [&str; 4] = ["kube-ipam.ip", "kube-ipam.ip-pool", "kube-ipam.netmask", "kube-ipam.gateway"];
+
 /// A module that is ready to run. A copy shares its code.
 #[derive(Clone)]
 pub struct Policy {
@@ -111,6 +114,13 @@ impl Policy {
         });
         let description = self.finish(run)?.map_err(|_| self.asked(function))?;
         convert::description_from(description).map_err(|fault| self.faulted(function, fault))
+    }
+
+    /// The annotations beginning with `kube-ipam.` that the module reads, without network and interface. One that says nothing
+    /// of them is taken to read what the built-in policy reads.
+    pub fn annotations(&self) -> Result<Vec<String>, PolicyError> {
+        let told = if self.loaded.is_built_in() { None } else { self.describe()?.annotations };
+        Ok(told.unwrap_or_else(|| READ_BY_DEFAULT.map(str::to_owned).to_vec()))
     }
 
     /// Whether the module understands these settings.
@@ -207,5 +217,16 @@ fn check(verdict: Verdict, range_sets: &RangeSets) -> Result<Verdict, Fault> {
     match proposals.iter().enumerate().find_map(bad) {
         Some((nth, error)) => Err(Fault::Proposal { nth, of: proposals.len(), error }),
         None => Ok(verdict),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_policy_reads_what_is_said_of_it() {
+        let policy = Policy::load(&Source::alone(None)).unwrap();
+        assert_eq!(policy.describe().unwrap().annotations.unwrap(), READ_BY_DEFAULT);
     }
 }

@@ -66,6 +66,13 @@ pub(super) struct Loaded {
     pub(super) code_bytes: Option<u64>,
 }
 
+impl Loaded {
+    /// Whether it is the one that is compiled into the binary.
+    pub(super) fn is_built_in(&self) -> bool {
+        self.code_bytes.is_none()
+    }
+}
+
 /// Load the module of a source, or say what is wrong with it.
 pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     match source.module {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
+use super::annotations::{refuse_unknown, wanted_families};
 use super::asking::{Asking, who_asks};
 use super::cluster::{Cluster, api_server, which_cluster};
 use super::decide::contested;
@@ -14,10 +15,12 @@ use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
 use super::{Deadline, Error, Waited, elsewhere};
+use crate::cni::args::Requested;
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
-use crate::config::{Base, Network};
-use crate::ipam::{Assignment, Claim, PodName, Proposal, Request};
+use crate::config::{Base, Network, OnFault};
+use crate::ipam::misfit::misfit;
+use crate::ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Request};
 use crate::limits;
 use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
@@ -47,19 +50,22 @@ pub async fn add<M: OrderedMap>(
     // Containers that have their addresses in a store that was left behind would share them with new ones.
     elsewhere::refuse_earlier_stores(base).await?;
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
-    let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
+    let asking = asking?;
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
+    let inquiry = Inquiry::new(claimant, asking, base, network, hand_overs, &policy)?;
     let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
     Ok(success(&claim.addresses, network))
 }
 
 /// Who asks, and where.
 pub(crate) struct Inquiry<'a> {
-    pub(crate) claimant: Claimant,
-    pub(crate) asking: Asking,
-    pub(crate) base: &'a Base,
-    pub(crate) network: &'a Network,
-    pub(crate) hand_overs: HandOvers<'a>,
+    claimant: Claimant,
+    asking: Asking,
+    base: &'a Base,
+    network: &'a Network,
+    hand_overs: HandOvers<'a>,
+    /// Of these families alone; `None` for all of the network's.
+    families: Option<Vec<Family>>,
 }
 
 /// From a look to a claim: decide and commit, and look again where the race was lost.
@@ -129,7 +135,25 @@ fn whole(claim: Claim) -> Result<Claim, Error> {
     Err(Error::Ceded { attachment: claim.attachment, ceded: claim.ceded })
 }
 
-impl Inquiry<'_> {
+impl<'a> Inquiry<'a> {
+    /// Annotations of ours that mean nothing are refused here, before anybody decides.
+    pub(crate) fn new(
+        claimant: Claimant,
+        asking: Asking,
+        base: &'a Base,
+        network: &'a Network,
+        hand_overs: HandOvers<'a>,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        match refuse_unknown(&asking, &claimant.attachment, policy) {
+            // Asked for addresses it will be at fault as well, and another decides in its stead.
+            Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {}
+            read => read?,
+        }
+        let families = wanted_families(&asking, &claimant.attachment, &network.range_sets)?;
+        Ok(Self { claimant, asking, base, network, hand_overs, families })
+    }
+
     /// Decide on what was seen, and commit.
     pub(crate) async fn attempt<M: OrderedMap>(
         &self,
@@ -139,12 +163,14 @@ impl Inquiry<'_> {
         deadline: &Deadline,
         attempt: u32,
     ) -> Result<Attempt, Error> {
+        let Self { network, .. } = self;
         if self.asking.confirmed {
             Box::pin(look.succeed()).await?;
         }
-        let request = self.request(&look, attempt);
+        let request = self.request(&mut look, attempt);
         let decided = deciding.decide(request, &mut look, deadline);
-        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        let Decided { mut proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        dress_as_requested(&mut proposals, network)?;
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
@@ -170,15 +196,19 @@ impl Inquiry<'_> {
     }
 
     /// What the policy is told at this attempt.
-    pub(crate) fn request<V>(&self, look: &Look<V>, attempt: u32) -> Request {
+    pub(crate) fn request<V>(&self, look: &mut Look<V>, attempt: u32) -> Request {
         let Self { claimant, asking, network, .. } = self;
+        if let Some(families) = &self.families {
+            look.snapshot.keep_families(families);
+        }
         Request {
             attachment: claimant.attachment.clone(),
             node: claimant.node.clone(),
             pod: asking.pod.clone(),
-            requested: network.requested.clone(),
+            annotations: asking.annotations.clone(),
+            requested: network.requested.iter().map(|asked| asked.address).collect(),
             previous: look.previous.iter().flat_map(Claim::addresses).collect(),
-            range_sets: network.range_sets.clone(),
+            range_sets: look.snapshot.range_sets().clone(),
             attempt,
             namespace: asking.namespace.clone(),
             node_metadata: asking.node.clone(),
@@ -186,6 +216,31 @@ impl Inquiry<'_> {
     }
 }
 
+/// A policy is told the addresses that the runtime asks for, not their prefixes. Where it shows one as its range does, and the
+/// runtime gave another prefix, that one counts.
+fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(), Error> {
+    for &Requested { address, prefix_length } in &network.requested {
+        let range = network.range_sets.iter().find_map(|set| set.range_of(address));
+        let (Some(prefix_length), Some(range)) = (prefix_length, range) else { continue };
+        let own = range.subnet().prefix();
+        for assignment in proposals.iter_mut().flatten().filter(|one| one.address == address) {
+            if assignment.kind != Kind::Fixed || assignment.prefix_length != own || prefix_length == own {
+                continue;
+            }
+            assignment.prefix_length = prefix_length;
+            if let Some(misfit) = misfit(assignment, range) {
+                return Err(Error::RequestedPrefix { address, prefix_length, misfit });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Routes of a family that the pod left out would fail: it has no address to send from.
 fn success(addresses: &[Assignment], network: &Network) -> Success {
-    Success { ips: addresses.iter().map(Ip::from).collect(), routes: network.routes.clone(), dns: network.dns.clone() }
+    let has = |family| addresses.iter().any(|one| Family::of(one.address) == family);
+    let is_left_out = |family| network.range_sets.iter().any(|set| set.family() == family) && !has(family);
+    let mut routes = network.routes.clone();
+    routes.retain(|route| !is_left_out(Family::of(route.dst.network())));
+    Success { ips: addresses.iter().map(Ip::from).collect(), routes, dns: network.dns.clone() }
 }

@@ -1,5 +1,7 @@
 //! Who asks: as the runtime told, and as the API server tells where it has to be asked.
 
+use std::collections::BTreeMap;
+
 use super::Error;
 use super::cluster::Cluster;
 use super::told::bound_annotations;
@@ -12,12 +14,26 @@ use crate::kubernetes::{self, ApiServer, HAND_OVER};
 pub(crate) struct Asking {
     /// The pod, when the runtime named one.
     pub(crate) pod: Option<Pod>,
+    /// What the runtime told of annotations where it named no pod.
+    pub(crate) annotations: BTreeMap<String, String>,
     /// Of the pod's namespace, when the configuration includes it.
     pub(crate) namespace: Option<Metadata>,
     /// Of the node, when the configuration includes it.
     pub(crate) node: Option<Metadata>,
     /// Whether the API server says that the pod of this name is the one that asks.
     pub(crate) confirmed: bool,
+}
+
+impl Asking {
+    /// The annotations of the pod, or of a container without one.
+    pub(crate) fn annotations(&self) -> &BTreeMap<String, String> {
+        self.pod.as_ref().map_or(&self.annotations, |pod| &pod.annotations)
+    }
+
+    /// For a sentence: whose annotations these are.
+    pub(crate) fn whose(&self) -> String {
+        self.pod.as_ref().map_or_else(|| "the container".to_owned(), |pod| format!("pod {}", pod.name))
+    }
 }
 
 /// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an
@@ -31,15 +47,16 @@ pub(super) async fn who_asks(
     let mut asking = ask(base, network, cluster, server).await?;
     if let Some(pod) = &mut asking.pod {
         pod.name.cluster.clone_from(&cluster.name);
-        check_hand_over(pod)?;
     }
+    check_hand_over(&asking)?;
     Ok(asking)
 }
 
 async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&ApiServer>) -> Result<Asking, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
         let pod = network.pod.as_ref().map(|known| known.pod.clone());
-        return bound_annotations(Asking { pod, ..Asking::default() });
+        let annotations = network.annotations.clone();
+        return bound_annotations(Asking { pod, annotations, ..Asking::default() });
     };
     // Boxed, here and wherever only some calls ask somebody: a future has room for all it could become, and each page of
     // it on the stack is a page fault of every ADD.
@@ -66,7 +83,8 @@ async fn ask_server(
     // Where the cluster is not known, whoever has the pod's name in a shared store may be another cluster's.
     let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
     let confirmed = confirmed && is_same_cluster && is_told_apart;
-    bound_annotations(Asking { pod, namespace, node, confirmed })
+    let annotations = network.annotations.clone();
+    bound_annotations(Asking { pod, annotations, namespace, node, confirmed })
 }
 
 /// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may
@@ -81,10 +99,10 @@ async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
     }
 }
 
-fn check_hand_over(pod: &Pod) -> Result<(), Error> {
-    match pod.annotations.get(HAND_OVER).map(String::as_str) {
+fn check_hand_over(asking: &Asking) -> Result<(), Error> {
+    match asking.annotations().get(HAND_OVER).map(String::as_str) {
         None | Some("rolling-update" | "never") => Ok(()),
-        Some(value) => Err(Error::HandOverAnnotation { pod: pod.name.clone().into(), value: value.to_owned() }),
+        Some(value) => Err(Error::HandOverAnnotation { whose: asking.whose(), value: value.to_owned() }),
     }
 }
 

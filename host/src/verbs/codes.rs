@@ -46,7 +46,10 @@ fn of(error: &Error) -> u32 {
         Error::Kubernetes(_) => code::TRY_AGAIN,
         Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } | Error::Ceded { .. } => code::TAKEN,
-        Error::HandOverAnnotation { .. } | Error::Annotation { .. } => code::INVALID_REQUEST,
+        Error::HandOverAnnotation { .. }
+        | Error::Annotation { .. }
+        | Error::Annotated(_)
+        | Error::RequestedPrefix { .. } => code::INVALID_REQUEST,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
         Error::Inquisitive { .. } | Error::Repetitive { .. } => code::POLICY_FAULT,
         Error::NotHeld { .. } => code::NOT_HELD,

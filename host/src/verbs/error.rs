@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Waited;
+use super::annotations::Unfollowed;
 use super::hand_over::{Stays, sum_up};
-use crate::ipam::{Attachment, Ceded, Holder, PodName, Refusal, Usage};
+use crate::ipam::{Attachment, Ceded, Holder, Misfit, Refusal, Usage};
 use crate::kubernetes::HAND_OVER;
 use crate::limits::{Limit, Thousands};
 use crate::{cni, config, kubernetes, policy, store};
@@ -62,10 +63,10 @@ pub enum Error {
         ceded: Vec<Ceded>,
     },
     /// What the pod says about letting another have its address.
-    #[error("annotation {HAND_OVER} of pod {pod} is {value:?}, and not \"rolling-update\" or \"never\"")]
+    #[error("annotation {HAND_OVER} of {whose} is {value:?}, and not \"rolling-update\" or \"never\"")]
     HandOverAnnotation {
         /// The pod that asks.
-        pod: Box<PodName>,
+        whose: String,
         /// What it says.
         value: String,
     },
@@ -115,6 +116,19 @@ pub enum Error {
         bytes: u64,
         /// Which limit that is beyond.
         limit: &'static Limit,
+    },
+    /// An annotation of ours that cannot be followed, whatever the policy.
+    #[error(transparent)]
+    Annotated(#[from] Box<Unfollowed>),
+    /// The runtime asks for an address with a prefix with which the pod could not use it.
+    #[error("the runtime asks for {address}/{prefix_length}, but {misfit}")]
+    RequestedPrefix {
+        /// The address.
+        address: IpAddr,
+        /// How long the runtime wants its subnet to be.
+        prefix_length: u8,
+        /// What is wrong with it.
+        misfit: Misfit,
     },
     /// CHECK found addresses that this attachment does not hold.
     #[error("{attachment} does not hold {}", list(addresses))]
@@ -186,6 +200,8 @@ impl Error {
                  still runs; \"never\" does not, as without the annotation"
                     .to_owned(),
             ),
+            Self::Annotated(unfollowed) => Some(unfollowed.hint()),
+            Self::RequestedPrefix { misfit, .. } => Some(misfit.hint().to_owned()),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
                 "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"

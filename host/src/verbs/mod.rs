@@ -2,6 +2,7 @@
 //! a verb that is not handed a policy or the ranges cannot depend on them.
 
 pub mod add;
+pub(crate) mod annotations;
 pub(crate) mod asking;
 pub mod check;
 mod cluster;

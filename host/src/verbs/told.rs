@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::Error;
+use super::annotations::OURS;
 use super::asking::Asking;
 use crate::limits::{ANNOTATION, ANNOTATIONS, Limit};
 
-/// How the names of our annotations begin.
-const OURS: &str = "kube-ipam.";
-
 /// Leave out what is too long to be for a policy, or refuse it where it is.
 pub(super) fn bound_annotations(mut asking: Asking) -> Result<Asking, Error> {
-    let pod = asking.pod.as_mut().map(|pod| (format!("pod {}", pod.name), &mut pod.annotations));
+    let whose = asking.whose();
+    let pod = Some((whose, asking.pod.as_mut().map_or(&mut asking.annotations, |pod| &mut pod.annotations)));
     let namespace = asking.namespace.as_mut().map(|it| ("the pod's namespace".to_owned(), &mut it.annotations));
     let node = asking.node.as_mut().map(|it| ("the node".to_owned(), &mut it.annotations));
     for (whose, annotations) in [pod, namespace, node].into_iter().flatten() {

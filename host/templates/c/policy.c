@@ -8,12 +8,13 @@
 
 #include "helpers.h"
 
-// How far above the start of its range the pod's address shall lie at least.
+// How far above the start of its range the pod's address shall lie at least. Annotations beginning with kube-ipam. that
+// x-annotations of the schema does not name are refused by the host.
 #define OFFSET "kube-ipam.offset"
 
 static const char SCHEMA[] =
     "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"type\": \"object\", "
-    "\"additionalProperties\": false, \"properties\": {\"proposals\": {\"description\": \"How many candidates one "
+    "\"additionalProperties\": false, \"x-annotations\": [\"" OFFSET "\"], \"properties\": {\"proposals\": {\"description\": \"How many candidates one "
     "attempt brings; more help when many pods start at once\", \"type\": \"integer\", \"minimum\": 1, "
     "\"maximum\": 64, \"default\": 4}}}";
 

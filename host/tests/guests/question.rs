@@ -1,5 +1,7 @@
 //! What every guest is asked.
 
+use std::collections::BTreeMap;
+
 use kube_ipam::ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span};
 
 /// `10.0.0.0/24` with 10.0.0.64/28 excluded.
@@ -26,6 +28,7 @@ pub fn request() -> Request {
         attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
         node: "node-1".into(),
         pod: None,
+        annotations: BTreeMap::new(),
         requested: Vec::new(),
         previous: Vec::new(),
         range_sets: range_sets(),

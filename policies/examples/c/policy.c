@@ -10,7 +10,7 @@
 
 static const char SCHEMA[] =
     "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"type\": \"object\", "
-    "\"additionalProperties\": false, \"properties\": {"
+    "\"additionalProperties\": false, \"x-annotations\": [\"" CLASS "\"], \"properties\": {"
     "\"head\": {\"description\": \"How many addresses at the start of each range are for infrastructure pods\", "
     "\"type\": \"integer\", \"minimum\": 0, \"maximum\": 65536, \"default\": 16}, "
     "\"proposals\": {\"description\": \"How many candidates one attempt brings; more help when many pods start at "

@@ -10,6 +10,8 @@ const SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   type: "object",
   additionalProperties: false,
+  // A pod with another annotation beginning with kube-ipam. is refused by the host.
+  "x-annotations": [ZONE],
   required: ["zones"],
   properties: {
     zones: {

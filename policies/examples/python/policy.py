@@ -28,6 +28,8 @@ SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
     "additionalProperties": False,
+    # A pod with another annotation beginning with kube-ipam. is refused by the host.
+    "x-annotations": [],
     "required": ["shares"],
     "properties": {
         "shares": {
@@ -84,7 +86,7 @@ class Settings:
         self.proposals = number("proposals", given.get("proposals", 4), 1, MOST_PROPOSALS)
 
     def team_of(self, request):
-        namespace = request.pod.namespace if request.pod else None
+        namespace = (request.pod.namespace or None) if request.pod else None
         if namespace in self.shares:
             return namespace
         if OTHERS in self.shares:

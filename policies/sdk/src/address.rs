@@ -223,6 +223,17 @@ impl Prefix {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.span.contains(address)
     }
+
+    /// The network address (IPv6: the subnet-router anycast address), if there is one: subnets of one or two addresses use
+    /// all of them.
+    pub fn network_address(&self) -> Option<IpAddr> {
+        (self.span.size() > 2).then(|| self.address())
+    }
+
+    /// The broadcast address; IPv6 has none.
+    pub fn broadcast_address(&self) -> Option<IpAddr> {
+        (self.family() == Family::V4 && self.span.size() > 2).then(|| self.span.last())
+    }
 }
 
 impl fmt::Display for Prefix {

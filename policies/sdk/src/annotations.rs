@@ -1,7 +1,7 @@
 //! The pod's annotations, as text: which form counts, how a value is split, what a malformed one is told.
 //!
-//! Every annotation may be given for one network alone, with the network's name at the end
-//! (`kube-ipam.ip.blue`); for that network this form wins.
+//! Every annotation may be given for one network alone, with the network's name at the end (`kube-ipam.ip.blue`), and for
+//! one interface in it (`kube-ipam.ip.blue.net1`): the most particular form wins.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,45 +16,71 @@ pub const IP: &str = "kube-ipam.ip";
 pub const IP_POOL: &str = "kube-ipam.ip-pool";
 /// The subnet length of the named addresses.
 pub const NETMASK: &str = "kube-ipam.netmask";
-/// The gateway of the named addresses.
+/// The gateway of the pod's addresses.
 pub const GATEWAY: &str = "kube-ipam.gateway";
+/// The families of which the pod wants addresses. The host reads it, and tells the policy of no other ranges.
+pub const FAMILIES: &str = "kube-ipam.families";
+
+/// What [`Wish`](crate::Wish) reads.
+pub const OF_WISH: [&str; 4] = [IP, IP_POOL, NETMASK, GATEWAY];
 
 /// An annotation of the pod, under the name it really has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation<'a> {
     base: &'static str,
-    name: String,
+    name: &'a str,
     value: &'a str,
+}
+
+/// For whom an annotation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `<base>.<network>.<interface>`
+    Interface,
+    /// `<base>.<network>`
+    Network,
+    /// `<base>`
+    General,
+}
+
+impl Form {
+    /// The most particular first.
+    pub const ALL: [Self; 3] = [Self::Interface, Self::Network, Self::General];
+
+    fn is_of(self, name: &str, base: &str, request: &Request) -> bool {
+        let Some(rest) = name.strip_prefix(base) else { return false };
+        let of_network = || rest.strip_prefix('.')?.strip_prefix(request.network.as_str());
+        match self {
+            Self::General => rest.is_empty(),
+            Self::Network => of_network().is_some_and(str::is_empty),
+            Self::Interface => of_network().and_then(|rest| rest.strip_prefix('.')) == Some(&request.interface_name),
+        }
+    }
 }
 
 /// The longest value repeated in an error; the rest is cut.
 const LONGEST_QUOTE: usize = 120;
 
 impl<'a> Annotation<'a> {
-    /// The form for this network, or else the general one.
+    /// The most particular form.
     pub fn find(request: &'a Request, base: &'static str) -> Option<Self> {
-        Self::for_network(request, base).or_else(|| Self::general(request, base))
+        Form::ALL.into_iter().find_map(|form| Self::in_form(request, base, form))
     }
 
-    /// `<base>.<network>`.
-    pub fn for_network(request: &'a Request, base: &'static str) -> Option<Self> {
-        let name = format!("{base}.{}", request.network);
-        request.annotation(&name).map(|value| Self { base, name, value })
+    /// This form, and no other.
+    pub fn in_form(request: &'a Request, base: &'static str, form: Form) -> Option<Self> {
+        let (name, value) = request.annotations().iter().find(|(name, _)| form.is_of(name, base, request))?;
+        Some(Self { base, name, value })
     }
 
-    /// `<base>` alone.
-    pub fn general(request: &'a Request, base: &'static str) -> Option<Self> {
-        request.annotation(base).map(|value| Self { base, name: base.to_owned(), value })
-    }
-
-    /// Whether it is this annotation, in either form.
+    /// Whether it is this annotation, in whichever form.
     pub fn is(&self, base: &str) -> bool {
         self.base == base
     }
 
     /// The name as the pod spells it.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'a str {
+        self.name
     }
 
     /// The value, as it is.
@@ -62,7 +88,7 @@ impl<'a> Annotation<'a> {
         self.value
     }
 
-    /// Whether it is the form for one network.
+    /// Whether it is for one network, or one interface in it.
     pub fn is_for_network(&self) -> bool {
         self.name != self.base
     }

@@ -89,7 +89,10 @@ pub fn propose(
 ) -> Result<Vec<Proposal>, Refusal> {
     let request = wish.request();
     let count = count.at(request.attempt);
-    let drawn = draws.iter().map(|draw| draw.candidates(request, count, pool)).collect::<Result<Vec<_>, _>>()?;
+    let mut drawn = Vec::with_capacity(draws.len());
+    for draw in draws {
+        drawn.push(wish.fitted(draw)?.candidates(request, count, pool)?);
+    }
     let longest = drawn.iter().map(Vec::len).max().unwrap_or(1);
     Ok((0..longest)
         .map(|nth| combine(wish, drawn.iter().map(|candidates| candidates[nth % candidates.len()])))

@@ -52,12 +52,12 @@ impl AddressRange {
 
     /// The network address, if the subnet has one: subnets of one or two addresses use all of them.
     pub fn network_address(&self) -> Option<IpAddr> {
-        (self.subnet.span().size() > 2).then(|| self.subnet.address())
+        self.subnet.network_address()
     }
 
     /// The broadcast address; IPv6 has none.
     pub fn broadcast_address(&self) -> Option<IpAddr> {
-        self.network_address().filter(IpAddr::is_ipv4).map(|_| self.subnet.span().last())
+        self.subnet.broadcast_address()
     }
 
     /// Whether a pod in the subnet can have this gateway: it lies in the subnet, is the one of the range, wherever that is,

@@ -17,6 +17,8 @@ pub struct Request {
     pub node: String,
     /// Absent when the runtime named no pod.
     pub pod: Option<Pod>,
+    /// What the runtime told of annotations where it named no pod, as podman, nomad and cnitool do.
+    pub annotations: Vec<(String, String)>,
     /// Addresses the runtime asked for by `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
     pub requested: Vec<IpAddr>,
     /// Addresses that an older attachment of this very pod and interface still holds. To propose them is to take them
@@ -68,9 +70,14 @@ pub struct Owner {
 }
 
 impl Request {
-    /// The value of an annotation of the pod.
+    /// The annotations of the pod, or of a container without one.
+    pub fn annotations(&self) -> &[(String, String)] {
+        self.pod.as_ref().map_or(&self.annotations, |pod| &pod.annotations)
+    }
+
+    /// The value of an annotation of the pod, or of a container without one.
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.pod.as_ref().and_then(|pod| value_of(&pod.annotations, name))
+        value_of(self.annotations(), name)
     }
 
     /// The value of a label of the pod.

@@ -3,15 +3,18 @@
 //! An annotation that cannot be followed is refused, never passed over: a pod that names an address and gets
 //! another one is worse off than a pod that waits.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::address::{Family, Span};
-use crate::annotations::{Annotation, IP, IP_POOL};
-use crate::appearance::Appearance;
+use crate::annotations::{Annotation, FAMILIES, Form, GATEWAY, IP, IP_POOL, NETMASK};
+use crate::appearance::{Appearance, misfit};
+use crate::draw::Draw;
 use crate::proposal::{Assignment, Refusal};
-use crate::range::Unusable;
+use crate::range::{Unusable, list};
 use crate::request::Request;
+use crate::ring::Ring;
 
 /// The addresses a pod names, or the pool it names. A family of which it names none is served dynamically.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ pub struct Wish<'a> {
     origin: Origin<'a>,
     fixed: Vec<Assignment>,
     choice: Vec<Span>,
-    appearance: Appearance,
+    appearance: Appearance<'a>,
 }
 
 /// Where addresses were named.
@@ -73,12 +76,22 @@ impl<'a> Wish<'a> {
             refuse_outside(request, &origin, span)?;
         }
         let appearance = Appearance::read(request, &addresses, &choice)?;
-        let fixed = addresses.into_iter().filter_map(|(address, length)| {
-            let range = request.range_sets.containing(address)?;
-            let assignment = appearance.dress(Assignment::fixed(address, range), range);
-            Some(Assignment { prefix_length: length.unwrap_or(assignment.prefix_length), ..assignment })
-        });
-        Ok(Self { request, origin, fixed: fixed.collect(), choice, appearance })
+        let mut fixed = Vec::with_capacity(addresses.len());
+        for (address, length) in addresses {
+            let Some(range) = request.range_sets.containing(address) else { continue };
+            let mut assignment = appearance.dress(Assignment::fixed(address, range), range);
+            assignment.prefix_length = length.unwrap_or(assignment.prefix_length);
+            if assignment.prefix_length != range.subnet.length()
+                && let Some(why) = misfit(&assignment, range)
+            {
+                return Err(match appearance.netmask() {
+                    Some(netmask) if length.is_none() => netmask.invalid(why),
+                    _ => origin.invalid(why),
+                });
+            }
+            fixed.push(assignment);
+        }
+        Ok(Self { request, origin, fixed, choice, appearance })
     }
 
     /// The request it was read from.
@@ -113,6 +126,24 @@ impl<'a> Wish<'a> {
         Some(self.appearance.dress(Assignment::dynamic(address, range), range))
     }
 
+    /// The draw without what could not be seen as the pod asked to see it.
+    pub(crate) fn fitted<'d>(&self, draw: &'d Draw) -> Result<Cow<'d, Draw>, Refusal> {
+        if self.appearance == Appearance::default() {
+            return Ok(Cow::Borrowed(draw));
+        }
+        let fitting = self.appearance.fitting(self.request, draw.ring.spans(), draw.range_set.is_some());
+        let ring = Ring::new(fitting);
+        let cause = || [NETMASK, GATEWAY].into_iter().find_map(|base| Annotation::find(self.request, base));
+        if let Some(annotation) = cause().filter(|_| ring.is_empty()) {
+            let all = list(draw.ring.spans());
+            return Err(
+                annotation.invalid(format_args!("with it no address of {all} is left that reaches its gateway"))
+            );
+        }
+        let kept = draw.kept.filter(|kept| ring.contains(*kept));
+        Ok(Cow::Owned(Draw { ring, kept, ..draw.clone() }))
+    }
+
     fn names(&self, family: Family) -> bool {
         self.fixed.iter().any(|assignment| Family::of(assignment.address) == family)
             || self.choice.iter().any(|span| span.family() == family)
@@ -137,10 +168,10 @@ impl fmt::Display for Origin<'_> {
     }
 }
 
-/// The form for this network comes before the general one. Addresses and a pool in the same form contradict.
+/// The most particular form comes first. Addresses and a pool in the same form contradict.
 fn origin(request: &Request) -> Result<Origin<'_>, Refusal> {
-    for find in [Annotation::for_network, Annotation::general] {
-        match (find(request, IP), find(request, IP_POOL)) {
+    for form in Form::ALL {
+        match (Annotation::in_form(request, IP, form), Annotation::in_form(request, IP_POOL, form)) {
             (Some(ip), Some(pool)) => {
                 return Err(pool.invalid(format_args!("it contradicts {ip}; keep one of the two")));
             }
@@ -154,7 +185,7 @@ fn origin(request: &Request) -> Result<Origin<'_>, Refusal> {
 fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> Result<(), Refusal> {
     match request.range_sets.unusable(address) {
         None => Ok(()),
-        Some(Unusable::Outside) => Err(outside(request, origin, address)),
+        Some(Unusable::Outside) => Err(outside(request, origin, Family::of(address), address)),
         Some(why) => Err(origin.invalid(format_args!("{address} {why}"))),
     }
 }
@@ -163,13 +194,16 @@ fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> R
 fn refuse_outside(request: &Request, origin: &Origin<'_>, span: &Span) -> Result<(), Refusal> {
     let mut subnets = request.range_sets.ranges().map(|range| range.subnet.span());
     if !subnets.any(|subnet| subnet.intersection(span) == Some(*span)) {
-        return Err(outside(request, origin, span));
+        return Err(outside(request, origin, span.family(), span));
     }
     if span.size() == 1 { refuse_unusable(request, origin, span.first()) } else { Ok(()) }
 }
 
-fn outside(request: &Request, origin: &Origin<'_>, what: impl fmt::Display) -> Refusal {
+fn outside(request: &Request, origin: &Origin<'_>, family: Family, what: impl fmt::Display) -> Refusal {
     let Request { network, range_sets, .. } = request;
+    if let Some(families) = Annotation::find(request, FAMILIES).filter(|_| !range_sets.has(family)) {
+        return origin.invalid(format_args!("{what} is an {family} address, and {families} leaves {family} out"));
+    }
     let why = format!("{what} is outside every subnet of network {network:?} ({range_sets})");
     match origin {
         Origin::Annotation(annotation) if !annotation.is_for_network() => origin

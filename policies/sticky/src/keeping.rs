@@ -6,7 +6,7 @@ use kube_ipam_policy::annotations::Annotation;
 use kube_ipam_policy::{Assignment, Draw, Family, Hold, Holder, Kind, Pod, Pool, Refusal, Request, Span, list, log};
 
 use crate::keep::EXPECTED;
-use crate::ordinal::STATEFUL_SET;
+use crate::ordinal::{ORDINAL_BASE, STATEFUL_SET};
 use crate::{Keep, Pods, Settings};
 
 /// Whether the pod is sticky: `"true"` or `"false"`.
@@ -23,9 +23,17 @@ pub(crate) struct Keeping<'a> {
 }
 
 impl<'a> Keeping<'a> {
-    /// `None` for an attachment without a pod: nobody would come back.
+    /// `None` for an attachment without a pod: nobody would come back, and what asks for it is refused.
     pub(crate) fn read(request: &'a Request, settings: &Settings) -> Result<Option<Self>, Refusal> {
-        let Some(pod) = &request.pod else { return Ok(None) };
+        let Some(pod) = &request.pod else {
+            for base in [STICKY, STICKY_KEEP, ORDINAL_BASE] {
+                let annotation = Annotation::find(request, base);
+                if let Some(annotation) = annotation.filter(|annotation| annotation.value() != "false") {
+                    return Err(annotation.invalid("it is for a pod that comes back, and the runtime named no pod"));
+                }
+            }
+            return Ok(None);
+        };
         let sticky = is_sticky(request, pod, settings.pods)?;
         let keep = match Annotation::find(request, STICKY_KEEP) {
             None => settings.keep,

@@ -4,6 +4,7 @@
 //! What a pod names itself, and where other addresses come from, is as under `range-fixed`. The memory is the host's:
 //! an assignment says for whom its address is kept after the release, and the next request asks what that is.
 
+use kube_ipam_policy::annotations::{GATEWAY, IP, IP_POOL, NETMASK};
 use kube_ipam_policy::{Description, Draw, Policy, Pool, Proposal, Refusal, Request, Wish};
 
 mod keep;
@@ -29,6 +30,10 @@ impl Policy for Sticky {
             summary: "A StatefulSet's pod keeps its address while it is away, and may have the n-th of a row",
             settings_schema: include_str!("../settings.schema.json"),
         }
+    }
+
+    fn annotations() -> &'static [&'static str] {
+        &[IP, IP_POOL, NETMASK, GATEWAY, keeping::STICKY, keeping::STICKY_KEEP, ordinal::ORDINAL_BASE]
     }
 
     fn allocate(request: &Request, settings: &Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use kube_ipam_policy::address::number;
-use kube_ipam_policy::annotations::{Annotation, IP, IP_POOL};
+use kube_ipam_policy::annotations::{Annotation, Form, IP, IP_POOL};
 use kube_ipam_policy::{Family, Pod, Refusal, Request, Wish, list};
 
 use crate::Settings;
@@ -39,11 +39,12 @@ struct Base {
 }
 
 impl Base {
-    /// The pod's annotations come before the settings, and those for this network before the general ones.
+    /// The pod's annotations come before the settings, and the most particular form first.
     fn find(request: &Request, pod: &Pod, settings: &Settings) -> Result<Option<Self>, Refusal> {
-        for find in [Annotation::for_network, Annotation::general] {
-            let named = find(request, IP).or_else(|| find(request, IP_POOL));
-            match (find(request, ORDINAL_BASE), named) {
+        for form in Form::ALL {
+            let find = |base| Annotation::in_form(request, base, form);
+            let named = find(IP).or_else(|| find(IP_POOL));
+            match (find(ORDINAL_BASE), named) {
                 (Some(base), Some(named)) => {
                     return Err(base.invalid(format_args!("it contradicts {named}; keep one of the two")));
                 }

@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// A network in place of generated ones: its configuration, or the `ipam` section alone
     #[arg(long, value_name = "FILE|JSON")]
     network: Option<String>,
-    /// An annotation of the policy's own: pods have it with odd values; may be repeated
+    /// An annotation that the policy reads beside those of its description: pods have it with odd values; may be repeated
     #[arg(long, value_name = "NAME")]
     annotation: Vec<String>,
     /// Worlds for each property
@@ -158,7 +158,7 @@ fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options
     parts.push(match report.is_good() {
         true => {
             let more = match options.annotation.is_empty() {
-                true => "; annotations beside kube-ipam's are tried by --annotation NAME",
+                true => "; annotations that the policy does not name in its description are tried by --annotation NAME",
                 false => "",
             };
             format!("nothing is wrong that these worlds could show{more}")

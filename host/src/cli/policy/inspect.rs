@@ -50,6 +50,9 @@ pub(super) fn describe(inspection: &Inspection) -> String {
     lines.extend(inspection.bytes.iter().map(|bytes| format!("size       {bytes} bytes{compiled}")));
     lines.extend(inspection.imports.iter().map(|name| format!("imports    {name}")));
     lines.extend(inspection.exports.iter().map(|name| format!("exports    {name}")));
+    if let Some(names) = inspection.description.as_ref().and_then(|description| description.annotations.as_ref()) {
+        lines.push(format!("reads      {}", names.join(", ")));
+    }
     let schema = inspection.description.as_ref().map(|description| description.settings_schema.as_str());
     if let Some(schema) = schema.filter(|schema| !schema.is_empty()) {
         lines.push(format!("settings   {schema}"));

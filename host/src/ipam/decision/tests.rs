@@ -89,18 +89,21 @@ fn attachment() -> impl Strategy<Value = Attachment> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let asking = (attachment(), "[a-z0-9-]{1,9}", of(pod()), of(metadata()), of(metadata()));
+    let asking = (attachment(), "[a-z0-9-]{1,9}", of(pod()), texts(), of(metadata()), of(metadata()));
     (asking, vec(address(), 0..3), vec(address(), 0..3), range_sets(), any::<u32>()).prop_map(
-        |((attachment, node, pod, namespace, node_metadata), requested, previous, range_sets, attempt)| Request {
-            attachment,
-            node,
-            pod,
-            requested,
-            previous,
-            range_sets,
-            attempt,
-            namespace,
-            node_metadata,
+        |((attachment, node, pod, annotations, namespace, node_metadata), requested, previous, range_sets, attempt)| {
+            Request {
+                attachment,
+                node,
+                pod,
+                annotations,
+                requested,
+                previous,
+                range_sets,
+                attempt,
+                namespace,
+                node_metadata,
+            }
         },
     )
 }

@@ -105,7 +105,7 @@ pub struct Asker {
     /// The pod's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// The pod's.
+    /// The pod's; without a pod, what the runtime tells of a container.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The pod's.

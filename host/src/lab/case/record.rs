@@ -149,13 +149,13 @@ fn kept(decision: &Decision) -> Vec<Kept> {
 }
 
 fn asker(request: &Request) -> Asker {
-    let Request { attachment, node, pod, requested, namespace, node_metadata, .. } = request;
+    let Request { attachment, node, pod, annotations, requested, namespace, node_metadata, .. } = request;
     let Attachment { container, interface, .. } = attachment.clone();
     let name = pod.as_ref().map(|pod| pod.name.clone());
     Asker {
         uid: name.as_ref().and_then(|name| name.uid.clone()),
         pod: name.map(|name| PodPath(PodName { uid: None, ..name })),
-        annotations: pod.as_ref().map(|pod| pod.annotations.clone()).unwrap_or_default(),
+        annotations: pod.as_ref().map_or(annotations, |pod| &pod.annotations).clone(),
         labels: pod.as_ref().map(|pod| pod.labels.clone()).unwrap_or_default(),
         owner: pod.as_ref().and_then(|pod| pod.owner.clone()).map(OwnerPath),
         namespace: namespace.clone().map(Metadata::from),
@@ -263,7 +263,10 @@ mod tests {
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
         let pod = json!({"namespace": "shop", "name": "db", "annotations": {"kube-ipam.ip": "ten"}});
         let refusal = json!({"refusal": {"kind": "invalid", "text": "annotation kube-ipam.ip \"ten\""}});
-        let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal));
+        let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal.clone()));
+        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        let without_a_pod = json!({"pod": null, "annotations": {"kube-ipam.ip": "ten"}});
+        let (text, trial) = rerun(&decision(without_a_pod, refusal));
         assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
     }
 }

@@ -236,6 +236,9 @@ impl Asker {
             labels: self.labels.clone(),
             owner: self.owner.as_ref().map(|owner| owner.0.clone()),
         });
+        if asks.pod.is_none() {
+            asks.annotations.clone_from(&self.annotations);
+        }
         asks.namespace = self.namespace.clone().map(ipam::Metadata::from);
         asks.node_metadata = self.node_metadata.clone().map(ipam::Metadata::from);
         // As the plugin reads what a runtime asks for.

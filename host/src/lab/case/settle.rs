@@ -95,15 +95,10 @@ impl Step {
 
 impl Asker {
     fn settle(&mut self, nth: usize, way: &[Part<'static>]) -> Result<(), Wrong> {
-        let about_a_pod = self.uid.is_some()
-            || self.owner.is_some()
-            || self.namespace.is_some()
-            || !(self.annotations.is_empty() && self.labels.is_empty());
+        let about_a_pod =
+            self.uid.is_some() || self.owner.is_some() || self.namespace.is_some() || !self.labels.is_empty();
         if self.pod.is_none() && about_a_pod {
-            return Err(wrong(
-                way,
-                "uid, annotations, labels, owner and namespace are a pod's: say pod: NAMESPACE/NAME",
-            ));
+            return Err(wrong(way, "uid, labels, owner and namespace are a pod's: say pod: NAMESPACE/NAME"));
         }
         let container = self.container.get_or_insert_with(|| format!("c{nth}"));
         match [Some(&*container), self.interface.as_ref()].into_iter().flatten().find(|name| !is_name(name)) {

@@ -2,20 +2,9 @@
 
 use crate::lab::world::NETWORK;
 
-/// Names of annotations; the first ones are those that shipped policies understand.
-pub(super) const NAMES: [&str; 7] = [
-    "kube-ipam.ip",
-    "kube-ipam.ip-pool",
-    "kube-ipam.netmask",
-    "kube-ipam.gateway",
-    "kube-ipam.sticky",
-    "kube-ipam.sticky-keep",
-    "kube-ipam.ordinal-base",
-];
-
-/// Names that mean nothing to kube-ipam.
+/// Names that mean nothing to kube-ipam. Of its own it refuses such, before a policy is asked.
 pub(super) const OTHERS: [&str; 4] =
-    ["example.com/team", "kube-ipam.unheard-of", "cni.projectcalico.org/ipAddrs", "\u{2603}"];
+    ["example.com/team", "kube-ipam.ip.elsewhere", "cni.projectcalico.org/ipAddrs", "\u{2603}"];
 
 /// No list of addresses, no mask and no gateway, whichever network it is read for.
 pub(super) const MALFORMED: [&str; 16] = [

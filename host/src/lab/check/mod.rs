@@ -47,7 +47,7 @@ pub struct Subject {
     pub module: Option<PathBuf>,
     /// Its settings in every world.
     pub settings: Map<String, Value>,
-    /// Names of annotations that it knows beside kube-ipam's.
+    /// Names of annotations that it reads, beside those of kube-ipam that it says so of itself.
     pub annotations: Vec<String>,
     /// The `ipam` section of a network that takes the place of the generated ones.
     pub network: Option<Map<String, Value>>,
@@ -75,6 +75,11 @@ pub enum CheckError {
     /// The given network is none.
     #[error(transparent)]
     Network(#[from] Mishap),
+    /// An annotation with which no pod gets as far as this policy.
+    #[error(
+        "the policy does not say that it reads {0}, so that a pod with it is refused: name it in x-annotations of the settings schema"
+    )]
+    Undeclared(String),
     /// In a directory for the compiled module.
     #[error("a temporary directory cannot be made")]
     Directory(#[from] std::io::Error),
@@ -129,13 +134,19 @@ impl Bench {
             compiler: Compiler::InProcess,
             deadline: None,
         };
+        let policy = Policy::load(&source)?;
         let site = Site {
             network: subject.network.clone(),
             words: scene::words(&subject.settings),
+            read: policy.annotations()?,
             annotations: subject.annotations.clone(),
         };
+        let is_undeclared = |name: &&String| annotations::is_ours(name) && !site.read.contains(name);
+        if let Some(name) = site.annotations.iter().find(is_undeclared) {
+            return Err(CheckError::Undeclared(name.clone()));
+        }
         let bench = Self {
-            policy: Policy::load(&source)?,
+            policy,
             anew: Policy::load(&source)?,
             settings: subject.settings.clone(),
             site,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::annotations::{MALFORMED, NAMES, OTHERS, for_network, is_ours};
+use super::annotations::{MALFORMED, OTHERS, for_network, is_ours};
 use super::generate::{Fill, GATEWAY_ELSEWHERE, NO_GATEWAY, Plan, PodPlan, RangePlan, SetPlan, Text, WhoPlan};
 use crate::cni::NetConf;
 use crate::config::Network;
@@ -40,7 +40,9 @@ pub(super) struct Site {
     pub(super) network: Option<Map<String, Value>>,
     /// Names that occur in the settings.
     pub(super) words: Vec<String>,
-    /// Names of annotations that the policy knows beside kube-ipam's.
+    /// Names of annotations that the policy reads, by its own word.
+    pub(super) read: Vec<String>,
+    /// Names of annotations that it reads by the word of whoever runs the check.
     pub(super) annotations: Vec<String>,
 }
 
@@ -316,11 +318,11 @@ impl Writer<'_> {
     }
 
     fn annotation(&self, nth: u8) -> String {
-        let (nth, own) = (usize::from(nth), &self.site.annotations);
+        let (nth, Site { read, annotations: own, .. }) = (usize::from(nth), self.site);
         match nth % 3 {
             1 if !own.is_empty() => own[nth / 3 % own.len()].clone(),
-            0 | 1 => NAMES[nth % NAMES.len()].to_owned(),
-            _ if nth % 2 == 0 => for_network(NAMES[nth % NAMES.len()]),
+            0 | 1 if !read.is_empty() => read[nth % read.len()].clone(),
+            2 if nth.is_multiple_of(2) && !read.is_empty() => for_network(&read[nth % read.len()]),
             _ => OTHERS[nth % OTHERS.len()].to_owned(),
         }
     }

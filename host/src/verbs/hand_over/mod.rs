@@ -99,6 +99,10 @@ impl<'a> HandOvers<'a> {
         for (address, holder) in blocked(proposal, look) {
             let taken = |stays| Some(Obstacle::Taken(Error::Taken { address, holder: holder.clone(), stays }));
             let Holder::Attachment(held) = &holder else { return taken(Stays::Kept) };
+            let asks = &look.claimant.attachment;
+            if held.attachment.container == asks.container {
+                return taken(Stays::Sibling(asks.clone().into()));
+            }
             match self.judge(held).await {
                 Ok(Judgement::GivesWay { why, former }) => {
                     tracing::info!(%address, from = %held.attachment, why, "handed over");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ipam::{Ceded, Holder, Party};
+use crate::ipam::{Attachment, Ceded, Holder, Party};
 use crate::kubernetes::{self, Keeps};
 
 /// Why the holder of a wanted address keeps it.
@@ -20,6 +20,8 @@ pub enum Stays {
     Leaving(Duration),
     /// Nobody holds it, but it is kept for somebody.
     Kept,
+    /// It is another interface of the very container that asks, with this network and interface.
+    Sibling(Box<Attachment>),
 }
 
 impl Stays {
@@ -51,6 +53,11 @@ impl Stays {
                 waited.as_secs_f64()
             ),
             Self::Kept => when.to_owned(),
+            Self::Sibling(asks) => format!(
+                "that is another interface of the same container, so it stays: name an address for each, here by annotation \
+                 kube-ipam.ip.{}.{}",
+                asks.network, asks.interface
+            ),
         }
     }
 }
@@ -96,7 +103,7 @@ pub(crate) fn sum_up(ceded: &[Ceded]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipam::{Attachment, PodName};
+    use crate::ipam::PodName;
     use jiff::Timestamp;
 
     /// A kubelet's event has room for 700 characters, of which the holder takes some 300.

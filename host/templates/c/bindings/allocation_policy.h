@@ -118,7 +118,8 @@ typedef struct {
   kube_ipam_policy_types_owner_ref_t val;
 } kube_ipam_policy_types_option_owner_ref_t;
 
-// The pod the address is for, as far as the runtime or the API server told.
+// The pod the address is for, as far as the runtime or the API server told. Where the runtime told annotations but
+// named no pod (podman, nomad, cnitool), namespace and name are empty.
 typedef struct kube_ipam_policy_types_pod_t {
   allocation_policy_string_t   namespace_;
   allocation_policy_string_t   name;
@@ -164,14 +165,15 @@ typedef struct kube_ipam_policy_types_request_t {
   allocation_policy_string_t   interface_name;
   // The Kubernetes node.
   allocation_policy_string_t   node;
-  // Absent when the runtime named no pod.
+  // Absent when the runtime named no pod and told no annotations.
   kube_ipam_policy_types_option_pod_t   pod;
   // Addresses the runtime asked for by `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
   kube_ipam_policy_types_list_ip_address_t   requested;
   // Addresses that an older attachment of this very pod and interface still holds. To propose them is to take
   // them over; whatever of them is not proposed is released by the same transaction.
   kube_ipam_policy_types_list_ip_address_t   previous;
-  // One entry per address the attachment shall have; each a set of ranges of one family.
+  // One entry per address the attachment shall have; each a set of ranges of one family. Of the families the pod
+  // wants, where it says so by annotation `kube-ipam.families`.
   kube_ipam_policy_types_list_list_address_range_t   range_sets;
   // How often every proposal for this attachment lost its race so far: 0 at first.
   uint32_t   attempt;
@@ -340,7 +342,10 @@ typedef struct exports_kube_ipam_policy_allocator_description_t {
   allocation_policy_string_t   version;
   // One line on what the rule does.
   allocation_policy_string_t   summary;
-  // A JSON Schema of the settings; the empty string when there are none.
+  // A JSON Schema of the settings; the empty string when there are none. Its member `x-annotations`, a list, names
+  // the annotations beginning with `kube-ipam.` that the policy reads, without network and interface: a pod with any
+  // other is refused before the policy is asked. Without the member these are `kube-ipam.ip`, `kube-ipam.ip-pool`,
+  // `kube-ipam.netmask` and `kube-ipam.gateway`.
   allocation_policy_string_t   settings_schema;
 } exports_kube_ipam_policy_allocator_description_t;
 

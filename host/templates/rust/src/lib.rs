@@ -1,5 +1,6 @@
 //! The lowest free address of every range set, from an offset on that the pod may name.
 
+use kube_ipam_policy::annotations::{GATEWAY, IP, IP_POOL, NETMASK};
 use kube_ipam_policy::{
     Description, Draw, Policy, Pool, Proposal, ProposalCount, Refusal, Request, Ring, Span, Strategy, Wish, log,
 };
@@ -31,6 +32,11 @@ impl Policy for NewPolicy {
             summary: "The lowest free addresses, from an offset on that the pod may name",
             settings_schema: include_str!("../settings.schema.json"),
         }
+    }
+
+    // The host refuses a pod with another annotation beginning with kube-ipam.
+    fn annotations() -> &'static [&'static str] {
+        &[IP, IP_POOL, NETMASK, GATEWAY, OFFSET]
     }
 
     fn allocate(request: &Request, settings: &Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {

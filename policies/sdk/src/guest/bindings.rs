@@ -133,7 +133,8 @@ pub mod kube_ipam {
                         .finish()
                 }
             }
-            /// The pod the address is for, as far as the runtime or the API server told.
+            /// The pod the address is for, as far as the runtime or the API server told. Where the runtime told annotations but
+            /// named no pod (podman, nomad, cnitool), namespace and name are empty.
             #[derive(Clone)]
             pub struct Pod {
                 pub namespace: _rt::String,
@@ -170,14 +171,15 @@ pub mod kube_ipam {
                 pub interface_name: _rt::String,
                 /// The Kubernetes node.
                 pub node: _rt::String,
-                /// Absent when the runtime named no pod.
+                /// Absent when the runtime named no pod and told no annotations.
                 pub pod: ::core::option::Option<Pod>,
                 /// Addresses the runtime asked for by `CNI_ARGS`, `args.cni.ips` or `runtimeConfig.ips`.
                 pub requested: _rt::Vec<IpAddress>,
                 /// Addresses that an older attachment of this very pod and interface still holds. To propose them is to take
                 /// them over; whatever of them is not proposed is released by the same transaction.
                 pub previous: _rt::Vec<IpAddress>,
-                /// One entry per address the attachment shall have; each a set of ranges of one family.
+                /// One entry per address the attachment shall have; each a set of ranges of one family. Of the families the pod
+                /// wants, where it says so by annotation `kube-ipam.families`.
                 pub range_sets: _rt::Vec<_rt::Vec<AddressRange>>,
                 /// How often every proposal for this attachment lost its race so far: 0 at first.
                 pub attempt: u32,
@@ -1319,7 +1321,10 @@ pub mod exports {
                     pub version: _rt::String,
                     /// One line on what the rule does.
                     pub summary: _rt::String,
-                    /// A JSON Schema of the settings; the empty string when there are none.
+                    /// A JSON Schema of the settings; the empty string when there are none. Its member `x-annotations`, a list, names
+                    /// the annotations beginning with `kube-ipam.` that the policy reads, without network and interface: a pod with any
+                    /// other is refused before the policy is asked. Without the member these are `kube-ipam.ip`, `kube-ipam.ip-pool`,
+                    /// `kube-ipam.netmask` and `kube-ipam.gateway`.
                     pub settings_schema: _rt::String,
                 }
                 impl ::core::fmt::Debug for Description {

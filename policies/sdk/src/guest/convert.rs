@@ -60,12 +60,17 @@ impl From<wit::AddressRange> for range::AddressRange {
 impl From<wit::Request> for request::Request {
     fn from(request: wit::Request) -> Self {
         let set = |ranges: Vec<wit::AddressRange>| range::RangeSet(ranges.into_iter().map(Into::into).collect());
+        let (pod, annotations) = match request.pod {
+            Some(pod) if pod.namespace.is_empty() && pod.name.is_empty() => (None, pod.annotations),
+            pod => (pod.map(Into::into), Vec::new()),
+        };
         Self {
             network: request.network,
             container_id: request.container_id,
             interface_name: request.interface_name,
             node: request.node,
-            pod: request.pod.map(Into::into),
+            pod,
+            annotations,
             requested: request.requested.into_iter().map(Into::into).collect(),
             previous: request.previous.into_iter().map(Into::into).collect(),
             range_sets: range::RangeSets(request.range_sets.into_iter().map(set).collect()),
@@ -134,13 +139,11 @@ impl From<proposal::Refusal> for wit::Refusal {
     }
 }
 
-impl From<policy::Description> for allocator::Description {
-    fn from(description: policy::Description) -> Self {
-        Self {
-            name: description.name.to_owned(),
-            version: description.version.to_owned(),
-            summary: description.summary.to_owned(),
-            settings_schema: description.settings_schema.to_owned(),
-        }
+pub(super) fn description(description: &policy::Description, annotations: &[&str]) -> allocator::Description {
+    allocator::Description {
+        name: description.name.to_owned(),
+        version: description.version.to_owned(),
+        summary: description.summary.to_owned(),
+        settings_schema: description.schema_with(annotations),
     }
 }

@@ -28,7 +28,7 @@ pub struct Exported<P>(PhantomData<P>);
 impl<P: Policy> allocator::Guest for Exported<P> {
     fn describe() -> allocator::Description {
         log_panics();
-        P::describe().into()
+        convert::description(&P::describe(), P::annotations())
     }
 
     fn validate_settings(settings: String) -> Result<(), String> {

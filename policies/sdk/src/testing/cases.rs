@@ -37,6 +37,8 @@ struct Case {
     #[serde(default)]
     attempt: u32,
     container: Option<String>,
+    /// `eth0` unless told.
+    interface: Option<String>,
     /// Addresses and spans that are held.
     #[serde(default)]
     held: Vec<String>,
@@ -145,6 +147,7 @@ impl Case {
         request.previous.clone_from(&self.previous);
         request.attempt = self.attempt;
         request.container_id = self.container.clone().unwrap_or(request.container_id);
+        request.interface_name = self.interface.clone().unwrap_or(request.interface_name);
         self.annotations.iter().fold(request, |request, (name, value)| request.annotated(name, value))
     }
 

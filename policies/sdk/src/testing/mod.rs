@@ -68,11 +68,11 @@ pub fn request(subnets: &[&str]) -> Request {
 }
 
 impl Request {
-    /// With one more annotation of its pod; without a pod, it gets one.
+    /// With one more annotation of its pod, or of the container without a pod.
     #[must_use]
     pub fn annotated(mut self, name: &str, value: &str) -> Self {
-        let pod = self.pod.get_or_insert_default();
-        pod.annotations.push((name.to_owned(), value.to_owned()));
+        let annotations = self.pod.as_mut().map_or(&mut self.annotations, |pod| &mut pod.annotations);
+        annotations.push((name.to_owned(), value.to_owned()));
         self
     }
 }

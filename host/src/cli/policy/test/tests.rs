@@ -167,7 +167,7 @@ fn what_is_no_case_is_told_with_its_place() {
         ),
         format!("{network}steps:\n  - advance: 1s\n    expect: {{ fuel: 3 }}\n"),
         format!("{network}steps:\n  - contend: [{{}}, {{}}]\n    expect: [{{}}]\n"),
-        format!("{network}steps:\n  - allocate: {{ annotations: {{ a: b }} }}\n"),
+        format!("{network}steps:\n  - allocate: {{ labels: {{ a: b }} }}\n"),
         format!("{network}steps:\n  - allocate: {{ container: a/b }}\n"),
         "steps: []\n".to_owned(),
         "network: { subnet: 10.0.0.0/33 }\nsteps: []\n".to_owned(),

@@ -7,13 +7,14 @@ use std::net::IpAddr;
 
 use super::answers::{Taken, outcome};
 use super::{kind, refusal};
-use crate::ipam::{Assignment, Family, Refusal};
+use crate::ipam::{Assignment, Refusal};
 use crate::lab::check::Bench;
 use crate::lab::check::annotations::{MALFORMED, for_network};
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Broken, Finding, Trial, ill};
 use crate::lab::{Asker, Proposed};
+use crate::verbs::Error;
 
 /// An annotation, a value that can be followed, and how to see that it was.
 struct Rule {
@@ -46,7 +47,9 @@ pub(super) fn are_followed_or_refused(bench: &Bench, scene: &Scene) -> Finding {
 fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
     let named = move |one: &Assignment| one.address == address;
     let by = |name| Rule { name, value: address.to_string(), beside: None, followed: Box::new(named) };
-    let length = if Family::of(address) == Family::V4 { 25 } else { 97 };
+    let range = scene.range_sets.iter().find_map(|set| set.range_of(address));
+    // Wider than the subnet: a narrower one may leave out the gateway.
+    let length = range.map_or(1, |range| range.subnet().prefix() - 1).max(1);
     let mut rules = vec![by("kube-ipam.ip"), by("kube-ipam.ip-pool")];
     rules.push(Rule {
         name: "kube-ipam.netmask",
@@ -54,7 +57,6 @@ fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
         beside: Some(address),
         followed: Box::new(move |one| named(one) && one.prefix_length == length),
     });
-    let range = scene.range_sets.iter().find_map(|set| set.range_of(address));
     let in_range = |one: &IpAddr| *one != address && range.is_some_and(|range| range.span().contains(*one));
     rules.extend(scene.offered.iter().flatten().copied().find(in_range).map(|gateway| Rule {
         name: "kube-ipam.gateway",
@@ -75,6 +77,10 @@ impl Rule {
         let good = trial.propose(&annotated(&base, &name, &self.value), 0, &[]);
         let asker = annotated(&base, &name, malformed);
         let bad = trial.propose(&asker, 0, &[]);
+        // Not for the policy: the host does not let it pass.
+        if matches!(bad.verdict, Err(Error::Annotated(_))) {
+            return Ok(());
+        }
         let is_ill = |proposed: &Proposed| proposed.verdict.as_ref().err().and_then(ill).is_some();
         if is_ill(&good) || is_ill(&bad) {
             return Ok(());
