@@ -17,7 +17,7 @@ use super::{Deadline, Error, Waited, elsewhere};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
-use crate::ipam::{Assignment, Claim, PodName, Proposal, Request};
+use crate::ipam::{Assignment, Claim, PodName, Proposal, Refusal, Request, Snapshot};
 use crate::limits;
 use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
@@ -144,7 +144,11 @@ impl Inquiry<'_> {
         }
         let request = self.request(&look, attempt);
         let decided = deciding.decide(request, &mut look, deadline);
-        let Decided { proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        let decided = decided.instrument(debug_span!("decide", attempt)).await;
+        if let Err(Error::Refused { refusal: Refusal::Exhausted(_) }) = &decided {
+            warn_of_full(&look.snapshot);
+        }
+        let Decided { proposals, policy } = decided?;
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
@@ -182,6 +186,22 @@ impl Inquiry<'_> {
             attempt,
             namespace: asking.namespace.clone(),
             node_metadata: asking.node.clone(),
+        }
+    }
+}
+
+/// Name the range sets that have no address left, where the policy has asked how full they are: nobody is asked for this.
+fn warn_of_full(snapshot: &Snapshot) {
+    for range_set in 0..snapshot.range_sets().len() {
+        if let Ok(Some(usage)) = snapshot.usage(range_set)
+            && usage.is_full()
+        {
+            tracing::warn!(
+                range_set,
+                size = usage.size,
+                held = usage.held,
+                "a range set is full: new pods get no address; those that have one, or one that is kept for them, do"
+            );
         }
     }
 }

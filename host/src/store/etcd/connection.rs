@@ -35,6 +35,10 @@ impl Cluster {
         Self { options, turn: Cell::new(turn), connected: RefCell::default(), round_trips: Cell::default() }
     }
 
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
     pub(super) fn round_trips(&self) -> u32 {
         self.round_trips.get()
     }
