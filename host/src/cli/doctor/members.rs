@@ -6,28 +6,32 @@ use crate::store::etcd::Member;
 use crate::store::{AnyMap, StoreError};
 use crate::verbs;
 
-/// Nothing for the embedded store. One member that is gone keeps no pod from its address, and so is a warning.
+/// Nothing for the embedded store. One member that is gone keeps no pod from its address, and so is a warning; where none
+/// answers, the check of the store says why.
 pub(super) async fn members(opened: &Opened) -> Vec<Check> {
     let AnyMap::Etcd(etcd) = opened.store.map() else { return Vec::new() };
-    let mut checks = Vec::new();
-    let mut well = Vec::new();
+    let (mut checks, mut well, mut silent) = (Vec::new(), Vec::new(), Vec::new());
     for member in etcd.members().await {
-        let endpoint = member.endpoint.clone();
         if member.is_ended_by_killed_clients() {
             checks.push(fragile(&member));
             continue;
         }
-        match member.version {
+        let Member { endpoint, version } = member;
+        match version {
             Ok(version) => well.push(format!("{endpoint} {version}")),
             // Where users are told apart, only some may ask. The member answered all the same.
             Err(StoreError::Refused { .. }) => well.push(format!("{endpoint} (its version is not told to this user)")),
             Err(error) => {
-                checks.push(Check { verdict: Verdict::Warning, ..Check::failed("etcd", &verbs::Error::from(error)) });
+                let failed = Check::failed("etcd", &verbs::Error::from(error));
+                silent.push(Check { verdict: Verdict::Warning, ..failed });
             }
         }
     }
     if !well.is_empty() {
         checks.insert(0, Check::good("etcd", well.join(", ")));
+    }
+    if !checks.is_empty() {
+        checks.extend(silent);
     }
     checks
 }
