@@ -17,8 +17,9 @@
 //! ranges one more. All but the first range leave the cluster alone: the member answers what it has, and whether that is
 //! of the same revision as the range that the cluster has agreed on is seen in the answer.
 //!
-//! What it costs, measured beside a transaction: an ADD of one range set sends six ranges, for 0.25 ms more of its processor time;
-//! of two range sets nine, for 0.5 ms. With every range linearisable no ADD is faster, and three members spend 1 ms more.
+//! What that costs beside a transaction, measured: an ADD of one range set sends six ranges, for 0.25 ms more of its
+//! processor time; of two range sets nine, for 0.5 ms. With every range linearisable no ADD is faster, and three members
+//! spend 1 ms more.
 
 use std::rc::Rc;
 
