@@ -16,16 +16,13 @@ impl<M: OrderedMap> Store<M> {
         &self,
         read: impl AsyncFn(M::View) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        for _ in 0..READ_AGAIN {
+        let mut left = READ_AGAIN;
+        loop {
             match read(self.map.view().await?).await {
-                Err(StoreError::Compacted) => {
-                    tracing::warn!(
-                        "etcd compacted its history while it was being read; reading again from the beginning"
-                    );
-                }
+                Err(StoreError::Compacted) if left > 0 => left -= 1,
                 outcome => return outcome,
             }
+            tracing::warn!("etcd compacted its history while it was being read; reading again from the beginning");
         }
-        read(self.map.view().await?).await
     }
 }
