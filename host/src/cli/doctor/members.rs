@@ -46,7 +46,7 @@ fn fragile(member: &Member) -> Check {
             member.endpoint
         ),
         hint: Some(
-            "upgrade etcd to 3.5.7 or later; kube-ipam sends no such transactions, but other clients may".to_owned(),
+            "upgrade etcd to 3.5.7 or later; kube-ipam sends it no such transactions, but other clients may".to_owned(),
         ),
     }
 }

@@ -30,13 +30,16 @@ impl Etcd {
 }
 
 impl Member {
-    /// Whether any client that is killed while a transaction of reads is on its way may end this member: it panics in
-    /// 3.5.0 to 3.5.4 and, where the read took long, runs into a nil pointer in 3.5.5 and 3.5.6.
+    /// Whether any client that is killed while a transaction of reads is on its way may end this member.
     pub fn is_ended_by_killed_clients(&self) -> bool {
-        let Ok(version) = &self.version else { return false };
-        let patch = version.strip_prefix("3.5.").and_then(|patch| patch.split(['-', '+']).next());
-        patch.and_then(|patch| patch.parse().ok()).is_some_and(|patch: u32| patch < 7)
+        self.version.as_ref().is_ok_and(|version| is_fragile(version))
     }
+}
+
+/// 3.5.0 to 3.5.4 panic and, where the read took long, 3.5.5 and 3.5.6 run into a nil pointer.
+pub(super) fn is_fragile(version: &str) -> bool {
+    let patch = version.strip_prefix("3.5.").and_then(|patch| patch.split(['-', '+']).next());
+    patch.and_then(|patch| patch.parse().ok()).is_some_and(|patch: u32| patch < 7)
 }
 
 #[cfg(test)]

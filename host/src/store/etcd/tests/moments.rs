@@ -46,19 +46,44 @@ async fn write(url: &str, keys: &[String], writer: u32, done: &AtomicBool) {
 }
 
 async fn look(url: &str, keys: &[String]) {
-    let etcd = Etcd::new(at(&[url]));
     let reads: Vec<Read> = keys.iter().map(|key| Read::Get(key.clone())).collect();
     let all = KeyRange { from: "/moment/".into(), to: "/moment0".into() };
-    let views = 400;
+    let lasting = Etcd::new(at(&[url]));
+    let (views, mut trips) = (300, 0);
     for _ in 0..views {
-        let mut view = etcd.view().await.unwrap();
-        let first = values(view.read(&reads).await.unwrap());
-        assert!(first.windows(2).all(|pair| pair[0] == pair[1]), "{first:?}");
-        let again = [Read::Count(all.clone()), Read::scan(all.clone(), 100)];
-        assert_eq!(values(view.read(&again).await.unwrap()), first, "the view has moved on");
+        // Whoever has read twice may know the member's version, and ask otherwise.
+        let fresh = Etcd::new(at(&[url]));
+        for etcd in [&fresh, &lasting] {
+            let mut view = etcd.view().await.unwrap();
+            let first = values(view.read(&reads).await.unwrap());
+            assert!(first.windows(2).all(|pair| pair[0] == pair[1]), "{first:?}");
+            let again = [Read::Count(all.clone()), Read::scan(all.clone(), 100)];
+            assert_eq!(values(view.read(&again).await.unwrap()), first, "the view has moved on");
+        }
+        trips += fresh.round_trips();
     }
     // Where nobody wrote between its ranges a view takes two answers; here it has to have happened.
-    assert!(etcd.round_trips() > 2 * views, "nothing was written amid a read");
+    assert!(trips > 2 * views, "nothing was written amid a read");
+}
+
+#[test]
+fn only_a_member_that_outlives_killed_callers_is_sent_a_transaction_of_reads() {
+    block_on(async {
+        let old = Server::start(&[]);
+        let newer = Server::newer();
+        for (server, is_sturdy) in [(Some(&old), true), (newer.as_ref(), false)] {
+            let Some(server) = server else { continue };
+            let etcd = Etcd::new(at(&[&server.url()]));
+            for nth in 0..3 {
+                // The second read finds out.
+                assert_eq!(etcd.cluster.is_sturdy(), is_sturdy && nth > 1, "after {nth} reads of {}", server.url());
+                let mut view = etcd.view().await.unwrap();
+                let pages = view.read(&[Read::Get("/one".into()), Read::Get("/two".into())]).await.unwrap();
+                assert_eq!(pages.len(), 2);
+            }
+            assert_eq!(etcd.round_trips(), 3, "a version is asked for beside a read");
+        }
+    });
 }
 
 fn values(pages: Vec<Page>) -> Vec<Vec<u8>> {
