@@ -293,7 +293,7 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
         let (_, printed) = site.run(&["doctor"]);
         assert!(printed.contains(says), "{printed}");
     };
-    ill(json!({"subnet": "10.1.0.0/30"}), "ranges", "bad", "0 of 1 addresses free");
+    ill(json!({"subnet": "10.1.0.0/30"}), "ranges", "warning", "0 of 1 addresses free");
     ill(
         json!({"subnet": "10.1.0.0/24", "rangestart": "10.1.0.9"}),
         "configuration",
@@ -315,6 +315,32 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
     site.etcd().control(&["del", "/kube-ipam/v1/blue/attachments/c1/eth0/blue"]);
     let (status, found) = verdicts(&site);
     assert_eq!((status, &found["records"], &found["store"]), (1, &json!("bad"), &json!("good")));
+}
+
+/// A range that is full keeps new pods from an address, and nothing else from anything: the node stays ready.
+#[test]
+fn a_full_range_is_a_warning() {
+    for site in [Site::embedded(&json!({})), Site::on_etcd(&json!({}))] {
+        let mut site = site;
+        let log = site.directory.path().join("log");
+        let ranges = json!([[{"subnet": "10.1.0.0/16"}], [{"subnet": "10.2.0.0/30"}]]);
+        for (key, value) in [("ranges", ranges), ("logFile", json!(log)), ("logLevel", json!("warn"))] {
+            site.configuration["ipam"][key] = value;
+        }
+        let site = site.written();
+        let held = site.add("c1");
+        assert_eq!(held, "10.1.0.2,10.2.0.2");
+        let (code, says) = site.call("ADD", "c2").run().failure();
+        assert_eq!(code, 101, "{says}");
+        let logged = fs::read_to_string(&log).unwrap();
+        assert!(logged.contains("WARN") && logged.contains("a range set is full"), "{logged}");
+        assert!(logged.contains("range_set=1 size=1 held=1") && !logged.contains("range_set=0"), "{logged}");
+        site.call("STATUS", "").run().success();
+        let (status, printed) = site.run(&["doctor"]);
+        assert!(status == 0 && printed.contains("! ranges         range set 1: 0 of 1 addresses free"), "{printed}");
+        assert_eq!(site.add("c1"), held, "whoever has an address is answered");
+        site.call("DEL", "c1").run().success();
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::verbs::{self, Deadline};
 mod books;
 mod containers;
 mod machine;
+mod members;
 mod watched;
 
 /// From this percentage on, a range set is worth a warning.
@@ -73,6 +74,7 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
         checks.extend(watched::record(network));
         checks.extend(api_server(opened, network).await);
     }
+    checks.extend(members::members(opened).await);
     let store = store(opened).await;
     let reachable = store.verdict == Verdict::Good;
     checks.push(store);
@@ -179,7 +181,7 @@ async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
     };
     let check = |(nth, occupancy): (usize, &crate::store::Occupancy)| {
         let verdict = match occupancy.percent() {
-            _ if occupancy.free == 0 => Verdict::Bad,
+            // Running pods, and those for whom an address is kept, are served: nothing is broken.
             NEARLY_FULL.. => Verdict::Warning,
             _ => Verdict::Good,
         };

@@ -25,7 +25,7 @@ pub const WINDOW_SPANS: usize = 8;
 /// Neighbouring spans closer than this are read as one: cheaper than one more read for a gateway in between.
 pub const WINDOW_GAP: u128 = 16;
 
-/// Parts a half-known span is counted in at once. Below the 128 operations of an etcd transaction.
+/// Parts a half-known span is counted in at once: not more than [`ETCD_RANGES`].
 pub const COUNTED_PARTS: u128 = 64;
 
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
@@ -82,6 +82,15 @@ pub const ETCD_ANSWER: Duration = Duration::from_secs(3);
 
 /// How often a transaction is sent again when etcd did not say how it ended and it is found not to have happened.
 pub const ETCD_RESENDS: u32 = 2;
+
+/// Ranges that etcd is asked for at once, each a stream of its own: as many as HTTP/2 asks every server to take. Never
+/// seen: those beyond it are asked for after these.
+pub const ETCD_RANGES: usize = 100;
+
+/// How often everything is read from the beginning because etcd compacted its history meanwhile: kube-apiserver has it do
+/// so every five minutes, and reading 150,000 allocations takes seconds. The operator sees a warning at each, and then
+/// "etcd compacted its history".
+pub const READ_AGAIN: u32 = 4;
 
 /// Operations of one etcd transaction with all that is nested in it. etcd takes 128 (`--max-txn-ops`).
 pub const ETCD_OPERATIONS: usize = 120;

@@ -11,7 +11,7 @@ pub const ATTEMPTS: u32 = 16;
 pub const READS_PER_DECISION: u32 = 64;
 
 /// How long STATUS may take, where `timeout` allows more: runtimes poll it and wait for the answer. Time enough to pass
-/// over one etcd member that is silent. The operator sees code 50.
+/// over one etcd member that is silent, and what it reads does not grow with what is held. The operator sees code 50.
 pub const STATUS: Duration = Duration::from_secs(5);
 
 /// Seconds that STATUS may take to compile the policy, and as many before that where another process compiles at the

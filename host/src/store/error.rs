@@ -166,8 +166,12 @@ impl StoreError {
             Self::TooLate
             | Self::Contended { .. }
             | Self::Busy { .. }
-            | Self::Compacted
             | Self::OutcomeUnknown { .. } => "the runtime tries again".into(),
+            Self::Compacted => {
+                "a runtime tries again by itself; run a command again, and where that does not help let etcd keep its \
+                 history for longer (--auto-compaction-retention, or whatever else compacts it)"
+                    .into()
+            }
             Self::TurnTaken { path } => format!(
                 "the runtime tries again; a turn takes milliseconds: `fuser -v {}` shows who keeps it, such as a process \
                  that was stopped",

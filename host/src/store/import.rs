@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
-use super::list::scan_all;
 use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen, encode};
 use crate::ipam::{Assignment, Attachment, Claim, Holder};
@@ -80,13 +79,20 @@ impl<M: OrderedMap> Store<M> {
     /// What the predecessor has booked in this network.
     pub async fn predecessor_bookings(&self, network: &str) -> Result<Vec<Booking>, StoreError> {
         let range = used(network);
-        let entries = scan_all(&mut self.map.view().await?, range.clone(), false).await?;
+        let entries = self.scan_all(range.clone(), false).await?;
         let booking = |entry: Entry| Booking {
             address: entry.key.strip_prefix(&range.from).unwrap_or(&entry.key).to_owned(),
             container: String::from_utf8_lossy(&entry.value).into_owned(),
             interface: None,
         };
         Ok(entries.into_iter().map(booking).collect())
+    }
+
+    /// Whether the predecessor has booked an address in this network. etcd walks what is left of its bookings for it:
+    /// nothing, once they are imported.
+    pub async fn has_predecessor_bookings(&self, network: &str) -> Result<bool, StoreError> {
+        let pages = self.map.view().await?.read(&[Read::keys(used(network), 1)]).await?;
+        Ok(pages.iter().any(|page| !page.entries.is_empty()))
     }
 
     /// How many addresses the predecessor has booked in this network. One read of a number.

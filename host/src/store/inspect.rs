@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
-use super::list::scan_all;
 use super::ordered::{Entry, OrderedMap};
 use super::record::{KeptAddress, Seen};
 use crate::ipam::{Attachment, Ceded, Claim, HeldAddress, Party, PodName, Slot};
@@ -125,7 +124,7 @@ impl<M: OrderedMap> Store<M> {
 
     /// All that is readable, and what does not agree.
     pub(super) async fn everything(&self) -> Result<(Everything, Vec<Disagreement>), StoreError> {
-        let entries = scan_all(&mut self.map.view().await?, self.keys.everything(), false).await?;
+        let entries = self.scan_all(self.keys.everything(), false).await?;
         let mut all = Everything::default();
         for entry in entries {
             all.add(&self.keys, entry);

@@ -60,19 +60,8 @@ impl<M: OrderedMap> Store<M> {
         after: Option<IpAddr>,
         limit: usize,
     ) -> Result<Listing, StoreError> {
-        let mut listing = Listing::default();
-        let mut view = self.map.view().await?;
-        match (filter.address, &filter.container) {
-            (Some(address), _) => {
-                let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
-                listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<HeldAddress>);
-            }
-            (None, Some(container)) => {
-                let entries = scan_all(&mut view, self.keys.attachments_beginning(container), false).await?;
-                listing.add(&self.keys, entries, |claim: Claim| claim.held_addresses().collect::<Vec<_>>());
-            }
-            (None, None) => self.read_addresses(&mut view, after, limit, &mut listing).await?,
-        }
+        let listing = self.at_one_moment(async |mut view| self.list(&mut view, filter, after, limit).await);
+        let mut listing = listing.await?;
         listing.held.retain(|held| filter.fits(held));
         Ok(listing)
     }
@@ -82,6 +71,28 @@ impl<M: OrderedMap> Store<M> {
         let entries = self.scan_all(self.keys.holds(), false).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<KeptAddress>::readable(&self.keys, entry));
         Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_kept(now)).collect())
+    }
+
+    async fn list(
+        &self,
+        view: &mut M::View,
+        filter: &Filter,
+        after: Option<IpAddr>,
+        limit: usize,
+    ) -> Result<Listing, StoreError> {
+        let mut listing = Listing::default();
+        match (filter.address, &filter.container) {
+            (Some(address), _) => {
+                let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
+                listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<HeldAddress>);
+            }
+            (None, Some(container)) => {
+                let entries = scan_all(view, self.keys.attachments_beginning(container), false).await?;
+                listing.add(&self.keys, entries, |claim: Claim| claim.held_addresses().collect::<Vec<_>>());
+            }
+            (None, None) => self.read_addresses(view, after, limit, &mut listing).await?,
+        }
+        Ok(listing)
     }
 
     async fn read_addresses(
@@ -121,8 +132,9 @@ impl<M: OrderedMap> Store<M> {
         }
     }
 
+    /// Every entry of a range at one moment.
     pub(super) async fn scan_all(&self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-        scan_all(&mut self.map.view().await?, range, keys_only).await
+        self.at_one_moment(async |mut view| scan_all(&mut view, range.clone(), keys_only).await).await
     }
 }
 

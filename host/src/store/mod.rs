@@ -26,6 +26,7 @@ mod inspect;
 mod list;
 mod look;
 mod machines;
+mod moment;
 mod moved;
 mod moves;
 mod nearby;
@@ -36,6 +37,7 @@ mod registry;
 mod release;
 mod repair;
 mod restore;
+mod search;
 mod standing_hold;
 
 pub mod embedded;
@@ -66,9 +68,10 @@ pub use record::KeptAddress;
 pub use registry::{Registered, Registration};
 pub use repair::{InUse, Repair, Repaired};
 pub use restore::{Occupant, Restoration, Rival};
+pub use search::Search;
 pub use standing_hold::StandingHold;
 
-use crate::ipam::{Attachment, Claim, Holder, RangeSets, Usage};
+use crate::ipam::{Attachment, Claim, Holder};
 use keys::Keys;
 use ordered::{OrderedMap, Read};
 use reading::Reading;
@@ -127,12 +130,6 @@ impl<M: OrderedMap> Store<M> {
         let reads: Vec<Read> = addresses.iter().flat_map(|address| reading.holder_reads(*address)).collect();
         let mut pages = reading.read(&reads).await?.into_iter();
         addresses.iter().map(|address| reading.learn_holder(*address, pages.by_ref().take(2))).collect()
-    }
-
-    /// How full each range set is. One read.
-    pub async fn usage(&self, range_sets: &RangeSets) -> Result<Vec<Usage>, StoreError> {
-        let held = self.reading(Timestamp::UNIX_EPOCH).await?.count_held(range_sets.iter()).await?;
-        Ok(range_sets.iter().zip(held).map(|(set, held)| Usage { size: set.size(), held }).collect())
     }
 
     /// Whether a claim could be written now.

@@ -16,6 +16,7 @@ use super::Store;
 use super::error::StoreError;
 use super::hold::{end_hold, write_hold};
 use super::keys::Keys;
+use super::list::scan_all;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View, Write};
 use super::reading::Reading;
 use super::record::{KeptAddress, Seen, encode};
@@ -92,10 +93,14 @@ impl<M: OrderedMap> Store<M> {
 
     /// What of a network there is to move: its claims, and what is kept inside its ranges. All at one moment.
     pub async fn moves(&self, network: &str, range_sets: &RangeSets, now: Timestamp) -> Result<Moves, StoreError> {
-        let mut reading = self.reading(now).await?;
+        let read = self.at_one_moment(async |mut view| {
+            let attachments = scan_all(&mut view, self.keys.attachments(), false).await?;
+            Ok((attachments, scan_all(&mut view, self.keys.holds(), false).await?))
+        });
+        let (attachments, holds) = read.await?;
         let mut all = Moves::default();
         let mut claims = Vec::new();
-        for entry in reading.scan_all(self.keys.attachments(), false).await? {
+        for entry in attachments {
             let Some(super::keys::Named::Attachment(attachment)) = self.keys.named(&entry.key) else { continue };
             if attachment.network == network {
                 match Seen::<Claim>::parse(&self.keys, entry) {
@@ -108,7 +113,7 @@ impl<M: OrderedMap> Store<M> {
             .into_iter()
             .map(|group| Move::Claims(group.into_iter().map(MovingClaim).collect()))
             .collect();
-        for entry in reading.scan_all(self.keys.holds(), false).await? {
+        for entry in holds {
             let Some(seen) = Seen::<KeptAddress>::readable(&self.keys, entry) else { continue };
             if seen.record.is_kept(now) && range_sets.is_inside(seen.record.address) {
                 all.moves.push(Move::Hold(MovingHold(seen)));

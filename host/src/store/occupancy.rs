@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Store;
 use super::error::StoreError;
 use super::ordered::OrderedMap;
+use super::reading::Reading;
 use super::record::{KeptAddress, Seen};
 use crate::ipam::{RangeSet, RangeSets};
 
@@ -36,9 +37,12 @@ impl<M: OrderedMap> Store<M> {
     /// How full each range set is at one moment. What is held is counted, not listed; what is kept is read page by
     /// page, because a hold that is over looks like one that is not until its record is read.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {
-        let mut reading = self.reading(now).await?;
-        let held = reading.count_held(range_sets.iter()).await?;
-        let kept = reading.scan_all(self.keys.holds(), false).await?;
+        let counted = self.at_one_moment(async |view| {
+            let mut reading = Reading::new(view, self.keys.clone(), now);
+            let held = reading.count_held(range_sets.iter()).await?;
+            Ok((held, reading.scan_all(self.keys.holds(), false).await?))
+        });
+        let (held, kept) = counted.await?;
         let kept = kept.into_iter().filter_map(|entry| Seen::<KeptAddress>::readable(&self.keys, entry));
         let kept: Vec<KeptAddress> = kept.map(|seen| seen.record).filter(|kept| kept.is_kept(now)).collect();
         Ok(range_sets.iter().zip(held).map(|(set, held)| occupancy(set, held, &kept)).collect())

@@ -23,6 +23,7 @@ use super::look::{Claimant, Look};
 use super::moved::Moved;
 use super::ordered::{Change, Entry, Guard, OrderedMap, Page, Read, View};
 use super::record::encode;
+use super::search::Search;
 use crate::ipam::{Attachment, RangeSets, Span};
 use crate::limits::store::{PAGE, REGISTERED_SUBNETS};
 
@@ -164,43 +165,49 @@ impl<M: OrderedMap> Store<M> {
     /// registered as it is.
     pub async fn refuse_moved(&self, look: &Look<M::View>) -> Result<(), StoreError> {
         match &look.registering {
-            Some(registering) if look.claim.is_none() => Box::pin(self.refuse(registering)).await,
+            Some(registering) if look.claim.is_none() => Box::pin(self.refuse(registering, Search::Whole)).await,
             _ => Ok(()),
         }
     }
 
     /// The same without a claim at hand.
-    pub async fn check_registration(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
+    pub async fn check_registration(
+        &self,
+        network: &str,
+        range_sets: &RangeSets,
+        search: Search<'_>,
+    ) -> Result<(), StoreError> {
         let Some(explicit) = self.registers else { return Ok(()) };
         let mut registering = self.registering_as(network, explicit, range_sets);
         let pages = self.map.view().await?.read(&[registering.read()]).await?;
         registering.learn(pages.into_iter().next().and_then(Page::into_entry));
-        self.refuse(&registering).await
+        self.refuse(&registering, search).await
     }
 
-    async fn refuse(&self, registering: &Registering) -> Result<(), StoreError> {
+    async fn refuse(&self, registering: &Registering, search: Search<'_>) -> Result<(), StoreError> {
         let Registering { network, ours, found, .. } = registering;
         let found = found.as_ref().map(|found| &found.registration);
         let elsewhere = found.and_then(|found| found.besides(&ours.domain));
         if let Some(former) = elsewhere
-            && let Some(attachment) = self.beside(former).any_of(network).await?
+            && let Some(attachment) = self.beside(former).found_by(search, network).await?
         {
             let (network, domain, former) = (network.clone(), ours.domain.clone(), former.to_owned());
             return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
         }
         let is_known = found.is_some_and(|found| found.domain == ours.domain && found.covers(ours));
-        if ours.explicit || is_known { Ok(()) } else { self.refuse_renamed(network, ours).await }
+        if ours.explicit || is_known { Ok(()) } else { self.refuse_renamed(network, ours, search).await }
     }
 
     /// A network that nobody knows may have had another name until now. It has that one's subnets then.
-    async fn refuse_renamed(&self, network: &str, ours: &Registration) -> Result<(), StoreError> {
+    async fn refuse_renamed(&self, network: &str, ours: &Registration, search: Search<'_>) -> Result<(), StoreError> {
         for other in self.registry().await? {
             let theirs = &other.registration;
             if other.network == network || theirs.explicit || theirs.domain == ours.domain {
                 continue;
             }
             let keys = self.keys.beside(&theirs.domain);
-            let reads: Vec<Read> = ours.overlaps(theirs).map(|span| Read::keys(keys.addresses_in(span), 1)).collect();
+            let spans = ours.overlaps(theirs).flat_map(|span| search.part_of(span));
+            let reads: Vec<Read> = spans.map(|span| Read::keys(keys.addresses_in(span), 1)).collect();
             let pages = if reads.is_empty() { Vec::new() } else { self.map.view().await?.read(&reads).await? };
             let held = pages.into_iter().flat_map(|page| page.entries).find_map(|entry| address_in(&entry.key));
             if let Some(address) = held {
@@ -252,7 +259,10 @@ impl<M: OrderedMap> Store<M> {
 
     /// Some attachment of a network that holds an address in this domain. Keys alone, page by page.
     pub async fn any_of(&self, network: &str) -> Result<Option<Attachment>, StoreError> {
-        let mut view = self.map.view().await?;
+        self.at_one_moment(async |mut view| self.any_in(&mut view, network).await).await
+    }
+
+    async fn any_in(&self, view: &mut M::View, network: &str) -> Result<Option<Attachment>, StoreError> {
         let mut range = self.keys.attachments();
         loop {
             let page = view.read(&[Read::keys(range.clone(), PAGE)]).await?.into_iter().next().unwrap_or_default();
@@ -286,7 +296,10 @@ impl<M: OrderedMap> Store<M> {
 
     /// Every domain of this map and prefix. One read for each.
     pub async fn domains(&self) -> Result<Vec<String>, StoreError> {
-        let mut view = self.map.view().await?;
+        self.at_one_moment(async |mut view| self.domains_in(&mut view).await).await
+    }
+
+    async fn domains_in(&self, view: &mut M::View) -> Result<Vec<String>, StoreError> {
         let mut domains: Vec<String> = Vec::new();
         loop {
             let range = self.keys.domains_after(domains.last().map(String::as_str));

@@ -79,13 +79,15 @@ impl<M: OrderedMap> Store<M> {
         fence: Fence,
         now: Timestamp,
     ) -> Result<Option<Ending>, StoreError> {
-        let mut view = self.map.view().await?;
         let reads = [Read::Get(self.keys.attachment(attachment)), hold::expired_read(&self.keys, now)];
-        let mut pages = view.read(&reads).await?.into_iter();
-        let Some(entry) = pages.next().and_then(Page::into_entry) else { return Ok(None) };
-        let claim = Seen::<Claim>::parse(&self.keys, entry)?;
-        let expired = hold::expired(&self.keys, pages.next().unwrap_or_default());
-        self.ending_of(&mut view, claim, fence, expired).await.map(Some)
+        let ending = self.at_one_moment(async |mut view| {
+            let mut pages = view.read(&reads).await?.into_iter();
+            let Some(entry) = pages.next().and_then(Page::into_entry) else { return Ok(None) };
+            let claim = Seen::<Claim>::parse(&self.keys, entry)?;
+            let expired = hold::expired(&self.keys, pages.next().unwrap_or_default());
+            self.ending_of(&mut view, claim, fence, expired).await.map(Some)
+        });
+        ending.await
     }
 
     /// What the end of a claim rests on and touches. Nothing more is read where nothing was ceded and the records of its

@@ -92,15 +92,18 @@ impl<M: OrderedMap> Store<M> {
         judge: impl Fn(&Occupant, &HeldAddress) -> Rival,
         now: Timestamp,
     ) -> Result<Vec<Restoration>, StoreError> {
-        let mut view = self.map.view().await?;
         let reads: Vec<Read> = occupants.iter().flat_map(|occupant| self.reads_of(occupant)).collect();
-        let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
-        let mut entries = pages.into_iter().map(Page::into_entry);
-        let mut plans = Vec::with_capacity(occupants.len());
-        for occupant in occupants {
-            plans.push(self.parse(occupant, &mut entries));
-        }
-        let rivals = self.rivals(&mut view, &plans).await?;
+        let read = self.at_one_moment(async |mut view| {
+            let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
+            let mut entries = pages.into_iter().map(Page::into_entry);
+            let mut plans = Vec::with_capacity(occupants.len());
+            for occupant in occupants {
+                plans.push(self.parse(occupant, &mut entries));
+            }
+            let rivals = self.rivals(&mut view, &plans).await?;
+            Ok((plans, rivals))
+        });
+        let (plans, rivals) = read.await?;
         let mut restorations = Vec::with_capacity(plans.len());
         // Of two occupants of one address that the store has forgotten, the first gets it, and is in the other's way.
         let mut taken: BTreeMap<IpAddr, HeldAddress> = BTreeMap::new();

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
-use super::list::scan_all;
 use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen};
 
@@ -28,7 +27,7 @@ impl<M: OrderedMap> Store<M> {
 
     /// What is kept for an identity, in the order of the addresses.
     pub async fn holds_for(&self, identity: &str) -> Result<Vec<StandingHold>, StoreError> {
-        let entries = scan_all(&mut self.map.view().await?, self.keys.addresses_for(identity), false).await?;
+        let entries = self.scan_all(self.keys.addresses_for(identity), false).await?;
         let mut addresses = Vec::with_capacity(entries.len());
         for entry in entries {
             addresses.push(Seen::<KeptAddress>::parse(&self.keys, entry)?.record.address);

@@ -20,7 +20,7 @@ use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network, OnFault};
 use crate::ipam::misfit::misfit;
-use crate::ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Request};
+use crate::ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Refusal, Request, Snapshot};
 use crate::limits;
 use crate::policy::Policy;
 use crate::store::ordered::OrderedMap;
@@ -169,7 +169,11 @@ impl<'a> Inquiry<'a> {
         }
         let request = self.request(&mut look, attempt);
         let decided = deciding.decide(request, &mut look, deadline);
-        let Decided { mut proposals, policy } = decided.instrument(debug_span!("decide", attempt)).await?;
+        let decided = decided.instrument(debug_span!("decide", attempt)).await;
+        if let Err(Error::Refused { refusal: Refusal::Exhausted(_) }) = &decided {
+            warn_of_full(&look.snapshot);
+        }
+        let Decided { mut proposals, policy } = decided?;
         dress_as_requested(&mut proposals, network)?;
         for proposal in &proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
@@ -212,6 +216,22 @@ impl<'a> Inquiry<'a> {
             attempt,
             namespace: asking.namespace.clone(),
             node_metadata: asking.node.clone(),
+        }
+    }
+}
+
+/// Name the range sets that have no address left, where the policy has asked how full they are: nobody is asked for this.
+fn warn_of_full(snapshot: &Snapshot) {
+    for range_set in 0..snapshot.range_sets().len() {
+        if let Ok(Some(usage)) = snapshot.usage(range_set)
+            && usage.is_full()
+        {
+            tracing::warn!(
+                range_set,
+                size = usage.size,
+                held = usage.held,
+                "a range set is full: new pods get no address; those that have one, or one that is kept for them, do"
+            );
         }
     }
 }

@@ -44,7 +44,6 @@ fn of(error: &Error) -> u32 {
         },
         Error::Kubernetes(kubernetes::Error::Kubeconfig { .. }) => code::CONFIGURATION,
         Error::Kubernetes(_) => code::TRY_AGAIN,
-        Error::Full { .. } => code::EXHAUSTED,
         Error::Taken { .. } | Error::Ceded { .. } => code::TAKEN,
         Error::HandOverAnnotation { .. }
         | Error::Annotation { .. }

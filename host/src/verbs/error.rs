@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Waited;
 use super::annotations::Unfollowed;
 use super::hand_over::{Stays, sum_up};
-use crate::ipam::{Attachment, Ceded, Holder, Misfit, Refusal, Usage};
+use crate::ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use crate::kubernetes::HAND_OVER;
 use crate::limits::{Limit, Thousands};
 use crate::{cni, config, kubernetes, policy, store};
@@ -36,14 +36,6 @@ pub enum Error {
     /// The API server, asked about the pod.
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
-    /// A range set has no free address.
-    #[error("range set {range_set} is full: {} of {} addresses held", .usage.held, .usage.size)]
-    Full {
-        /// Index of the range set.
-        range_set: usize,
-        /// How full it is.
-        usage: Usage,
-    },
     /// The address the pod named is held by another, who does not hand it over.
     #[error("{address} is held by {}", holder_text(holder))]
     Taken {
@@ -188,7 +180,7 @@ impl Error {
             Self::Store(error) => error.hint(),
             Self::Policy(error) => error.hint(),
             Self::Kubernetes(error) => error.hint(),
-            Self::Full { .. } | Self::Refused { refusal: Refusal::Exhausted(_) } => {
+            Self::Refused { refusal: Refusal::Exhausted(_) } => {
                 Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
             }
             Self::Taken { holder, stays, .. } => Some(stays.hint(holder)),

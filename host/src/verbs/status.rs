@@ -3,12 +3,15 @@
 use super::load::load_whoever_decides;
 use super::{Deadline, Error, elsewhere};
 use crate::config::{Base, Network};
-use crate::ipam::Usage;
 use crate::limits::{self, Limits};
-use crate::store::Store;
 use crate::store::ordered::OrderedMap;
+use crate::store::{Search, Store};
 
-/// The policy loads and takes its settings, the store could be written, and every range set has room.
+/// The policy loads and takes its settings, the store could be written, and no other books of the network are in the way.
+///
+/// Whether the ranges have room is not asked. Runtimes make "no" to a node that is not ready, and a range that is full on
+/// etcd would make that of every node, although running pods, fixed addresses and returning pods are served: the ADD that
+/// finds no address says so, and `doctor` and `usage` do. Nor is anything else read that grows with what is held.
 pub async fn status<M: OrderedMap>(
     base: &Base,
     network: &Network,
@@ -18,15 +21,12 @@ pub async fn status<M: OrderedMap>(
     let not_ready = |cause| not_ready(base, cause);
     load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
-    let usage = store.usage(&network.range_sets).await.map_err(Error::from).map_err(not_ready)?;
     elsewhere::refuse_earlier_stores(base).await.map_err(not_ready)?;
-    let registered = store.check_registration(&base.network, &network.range_sets).await;
+    let glance = Search::Glance { node: &base.node, machine: &base.machine, range_sets: &network.range_sets };
+    let registered = store.check_registration(&base.network, &network.range_sets, glance).await;
     registered.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;
-    match usage.iter().position(Usage::is_full) {
-        Some(range_set) => Err(not_ready(Error::Full { range_set, usage: usage[range_set] })),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// A module that nobody compiled yet is compiled here, too: where STATUS fails, no ADD would come to do it. One that takes
@@ -43,10 +43,8 @@ pub(crate) fn not_ready(base: &Base, cause: Error) -> Error {
 /// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,
 /// and so it could where etcd does not let us read those keys.
 async fn warn_of_predecessor<M: OrderedMap>(base: &Base, store: &Store<M>) {
-    let count = store.count_predecessor_bookings(&base.network).await.unwrap_or_default();
-    if count > 0 {
+    if store.has_predecessor_bookings(&base.network).await.unwrap_or_default() {
         tracing::warn!(
-            count,
             "kube-ipam 0.x has given out addresses of this network that are not imported: \
              run kube-ipam import --from kube-ipam-v0"
         );

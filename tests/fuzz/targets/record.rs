@@ -73,7 +73,6 @@ async fn read_everything(store: &Store<Memory>) {
     let sets = &WHOLE.range_sets;
     let _ = store.allocations(&Filter::default(), None, 100).await;
     let _ = store.kept(now()).await;
-    let _ = store.usage(sets).await;
     let _ = store.occupancy(sets, now()).await;
     let _ = store.claims(NETWORK).await;
     let _ = store.inspect().await;

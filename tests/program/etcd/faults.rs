@@ -252,7 +252,7 @@ fn compacted_all_the_time(setup: Setup) {
     assert_sound(&network);
 }
 
-fn revision(etcd: &kube_ipam_tests::etcd::Etcd) -> i64 {
+pub(super) fn revision(etcd: &kube_ipam_tests::etcd::Etcd) -> i64 {
     let answer: serde_json::Value = serde_json::from_str(&etcd.control(&["get", "/", "--write-out", "json"])).unwrap();
     answer["header"]["revision"].as_i64().unwrap()
 }

@@ -1,8 +1,8 @@
 //! What a pod's life looks like where nothing is wrong.
 
 use kube_ipam_tests::Call;
-use kube_ipam_tests::etcd::{Release, Setup};
-use kube_ipam_tests::listing::held;
+use kube_ipam_tests::etcd::{Release, Setup, free_port};
+use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
 use super::{add, assert_empty, del};
@@ -40,6 +40,27 @@ fn live(network: &Value) {
     garbage["cni.dev/valid-attachments"] = Value::Null;
     Call::new("GC", "", &garbage).run().success();
     assert_eq!(held(network).len(), 0);
+}
+
+/// Those that a killed client may end are told from those that none does.
+#[test]
+fn the_doctor_names_every_member_and_its_version() {
+    for release in Release::all() {
+        let etcd = Setup::single().of(&release).start();
+        let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+        let (url, absent) = (etcd.endpoints()[0].clone(), format!("http://127.0.0.1:{}", free_port()));
+        network["ipam"]["etcdConfig"]["etcdURL"] = json!(format!("{url},{absent}"));
+        let output = operate(&["doctor"], &network);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_fragile = ["3.5.0", "3.5.1", "3.5.2", "3.5.3", "3.5.4"].contains(&release.version.as_str());
+        let mut said = format!("✓ etcd           {url} {}", release.version);
+        if is_fragile {
+            said = format!("! etcd           {url} runs {}: ", release.version);
+        }
+        assert!(output.status.success() && printed.contains(&said), "{printed}");
+        assert_eq!(printed.contains("upgrade etcd to 3.5.7"), is_fragile, "{printed}");
+        assert!(printed.contains(&format!("! etcd           etcd does not answer: {absent}")), "{printed}");
+    }
 }
 
 #[test]

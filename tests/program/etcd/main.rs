@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod access;
+mod compaction;
 mod crowds;
 mod faults;
 mod garbage;
 mod isolation;
+mod killed;
 mod life;
 
 use std::collections::BTreeMap;

@@ -4,14 +4,14 @@ use super::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::config::{Base, EtcdConfig, StoreConfig};
 use crate::ipam::RangeSets;
-use crate::store::{Registered, StoreError};
+use crate::store::{Registered, Search, StoreError};
 use crate::verbs;
 
 /// What an ADD would be refused for, what it could not know of, and which networks share a subnet.
 pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
     let network = &opened.base.network;
     let mut checks = Vec::new();
-    if let Err(error) = opened.store.check_registration(network, range_sets).await {
+    if let Err(error) = opened.store.check_registration(network, range_sets, Search::Whole).await {
         checks.push(Check::failed("books", &error.into()));
     }
     if let Err(error) = verbs::elsewhere::refuse_earlier_stores(&opened.base).await {

@@ -14,7 +14,7 @@ use super::{Finding, Options, Outcome, is_wanted};
 use crate::containers::{Container, Containers, Life};
 use crate::ipam::{Claim, HeldAddress, PodName};
 use crate::limits::DEL_MAY_TAKE;
-use crate::store::{Occupant, Restoration, Rival};
+use crate::store::{Occupant, Restoration, Rival, Search};
 use crate::verbs;
 
 /// What was found, and what to say where that is nothing.
@@ -78,7 +78,7 @@ async fn restorations(
     living: &[Container],
 ) -> Result<Compared, verbs::Error> {
     // Whoever has its addresses in other books is not missing here: it has to be moved, not claimed twice.
-    opened.store.check_registration(&opened.base.network, &opened.range_sets()?).await?;
+    opened.store.check_registration(&opened.base.network, &opened.range_sets()?, Search::Whole).await?;
     verbs::elsewhere::refuse_earlier_stores(&opened.base).await?;
     let cluster = opened.cluster().await?;
     let occupants: Vec<Occupant> =

@@ -94,7 +94,7 @@ impl History {
 
 fn kind(error: &Error) -> &'static str {
     match error {
-        Error::Refused { refusal: Refusal::Exhausted(_), .. } | Error::Full { .. } => "exhausted",
+        Error::Refused { refusal: Refusal::Exhausted(_), .. } => "exhausted",
         Error::Refused { refusal: Refusal::Taken(_), .. } | Error::Taken { .. } => "taken",
         Error::Refused { refusal: Refusal::Invalid(_), .. } => "invalid",
         Error::Refused { refusal: Refusal::Denied(_), .. } => "denied",

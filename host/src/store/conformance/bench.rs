@@ -36,18 +36,22 @@ pub(crate) struct Bench<M: OrderedMap> {
 pub(crate) struct Counting<M> {
     pub(crate) inner: M,
     pub(crate) reads: Rc<Cell<u32>>,
+    /// How many keys the ranges had that were read, where that is counted. It takes reads of its own.
+    walked: Rc<Cell<Option<u64>>>,
 }
 
 pub(crate) struct CountingView<V> {
     inner: V,
     reads: Rc<Cell<u32>>,
+    walked: Rc<Cell<Option<u64>>>,
 }
 
 impl<M: OrderedMap> OrderedMap for Counting<M> {
     type View = CountingView<M::View>;
 
     async fn view(&self) -> Result<Self::View, StoreError> {
-        Ok(CountingView { inner: self.inner.view().await?, reads: self.reads.clone() })
+        let inner = self.inner.view().await?;
+        Ok(CountingView { inner, reads: self.reads.clone(), walked: self.walked.clone() })
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
@@ -70,6 +74,19 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
 impl<V: View> View for CountingView<V> {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         self.reads.set(self.reads.get() + 1);
+        if let Some(walked) = self.walked.get() {
+            let mut more = 0;
+            for read in reads {
+                more += match read {
+                    Read::Get(_) => 1,
+                    // Whatever the limit, and whether keys are asked for or their number: etcd walks them all.
+                    Read::Scan { range, .. } | Read::Count(range) => {
+                        self.inner.read(&[Read::Count(range.clone())]).await?.iter().map(|page| page.count).sum()
+                    }
+                };
+            }
+            self.walked.set(Some(walked + more));
+        }
         self.inner.read(reads).await
     }
 }
@@ -128,7 +145,7 @@ impl<M: OrderedMap> Bench<M> {
     }
 
     pub(crate) fn with_prefix(map: M, subnets: &[&str], prefix: String) -> Self {
-        let map = Counting { inner: map, reads: Rc::default() };
+        let map = Counting { inner: map, reads: Rc::default(), walked: Rc::default() };
         Self {
             store: Store::new(map, &prefix, "blue"),
             prefix,
@@ -273,6 +290,14 @@ impl<M: OrderedMap> Bench<M> {
     /// How many keys the domain has.
     pub(crate) async fn keys_at_rest(&self) -> usize {
         self.store.scan_all(self.store.keys.everything(), true).await.unwrap().len()
+    }
+
+    /// What somebody asks: how many reads it takes, and how many keys a store that walks its ranges touches for it.
+    pub(crate) async fn cost<T>(&self, ask: impl Future<Output = T>) -> (T, u32, u64) {
+        self.reads();
+        self.store.map.walked.set(Some(0));
+        let answer = ask.await;
+        (answer, self.reads(), self.store.map.walked.take().unwrap_or_default())
     }
 
     pub(crate) fn reads(&self) -> u32 {

@@ -19,7 +19,7 @@ pub(crate) async fn an_import_is_a_claim_that_a_release_ends<M: OrderedMap>(map:
     assert_eq!(addresses(&claim), ["10.0.0.7", "10.0.0.8"]);
     assert_eq!((claim.policy, claim.addresses[0].prefix_length), (None, 24));
     bench.release(&claimant("old", "")).await;
-    assert_eq!(bench.store.usage(&bench.sets).await.unwrap()[0].held, 0);
+    assert_eq!(bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap()[0].held, 0);
     bench.agrees().await;
 }
 

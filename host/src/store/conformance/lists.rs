@@ -95,7 +95,8 @@ pub(crate) async fn names_with_odd_characters_stay_apart<M: OrderedMap>(map: M) 
         bench.hold(&odd, &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
         assert_eq!(bench.store.attachments_on(name, MACHINE, name).await.unwrap(), [odd.attachment]);
     }
-    assert_eq!(bench.store.usage(&bench.sets).await.unwrap()[0].held, names.len() as u64);
+    let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
+    assert_eq!(occupancy[0].held, names.len() as u64);
     bench.agrees().await;
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod releases;
 pub(crate) mod repairs;
 pub(crate) mod restorations;
 pub(crate) mod slots;
+pub(crate) mod status;
 
 pub(crate) use bench::{Bench, MACHINE, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
 
@@ -127,6 +128,10 @@ macro_rules! conformance {
                 nothing_that_is_here_is_overwritten,
                 what_changed_since_it_was_read_stays,
                 what_was_ceded_moves_with_who_ceded_it,
+            ]
+            status: [
+                what_status_reads_does_not_grow_with_what_is_held,
+                what_status_reads_of_other_books_does_not_grow_with_what_is_held_there,
             ]
             machines: [
                 what_is_of_one_of_node_and_machine_only_is_found,

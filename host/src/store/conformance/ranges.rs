@@ -116,9 +116,9 @@ pub(crate) async fn usage_counts_what_is_held<M: OrderedMap>(map: M) {
     let two = claimant("three", "c");
     bench.hold(&two, &[held_for("me", 60, dynamic("10.0.0.4"))]).await;
     bench.release(&two).await;
-    let usage = bench.store.usage(&bench.sets).await.unwrap();
-    assert_eq!((usage[0].size, usage[0].held), (253, 2));
-    assert_eq!(usage[1].held, 2);
+    let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
+    assert_eq!((occupancy[0].size, occupancy[0].held), (253, 2));
+    assert_eq!(occupancy[1].held, 2);
     bench.agrees().await;
 }
 

@@ -67,7 +67,6 @@ async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) 
     let (store, now) = (&bench.store, bench.tick());
     let _ = store.allocations(&Filter::default(), None, 100).await;
     let _ = store.kept(now).await;
-    let _ = store.usage(&bench.sets).await;
     let _ = store.occupancy(&bench.sets, now).await;
     let _ = store.claims("blue").await;
     let _ = store.inspect().await;

@@ -3,7 +3,7 @@
 use super::bench::{Bench, claimant, dynamic, range_sets, span};
 use crate::ipam::{Assignment, Claim, RangeSets};
 use crate::store::ordered::OrderedMap;
-use crate::store::{Claimant, Claimed, Registration, Store, StoreError};
+use crate::store::{Claimant, Claimed, Registration, Search, Store, StoreError};
 
 /// A bench whose claims are registered, as of a network without a domain that somebody chose.
 fn registering<M: OrderedMap>(map: M, subnets: &[&str]) -> Bench<M> {
@@ -102,7 +102,7 @@ pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_address
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.len() < 700, "{text}");
-    assert!(other.check_registration("blue", &bench.sets).await.is_err());
+    assert!(other.check_registration("blue", &bench.sets, Search::Whole).await.is_err());
     assert!(other.held_by(&claimant("two", "").attachment).await.unwrap().is_none());
     // Containers of other networks in the former domain are no reason.
     let mut neighbour = claimant("one", "");
@@ -111,14 +111,19 @@ pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_address
     bench.release(&claimant("one", "")).await;
     claim_in(&bench, &other, &claimant("two", ""), &[dynamic("10.0.0.2")]).await.unwrap();
     assert_eq!(bench.store.registration("blue").await.unwrap().unwrap().domain, "shared");
-    assert!(bench.store.check_registration("blue", &bench.sets).await.is_err(), "and back is refused likewise");
+    assert!(
+        bench.store.check_registration("blue", &bench.sets, Search::Whole).await.is_err(),
+        "and back is refused likewise"
+    );
 }
 
 pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets<M: OrderedMap>(map: M) {
     let bench = registering(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", ""), &[dynamic("10.0.0.9")]).await;
     let green = bench.store.beside("green").with_registry(false);
-    let check = async |store: &Store<_>, subnet: &str| store.check_registration("green", &range_sets(&[subnet])).await;
+    let check = async |store: &Store<_>, subnet: &str| {
+        store.check_registration("green", &range_sets(&[subnet]), Search::Whole).await
+    };
     let refused = check(&green, "10.0.0.0/16").await.unwrap_err();
     let text = format!("{refused} {}", refused.hint().unwrap());
     for part in ["\"green\"", "\"blue\"", "10.0.0.9", "kube-ipam import --from kube-ipam --network blue", "ipam.domain"]

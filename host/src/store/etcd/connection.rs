@@ -19,6 +19,8 @@ pub(super) struct Cluster {
     turn: Cell<usize>,
     connected: RefCell<Option<Rc<Client>>>,
     round_trips: Cell<u32>,
+    /// Whether the connected member outlives whoever sends it a transaction that only reads. Not known at first.
+    sturdy: Cell<Option<bool>>,
 }
 
 /// Why a member gave no answer that counts.
@@ -32,7 +34,30 @@ pub(super) enum Failure {
 impl Cluster {
     pub(super) fn new(options: Options) -> Self {
         let turn = std::process::id() as usize % options.endpoints.len().max(1);
-        Self { options, turn: Cell::new(turn), connected: RefCell::default(), round_trips: Cell::default() }
+        Self {
+            options,
+            turn: Cell::new(turn),
+            connected: RefCell::default(),
+            round_trips: Cell::default(),
+            sturdy: Cell::default(),
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn is_sturdy(&self) -> bool {
+        self.sturdy.get() == Some(true)
+    }
+
+    /// Whether the connected member has answered before and its version is not known yet.
+    pub(super) fn is_curious(&self) -> bool {
+        self.round_trips.get() > 1 && self.sturdy.get().is_none()
+    }
+
+    pub(super) fn learn(&self, sturdy: bool) {
+        self.sturdy.set(Some(sturdy));
     }
 
     pub(super) fn round_trips(&self) -> u32 {
@@ -95,6 +120,7 @@ impl Cluster {
         if matches!(failure, Failure::Silence(_)) {
             self.turn.set(self.turn.get().wrapping_add(1));
             self.connected.replace(None);
+            self.sturdy.set(None);
         }
         Err(failure)
     }

@@ -1,8 +1,8 @@
 //! The shared store: one etcd cluster for all nodes.
 //!
 //! ```text
-//!   look     one transaction of ranges, linearisable: no vote, no flush        → fixes the revision
-//!   answer   one transaction of ranges at that revision
+//!   look     ranges side by side, linearisable: no vote, no flush               → fixes the revision
+//!   answer   ranges at that revision, side by side                              (`moment.rs`)
 //!   claim    one transaction:  if guards 1 then writes 1
 //!                              else if guards 2 then writes 2   (nested, to 40 deep)
 //!                              else …
@@ -16,6 +16,8 @@
 
 mod connection;
 mod credentials;
+mod members;
+mod moment;
 mod transaction;
 mod validity;
 
@@ -23,12 +25,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
-use etcd_client::{GetOptions, GetResponse, Txn, TxnOp, TxnOpResponse, TxnResponse};
-
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
-use crate::limits::store::{ETCD_OPERATIONS, ETCD_RESENDS};
+use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
+use crate::limits::store::ETCD_RESENDS;
 use connection::{Cluster, Failure};
+
+pub use members::Member;
+pub use moment::Moment;
 
 /// Where the cluster is, and who asks. Files are read when they are needed, at every call.
 #[derive(Clone, Debug, Default)]
@@ -54,19 +57,13 @@ pub struct Etcd {
     cluster: Rc<Cluster>,
 }
 
-/// The cluster at one revision: that of the first read.
-pub struct Moment {
-    cluster: Rc<Cluster>,
-    revision: Option<i64>,
-}
-
 impl Etcd {
     /// The map in this cluster.
     pub fn new(options: Options) -> Self {
         Self { cluster: Rc::new(Cluster::new(options)) }
     }
 
-    /// How many requests were sent so far.
+    /// How often an answer was waited for so far. Requests that are sent side by side are one.
     pub fn round_trips(&self) -> u32 {
         self.cluster.round_trips()
     }
@@ -120,7 +117,7 @@ impl OrderedMap for Etcd {
     type View = Moment;
 
     async fn view(&self) -> Result<Moment, StoreError> {
-        Ok(Moment { cluster: self.cluster.clone(), revision: None })
+        Ok(Moment::new(self.cluster.clone()))
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
@@ -163,54 +160,6 @@ impl OrderedMap for Etcd {
         self.cluster.ask("write", async |client| client.kv_client().txn(txn.clone()).await).await?;
         Ok(())
     }
-}
-
-impl View for Moment {
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
-        let mut pages = Vec::with_capacity(reads.len());
-        for reads in reads.chunks(ETCD_OPERATIONS) {
-            let ops: Vec<TxnOp> = reads.iter().map(|read| self.range(read)).collect();
-            let txn = Txn::new().and_then(ops);
-            let response = self.cluster.ask("read", async |client| client.kv_client().txn(txn.clone()).await).await?;
-            if self.revision.is_none() {
-                self.revision = response.header().map(|header| header.revision());
-            }
-            pages.extend(ranges(response).map(page));
-        }
-        Ok(pages)
-    }
-}
-
-impl Moment {
-    fn range(&self, read: &Read) -> TxnOp {
-        let at = GetOptions::new().with_revision(self.revision.unwrap_or_default());
-        let (from, options) = match read {
-            Read::Get(key) => (key, at),
-            Read::Count(range) => (&range.from, at.with_range(range.to.as_str()).with_count_only()),
-            Read::Scan { range, limit, keys_only } => {
-                let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
-                let at = at.with_range(range.to.as_str()).with_limit(limit);
-                (&range.from, if *keys_only { at.with_keys_only() } else { at })
-            }
-        };
-        TxnOp::get(from.as_str(), Some(options))
-    }
-}
-
-fn ranges(response: TxnResponse) -> impl Iterator<Item = GetResponse> {
-    response.op_responses().into_iter().filter_map(|response| match response {
-        TxnOpResponse::Get(range) => Some(range),
-        _ => None,
-    })
-}
-
-fn page(mut range: GetResponse) -> Page {
-    let (more, count) = (range.more(), range.count().unsigned_abs());
-    let entries = range.take_kvs().into_iter().map(|kv| {
-        let (key, value) = kv.into_key_value();
-        Entry { key: String::from_utf8_lossy(&key).into_owned(), value }
-    });
-    Page { entries: entries.collect(), more, count }
 }
 
 #[cfg(test)]

@@ -131,8 +131,8 @@ async fn play(steps: Vec<Step>) {
         assert_eq!(claim.addresses, held.addresses);
     }
     let held: BTreeSet<IpAddr> = model.held.values().flat_map(|held| &held.addresses).map(|a| a.address).collect();
-    let usage = bench.store.usage(&bench.sets).await.unwrap();
-    assert_eq!(usage[0].held, held.len() as u64);
+    let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
+    assert_eq!(occupancy[0].held, held.len() as u64);
 }
 
 proptest! {

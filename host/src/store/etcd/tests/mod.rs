@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod connections;
+mod moments;
 mod proxy;
 mod server;
 
@@ -21,6 +22,13 @@ fn at(endpoints: &[&str]) -> Options {
 
 fn shared() -> (Etcd, ()) {
     (Etcd::new(at(&[&Server::shared().url()])), ())
+}
+
+/// Have etcd forget everything but the present.
+async fn compact(url: &str) {
+    let mut client = etcd_client::Client::connect([url], None).await.unwrap();
+    let revision = client.get("x", None).await.unwrap().header().unwrap().revision();
+    client.compact(revision, None).await.unwrap();
 }
 
 conformance!(shared());
