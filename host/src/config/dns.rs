@@ -1,11 +1,8 @@
 //! `resolvConf`: the settings of a resolv.conf file, handed on to the pod.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use super::error::Error;
 use super::field::{absolute_path, read_text};
+use super::regular::read_regular;
 use crate::cni::{Dns, NetConf};
 use crate::limits;
 
@@ -14,20 +11,10 @@ const FIELD: &str = "ipam.resolvConf";
 pub(super) fn read(netconf: &NetConf) -> Result<Dns, Error> {
     let Some(held) = read_text(netconf.ipam()?.resolv_conf.as_ref(), FIELD)? else { return Ok(Dns::default()) };
     let file = absolute_path(FIELD, &held)?;
-    match read_file(&file) {
-        Ok(text) => Ok(parse(&text)),
+    match read_regular(&file, limits::RESOLV_CONF_BYTES) {
+        Ok(text) => Ok(parse(&String::from_utf8_lossy(&text))),
         Err(source) => Err(Error::File { field: FIELD, file, source }),
     }
-}
-
-fn read_file(file: &Path) -> io::Result<String> {
-    // Asked before it is opened: to open a pipe would wait for its other end.
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(file)?.take(limits::RESOLV_CONF_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// As resolv.conf(5) has it; what it does not know is skipped, as the C library does.
@@ -61,11 +48,5 @@ mod tests {
         assert_eq!(dns.search, ["a.local", "b.local"]);
         assert_eq!(dns.options, ["ndots:5", "edns0"]);
         assert!(parse("").is_empty());
-    }
-
-    #[test]
-    fn only_regular_files_are_read() {
-        assert_eq!(read_file(Path::new("/dev/null")).unwrap_err().to_string(), "it is not a regular file");
-        assert!(read_file(Path::new("/does/not/exist")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::base::Base;
+use super::base::{Base, check_settings};
 use super::error::Error;
 use super::field::{duration, read_text};
 use super::kubernetes::{self, KubernetesConfig};
@@ -42,6 +42,9 @@ pub struct Network {
 impl Network {
     /// Check everything an ADD relies on.
     pub fn read(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
+        if let Some(error) = check_settings(netconf.ipam()?).into_iter().flatten().next() {
+            return Err(error);
+        }
         let runtime = netconf.runtime_config()?;
         Ok(Self {
             range_sets: ranges::read(netconf, &runtime)?,
@@ -88,9 +91,7 @@ impl Network {
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
-        if netconf.ipam().is_err() {
-            return errors;
-        }
+        let Ok(ipam) = netconf.ipam() else { return errors };
         let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
             ranges::read(netconf, &runtime).err(),
@@ -103,7 +104,7 @@ impl Network {
             kubernetes::cluster(netconf).err(),
             kubernetes::hand_over_wait(netconf).err(),
         ];
-        for error in parts.into_iter().flatten() {
+        for error in check_settings(ipam).into_iter().chain(parts).flatten() {
             // Parts share fields: what two of them stumble over is said once.
             if !errors.iter().any(|known| known.to_string() == error.to_string()) {
                 errors.push(error);
