@@ -13,7 +13,7 @@ use super::hand_over::{HandOvers, Way};
 use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error, Waited, elsewhere};
+use super::{Deadline, Error, Waited, elsewhere, exhausted};
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
 use crate::config::{Base, Network};
@@ -49,8 +49,10 @@ pub async fn add<M: OrderedMap>(
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let inquiry = Inquiry { claimant, asking: asking?, base, network, hand_overs };
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
-    let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
-    Ok(success(&claim.addresses, network))
+    match obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await {
+        Ok(claim) => Ok(success(&claim.addresses, network)),
+        Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
+    }
 }
 
 /// Who asks, and where.
