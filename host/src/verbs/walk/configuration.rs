@@ -36,10 +36,18 @@ pub(super) fn of_protocol() -> Vec<cni::Error> {
             decoded(r#"{"ipam": "kube-ipam"}"#),
         ],
         cni::Error::UnknownVersion(_) => [cni::Error::UnknownVersion("2.0.0".to_owned())],
-        cni::Error::VerbTooNew { .. } => [cni::Error::VerbTooNew { verb: Verb::Gc, version: Version::V0_4_0, since: Version::V1_1_0 }],
-        cni::Error::TooManyAddresses { .. } => [cni::Error::TooManyAddresses { version: Version::V0_2_0, family: Family::V4, count: 2 }],
-        cni::Error::MissingField { .. } => [cni::Error::MissingField { path: "name", expected: "the name of the network" }],
-        cni::Error::Field { .. } => [cni::Error::Field { path: "name".to_owned(), held: "a/b".to_owned(), expected: cni::NAME }],
+        cni::Error::VerbTooNew { .. } => [
+            cni::Error::VerbTooNew { verb: Verb::Gc, version: Version::V0_4_0, since: Version::V1_1_0 },
+        ],
+        cni::Error::TooManyAddresses { .. } => [
+            cni::Error::TooManyAddresses { version: Version::V0_2_0, family: Family::V4, count: 2 },
+        ],
+        cni::Error::MissingField { .. } => [
+            cni::Error::MissingField { path: "name", expected: "the name of the network" },
+        ],
+        cni::Error::Field { .. } => [
+            cni::Error::Field { path: "name".to_owned(), held: "a/b".to_owned(), expected: cni::NAME },
+        ],
     })
 }
 
@@ -60,14 +68,18 @@ pub(super) fn examples() -> Vec<config::Error> {
             path: "ipam.ranges[0]".to_owned(),
             source: RangeError::EmptySet { set: 0 },
         }],
-        config::Error::TooMany { .. } => [config::Error::TooMany { path: "ipam.exclude", count: 2_000, limit: 1_024 }],
+        config::Error::TooMany { .. } => [
+            config::Error::TooMany { path: "ipam.exclude", count: 2_000, limit: 1_024 },
+        ],
         config::Error::File { .. } => [config::Error::File {
             field: "ipam.resolvConf",
             file: "/etc/kubernetes/resolv.conf".into(),
             source: io::ErrorKind::PermissionDenied.into(),
         }],
         config::Error::NoNodeName { .. } => [config::Error::NoNodeName { held: "host name".to_owned() }],
-        config::Error::AnybodysNodeName { .. } => [config::Error::AnybodysNodeName { held: "localhost".to_owned(), given: false }],
+        config::Error::AnybodysNodeName { .. } => [
+            config::Error::AnybodysNodeName { held: "localhost".to_owned(), given: false },
+        ],
     });
     for source in of_ranges() {
         all.push(config::Error::Range { path: "ipam.ranges[0]".to_owned(), source });
@@ -80,7 +92,9 @@ fn of_ranges() -> Vec<RangeError> {
     let other = "fd00:188::/64".parse().unwrap();
     let span = Span::of_subnet(subnet);
     every!(RangeError {
-        RangeError::Outside { .. } => [RangeError::Outside { field: "rangeStart", address: ip("10.189.0.1"), subnet }],
+        RangeError::Outside { .. } => [
+            RangeError::Outside { field: "rangeStart", address: ip("10.189.0.1"), subnet },
+        ],
         RangeError::Inverted { .. } => [RangeError::Inverted {
             start_field: "rangeStart",
             start: ip("10.188.0.9"),

@@ -89,7 +89,9 @@ fn proposals() -> Vec<ProposalError> {
             ProposalError::Unusable { address, why: Unusable::Excluded(subnet) },
         ],
         ProposalError::Duplicate(_) => [ProposalError::Duplicate(address)],
-        ProposalError::PrefixLength { .. } => [ProposalError::PrefixLength { address, prefix_length: 129, family: Family::V6 }],
+        ProposalError::PrefixLength { .. } => [
+            ProposalError::PrefixLength { address, prefix_length: 129, family: Family::V6 },
+        ],
         ProposalError::GatewayFamily { .. } => [ProposalError::GatewayFamily { address, gateway: ip("10.188.0.1") }],
         ProposalError::HoldIdentity(_) => [ProposalError::HoldIdentity(address)],
         ProposalError::HoldTooLong { .. } => [ProposalError::HoldTooLong { address, seconds: u64::MAX }],

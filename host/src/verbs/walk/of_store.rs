@@ -14,7 +14,9 @@ pub(super) fn examples() -> Vec<StoreError> {
     let disk = |kind: io::ErrorKind| StoreError::File { doing: "open", path: file(), source: kind.into() };
     let moved = of_moved().into_iter().map(StoreError::from);
     let mut all = every!(StoreError {
-        StoreError::Damaged { .. } => [StoreError::Damaged { key: key.clone(), what: "it ends too early".to_owned() }],
+        StoreError::Damaged { .. } => [
+            StoreError::Damaged { key: key.clone(), what: "it ends too early".to_owned() },
+        ],
         StoreError::TooLate => [StoreError::TooLate],
         StoreError::TurnTaken { .. } => [StoreError::TurnTaken { path: file() }],
         StoreError::Contended { .. } => [StoreError::Contended { object: attachment().to_string(), attempts: 8 }],
@@ -69,7 +71,9 @@ fn of_moved() -> Vec<Moved> {
             former: former.clone(),
             container: container.clone(),
         }],
-        Moved::Network { .. } => [Moved::Network { network: network.clone(), former: former.clone(), address: ip("10.188.0.216") }],
+        Moved::Network { .. } => [
+            Moved::Network { network: network.clone(), former: former.clone(), address: ip("10.188.0.216") },
+        ],
         Moved::Dir { .. } => [Moved::Dir { network, dir: "/var/lib/cni/kube-ipam".into(), former, container }],
     })
 }

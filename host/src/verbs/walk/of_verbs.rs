@@ -43,7 +43,9 @@ pub(super) fn examples() -> Vec<Error> {
         Error::Ceded { .. } => [Error::Ceded { attachment: attachment(), ceded: vec![ceded()] }],
         Error::HandOverAnnotation { .. } => [Error::HandOverAnnotation { pod, value: "nope".to_owned() }],
         Error::Contended { .. } => [Error::Contended { network: network.clone(), attempts: 16 }],
-        Error::Repetitive { .. } => [Error::Repetitive { policy: policy.clone(), attempts: 16, addresses: addresses(64) }],
+        Error::Repetitive { .. } => [
+            Error::Repetitive { policy: policy.clone(), attempts: 16, addresses: addresses(64) },
+        ],
         Error::Inquisitive { .. } => [Error::Inquisitive { policy, limit: 64 }],
         Error::Late { .. } => [Error::Late { timeout, waited: Waited::Nothing }],
         Error::Annotation { .. } => [
@@ -56,7 +58,9 @@ pub(super) fn examples() -> Vec<Error> {
         ],
         Error::Garbage { .. } => [garbage(1), garbage(250)],
         Error::NotReady { .. } => [Error::NotReady { network, cause: Box::new(Error::Full { range_set: 0, usage }) }],
-        Error::Defect { .. } => [Error::Defect { message: "index out of bounds: the len is 3 but the index is 3".into() }],
+        Error::Defect { .. } => [
+            Error::Defect { message: "index out of bounds: the len is 3 but the index is 3".into() },
+        ],
     });
     all.extend(refusals().into_iter().map(|refusal| Error::Refused { refusal }));
     all.extend(waits().into_iter().map(|waited| Error::Late { timeout, waited }));
