@@ -90,9 +90,8 @@ impl NetworkArgs {
     pub(crate) fn open_books(&self) -> Result<Vec<Opened>, Box<dyn std::error::Error>> {
         let mut books: Vec<Opened> = Vec::new();
         for opened in self.open_all()? {
-            let are_same =
-                |known: &Opened| known.base.store == opened.base.store && known.base.domain == opened.base.domain;
-            if !books.iter().any(are_same) {
+            let Base { store, domain, .. } = &opened.base;
+            if !books.iter().any(|known| known.base.store == *store && known.base.domain == *domain) {
                 books.push(opened);
             }
         }

@@ -28,8 +28,7 @@ pub(super) enum Reserve {
 /// Have room beyond the end of the file, which looked like this before it was opened. Where there is enough, and that is
 /// the rule, this asks nothing of the disk.
 pub(super) fn keep(file: &Path, there: Option<&Metadata>) -> Reserve {
-    let is_kept = |there: &Metadata| there.blocks() * 512 >= there.len() + RESERVE_BYTES.start();
-    if there.is_some_and(is_kept) {
+    if there.is_some_and(|there| there.blocks() * 512 >= there.len() + RESERVE_BYTES.start()) {
         return Reserve::Kept;
     }
     let Ok(handle) = File::options().write(true).open(file) else { return Reserve::Unknown };
