@@ -17,4 +17,6 @@ pub mod plugin;
 pub mod policy;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod verbs;

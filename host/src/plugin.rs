@@ -22,7 +22,7 @@ pub fn run() -> u8 {
         catch_unwind(served).unwrap_or_else(|panic| Err(defect(&*panic)))
     });
     respond(&served.unwrap_or_else(|error| {
-        tracing::error!(%error, "failed");
+        tracing::error!(error = cni::failure::joined(&error), "failed");
         Answer::Failure(version, codes::failure(&error))
     }))
 }

@@ -1,8 +1,11 @@
 //! The log: one span per invocation, always with the same fields, its children look_up, load, decide and commit. Never
 //! on stdout, never a secret, never a whole pod.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+pub(crate) mod shown;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -12,15 +15,18 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::prelude::*;
 
+use shown::OneLineEach;
+
 /// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
 ///
 /// Without a call of this the log costs nothing. A file that cannot be written is told on stderr: no pod shall fail
 /// for want of a log.
 pub fn to_file(path: &Path, level: LevelFilter) {
-    let file = match OpenOptions::new().create(true).append(true).open(path) {
-        Ok(file) => file,
+    let file = match open(path) {
+        Ok(file) => OneLineEach(file),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "kube-ipam: no log in {}: {error}", path.display());
+            let told = format!("kube-ipam: no log in {}: {error}", path.display());
+            let _ = writeln!(io::stderr(), "{}", shown::one_line(&told));
             return;
         }
     };
@@ -32,10 +38,21 @@ pub fn to_file(path: &Path, level: LevelFilter) {
     let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }
 
+/// A pipe would make the call wait for whoever reads it, and a device for whatever it does.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| match error.raw_os_error() {
+        // What opening a pipe without a reader says.
+        Some(libc::ENXIO) => io::Error::other("not a regular file"),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
 /// For commands: warnings and errors to stderr.
 pub fn to_stderr() {
     let _ = fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| OneLineEach(io::stderr()))
         .with_ansi(false)
         .with_target(false)
         .without_time()

@@ -4,6 +4,7 @@
 
 mod guests;
 mod node;
+mod untested;
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};

@@ -4,6 +4,7 @@
 
 mod guests;
 mod node;
+mod untested;
 
 use std::collections::BTreeSet;
 use std::fs;

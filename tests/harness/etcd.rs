@@ -118,8 +118,8 @@ impl Setup {
         self.start_on(None)
     }
 
-    /// The same, every member at an address of its own, so that it can be isolated. `None` where that is not possible
-    /// (not root).
+    /// The same, every member at an address of its own, so that it can be isolated. `None`, with a word, where that is not
+    /// possible (not root); in CI that is a failure.
     pub fn start_apart(self) -> Option<Etcd> {
         let lan = Lan::create(self.members)?;
         Some(self.start_on(Some(lan)))

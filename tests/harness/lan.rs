@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::namespace::{Namespace, ip};
+use crate::untested;
 
 /// Some namespaces, each with an address. Removed when it goes out of scope.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// `None` where namespaces cannot be created (not root).
+    /// `None`, with a word, where namespaces cannot be created (not root); in CI that is a failure.
     pub fn create(places: usize) -> Option<Self> {
         static LANS: AtomicU32 = AtomicU32::new(0);
         let nth = std::process::id() * 7 + LANS.fetch_add(1, Ordering::Relaxed);
@@ -26,8 +27,15 @@ impl Lan {
             && ip(&["link", "set", bridge, "alias", &format!("kube-ipam-{}", std::process::id())])
             && ip(&["address", "add", &format!("{prefix}.1/24"), "dev", bridge])
             && ip(&["link", "set", bridge, "up"]);
-        let joined = ready && (0..places).all(|place| lan.join(place).is_some());
-        joined.then_some(lan)
+        if !ready {
+            untested("isolation", "a bridge cannot be created: it needs root");
+            return None;
+        }
+        if !(0..places).all(|place| lan.join(place).is_some()) {
+            untested("isolation", "places on a bridge cannot be created");
+            return None;
+        }
+        Some(lan)
     }
 
     fn join(&mut self, place: usize) -> Option<()> {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::untested;
+
 /// A named network namespace.
 #[derive(Debug)]
 pub struct Namespace {
@@ -10,10 +12,14 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// `None` where namespaces cannot be created (not root).
+    /// `None`, with a word, where namespaces cannot be created (not root); in CI that is a failure.
     pub fn create(name: &str) -> Option<Self> {
-        let name = format!("kube-ipam-{}-{name}", std::process::id());
-        ip(&["netns", "add", &name]).then_some(Self { name })
+        let full = format!("kube-ipam-{}-{name}", std::process::id());
+        if ip(&["netns", "add", &full]) {
+            return Some(Self { name: full });
+        }
+        untested(name, "network namespaces cannot be created: it needs root");
+        None
     }
 
     /// Its path, as `CNI_NETNS` has it.

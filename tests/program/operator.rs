@@ -3,6 +3,8 @@
 
 #[path = "operator/etcd.rs"]
 mod etcd;
+#[path = "operator/told.rs"]
+mod told;
 
 use std::fs;
 use std::path::PathBuf;

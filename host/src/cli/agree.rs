@@ -1,11 +1,13 @@
 //! The question before anything is changed.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
+
+use super::output;
 
 /// Show a plan and ask whoever sits at the terminal; nobody there is a no.
 pub(crate) fn agreed_to(plan: &str) -> bool {
     let stdin = io::stdin();
-    if !stdin.is_terminal() || write!(io::stderr().lock(), "{plan}\ncarry this out? [y/N] ").is_err() {
+    if !stdin.is_terminal() || !output::ask(&format!("{plan}\ncarry this out? [y/N] ")) {
         return false;
     }
     let mut answer = String::new();

@@ -17,12 +17,14 @@ use crate::kubernetes::{self, ApiServer};
 use crate::plugin;
 use crate::policy;
 use crate::store::{StoreError, predecessors_keys};
+use crate::telemetry::shown::one_line;
 use crate::verbs::{self, Deadline};
 
 mod books;
 mod containers;
 mod machine;
 mod members;
+mod outside;
 mod watched;
 
 /// From this percentage on, a range set is worth a warning.
@@ -50,8 +52,17 @@ enum Verdict {
 pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
     let (file, _) = network.found()?;
     let mut checks = vec![configuration(&file)];
-    match network.open() {
-        Ok(opened) => checks.extend(plugin::block_on(async { Ok(checks_of(&opened, cache).await) })?),
+    match network.open_all() {
+        Ok(networks) => {
+            let several = networks.len() > 1;
+            for opened in networks {
+                let mut found = plugin::block_on(async { Ok(checks_of(&opened, cache).await) })?;
+                if several {
+                    found.iter_mut().for_each(|check| check.say_of(&opened.base.network));
+                }
+                checks.extend(found);
+            }
+        }
         // What keeps it from being opened was said already, as a rule.
         Err(_) if checks[0].verdict == Verdict::Bad => {}
         Err(error) => return Err(error),
@@ -81,6 +92,7 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
     if reachable {
         if let Ok(network) = &network {
             checks.extend(ranges(opened, &network.range_sets).await);
+            checks.extend(outside::outside(opened, &network.range_sets).await);
         }
         checks.extend(machine::machine(opened).await);
         if let Ok(network) = &network {
@@ -186,7 +198,7 @@ async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
             _ => Verdict::Good,
         };
         let detail = format!("range set {nth}: {} of {} addresses free", occupancy.free, occupancy.size);
-        let hint = "`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods";
+        let hint = verbs::error::WHEN_FULL;
         Check { name: "ranges", verdict, detail, hint: (verdict != Verdict::Good).then(|| hint.to_owned()) }
     };
     occupancies.iter().enumerate().map(check).collect()
@@ -249,6 +261,11 @@ impl Check {
     fn failed(name: &'static str, error: &verbs::Error) -> Self {
         Self { name, verdict: Verdict::Bad, detail: joined(error), hint: error.hint() }
     }
+
+    /// Where a file has several networks.
+    fn say_of(&mut self, network: &str) {
+        self.detail = format!("network {network}: {}", self.detail);
+    }
 }
 
 impl fmt::Display for Check {
@@ -258,7 +275,7 @@ impl fmt::Display for Check {
             Verdict::Warning => '!',
             Verdict::Bad => '✗',
         };
-        write!(f, "{mark} {:<14} {}", self.name, self.detail)?;
-        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
+        write!(f, "{mark} {:<14} {}", self.name, one_line(&self.detail))?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {}", one_line(hint)))
     }
 }

@@ -10,12 +10,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::agree::agreed_to;
+use super::network::Opened;
 use super::output::{Done, Output};
 use super::{CacheArgs, Format, NetworkArgs};
 use crate::ipam::RangeSets;
 use crate::plugin;
 use crate::store::ordered::OrderedMap;
 use crate::store::{InUse, Repair, Repaired, Store};
+use crate::telemetry::shown::one_line;
 use crate::verbs;
 
 pub(crate) use containers::{Compared, compare, is_gone_by_libcni, rebuild};
@@ -79,29 +81,43 @@ impl Finding {
 }
 
 pub(crate) fn fsck(options: &Options, network: &NetworkArgs, format: Format) -> Done {
-    let opened = network.open()?;
-    let (findings, well) = if options.containers {
-        let containers = options.cache.read_known()?;
-        let compared = plugin::block_on(containers::run(options, &opened, &containers))?;
-        (compared.findings, compared.well)
-    } else if options.pods {
-        let server = super::reclaim::server(options.kubeconfig.as_deref(), &opened)?;
-        plugin::block_on(pods::run(&opened, &server, options.cache.grace))?
-    } else {
-        let range_sets = opened.range_sets().unwrap_or_else(|error| {
-            tracing::warn!("the ranges cannot be read, so a claim written again has no gateway: {error}");
-            RangeSets::default()
-        });
-        let findings = plugin::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
-        (findings, "every record agrees with every other".to_owned())
-    };
+    let by_network = options.containers || options.pods;
+    let networks = if by_network { network.open_all()? } else { network.open_books()? };
+    let several = networks.len() > 1;
+    let (mut findings, mut well) = (Vec::new(), Vec::new());
+    for opened in networks {
+        let (found, says) = fsck_of(options, &opened)?;
+        if found.is_empty() {
+            well.push(if several { format!("network {}: {says}", opened.base.network) } else { says });
+        }
+        findings.extend(found);
+    }
     let exit = u8::from(findings.iter().any(|finding| !finding.is_done()));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&findings)?,
-        Format::Table if findings.is_empty() => well,
+        Format::Table if findings.is_empty() => well.join("\n"),
         Format::Table => report(&findings, options.repair),
     };
     Ok(Output { text, exit })
+}
+
+/// The findings about one network, and what to say where there are none.
+fn fsck_of(options: &Options, opened: &Opened) -> Result<(Vec<Finding>, String), Box<dyn std::error::Error>> {
+    if options.containers {
+        let containers = options.cache.read_known()?;
+        let compared = plugin::block_on(containers::run(options, opened, &containers))?;
+        return Ok((compared.findings, compared.well));
+    }
+    if options.pods {
+        let server = super::reclaim::server(options.kubeconfig.as_deref(), opened)?;
+        return Ok(plugin::block_on(pods::run(opened, &server, options.cache.grace))?);
+    }
+    let range_sets = opened.range_sets().unwrap_or_else(|error| {
+        tracing::warn!("the ranges cannot be read, so a claim written again has no gateway: {error}");
+        RangeSets::default()
+    });
+    let findings = plugin::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
+    Ok((findings, "every record agrees with every other".to_owned()))
 }
 
 /// What the containers of this node use. Where that cannot be read the records are all there is.
@@ -167,7 +183,7 @@ fn report(findings: &[Finding], repairing: bool) -> String {
     let mut text = String::new();
     for finding in findings {
         for problem in &finding.problems {
-            text.push_str(&format!("✗ {problem}\n"));
+            text.push_str(&format!("✗ {}\n", one_line(problem)));
         }
         let done = match finding.outcome {
             Outcome::Found | Outcome::Left => "",
@@ -175,7 +191,7 @@ fn report(findings: &[Finding], repairing: bool) -> String {
             Outcome::Changed => " (not done: its records changed meanwhile)",
             Outcome::NeedsDiscard => " (only with --discard)",
         };
-        text.push_str(&format!("  → {}{done}\n", finding.remedy));
+        text.push_str(&format!("  → {}{done}\n", one_line(&finding.remedy)));
     }
     text + &conclusion(findings, repairing)
 }

@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
@@ -68,30 +69,41 @@ pub(crate) struct Options {
     watch: Option<Duration>,
 }
 
-pub(crate) fn install(options: &Options) -> Done {
+pub(crate) fn install(options: Options) -> Done {
     // No error of a verb: the outer result is the event loop's.
-    let done = plugin::block_on(async { Ok(keep_installed(options).await) })?;
+    let done = plugin::block_on(async { Ok(keep_installed(Arc::new(options)).await) })?;
     done?;
     Ok(Output::text(""))
 }
 
-async fn keep_installed(options: &Options) -> Result<(), InstallError> {
+async fn keep_installed(options: Arc<Options>) -> Result<(), InstallError> {
     // The first process of a container gets only the signals it asks for: ask before the work begins.
     let listen = |kind| signal(kind).map_err(|source| InstallError::NoSignals { source });
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut books = Books::default();
     loop {
-        install_once(options)?;
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            () = settle(options, &mut books) => {}
+            installed = look(&options, &mut books) => installed?,
         }
         let Some(interval) = options.watch else { return Ok(()) };
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
             return Ok(());
         }
     }
+}
+
+/// Files are written on a thread of their own: whatever a disk, a mount or another process keeps it waiting for, this one
+/// hears when it is told to end. A file is either renamed into its place or not there.
+async fn look(options: &Arc<Options>, books: &mut Books) -> Result<(), InstallError> {
+    let installing = Arc::clone(options);
+    match tokio::task::spawn_blocking(move || install_once(&installing)).await {
+        Ok(installed) => installed?,
+        Err(died) => std::panic::resume_unwind(died.into_panic()),
+    }
+    settle(options, books).await;
+    Ok(())
 }
 
 /// What follows once everything is in its place; each part is tried again at the next look.

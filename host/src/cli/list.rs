@@ -7,7 +7,9 @@ use super::{Format, NetworkArgs};
 use crate::ipam::{HeldAddress, Kind, Party};
 use crate::limits::store::PAGE;
 use crate::plugin;
-use crate::store::Filter;
+use crate::store::ordered::OrderedMap;
+use crate::store::{Filter, Store};
+use crate::verbs;
 
 pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
     let held = held(network, &Filter::default())?;
@@ -18,24 +20,30 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
     }
 }
 
+/// The held addresses that fit, of every network of the file.
+pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAddress>, Box<dyn std::error::Error>> {
+    let mut held = Vec::new();
+    // One after the other: two networks may have their books in one file, which is opened once in a process.
+    for opened in network.open_books()? {
+        held.extend(plugin::block_on(all_of(&opened.store, filter))?);
+    }
+    Ok(held)
+}
+
 /// The held addresses that fit, in the order of the addresses, page by page. Damaged records hide no others: they
 /// are told on stderr.
-pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAddress>, Box<dyn std::error::Error>> {
-    let store = network.store()?;
-    let held = plugin::block_on(async {
-        let mut held = Vec::new();
-        let mut after = None;
-        loop {
-            let listing = store.allocations(filter, after, PAGE).await?;
-            listing.damaged.iter().for_each(|damaged| tracing::warn!("{damaged}"));
-            held.extend(listing.held);
-            after = listing.next;
-            if after.is_none() {
-                return Ok(held);
-            }
+pub(crate) async fn all_of<M: OrderedMap>(store: &Store<M>, filter: &Filter) -> Result<Vec<HeldAddress>, verbs::Error> {
+    let mut held = Vec::new();
+    let mut after = None;
+    loop {
+        let listing = store.allocations(filter, after, PAGE).await?;
+        listing.damaged.iter().for_each(|damaged| tracing::warn!("{damaged}"));
+        held.extend(listing.held);
+        after = listing.next;
+        if after.is_none() {
+            return Ok(held);
         }
-    });
-    Ok(held?)
+    }
 }
 
 /// One line an address.

@@ -15,6 +15,7 @@ mod reclaim;
 mod release;
 mod show;
 mod usage;
+mod what;
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ enum Command {
     /// What is known of one address, pod or container
     Show {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
-        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
+        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", value_parser = what::named)]
         what: String,
         #[command(flatten)]
         network: NetworkArgs,
@@ -162,7 +163,7 @@ pub fn run() -> u8 {
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
         Command::Release { options, network, output } => release::release(&options, &network, output.output),
         Command::Doctor { cache, network, output } => doctor::doctor(&cache, &network, output.output),
-        Command::InstallNode(options) => install_node::install(&options),
+        Command::InstallNode(options) => install_node::install(options),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -66,33 +66,64 @@ impl Opened {
 }
 
 impl NetworkArgs {
-    /// The store of the network.
-    pub(crate) fn store(&self) -> Result<Store<AnyMap>, Box<dyn std::error::Error>> {
-        Ok(self.open()?.store)
+    /// The network and its store, where a command is about one. Of a file with several it is the first, and that is said.
+    pub(crate) fn open(&self) -> Result<Opened, Box<dyn std::error::Error>> {
+        let (file, configurations) = self.found_all()?;
+        let opened = open(&configurations[0])?;
+        if configurations.len() > 1 {
+            let (network, others) = (&opened.base.network, configurations.len() - 1);
+            tracing::warn!(
+                "{} has {others} more of our networks: this is about the first, {network:?}",
+                file.display()
+            );
+        }
+        Ok(opened)
     }
 
-    /// The network and its store.
-    pub(crate) fn open(&self) -> Result<Opened, Box<dyn std::error::Error>> {
-        let (_, configuration) = self.found()?;
-        let netconf = NetConf::parse(&configuration).map_err(verbs::Error::from)?;
-        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
-        let store = plugin::open(&base, &netconf, None);
-        Ok(Opened { netconf, base, store })
+    /// Every network of the file, with its store.
+    pub(crate) fn open_all(&self) -> Result<Vec<Opened>, Box<dyn std::error::Error>> {
+        let (_, configurations) = self.found_all()?;
+        configurations.iter().map(|configuration| open(configuration)).collect()
+    }
+
+    /// The networks of the file without those whose addresses are kept where those of an earlier one are.
+    pub(crate) fn open_books(&self) -> Result<Vec<Opened>, Box<dyn std::error::Error>> {
+        let mut books: Vec<Opened> = Vec::new();
+        for opened in self.open_all()? {
+            let Base { store, domain, .. } = &opened.base;
+            if !books.iter().any(|known| known.base.store == *store && known.base.domain == *domain) {
+                books.push(opened);
+            }
+        }
+        Ok(books)
     }
 
     /// The file of the network, and its configuration as a main plugin would pass it on stdin.
     pub(crate) fn found(&self) -> Result<(PathBuf, Vec<u8>), NetworkError> {
-        match &self.conf {
-            Some(file) => {
-                let found = kube_ipam_network(file)?.ok_or_else(|| NetworkError::NoNetwork { path: file.clone() });
-                Ok((file.clone(), found?))
-            }
-            None => first_in(Path::new(DIRECTORY)),
+        let (file, mut configurations) = self.found_all()?;
+        Ok((file, configurations.swap_remove(0)))
+    }
+
+    /// The file, and the configuration of each of its networks: at least one.
+    fn found_all(&self) -> Result<(PathBuf, Vec<Vec<u8>>), NetworkError> {
+        let Some(file) = &self.conf else { return first_in(Path::new(DIRECTORY)) };
+        let networks = kube_ipam_networks(file)?;
+        if networks.is_empty() {
+            Err(NetworkError::NoNetwork { path: file.clone() })
+        } else {
+            Ok((file.clone(), networks))
         }
     }
 }
 
-fn first_in(directory: &Path) -> Result<(PathBuf, Vec<u8>), NetworkError> {
+fn open(configuration: &[u8]) -> Result<Opened, Box<dyn std::error::Error>> {
+    let netconf = NetConf::parse(configuration).map_err(verbs::Error::from)?;
+    let base = Base::read(&netconf).map_err(verbs::Error::from)?;
+    let store = plugin::open(&base, &netconf, None);
+    Ok(Opened { netconf, base, store })
+}
+
+fn first_in(directory: &Path) -> Result<(PathBuf, Vec<Vec<u8>>), NetworkError> {
     let unreadable = |cause| NetworkError::Unreadable { path: directory.to_owned(), cause };
     let entries = std::fs::read_dir(directory).map_err(unreadable)?;
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
@@ -101,15 +132,17 @@ fn first_in(directory: &Path) -> Result<(PathBuf, Vec<u8>), NetworkError> {
         file.extension().is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known))
     };
     // A file of another plugin that cannot be read is not our business.
-    let network = |file: &PathBuf| Some((file.clone(), kube_ipam_network(file).ok().flatten()?));
-    let mut networks = files.iter().filter(is_configuration).filter_map(network);
-    networks.next().ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
+    let networks = |file: &PathBuf| Some((file.clone(), kube_ipam_networks(file).ok()?));
+    let mut found = files.iter().filter(is_configuration).filter_map(networks);
+    found
+        .find(|(_, networks)| !networks.is_empty())
+        .ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
 }
 
-/// The first network of ours in a `.conf` or `.conflist`, as libcni hands it on.
-fn kube_ipam_network(file: &Path) -> Result<Option<Vec<u8>>, NetworkError> {
+/// The networks of ours in a `.conf` or `.conflist`, as libcni hands them on.
+fn kube_ipam_networks(file: &Path) -> Result<Vec<Vec<u8>>, NetworkError> {
     let text = std::fs::read(file).map_err(|cause| NetworkError::Unreadable { path: file.to_owned(), cause })?;
     let network: Value =
         serde_json::from_slice(&text).map_err(|cause| NetworkError::NotJson { path: file.to_owned(), cause })?;
-    Ok(sections(&network).first().map(Section::json))
+    Ok(sections(&network).iter().map(Section::json).collect())
 }

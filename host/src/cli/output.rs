@@ -1,4 +1,5 @@
-//! Where commands print: results on stdout, errors on stderr with the way out.
+//! Where commands print: results on stdout, errors on stderr with the way out. Nothing that a name holds reaches the
+//! terminal as a command.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use super::policy::NewError;
 use crate::cni::Version;
 use crate::cni::failure::joined;
 use crate::policy::guest::GuestError;
+use crate::telemetry::shown::{lines, one_line};
 use crate::verbs;
 
 /// What a command has to say, and the exit code that goes with it.
@@ -41,7 +43,9 @@ impl Output {
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-    table.add_rows(rows);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| one_line(cell)));
+    }
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
 }
@@ -51,7 +55,7 @@ pub(crate) fn finish(done: Done) -> u8 {
     match done {
         Ok(Output { text, exit }) => {
             if !text.is_empty() {
-                let _ = writeln!(io::stdout().lock(), "{text}");
+                let _ = writeln!(io::stdout().lock(), "{}", lines(&text));
             }
             exit
         }
@@ -60,7 +64,7 @@ pub(crate) fn finish(done: Done) -> u8 {
             if let Some(hint) = hint(&*error) {
                 text.push_str(&format!("\nhint: {hint}"));
             }
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", lines(&text));
             1
         }
     }
@@ -78,7 +82,12 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// News of a command that goes on, one line each.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    let _ = writeln!(io::stdout().lock(), "{}", one_line(text));
+}
+
+/// A question to whoever sits at the terminal; false where it cannot be put.
+pub(crate) fn ask(text: &str) -> bool {
+    write!(io::stderr().lock(), "{}", lines(text)).is_ok()
 }
 
 /// What clap has to say: help and version are good news.

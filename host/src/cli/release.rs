@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::agree::agreed_to;
 use super::network::Opened;
 use super::output::{Done, Output};
-use super::{CacheArgs, Format, NetworkArgs};
+use super::{CacheArgs, Format, NetworkArgs, what};
 use crate::cni::failure::joined;
 use crate::config::Network;
 use crate::containers::Containers;
@@ -27,7 +27,7 @@ use life::Life;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning, if no other container's ID begins so)
-    #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", required_unless_present = "identity")]
+    #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", required_unless_present = "identity", value_parser = what::named)]
     what: Option<String>,
     /// End every hold for this identity, as `kube-ipam show ADDRESS` names it
     #[arg(long, value_name = "NAME", conflicts_with = "what")]

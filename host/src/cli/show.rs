@@ -10,6 +10,7 @@ use crate::ipam::address::parse_address;
 use crate::ipam::{HeldAddress, Holder, Party};
 use crate::plugin;
 use crate::store::Filter;
+use crate::telemetry::shown::one_line;
 use crate::verbs::hand_over::name_of;
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
@@ -47,17 +48,14 @@ fn is_meant(filter: &Filter, party: &Party) -> bool {
 
 /// An address that nobody holds may be kept for somebody, or cool down.
 fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result<String, Box<dyn std::error::Error>> {
-    let mut holder = None;
-    if let Some(address) = address {
-        let store = network.store()?;
-        holder = plugin::block_on(async { Ok(store.holders(&[address], Timestamp::now()).await?.pop().flatten()) })?;
-    }
-    Ok(match holder {
-        Some(Holder::Hold { identity, until }) => {
-            format!("nobody holds {what}, but it is kept for {identity:?} until {until}")
+    for opened in network.open_books()? {
+        let Some(address) = address else { break };
+        let holders = plugin::block_on(async { Ok(opened.store.holders(&[address], Timestamp::now()).await?) })?;
+        if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
+            return Ok(format!("nobody holds {what}, but it is kept for {identity:?} until {until}"));
         }
-        _ => format!("nothing is held by or at {what}"),
-    })
+    }
+    Ok(format!("nothing is held by or at {what}"))
 }
 
 fn filter(what: &str) -> Filter {
@@ -94,7 +92,7 @@ fn describe(held: &HeldAddress) -> String {
     if let Some(hold) = &held.hold {
         lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));
     }
-    let text = lines.iter().map(|(name, value)| format!("{name:<10} {value}"));
+    let text = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value)));
     text.collect::<Vec<_>>().join("\n")
 }
 

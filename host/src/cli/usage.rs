@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::network::Opened;
 use super::output::{self, Done, Output};
 use super::{Format, NetworkArgs};
 use crate::ipam::RangeSet;
 use crate::plugin;
 use crate::store::Occupancy;
+use crate::verbs;
 
 /// Spans of a range set shown to people; programs get all.
 const SPANS_SHOWN: usize = 4;
@@ -24,25 +26,30 @@ struct Row {
 }
 
 pub(crate) fn usage(network: &NetworkArgs, format: Format) -> Done {
-    let opened = network.open()?;
+    let mut rows = Vec::new();
+    for opened in network.open_all()? {
+        rows.extend(rows_of(&opened)?);
+    }
+    match format {
+        Format::Json => Output::json(&rows),
+        Format::Table => Ok(Output::text(table(&rows))),
+    }
+}
+
+fn rows_of(opened: &Opened) -> Result<Vec<Row>, verbs::Error> {
     let range_sets = opened.range_sets()?;
     let occupancies = plugin::block_on(async { Ok(opened.store.occupancy(&range_sets, Timestamp::now()).await?) })?;
-    let rows: Vec<Row> = range_sets
-        .iter()
-        .zip(occupancies)
-        .enumerate()
-        .map(|(range_set, (set, occupancy))| Row {
+    let mut rows = Vec::new();
+    for (range_set, (set, occupancy)) in range_sets.iter().zip(occupancies).enumerate() {
+        rows.push(Row {
             network: opened.base.network.clone(),
             range_set,
             spans: spans(set),
             percent: occupancy.percent(),
             occupancy,
-        })
-        .collect();
-    match format {
-        Format::Json => Output::json(&rows),
-        Format::Table => Ok(Output::text(table(&rows))),
+        });
     }
+    Ok(rows)
 }
 
 fn spans(set: &RangeSet) -> Vec<String> {

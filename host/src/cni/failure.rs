@@ -4,6 +4,9 @@ use std::error::Error as StdError;
 
 use serde::Serialize;
 
+use crate::limits::EVENT;
+use crate::telemetry::shown::one_line;
+
 /// The error codes this plugin answers with. 9, 10, 12 to 49 and 52 to 99 are reserved by the specification; 3 is
 /// never used, because from an ADD it would tell the runtime that no DEL is needed.
 pub mod code {
@@ -51,14 +54,61 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The one place where a chain of errors becomes a text.
+    /// The one place where a chain of errors becomes the text of an answer: on one line, whatever the names in it hold,
+    /// and short enough that the hint is not cut off. The log has all of it.
     pub fn new(code: u32, error: &dyn StdError, hint: Option<String>) -> Self {
-        Self { code, msg: joined(error), details: hint.unwrap_or_default() }
+        let details = shortened(&one_line(&hint.unwrap_or_default()), EVENT - LEAST_MESSAGE);
+        let msg = shortened(&one_line(&joined(error)), EVENT - details.chars().count());
+        Self { code, msg, details }
     }
 }
+
+/// Characters that are kept for the message, however long a hint is.
+const LEAST_MESSAGE: usize = 200;
 
 /// An error and everything that caused it, outermost first.
 pub fn joined(error: &dyn StdError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// At most so many characters. What goes is the middle: the beginning says what failed, the end says why.
+fn shortened(text: &str, most: usize) -> String {
+    const GAP: &str = " … ";
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let kept = most - GAP.chars().count();
+    let (head, tail) = (kept - kept / 3, kept / 3);
+    let beginning: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{}{GAP}{}", beginning.trim_end(), end.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Told(String);
+
+    #[test]
+    fn an_answer_is_one_line_that_a_terminal_survives() {
+        let failure = Failure::new(7, &Told("interface \x1b[2Jeth0\n".into()), Some("end\r\u{202e}it".into()));
+        assert_eq!(failure.msg, "interface \\u001b[2Jeth0\\n");
+        assert_eq!(failure.details, "end\\r\\u202eit");
+    }
+
+    #[test]
+    fn a_long_message_loses_its_middle_and_never_its_hint() {
+        let long = format!("cannot release: {}the disk is full", "ä".repeat(2_000));
+        let failure = Failure::new(11, &Told(long), Some("free space".into()));
+        assert_eq!(failure.msg.chars().count() + failure.details.chars().count(), EVENT);
+        assert!(failure.msg.starts_with("cannot release: ä") && failure.msg.ends_with("äthe disk is full"));
+        assert_eq!(failure.details, "free space");
+        let failure = Failure::new(11, &Told("short".into()), Some("long ".repeat(500)));
+        assert!(failure.msg == "short" && failure.details.chars().count() <= EVENT - LEAST_MESSAGE);
+    }
 }

@@ -105,15 +105,15 @@ pub struct Ipam {
     /// To change it while pods run: kube-ipam import --from kube-ipam.
     pub domain: Option<String>,
     /// The Kubernetes node this runs on; with etcdConfig not localhost and not only digits. Default: the host name.
-    pub node_name: Option<String>,
+    pub node_name: Option<Unread<String>>,
     /// For how long a released address is kept from everybody, for example `30s`. Default: not at all.
     pub cooldown: Option<Unread<String>>,
     /// How long one invocation may take, for example `10s`, which is the default.
-    pub timeout: Option<String>,
+    pub timeout: Option<Unread<String>>,
     /// A file to log to. Default: no log.
-    pub log_file: Option<String>,
+    pub log_file: Option<Unread<String>>,
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
-    pub log_level: Option<String>,
+    pub log_level: Option<Unread<String>>,
 }
 
 /// How to reach etcd.

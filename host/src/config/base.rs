@@ -52,8 +52,11 @@ pub struct Log {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const NODE_NAME: &str = "ipam.nodeName";
+
 impl Base {
-    /// Check what every verb needs.
+    /// Check what every verb needs. What a DEL can do without has its default where it cannot be used: an ADD is told of it
+    /// by [`check_settings`].
     pub fn read(netconf: &NetConf) -> Result<Self, Error> {
         // A misspelt key often explains what is missing.
         Self::read_known(netconf).map_err(|error| unknown::refuse(netconf).err().unwrap_or(error))
@@ -63,18 +66,20 @@ impl Base {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
         let domain = given(ipam.domain.as_ref()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
         let store = StoreConfig::read(ipam)?;
+        let node_name = field::read_text(ipam.node_name.as_ref(), NODE_NAME);
         Ok(Self {
             network: network.to_owned(),
             version,
             domain_given: domain.is_some(),
             domain: domain.unwrap_or_else(|| network.to_owned()),
-            node: given(ipam.node_name.as_ref()).map_or_else(host_name, str::to_owned),
-            node_given: given(ipam.node_name.as_ref()).is_some(),
+            node_given: !matches!(node_name, Ok(None)),
+            // One that is not even a text is none: no claim is made in its name.
+            node: node_name.unwrap_or_else(|_| Some(String::new())).unwrap_or_else(host_name),
             machine: machine::id(),
             earlier_dirs: store::earlier_dirs(ipam, &store),
             store,
-            timeout: timeout(ipam)?,
-            log: log(ipam)?,
+            timeout: timeout(ipam).unwrap_or(DEFAULT_TIMEOUT),
+            log: Log { file: log_file(ipam).unwrap_or_default(), level: log_level(ipam).unwrap_or(LevelFilter::INFO) },
         })
     }
 
@@ -82,8 +87,12 @@ impl Base {
     /// half of all machines have would make GC of one node look at the pods of another.
     pub fn check_node(&self) -> Result<(), Error> {
         let held = self.node.clone();
+        if held.is_empty() && self.node_given {
+            let (path, held) = (NODE_NAME.to_owned(), "not a text".to_owned());
+            return Err(Error::Field { path, held, expected: NAME.to_owned() });
+        }
         if !is_name(&held) {
-            return Err(if self.node_given { wrong("ipam.nodeName", held, NAME) } else { Error::NoNodeName { held } });
+            return Err(if self.node_given { wrong(NODE_NAME, held, NAME) } else { Error::NoNodeName { held } });
         }
         let shared = matches!(self.store, StoreConfig::Etcd(_));
         if shared && is_anybodys(&held) {
@@ -104,20 +113,31 @@ fn is_anybodys(node: &str) -> bool {
     matches!(host.as_str(), "localhost" | "localhost4" | "localhost6") || node.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
-    let given = given(ipam.timeout.as_ref());
-    given.map_or(Ok(DEFAULT_TIMEOUT), |timeout| field::duration("ipam.timeout", timeout, limits::TIMEOUT))
+/// What an ADD insists on, and a DEL, CHECK or GC goes without.
+pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 3] {
+    [timeout(ipam).err(), log_level(ipam).err(), log_file(ipam).err()]
 }
 
-fn log(ipam: &Ipam) -> Result<Log, Error> {
-    let level = given(ipam.log_level.as_ref()).unwrap_or("info");
-    let level = match level.to_lowercase().as_str() {
-        "error" => LevelFilter::ERROR,
-        "warn" | "warning" => LevelFilter::WARN,
-        "info" => LevelFilter::INFO,
-        "debug" => LevelFilter::DEBUG,
-        "trace" => LevelFilter::TRACE,
-        _ => return Err(wrong("ipam.logLevel", level, "error, warn, info, debug or trace")),
-    };
-    Ok(Log { file: field::optional_path("ipam.logFile", ipam.log_file.as_ref())?, level })
+pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
+    match field::read_text(ipam.timeout.as_ref(), "ipam.timeout")? {
+        Some(held) => field::duration("ipam.timeout", &held, limits::TIMEOUT),
+        None => Ok(DEFAULT_TIMEOUT),
+    }
+}
+
+fn log_file(ipam: &Ipam) -> Result<Option<PathBuf>, Error> {
+    let held = field::read_text(ipam.log_file.as_ref(), "ipam.logFile")?;
+    held.map(|held| field::absolute_path("ipam.logFile", &held)).transpose()
+}
+
+fn log_level(ipam: &Ipam) -> Result<LevelFilter, Error> {
+    let Some(level) = field::read_text(ipam.log_level.as_ref(), "ipam.logLevel")? else { return Ok(LevelFilter::INFO) };
+    match level.to_lowercase().as_str() {
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" | "warning" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err(wrong("ipam.logLevel", level, "error, warn, info, debug or trace")),
+    }
 }

@@ -4,12 +4,9 @@
 //! What is written in the configuration wins as a whole over what is read from elsewhere, and nothing is merged: so main
 //! plugins treat their own `dns` and that of an IPAM plugin's result.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use super::error::Error;
 use super::field::{self, absolute_path, read_text, wrong};
+use super::regular::read_regular;
 use crate::cni::{Dns, NetConf};
 use crate::limits;
 
@@ -25,8 +22,8 @@ pub(super) fn read(netconf: &NetConf) -> Result<Dns, Error> {
     }
     let Some(held) = read_text(netconf.ipam()?.resolv_conf.as_ref(), FIELD)? else { return Ok(Dns::default()) };
     let file = absolute_path(FIELD, &held)?;
-    match read_file(&file) {
-        Ok(text) => Ok(parse(&text)),
+    match read_regular(&file, limits::RESOLV_CONF_BYTES) {
+        Ok(text) => Ok(parse(&String::from_utf8_lossy(&text))),
         Err(source) => Err(Error::File { field: FIELD, file, source }),
     }
 }
@@ -74,16 +71,6 @@ fn is_domain(text: &str) -> bool {
         in_bounds && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     text.len() <= 253 && text.split('.').all(is_label)
-}
-
-fn read_file(file: &Path) -> io::Result<String> {
-    // Asked before it is opened: to open a pipe would wait for its other end.
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(file)?.take(limits::RESOLV_CONF_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// As resolv.conf(5) has it; what it does not know is skipped, as the C library does.
@@ -162,11 +149,5 @@ mod tests {
         }
         let error = read_ipam(&serde_json::json!({"dns": {"nameservers": "10.0.0.10"}})).unwrap_err();
         assert!(error.to_string().starts_with("ipam.dns.nameservers"), "{error}");
-    }
-
-    #[test]
-    fn only_regular_files_are_read() {
-        assert_eq!(read_file(Path::new("/dev/null")).unwrap_err().to_string(), "it is not a regular file");
-        assert!(read_file(Path::new("/does/not/exist")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::base::Base;
+use super::base::{Base, check_settings};
 use super::error::Error;
 use super::field::{duration, read_text};
 use super::kubernetes::{self, KubernetesConfig};
@@ -54,6 +54,9 @@ impl Network {
 
     fn read_parts(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
         refuse_what_means_nothing(netconf)?;
+        if let Some(error) = check_settings(netconf.ipam()?).into_iter().flatten().next() {
+            return Err(error);
+        }
         let runtime = netconf.runtime_config()?;
         let range_sets = ranges::read(netconf, &runtime)?;
         gateway::check(netconf, &range_sets)?;
@@ -105,9 +108,7 @@ impl Network {
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
-        if netconf.ipam().is_err() {
-            return errors;
-        }
+        let Ok(ipam) = netconf.ipam() else { return errors };
         let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
             refuse_what_means_nothing(netconf).err(),
@@ -121,7 +122,7 @@ impl Network {
             kubernetes::cluster(netconf).err(),
             kubernetes::hand_over_wait(netconf).err(),
         ];
-        for error in parts.into_iter().flatten() {
+        for error in check_settings(ipam).into_iter().chain(parts).flatten() {
             // Parts share fields: what two of them stumble over is said once.
             if !errors.iter().any(|known| known.to_string() == error.to_string()) {
                 errors.push(error);

@@ -31,7 +31,7 @@ pub(super) fn judge(containers: &mut BTreeMap<Attachment, Container>) {
             seen.insert(place(netns));
         }
     }
-    let boot = boot_time(&fs::read_to_string("/proc/stat").unwrap_or_default());
+    let boot = booted();
     for container in containers.values_mut() {
         let Life::Has(netns) = &container.life else { continue };
         if netns.exists() {
@@ -46,6 +46,11 @@ pub(super) fn judge(containers: &mut BTreeMap<Attachment, Container>) {
 /// The directory of a namespace; all of /proc is one.
 fn place(netns: &Path) -> PathBuf {
     if netns.starts_with("/proc") { PathBuf::from("/proc") } else { netns.parent().unwrap_or(netns).to_owned() }
+}
+
+/// When this machine was started.
+pub fn booted() -> Option<SystemTime> {
+    boot_time(&fs::read_to_string("/proc/stat").unwrap_or_default())
 }
 
 /// `btime` of /proc/stat.

@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ipam::{Assignment, Attachment, PodName, RangeSets};
-pub use life::Life;
+pub use life::{Life, booted};
 
 /// Where the cache of libcni is, unless somebody says otherwise: libcni's own default (containerd, CRI-O, podman),
 /// cri-dockerd's, and the one that Multus keeps for the networks it delegates to.

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,7 @@ pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> 
 /// How large a record is by now. Makes nothing.
 pub fn size(file: &Path) -> io::Result<u64> {
     match fs::symlink_metadata(file) {
-        Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
-        Ok(_) => Err(io::Error::other("it is no regular file")),
+        Ok(metadata) => check(&metadata).map(|()| metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
     }
@@ -53,8 +52,10 @@ fn write(path: &Path, most_bytes: u64, line: &[u8], until: Instant) -> io::Resul
         let file = open(path)?;
         exclusively(&file, until)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+        check(&metadata)?;
+        if metadata.mode() & 0o177 != 0 {
+            // It was there before, or somebody opened it up: what decisions tell of pods is for us alone.
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
         if !is_at(path, &metadata) {
             continue; // put aside while we waited
@@ -65,6 +66,22 @@ fn write(path: &Path, most_bytes: u64, line: &[u8], until: Instant) -> io::Resul
         }
         return append_whole(&file, metadata.len(), line);
     }
+}
+
+/// Whether decisions may be written to it: not where somebody else would own them, or has the file by another name.
+fn check(metadata: &fs::Metadata) -> io::Result<()> {
+    let us = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.uid() != us {
+        let why = format!("it belongs to user {}, and is to belong to user {us} alone", metadata.uid());
+        return Err(io::Error::other(why));
+    }
+    if metadata.nlink() > 1 {
+        return Err(io::Error::other("it has another name, by which others may reach it"));
+    }
+    Ok(())
 }
 
 /// Ours alone, and never through a link that somebody put there.
@@ -104,7 +121,7 @@ fn append_whole(mut file: &File, length: u64, line: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -145,6 +162,39 @@ mod tests {
         assert_eq!(fs::read(&elsewhere).unwrap(), b"");
         assert!(write(Path::new("/dev/null"), 1_000, b"line\n", soon()).is_err());
         assert!(write(directory.path(), 1_000, b"line\n", soon()).is_err());
+    }
+
+    #[test]
+    fn a_record_that_was_there_before_is_for_us_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("record");
+        for mode in [0o644, 0o666, 0o700, 0o604] {
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            write(&file, 1_000, b"line\n", soon()).unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o600, "{mode:o}");
+        }
+        fs::hard_link(&file, directory.path().join("other")).unwrap();
+        let error = write(&file, 1_000, b"line\n", soon()).unwrap_err();
+        assert!(error.to_string().contains("another name"), "{error}");
+        assert!(size(&file).is_err());
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(write(&pipe, 1_000, b"line\n", soon()).unwrap_err().to_string().contains("regular file"));
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_record_of_somebody_else() {
+        if !crate::testing::is_root("a record of somebody else") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("record");
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+        let error = write(&file, 1_000, b"line\n", soon()).unwrap_err();
+        assert!(error.to_string().contains("it belongs to user 65534"), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"");
     }
 
     #[test]

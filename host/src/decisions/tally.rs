@@ -17,6 +17,9 @@ use crate::limits::SHADOWS;
 
 const FILE: &str = "shadow.json";
 
+/// Locked by whoever counts. A file of ours, because anybody who may look into a directory may lock that.
+const LOCK: &str = "shadow.lock";
+
 /// Two policies of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
@@ -73,9 +76,9 @@ pub fn count(
     if !directory.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    let lock = File::open(directory)?;
+    let lock = open(&directory.join(LOCK))?;
     exclusively(&lock, Instant::now() + wait)?;
-    // What cannot be read is begun anew.
+    // What cannot be read is begun again.
     let mut tallies = read(directory).unwrap_or_default();
     let known = tallies.iter().position(|tally| tally.pair == pair);
     let mut tally = known.map_or_else(|| Tally::new(pair, now), |nth| tallies.remove(nth));
@@ -97,11 +100,18 @@ pub fn read(directory: &Path) -> io::Result<Vec<Tally>> {
 /// All of it or nothing, for whoever reads without the lock.
 fn write(directory: &Path, tallies: &[Tally]) -> io::Result<()> {
     let new = directory.join(format!(".{FILE}.new"));
-    let flags = OFlags::NOFOLLOW.bits() as i32;
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(&new)?;
+    let mut file = open(&new)?;
+    file.set_len(0)?;
     file.write_all(&serde_json::to_vec_pretty(tallies)?)?;
     fs::rename(&new, directory.join(FILE))
+}
+
+/// Never through a link, nor a pipe that would be waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags.bits() as i32);
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -165,5 +175,17 @@ mod tests {
         });
         let tallies = read(directory.path()).unwrap();
         assert_eq!((tallies.len(), tallies[0].asked, tallies[0].differed), (1, 200, 200));
+    }
+
+    #[test]
+    fn a_lock_on_the_directory_keeps_nobody_from_counting() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let anybodys = File::open(directory.path()).unwrap();
+        exclusively(&anybodys, Instant::now()).unwrap();
+        count(directory.path(), pair("next"), (&answer("no"), &answer("no")), Timestamp::UNIX_EPOCH, Duration::ZERO)
+            .unwrap();
+        let mode = fs::metadata(directory.path().join(LOCK)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -1,11 +1,13 @@
 //! From credentials in files to a client.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::error::{Error, chain};
+use crate::config::check_regular;
 use crate::limits;
 
 /// Where a pod finds the token of its service account.
@@ -63,14 +65,16 @@ impl Access {
     async fn config(&self) -> Result<Config, String> {
         match self {
             Self::Kubeconfig(file) => {
-                let mut kubeconfig = Kubeconfig::read_from(file).map_err(|error| chain(&error))?;
+                check_regular(file).map_err(|error| error.to_string())?;
+                let mut kubeconfig = Kubeconfig::read_from(file).map_err(explain_file)?;
+                check_files(&kubeconfig)?;
                 for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
                     if cluster.proxy_url.as_ref().is_none_or(String::is_empty) {
                         cluster.proxy_url = Some(NO_PROXY.to_owned());
                     }
                 }
                 let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-                let mut config = config.map_err(|error| chain(&error))?;
+                let mut config = config.map_err(explain_file)?;
                 if config.proxy_url.as_ref().is_some_and(|proxy| *proxy == NO_PROXY) {
                     config.proxy_url = None;
                 }
@@ -82,5 +86,73 @@ impl Access {
 
     fn unusable(&self, why: String) -> Error {
         Error::Kubeconfig { file: self.file().to_owned(), why }
+    }
+}
+
+/// The decoder names types of this program, which nobody who writes a kubeconfig knows.
+fn explain_file(error: KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML or JSON".to_owned(),
+        error => chain(&error),
+    }
+}
+
+/// Whether each file that a kubeconfig names would be read to its end: the library would wait for a pipe for ever.
+fn check_files(kubeconfig: &Kubeconfig) -> Result<(), String> {
+    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    let mut files: Vec<&String> = clusters.filter_map(|cluster| cluster.certificate_authority.as_ref()).collect();
+    for user in users {
+        files.extend([&user.client_certificate, &user.client_key, &user.token_file].into_iter().flatten());
+    }
+    for file in files {
+        match check_regular(Path::new(file)) {
+            // Only the context that is used has to have its files: what is missing is for the library to say.
+            Err(error) if error.kind() == io::ErrorKind::Other => return Err(format!("{file}: {error}")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_kubeconfig_is_told_in_plain_words() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in ["clusters: 5", "clusters: [", "- a"] {
+            fs::write(file.path(), text).unwrap();
+            let error = Access::Kubeconfig(file.path().to_owned()).connect().await.err().unwrap().to_string();
+            let is_plain =
+                ["invalid type", "missing field", "expected a", "struct"].iter().all(|word| !error.contains(word));
+            assert!(is_plain && error.contains("it is not a kubeconfig"), "{text}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_refused_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let refused = async |file: PathBuf| Access::Kubeconfig(file).connect().await.err().unwrap().to_string();
+        assert!(refused(path("pipe")).await.contains("not a regular file"));
+        for (cluster, user) in [
+            ("certificate-authority: pipe", ""),
+            ("", "client-certificate: pipe"),
+            ("", "client-key: pipe"),
+            ("", "tokenFile: pipe"),
+        ] {
+            let text = format!(
+                "clusters: [{{name: a, cluster: {{server: 'https://127.0.0.1:1', {cluster}}}}}]\nusers: [{{name: a, user: \
+                 {{{user}}}}}]\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\ncurrent-context: a\n"
+            );
+            fs::write(path("config"), text).unwrap();
+            let error = refused(path("config")).await;
+            assert!(error.contains("/pipe: it is not a regular file"), "{cluster} {user}: {error}");
+        }
     }
 }

@@ -144,7 +144,10 @@ impl Error {
             Self::Unreachable { .. } | Self::Slow { .. } | Self::Refused { .. } => {
                 Some("the runtime tries again; no other address is given meanwhile".to_owned())
             }
-            Self::Absent { .. } => None,
+            Self::Absent { what, .. } => Some(format!(
+                "it was deleted, or the file of ipam.kubeConfig leads to another cluster; ipam.kubernetes.include asks for \
+                 the {what}"
+            )),
         }
     }
 }

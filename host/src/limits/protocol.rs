@@ -33,3 +33,7 @@ pub const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duratio
 
 /// `cooldown`: a range would seem full for longer than anybody remembers why.
 pub const COOLDOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 24 * 3600);
+
+/// Characters of an answer's message and hint together. A kubelet event is cut at 1,024, and what runtimes put in front of
+/// it takes some 300. The message loses its middle; the log has all of it.
+pub const EVENT: usize = 700;

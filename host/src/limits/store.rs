@@ -1,5 +1,6 @@
 //! Limits of the address store.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Addresses read at once around a place where a free one is looked for. One etcd answer of this size is 15 KiB;
@@ -69,9 +70,18 @@ pub const RANGE_SET_NAME: usize = 200;
 /// sees "busy", code 11. A node starts at most some hundreds of pods at once.
 pub const READERS: u32 = 4_096;
 
+/// How long a command waits for its turn to write the embedded store; a call of the plugin waits until its `timeout`. A turn
+/// takes milliseconds: whoever has it for longer was stopped, and the error says how to find it.
+pub const COMMANDS_TURN: Duration = Duration::from_secs(10);
+
 /// Bytes of address space for a small embedded store; a large one takes twice its size. Address space alone:
 /// neither memory nor disk. Not available: the error names `ulimit -v`.
 pub const MAP_BYTES: u64 = 256 << 20;
+
+/// Bytes on disk that the embedded store keeps beyond the end of its file, so that releases work on a full disk: one takes
+/// some ten pages of 4 KiB, and thirty where there are a hundred thousand claims. Below the least of it no claim is made; it
+/// is filled up to the most, so that few claims have to ask for more. The operator sees that the disk is full, code 11.
+pub const RESERVE_BYTES: RangeInclusive<u64> = 512 << 10..=2 << 20;
 
 /// How often opening the embedded store is tried while another process dies in the middle of creating it.
 pub const OPEN_ATTEMPTS: u32 = 5;

@@ -19,6 +19,10 @@ pub const STATUS: Duration = Duration::from_secs(5);
 /// ahead.
 pub const STATUS_COMPILE: u64 = 4;
 
+/// Claims of the node that an ADD looks at, once it has found no address, to say how many are older than the machine's boot:
+/// two round trips, and as many as a node has pods as a rule. The operator sees "at least".
+pub const JUDGED_BY_BOOT: usize = 64;
+
 /// How long after the release of a container's addresses its result may still be in libcni's cache, the other plugins of
 /// the network having to be called first.
 pub const DEL_MAY_TAKE: Duration = Duration::from_secs(1);

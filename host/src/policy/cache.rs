@@ -4,7 +4,7 @@
 //! ```text
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
 //!   lock            held while one process compiles, so that the others wait instead of compiling too
-//!   shadow.json     what `decisions` counts
+//!   shadow.json     what `decisions` counts, by turns that shadow.lock gives
 //!   .….cwasm.draft  of a compiler that is at work, or that ended after the call that started it
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
 //!   <device>-<inode>.known    0400: what the module file there is (see `known`), then its CRC-32

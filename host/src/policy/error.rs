@@ -84,7 +84,17 @@ impl PolicyError {
             Self::Faulted { fault: Fault::NoMemory(_), .. } => {
                 Some("raise ulimit -v of the container runtime, or give the node more memory".to_owned())
             }
-            Self::Faulted { .. } => None,
+            Self::Faulted { fault: Fault::Engine(_), .. } => {
+                Some("please report this, with the module and the log".to_owned())
+            }
+            Self::Faulted { .. } if self.may_be_replaced() => Some(
+                "that is a defect of the module, and policy.record keeps the decision for its author; until it is mended, \
+                 policy.onFault: \"default\" lets the built-in policy decide"
+                    .to_owned(),
+            ),
+            Self::Faulted { .. } => {
+                Some("that is a defect of the module, and policy.record keeps the decision for its author".to_owned())
+            }
         }
     }
 }
@@ -219,7 +229,20 @@ impl Flaw {
             Self::Import(_) | Self::NoExport(_) | Self::Type(_) | Self::Invalid(_) => {
                 Some(format!("see all of it: kube-ipam policy inspect {module}"))
             }
-            _ => self.way_out(module),
+            _ => self.way_out(module).or_else(|| Some(self.another_file(module))),
+        }
+    }
+
+    /// Where nothing can be told of how it was built.
+    fn another_file(&self, module: &str) -> String {
+        let install = "kube-ipam policy install --conf NETWORK.conflist FILE";
+        match self {
+            Self::Missing => format!("put it there on this node ({install}), or correct policy.module"),
+            Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
+            Self::BadPin(_) => format!("`kube-ipam policy inspect {module}` shows the digest for policy.sha256"),
+            Self::TooLarge { .. } => "build it without debug information: kube-ipam policy build".to_owned(),
+            Self::Compiler(_) | Self::Uncompiled => format!("compile it ahead, which says more: {install}"),
+            _ => format!("copy the module again, checked and whole: {install}"),
         }
     }
 

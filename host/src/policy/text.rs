@@ -1,5 +1,7 @@
 //! Text from a guest, made safe for a log, a terminal and an error message.
 
+use crate::telemetry::shown::is_harmless;
+
 /// On one line, with no character that moves the cursor, colours the terminal or reorders the text, and at most this
 /// many bytes of the original.
 pub(crate) fn tame(text: &str, most: u64) -> String {
@@ -21,13 +23,6 @@ pub(crate) fn tame(text: &str, most: u64) -> String {
 /// The same for a text of several lines: they stay apart.
 pub(super) fn tame_lines(text: &str, most: u64) -> String {
     text.lines().map(|line| tame(line, most)).collect::<Vec<_>>().join("\n")
-}
-
-/// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
-fn is_harmless(character: char) -> bool {
-    let is_format = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-    !character.is_control() && !is_format
 }
 
 #[cfg(test)]

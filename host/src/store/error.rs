@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::moved::Moved;
+use crate::limits::store::COMMANDS_TURN;
 
 /// Why the store could not answer. Losing a race is not here: it is a value.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum StoreError {
     #[error("the time for the request was over before the address store could commit")]
     TooLate,
     /// Another process has had the turn to write for all the time of the request; nothing was written.
-    #[error("{} is being written by another process, which had its turn for all the time that ipam.timeout allows", .path.display())]
+    #[error("{} is being written by another process, which has had its turn for as long as this one waits (ipam.timeout, or {COMMANDS_TURN:?} for a command)", .path.display())]
     TurnTaken {
         /// The file.
         path: PathBuf,
@@ -33,11 +34,17 @@ pub enum StoreError {
         /// How often it was tried.
         attempts: u32,
     },
-    /// Neither disk nor quota has room for one more record.
+    /// The quota of etcd is used up.
     #[error("the address store at {place} is full")]
     Full {
-        /// The file, or the endpoints.
+        /// The endpoints.
         place: String,
+    },
+    /// The disk of the embedded store is full, but for what is kept for releases.
+    #[error("the disk that has the address store {} is full", .path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
         /// What refused, where there is a source.
         #[source]
         source: Option<io::Error>,
@@ -104,7 +111,7 @@ pub enum StoreError {
         what: String,
     },
     /// No etcd member answered.
-    #[error("etcd does not answer: {}", .failures.join("; "))]
+    #[error("etcd does not answer: {}", some(failures))]
     Unreachable {
         /// Each endpoint that was tried, and what happened.
         failures: Vec<String>,
@@ -120,7 +127,7 @@ pub enum StoreError {
         why: String,
     },
     /// The connection broke before etcd said whether it committed. Looking again finds out.
-    #[error("etcd did not say whether it committed: {}", .failures.join("; "))]
+    #[error("etcd did not say whether it committed: {}", some(failures))]
     OutcomeUnknown {
         /// Each endpoint that was tried, and what happened.
         failures: Vec<String>,
@@ -187,9 +194,13 @@ impl StoreError {
                     .into()
             }
             Self::Full { .. } => {
-                "DEL still works where it can; free space on the disk, or raise etcd's quota, compact, defragment and \
-                 disarm the NOSPACE alarm"
+                "DEL still works; raise etcd's quota (--quota-backend-bytes), or compact and defragment it, and disarm its \
+                 NOSPACE alarm"
                     .into()
+            }
+            Self::DiskFull { path, .. } => {
+                let dir = path.parent().unwrap_or(path).display();
+                format!("free space on this node: `df -h {dir}` and `df -i {dir}` show what is left; the runtime tries again")
             }
             Self::Moved(moved) => moved.hint(),
             Self::Unreadable { source, .. } if source.is_transient() => "the runtime tries again".into(),
@@ -228,6 +239,16 @@ impl StoreError {
                 | Self::Compacted
         )
     }
+}
+
+/// The first failures, as many as fit into an event with the names of the members, and how many there were besides.
+fn some(failures: &[String]) -> String {
+    const NAMED: usize = 3;
+    let mut text = failures.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if let Some(more @ 1..) = failures.len().checked_sub(NAMED) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
 }
 
 /// Whether LMDB says that the file itself is broken.

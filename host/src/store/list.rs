@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::{Keys, address_in};
-use super::ordered::{Entry, KeyRange, OrderedMap, Read, View};
+use super::keys::{Keys, Named, address_in};
+use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Keyed, Seen};
 use crate::ipam::address::successor;
 use crate::ipam::{Attachment, Claim, Family, HeldAddress, Span};
@@ -64,6 +64,33 @@ impl<M: OrderedMap> Store<M> {
         let mut listing = listing.await?;
         listing.held.retain(|held| filter.fits(held));
         Ok(listing)
+    }
+
+    /// How many claims of a node and machine in one network were made before a moment. Looks at `most` claims at most, and
+    /// says whether there are others.
+    pub async fn count_older(
+        &self,
+        node: &str,
+        machine: &str,
+        network: &str,
+        moment: Timestamp,
+        most: usize,
+    ) -> Result<(usize, bool), StoreError> {
+        let mut view = self.map.view().await?;
+        let keys = view.read(&[Read::keys(self.keys.attachments_on(node, machine, network), most)]).await?;
+        let page = keys.into_iter().next().unwrap_or_default();
+        let mut reads = Vec::with_capacity(page.entries.len());
+        for entry in &page.entries {
+            if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
+                reads.push(Read::Get(self.keys.attachment(&attachment)));
+            }
+        }
+        if reads.is_empty() {
+            return Ok((0, false));
+        }
+        let claims = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
+        let older = claims.filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
+        Ok((older.filter(|seen| seen.record.since < moment).count(), page.more))
     }
 
     /// What is kept now, and for whom.

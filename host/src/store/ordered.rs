@@ -212,6 +212,11 @@ impl Change {
         })
     }
 
+    /// Whether it ends what its subject stands for, as a release does, whatever else it writes about that.
+    pub fn ends_its_subject(&self) -> bool {
+        self.only_deletes() || matches!(self.outcome(), Some((_, None)))
+    }
+
     /// Whether it only deletes: a store that is too full for values may still take it.
     pub fn only_deletes(&self) -> bool {
         !self.writes.iter().any(|write| matches!(write, Write::Put(..)))

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
@@ -88,7 +89,7 @@ impl<T: Keyed> Seen<T> {
         let Entry { key, value } = entry;
         let record: T = match serde_json::from_slice(&value) {
             Ok(record) => record,
-            Err(error) => return Err(StoreError::Damaged { key, what: error.to_string() }),
+            Err(error) => return Err(StoreError::Damaged { key, what: what_is_wrong(&error) }),
         };
         let misplaced = match keys.named(&key) {
             Some(named) => record.misplaced(&named),
@@ -120,6 +121,15 @@ impl<T> Seen<T> {
     /// Another key still has exactly these bytes.
     pub(crate) fn guard_at(&self, key: String) -> Guard {
         Guard::Is(key, self.bytes.clone())
+    }
+}
+
+/// For an operator, who has not seen the types that records are decoded into.
+pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Data => format!("a field is missing or of another type (before character {})", error.column()),
+        Category::Syntax | Category::Io => format!("it is not JSON (at character {})", error.column()),
     }
 }
 

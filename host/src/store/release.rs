@@ -151,7 +151,7 @@ impl<M: OrderedMap> Store<M> {
         let change = self.release_change(ending, now, true);
         match self.map.commit(&self.with_pod_index(ending, change.clone())).await {
             // Nothing may be written any more, but deleting still passes: better no hold than no release.
-            Err(StoreError::Full { .. }) if !change.only_deletes() => {
+            Err(StoreError::Full { .. } | StoreError::DiskFull { .. }) if !change.only_deletes() => {
                 let change = self.release_change(ending, now, false);
                 self.map.commit(&self.with_pod_index(ending, change)).await
             }

@@ -14,7 +14,7 @@ use super::hand_over::{HandOvers, Way};
 use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
-use super::{Deadline, Error, Waited, elsewhere};
+use super::{Deadline, Error, Waited, elsewhere, exhausted};
 use crate::cni::args::Requested;
 use crate::cni::result::check_room;
 use crate::cni::{Container, Ip, Success};
@@ -53,8 +53,10 @@ pub async fn add<M: OrderedMap>(
     let asking = asking?;
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
     let inquiry = Inquiry::new(claimant, asking, base, network, hand_overs, &policy)?;
-    let claim = obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await?;
-    Ok(success(&claim.addresses, network))
+    match obtain(&inquiry, &policy, store, look, deadline, Timestamp::now).await {
+        Ok(claim) => Ok(success(&claim.addresses, network)),
+        Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
+    }
 }
 
 /// Who asks, and where.

@@ -44,6 +44,7 @@ fn of(error: &Error) -> u32 {
         },
         Error::Kubernetes(kubernetes::Error::Kubeconfig { .. }) => code::CONFIGURATION,
         Error::Kubernetes(_) => code::TRY_AGAIN,
+        Error::Exhausted { .. } => code::EXHAUSTED,
         Error::Taken { .. } | Error::Ceded { .. } => code::TAKEN,
         Error::HandOverAnnotation { .. }
         | Error::Annotation { .. }
@@ -60,7 +61,7 @@ fn of(error: &Error) -> u32 {
 fn store(error: &StoreError) -> u32 {
     match error {
         error if error.is_transient() => code::TRY_AGAIN,
-        StoreError::Full { .. } | StoreError::Refused { .. } => code::TRY_AGAIN,
+        StoreError::Full { .. } | StoreError::DiskFull { .. } | StoreError::Refused { .. } => code::TRY_AGAIN,
         StoreError::Credentials { .. } | StoreError::KeyTooLong { .. } | StoreError::Moved(_) => code::CONFIGURATION,
         StoreError::Unreadable { source, .. } => store(source),
         _ => code::IO,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::Waited;
 use super::annotations::Unfollowed;
+use super::exhausted::OlderThanBoot;
 use super::hand_over::{Stays, sum_up};
+use crate::cni::failure::joined;
 use crate::ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use crate::kubernetes::HAND_OVER;
 use crate::limits::{Limit, Thousands};
@@ -32,6 +34,14 @@ pub enum Error {
     Refused {
         /// What the policy said.
         refusal: Refusal,
+    },
+    /// The policy found no free address, and the node was started after some of the claims that stand in the way were made.
+    #[error("{refusal}")]
+    Exhausted {
+        /// What the policy said.
+        refusal: Refusal,
+        /// What nobody can be using any more.
+        older: OlderThanBoot,
     },
     /// The API server, asked about the pod.
     #[error(transparent)]
@@ -133,7 +143,7 @@ pub enum Error {
         ceded: Vec<Ceded>,
     },
     /// GC could not release everything.
-    #[error("{} attachments could not be released: {}", failures.len(), failures_text(failures))]
+    #[error("{} could not be released: {}", attachments(failures.len()), failures_text(failures))]
     Garbage {
         /// Each with its reason.
         failures: Vec<(Attachment, store::StoreError)>,
@@ -180,9 +190,8 @@ impl Error {
             Self::Store(error) => error.hint(),
             Self::Policy(error) => error.hint(),
             Self::Kubernetes(error) => error.hint(),
-            Self::Refused { refusal: Refusal::Exhausted(_) } => {
-                Some("`kube-ipam list` shows who holds the addresses; enlarge the range or delete pods".to_owned())
-            }
+            Self::Exhausted { older, .. } => Some(format!("{}; {WHEN_FULL}", older_text(older))),
+            Self::Refused { refusal } => Some(of_refusal(refusal).to_owned()),
             Self::Taken { holder, stays, .. } => Some(stays.hint(holder)),
             Self::Ceded { .. } => Some(
                 "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
@@ -195,6 +204,12 @@ impl Error {
             Self::Annotated(unfollowed) => Some(unfollowed.hint()),
             Self::RequestedPrefix { misfit, .. } => Some(misfit.hint().to_owned()),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
+            Self::NotHeld { .. } => Some(
+                "another pod may get it: delete this one, so that it starts again with an address of its own; on its node \
+                 `kube-ipam fsck --containers` shows what else the store does not know"
+                    .to_owned(),
+            ),
+            Self::Garbage { failures } => failures.first().and_then(|(_, error)| error.hint()),
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
                 "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
             )),
@@ -209,7 +224,7 @@ impl Error {
             Self::Repetitive { .. } => {
                 Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
             }
-            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => None,
+            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => Some("the runtime asks again".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Inquisitive { .. } => Some(
@@ -217,10 +232,39 @@ impl Error {
                  spans, or about fewer addresses"
                     .to_owned(),
             ),
-            Self::Refused { .. } | Self::NotHeld { .. } | Self::Garbage { .. } => None,
         }
     }
 }
+
+/// What to do about a range without a free address.
+pub(crate) const WHEN_FULL: &str = "`kube-ipam list` shows who holds the addresses; `kube-ipam reclaim` and the runtime's \
+    GC release those of pods and containers that are gone; otherwise enlarge the range or delete pods";
+
+fn older_text(older: &OlderThanBoot) -> String {
+    let OlderThanBoot { count, is_least, booted } = older;
+    let least = if *is_least { "at least " } else { "" };
+    let claims = if *count == 1 { "claim of this node is" } else { "claims of this node are" };
+    format!("{least}{count} {claims} older than its boot at {booted:.0}, so that their containers are gone")
+}
+
+/// The policy says what is wrong; this is where to put it right.
+fn of_refusal(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Exhausted(_) => WHEN_FULL,
+        Refusal::Taken(_) => "the address is free as soon as its holder is deleted; the runtime retries until then",
+        Refusal::Invalid(_) => {
+            "correct it in the pod, in the template of its workload, or in what the runtime asks for (CNI_ARGS, \
+             args.cni.ips, runtimeConfig.ips)"
+        }
+        Refusal::Denied(_) => {
+            "that is a rule of the network's policy: change the pod, or ipam.policy in the network's configuration; \
+             `kube-ipam policy run` tries a rule"
+        }
+    }
+}
+
+/// How many objects are named one by one in an error: it has to fit into an event, and a command shows them all.
+const NAMED: usize = 5;
 
 fn holder_text(holder: &Holder) -> String {
     match holder {
@@ -233,10 +277,22 @@ fn holder_text(holder: &Holder) -> String {
 }
 
 fn list(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    first_of(addresses, NAMED, ", ", ToString::to_string)
+}
+
+fn attachments(count: usize) -> String {
+    if count == 1 { "1 attachment".to_owned() } else { format!("{count} attachments") }
 }
 
 fn failures_text(failures: &[(Attachment, store::StoreError)]) -> String {
-    let text = |(attachment, error): &(Attachment, store::StoreError)| format!("{attachment}: {error}");
-    failures.iter().map(text).collect::<Vec<_>>().join("; ")
+    first_of(failures, 2, "; ", |(attachment, error)| format!("{attachment}: {}", joined(error)))
+}
+
+/// Some of them by name, and how many there are besides.
+fn first_of<T>(all: &[T], most: usize, between: &str, text: impl Fn(&T) -> String) -> String {
+    let mut named = all.iter().take(most).map(text).collect::<Vec<_>>().join(between);
+    if let Some(more @ 1..) = all.len().checked_sub(most) {
+        named.push_str(&format!("{between}and {more} more"));
+    }
+    named
 }

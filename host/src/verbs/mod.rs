@@ -13,6 +13,7 @@ pub(crate) mod deciding;
 pub mod del;
 pub(crate) mod elsewhere;
 pub mod error;
+pub mod exhausted;
 pub mod gc;
 pub mod hand_over;
 mod load;
@@ -21,6 +22,8 @@ pub(crate) mod races;
 mod shadow;
 pub mod status;
 mod told;
+#[cfg(test)]
+mod walk;
 
 pub use add::add;
 pub use check::check;

@@ -12,7 +12,7 @@ fn places() {
 #[test]
 fn settings_that_are_not_understood() {
     for (settings, error) in [
-        ("{}", "policy.settings: missing field `places`"),
+        ("{}", "policy.settings: `places` is missing"),
         (r#"{"places": {"a": []}}"#, "policy.settings.places.a: the list is empty: expected at least one address"),
         (
             r#"{"places": {"a": ["10.1.0.0/26", "10.1.0.9/26"]}}"#,

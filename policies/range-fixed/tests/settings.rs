@@ -12,9 +12,9 @@ fn none_are_required() {
 #[test]
 fn what_is_not_understood_is_named() {
     for (settings, error) in [
-        (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown variant `random`, expected one of"),
+        (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown value `random`, expected one of"),
         (r#"{"proposals": 0}"#, "policy.settings.proposals: 0: expected a whole number from 1 to 64"),
-        (r#"{"proposals": 1.5}"#, "policy.settings.proposals: invalid type: floating point `1.5`, expected u64"),
+        (r#"{"proposals": 1.5}"#, "policy.settings.proposals: the number 1.5: expected a whole number"),
         (
             r#"{"Strategy": "hash"}"#,
             "policy.settings.Strategy: unknown field `Strategy`, expected one of `strategy`, `proposals`, `fixed`",

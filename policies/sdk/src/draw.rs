@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use crate::address::Family;
-use crate::pool::{Pool, Usage};
+use crate::pool::{AttachmentHolder, Holder, Pool, Usage};
 use crate::proposal::{Assignment, Proposal, Refusal};
 use crate::range::{RangeSet, list};
 use crate::request::Request;
@@ -35,6 +35,10 @@ pub struct ProposalCount(u8);
 
 /// The largest number of proposals.
 const MOST_PROPOSALS: u8 = 64;
+
+/// How many holders a refusal names, and of how many addresses it asks for that: gateways and the like have none.
+const NAMED_HOLDERS: usize = 3;
+const LOOKED_AT: usize = 8;
 
 /// How far contenders spread at their first retry, in addresses; doubled at each further one.
 const SPREAD: u128 = 64;
@@ -183,7 +187,8 @@ impl Draw {
     fn exhausted(&self, request: &Request, pool: &dyn Pool) -> Refusal {
         let Self { ring, whom, .. } = self;
         let Some(range_set) = self.range_set else {
-            return Refusal::Exhausted(format!("none of the {} addresses of {whom} is free", ring.size()));
+            let free = format!("none of the {} addresses of {whom} is free", ring.size());
+            return Refusal::Exhausted(free + &self.holders(pool));
         };
         let Usage { size, held } = pool.usage(range_set);
         // Whoever may have any address, and finds none though not all are held, finds the rest kept.
@@ -198,6 +203,42 @@ impl Draw {
             request.network,
             list(ring.spans())
         ))
+    }
+}
+
+impl Draw {
+    /// Who has the first of the addresses: whoever named them knows best which of these pods can go.
+    fn holders(&self, pool: &dyn Pool) -> String {
+        let mut named: Vec<String> = Vec::new();
+        let mut looked_at = 0;
+        for span in self.ring.spans() {
+            let mut rest = Some(*span);
+            while let Some(part) = rest.filter(|_| named.len() < NAMED_HOLDERS && looked_at < LOOKED_AT) {
+                let address = part.first();
+                let holder = pool.holder_of(address);
+                named.extend(holder.map(|holder| format!("{address} is {}", has(&holder))));
+                looked_at += 1;
+                rest = part.above(address);
+            }
+        }
+        let more = match self.ring.size().checked_sub(named.len() as u128) {
+            Some(more @ 1..) => format!(", and {more} more"),
+            _ => String::new(),
+        };
+        if named.is_empty() { String::new() } else { format!(": {}{more}", named.join(", ")) }
+    }
+}
+
+fn has(holder: &Holder) -> String {
+    match holder {
+        Holder::Hold(identity) if identity.starts_with('(') => format!("kept {identity}"),
+        Holder::Hold(identity) => format!("kept for {identity:?}"),
+        Holder::Attachment(AttachmentHolder { pod: Some((namespace, name)), node, .. }) => {
+            format!("held by pod {namespace}/{name} on node {node}")
+        }
+        Holder::Attachment(AttachmentHolder { container_id, node, .. }) => {
+            format!("held by container {container_id} on node {node}")
+        }
     }
 }
 

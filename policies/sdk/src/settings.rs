@@ -32,14 +32,48 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
     }
 }
 
-/// Without line and column: those are of the host's compact text, which nobody has seen.
+/// In the words of whoever wrote the settings, who knows no types of this program, and without line and column: those are of
+/// the host's compact text, which nobody has seen.
 fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    let mut problem = error.to_string();
-    if problem.ends_with(&position) {
-        problem.truncate(problem.len() - position.len());
+    let text = text.strip_suffix(&position).unwrap_or(&text);
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        return format!("unknown value {rest}");
     }
-    problem
+    if let Some(field) = text.strip_prefix("missing field ") {
+        return format!("{field} is missing");
+    }
+    let of_type = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
+    match of_type.and_then(|rest| rest.split_once(", expected ")) {
+        Some((found, expected)) => format!("{}: expected {}", found_in_words(found), expected_in_words(expected)),
+        None => text.to_owned(),
+    }
+}
+
+fn found_in_words(found: &str) -> String {
+    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
+    match (kind, found.split('`').nth(1)) {
+        ("string", _) => format!("the text {value}"),
+        ("integer" | "floating", Some(number)) => format!("the number {number}"),
+        ("boolean", Some(value)) => value.to_owned(),
+        ("map", _) => "an object".to_owned(),
+        ("sequence", _) => "a list".to_owned(),
+        _ => found.to_owned(),
+    }
+}
+
+fn expected_in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        kind if kind.starts_with("struct ") => "an object",
+        other => other,
+    }
 }
 
 fn at(path: &str) -> String {
@@ -69,12 +103,12 @@ mod tests {
         for (settings, error) in [
             (
                 r#"{"strategy": "fastest"}"#,
-                "policy.settings.strategy: unknown variant `fastest`, expected one of `round-robin`, `lowest`, `hash`",
+                "policy.settings.strategy: unknown value `fastest`, expected one of `round-robin`, `lowest`, `hash`",
             ),
             (r#"{"nested": ["hash", 7]}"#, "policy.settings.nested[1]: expected value"),
             (r#"{"proposals": 65}"#, "policy.settings.proposals: 65: expected a whole number from 1 to 64"),
-            (r#"{"proposals": -1}"#, "policy.settings.proposals: invalid value: integer `-1`, expected u64"),
-            (r#"{"proposals": "8"}"#, "policy.settings.proposals: invalid type: string \"8\", expected u64"),
+            (r#"{"proposals": -1}"#, "policy.settings.proposals: the number -1: expected a whole number"),
+            (r#"{"proposals": "8"}"#, "policy.settings.proposals: the text \"8\": expected a whole number"),
             (
                 r#"{"strategie": "hash"}"#,
                 "policy.settings.strategie: unknown field `strategie`, expected one of `strategy`, `proposals`, `nested`",

@@ -14,14 +14,14 @@ fn what_is_not_understood_is_named() {
     for (settings, error) in [
         (
             r#"{"pods": "some"}"#,
-            "policy.settings.pods: unknown variant `some`, expected one of `statefulset`, `all`, `annotated`",
+            "policy.settings.pods: unknown value `some`, expected one of `statefulset`, `all`, `annotated`",
         ),
         (
             r#"{"keep": "soon"}"#,
             "policy.settings.keep: \"soon\": expected a duration above zero, such as 90s, 30m, 24h, 7d or 1d12h, and at most 90d",
         ),
         (r#"{"keep": "0s"}"#, "policy.settings.keep: \"0s\": expected a duration above zero"),
-        (r#"{"keep": 3600}"#, "policy.settings.keep: invalid type: integer `3600`, expected a string"),
+        (r#"{"keep": 3600}"#, "policy.settings.keep: the number 3600: expected a text"),
         (
             r#"{"ordinals": {"web": "10.0.0.1"}}"#,
             "policy.settings.ordinals.web: \"web\": expected a namespace and the name of a StatefulSet, such as shop/web",
@@ -38,7 +38,7 @@ fn what_is_not_understood_is_named() {
         ),
         (
             r#"{"ordinals": {"shop/web": 10}}"#,
-            "policy.settings.ordinals.shop/web: invalid type: integer `10`, expected an address such as \"10.1.0.10\", or a list of such",
+            "policy.settings.ordinals.shop/web: the number 10: expected an address such as \"10.1.0.10\", or a list of such",
         ),
         (
             r#"{"ordinals": {"shop/web": ["10.1.0.10", "10.1.0.10"]}}"#,
@@ -49,7 +49,7 @@ fn what_is_not_understood_is_named() {
             r#"{"ordinal": {}}"#,
             "policy.settings.ordinal: unknown field `ordinal`, expected one of `pods`, `keep`, `keepMost`, `ordinals`, `strategy`, `proposals`",
         ),
-        (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown variant `random`"),
+        (r#"{"strategy": "random"}"#, "policy.settings.strategy: unknown value `random`"),
         (r#"{"proposals": 0}"#, "policy.settings.proposals: 0: expected a whole number from 1 to 64"),
     ] {
         let said = decode::<Settings>(settings).unwrap_err().to_string();

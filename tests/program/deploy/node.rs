@@ -205,6 +205,34 @@ fn a_failure_names_the_file_and_the_way_out() {
     assert_eq!(node.names("etc/cni/net.d").len() + node.names("opt/cni/bin").len(), 0);
 }
 
+/// Any user of the node may lock a directory that all may read. The lock that counts is a file of ours.
+#[test]
+fn a_lock_on_the_directory_keeps_nobody_waiting() {
+    let node = Node::new();
+    let anybodys = File::open(node.path("opt/cni/bin")).unwrap();
+    anybodys.lock().unwrap();
+    let arguments = ["install-node", "--bin-dir=/opt/cni/bin"].map(str::to_owned);
+    let mut running = Running(node.command(&arguments).stdout(Stdio::null()).spawn().unwrap());
+    until("installed", || running.0.try_wait().unwrap().is_some());
+    assert_eq!(node.names("opt/cni/bin"), ["kube-ipam"]);
+}
+
+/// Another process that installs was stopped, and never gives its turn back.
+#[test]
+fn whoever_waits_for_a_turn_ends_when_told() {
+    let node = Node::new();
+    let stopped = File::create(node.path("opt/cni/bin/.kube-ipam.lock")).unwrap();
+    stopped.lock().unwrap();
+    let arguments = ["install-node", "--bin-dir=/opt/cni/bin", "--watch=30s"].map(str::to_owned);
+    let mut running = Running(node.command(&arguments).stdout(Stdio::null()).spawn().unwrap());
+    sleep(Duration::from_millis(500));
+    assert!(running.0.try_wait().unwrap().is_none(), "it waits");
+    let told = Instant::now();
+    kill(Pid::from_raw(running.0.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
 /// During an upgrade two containers install into one directory, and each is process 1 of its own.
 #[test]
 fn whoever_starts_the_binary_meanwhile_has_a_whole_one() {

@@ -55,18 +55,21 @@ pub(crate) async fn compare(opened: &Opened, containers: &Containers) -> Result<
     Ok(compared)
 }
 
-/// Write the claims that are missing and say what was done; nothing is asked. For whoever keeps a node in order.
+/// Write the claims that are missing in the networks of a file and say what was done; nothing is asked. For whoever keeps a
+/// node in order.
 pub(crate) async fn rebuild(file: &Path, cache: &CacheArgs) -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    let opened = NetworkArgs::of(file).open()?;
     let containers = cache.read()?;
-    let range_sets = opened.range_sets()?;
-    let living = containers.living(&opened.base.network, &range_sets);
-    let mut compared = restorations(&opened, &containers, &living).await?;
-    compared.carry_out(&opened, &containers).await?;
     let mut lines = Vec::new();
-    for finding in &compared.findings {
-        let done = if finding.is_done() { "done" } else { "not done" };
-        lines.push(format!("{}: {} → {} ({done})", opened.base.network, finding.problems.join("; "), finding.remedy));
+    for opened in NetworkArgs::of(file).open_all()? {
+        let range_sets = opened.range_sets()?;
+        let living = containers.living(&opened.base.network, &range_sets);
+        let mut compared = restorations(&opened, &containers, &living).await?;
+        compared.carry_out(&opened, &containers).await?;
+        for finding in &compared.findings {
+            let done = if finding.is_done() { "done" } else { "not done" };
+            let (network, problems) = (&opened.base.network, finding.problems.join("; "));
+            lines.push(format!("{network}: {problems} → {} ({done})", finding.remedy));
+        }
     }
     Ok(lines)
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::INSTALL_TURN;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstallError {
     #[error("cannot read {path}", path = .path.display())]
@@ -25,6 +27,8 @@ pub(crate) enum InstallError {
         path = .path.display()
     )]
     Pinned { network: String, path: PathBuf, pinned: String, found: String },
+    #[error("another process has {path} locked, and so installs here, for longer than {INSTALL_TURN:?}", path = .path.display())]
+    Locked { path: PathBuf },
     #[error("no signals can be received")]
     NoSignals { source: io::Error },
 }
@@ -56,6 +60,9 @@ impl InstallError {
             Self::NotAServer { .. } => "a token travels over TLS only: --server https://HOST:PORT".to_owned(),
             Self::Pinned { found, .. } => {
                 format!("install it under another name, then change policy.module and policy.sha256 ({found}) together")
+            }
+            Self::Locked { path } => {
+                format!("`fuser -v {}` on the node shows which one, such as a process that was stopped", path.display())
             }
             Self::NoSignals { .. } => "run it without --watch".to_owned(),
         }

@@ -1,7 +1,6 @@
 //! A kubeconfig from a pod's service account, with everything inlined: on the node, the pod's files do not exist.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::net::Ipv6Addr;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::InstallError;
+use crate::config::read_regular;
 use crate::limits::CREDENTIAL_BYTES;
 
 /// The name of its one cluster, user and context.
@@ -75,14 +75,12 @@ fn token(file: &Path) -> Result<String, InstallError> {
 
 fn read(file: &Path) -> Result<String, InstallError> {
     let hint = "run in a pod whose service account is mounted, or name its directory with --service-account";
-    let mut text = String::new();
-    let opened = File::open(file).and_then(|file| file.take(CREDENTIAL_BYTES + 1).read_to_string(&mut text));
-    let length = opened.map_err(|source| InstallError::unreadable(file, hint, source))?;
-    if length as u64 > CREDENTIAL_BYTES {
-        let source = io::Error::other(format!("more than {CREDENTIAL_BYTES} bytes"));
-        return Err(InstallError::unreadable(file, hint, source));
+    let unreadable = |source| InstallError::unreadable(file, hint, source);
+    let bytes = read_regular(file, CREDENTIAL_BYTES + 1).map_err(unreadable)?;
+    if bytes.len() as u64 > CREDENTIAL_BYTES {
+        return Err(unreadable(io::Error::other(format!("more than {CREDENTIAL_BYTES} bytes"))));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| unreadable(io::Error::other("it is not text")))
 }
 
 #[cfg(test)]

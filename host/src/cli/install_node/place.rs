@@ -6,25 +6,35 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
 
 use super::InstallError;
+use crate::limits::INSTALL_TURN;
 
-/// A directory of the node. As long as this lives nobody else installs into it: during an upgrade two containers may
-/// try, and each takes itself for process 1, so that no name of a temporary file could tell them apart.
+/// The lock's file in each directory that something is installed into. Its mode is what keeps other users from taking the
+/// lock; on the directory itself anybody may.
+const LOCK: &str = ".kube-ipam.lock";
+
+/// How often the lock is looked at while another process has it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A directory of the node.
 pub(crate) struct Directory {
     path: PathBuf,
     handle: File,
+    option: &'static str,
 }
 
 impl Directory {
-    /// Waits until nobody else installs into it. `option` is what to name another one with.
+    /// `option` is what to name another one with.
     pub(crate) fn open(path: &Path, option: &'static str) -> Result<Self, InstallError> {
         let opened = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let locked = opened.and_then(|handle| flock(&handle, FlockOperation::LockExclusive).map(|()| handle));
-        match locked {
-            Ok(handle) => Ok(Self { path: path.to_owned(), handle: File::from(handle) }),
+        match opened {
+            Ok(handle) => Ok(Self { path: path.to_owned(), handle: File::from(handle), option }),
             Err(error) => Err(InstallError::NoDirectory { path: path.to_owned(), option, source: error.into() }),
         }
     }
@@ -34,14 +44,49 @@ impl Directory {
         self.path.join(name)
     }
 
-    /// Have a regular file with this content and mode. False when it is there already.
+    /// Have a regular file with this content and mode. False when it is there already: nothing is locked for that.
     pub(crate) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
         if self.has(name, mode, content).unwrap_or(false) {
             return Ok(false);
         }
+        let _turn = self.lock(Instant::now() + INSTALL_TURN)?;
         let written = content.rewind().and_then(|()| self.replace(name, mode, content));
         written.map_err(|source| InstallError::Unwritable { path: self.file(name), source })?;
         Ok(true)
+    }
+
+    /// Nobody else installs into it as long as the turn lasts: during an upgrade two containers may try, and each takes itself
+    /// for process 1, so that no name of a temporary file could tell them apart.
+    fn lock(&self, until: Instant) -> Result<Turn<'_>, InstallError> {
+        let path = self.file(LOCK.as_ref());
+        loop {
+            let file = self.open_lock()?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Whoever had it before has removed it from the directory: the next one is at the file that is there.
+                Ok(()) if !self.has_lock(&file) => {}
+                Ok(()) => return Ok(Turn { directory: self, _file: file }),
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => sleep(PAUSE),
+                Err(Errno::WOULDBLOCK) => return Err(InstallError::Locked { path }),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(InstallError::Unwritable { path, source: error.into() }),
+            }
+        }
+    }
+
+    fn open_lock(&self) -> Result<File, InstallError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(&self.handle, LOCK, flags, Mode::RUSR | Mode::WUSR);
+        opened.map(File::from).map_err(|error| {
+            let (path, option) = (self.path.clone(), self.option);
+            InstallError::NoDirectory { path, option, source: error.into() }
+        })
+    }
+
+    fn has_lock(&self, file: &File) -> bool {
+        let (Ok(ours), Ok(there)) = (fstat(file), statat(&self.handle, LOCK, AtFlags::SYMLINK_NOFOLLOW)) else {
+            return false;
+        };
+        (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
     }
 
     fn has(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<bool> {
@@ -73,6 +118,18 @@ impl Directory {
         io::copy(content, &mut file)?;
         file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()
+    }
+}
+
+/// A turn to install into a directory; its file goes with it.
+struct Turn<'a> {
+    directory: &'a Directory,
+    _file: File,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let _ = unlinkat(&self.directory.handle, LOCK, AtFlags::empty());
     }
 }
 
@@ -177,5 +234,56 @@ mod tests {
         let error = Directory::open(missing, "--bin-dir").err().unwrap();
         assert_eq!(error.to_string(), "cannot install into /nonexistent/bin");
         assert!(error.hint().contains("--bin-dir"));
+    }
+
+    /// Whoever may look into a directory may lock it, but not a file that only root opens.
+    #[test]
+    fn a_lock_on_the_directory_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let anybodys = File::open(directory.path()).unwrap();
+        flock(&anybodys, FlockOperation::LockExclusive).unwrap();
+        assert!(put(directory.path(), 0o755, b"content"));
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let turn = opened.lock(Instant::now()).unwrap();
+        assert_eq!(fs::metadata(directory.path().join(LOCK)).unwrap().mode() & 0o7777, 0o600);
+        drop(turn);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn another_that_installs_is_waited_for_but_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let other = opened.lock(Instant::now()).unwrap();
+        let error = opened.lock(Instant::now() + Duration::from_millis(50)).err().unwrap();
+        let lock = directory.path().join(LOCK).display().to_string();
+        assert!(error.to_string().contains(&lock) && error.hint().contains("fuser"), "{error}; {}", error.hint());
+        drop(other);
+        drop(opened.lock(Instant::now()).unwrap());
+    }
+
+    #[test]
+    fn many_at_once_take_turns_and_leave_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = directory.path();
+                scope.spawn(move || {
+                    for nth in 0..40 {
+                        put(path, 0o644, format!("{writer} {nth}").as_bytes());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_is_right_already_needs_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(put(directory.path(), 0o644, b"content"));
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let _other = opened.lock(Instant::now()).unwrap();
+        assert!(!put(directory.path(), 0o644, b"content"));
     }
 }

@@ -40,3 +40,23 @@ pub(crate) async fn gc_finds_its_own_machine_only<M: OrderedMap>(map: M) {
         assert_eq!(found.iter().map(|one| one.container.as_str()).collect::<Vec<_>>(), [expected]);
     }
 }
+
+pub(crate) async fn claims_of_before_a_moment_are_counted<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let mut moment = bench.tick();
+    for nth in 0..4 {
+        bench.hold(&claimant(&format!("c{nth}"), ""), &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
+        if nth == 2 {
+            moment = bench.tick();
+        }
+    }
+    let twin = Claimant { machine: "m2".into(), ..claimant("twin", "") };
+    bench.hold(&twin, &[dynamic("10.0.0.9")]).await;
+    let count = async |machine: &str, most: usize| {
+        bench.store.count_older("node-1", machine, "blue", moment, most).await.unwrap()
+    };
+    assert_eq!(count(MACHINE, 64).await, (3, false));
+    assert_eq!(count(MACHINE, 2).await, (2, true), "of those that were looked at");
+    assert_eq!(count("m2", 64).await, (0, false));
+    assert_eq!(count("m3", 64).await, (0, false));
+}

@@ -136,6 +136,7 @@ macro_rules! conformance {
             machines: [
                 what_is_of_one_of_node_and_machine_only_is_found,
                 gc_finds_its_own_machine_only,
+                claims_of_before_a_moment_are_counted,
             ]
             records: [
                 whatever_lies_under_a_key_is_survived,

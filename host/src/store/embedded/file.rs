@@ -1,16 +1,17 @@
 //! Opening the file: everything that can be wrong with a path, a file system or a limit, told by name.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
-use rustix::fs::{Access, FallocateFlags};
+use rustix::fs::{Access, FallocateFlags, StatVfs};
 
-use crate::limits::store::{MAP_BYTES, OPEN_ATTEMPTS, READERS};
+use super::reserve::{self, Reserve};
+use crate::limits::store::{MAP_BYTES, OPEN_ATTEMPTS, READERS, RESERVE_BYTES};
 use crate::store::error::StoreError;
 
 /// What the file is opened for.
@@ -47,39 +48,80 @@ const SHARED: [(u32, &str); 11] = [
 /// Bytes LMDB needs of the lock file: a cache line per reader, and its header.
 const LOCK_BYTES: u64 = READERS as u64 * 64 + 4_096;
 
+/// The length of a new file.
+const FIRST_PAGES: u64 = 2 * 4_096;
+
 /// Whether there is no file yet.
 pub(super) fn is_absent(file: &Path) -> Result<bool, StoreError> {
     file.try_exists().map(|exists| !exists).map_err(|source| failed("open", file, source))
 }
 
+/// The open file, and what it is good for.
+pub(super) struct Mapped {
+    pub(super) env: Env<WithoutTls>,
+    pub(super) purpose: Purpose,
+    pub(super) reserve: Reserve,
+}
+
 /// Open the file with room to grow; every `growth` doubles the room.
-pub(super) fn open(file: &Path, purpose: Purpose, growth: u32) -> Result<(Env<WithoutTls>, Purpose), StoreError> {
+pub(super) fn open(file: &Path, purpose: Purpose, growth: u32) -> Result<Mapped, StoreError> {
     let dir = file.parent().unwrap_or(Path::new("."));
     if purpose == Purpose::Write {
         create_dir(dir)?;
     }
     refuse_shared(dir)?;
-    let absent = is_absent(file)?;
-    match try_open(file, EnvFlags::empty(), growth) {
-        Ok(env) if absent => {
-            sync_dir(dir)?;
-            Ok((env, Purpose::Write))
+    let there = looks_of(file)?;
+    match try_open(file, EnvFlags::empty(), there.as_ref(), growth) {
+        Ok(env) => {
+            if there.is_none() {
+                sync_dir(dir)?;
+            }
+            Ok(Mapped { env, purpose: Purpose::Write, reserve: reserve::keep(file, there.as_ref()) })
         }
-        Ok(env) => Ok((env, Purpose::Write)),
         Err(StoreError::File { source, .. })
             if purpose == Purpose::Read && source.kind() == io::ErrorKind::ReadOnlyFilesystem =>
         {
-            Ok((try_open(file, EnvFlags::READ_ONLY, growth)?, Purpose::Read))
+            let env = try_open(file, EnvFlags::READ_ONLY, there.as_ref(), growth)?;
+            Ok(Mapped { env, purpose: Purpose::Read, reserve: Reserve::Unknown })
         }
         Err(error) => Err(error),
     }
 }
 
-fn try_open(file: &Path, flags: EnvFlags, growth: u32) -> Result<Env<WithoutTls>, StoreError> {
+/// The file, if there is one. LMDB creates it for its owner alone; a copy from elsewhere may be open to others.
+fn looks_of(file: &Path) -> Result<Option<Metadata>, StoreError> {
+    let metadata = match fs::metadata(file) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("open", file, source)),
+    };
+    if !metadata.is_file() {
+        return Err(failed("open", file, io::Error::other("it is not a regular file")));
+    }
+    keep_private(file, &metadata);
+    Ok(Some(metadata))
+}
+
+/// Whoever may open a file may lock it, and with these two keep every pod of the node waiting.
+fn keep_private(file: &Path, metadata: &Metadata) {
+    if metadata.mode() & 0o077 == 0 {
+        return;
+    }
+    if let Err(error) = fs::set_permissions(file, Permissions::from_mode(0o600)) {
+        tracing::warn!(file = %file.display(), %error, "other users can open it, and so keep pods from starting");
+    }
+}
+
+fn try_open(
+    file: &Path,
+    flags: EnvFlags,
+    there: Option<&Metadata>,
+    growth: u32,
+) -> Result<Env<WithoutTls>, StoreError> {
     if flags.is_empty() {
         reserve_lock_file(file)?;
     }
-    let bytes = map_bytes(file)?.saturating_mul(1 << growth);
+    let bytes = map_bytes(there).saturating_mul(1 << growth);
     let mut attempt = 1;
     loop {
         match open_env(file, flags, bytes) {
@@ -110,13 +152,9 @@ fn open_env(file: &Path, flags: EnvFlags, bytes: u64) -> Result<Env<WithoutTls>,
 }
 
 /// Twice what is there, and at least [`MAP_BYTES`]: address space, neither memory nor disk.
-fn map_bytes(file: &Path) -> Result<u64, StoreError> {
-    let length = match fs::metadata(file) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(source) => return Err(failed("open", file, source)),
-    };
-    Ok(length.saturating_mul(2).max(MAP_BYTES).next_multiple_of(1 << 20))
+fn map_bytes(there: Option<&Metadata>) -> u64 {
+    let length = there.map_or(0, Metadata::len);
+    length.saturating_mul(2).max(MAP_BYTES).next_multiple_of(1 << 20)
 }
 
 fn create_dir(dir: &Path) -> Result<(), StoreError> {
@@ -151,8 +189,11 @@ fn reserve_lock_file(file: &Path) -> Result<(), StoreError> {
     let mut name = file.as_os_str().to_owned();
     name.push("-lock");
     let lock = PathBuf::from(name);
-    if fs::metadata(&lock).is_ok_and(|metadata| metadata.blocks() * 512 >= LOCK_BYTES) {
-        return Ok(());
+    if let Ok(metadata) = fs::metadata(&lock) {
+        keep_private(&lock, &metadata);
+        if metadata.blocks() * 512 >= LOCK_BYTES {
+            return Ok(());
+        }
     }
     // Closing any handle of a file drops all locks this process has on it.
     let open_here = file.canonicalize().is_ok_and(|file| heed::env_closing_event(file).is_some());
@@ -173,13 +214,27 @@ pub(super) fn could_create(file: &Path) -> Result<(), StoreError> {
     refuse_shared(existing)?;
     rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| failed("create a file in", existing, error.into()))?;
-    has_room(existing)
+    let stat = rustix::fs::statvfs(existing).map_err(|error| failed("open", existing, error.into()))?;
+    // What the first claim reserves: the lock file, and beyond LMDB's two first pages what is kept for releases.
+    let blocks = |bytes: u64| bytes.div_ceil(stat.f_frsize.max(1));
+    let needed = blocks(LOCK_BYTES) + blocks(FIRST_PAGES + RESERVE_BYTES.start());
+    let has_names = stat.f_files == 0 || stat.f_ffree >= 2;
+    if free_blocks(&stat) >= needed && has_names { Ok(()) } else { Err(disk_full(file, None)) }
+}
+
+/// The part of a disk that only root may fill is for us as well.
+fn free_blocks(stat: &StatVfs) -> u64 {
+    if rustix::process::geteuid().is_root() { stat.f_bfree } else { stat.f_bavail }
 }
 
 /// Whether the disk has any room left.
 pub(super) fn has_room(path: &Path) -> Result<(), StoreError> {
     let stat = rustix::fs::statvfs(path).map_err(|error| failed("open", path, error.into()))?;
-    if stat.f_bavail > 0 { Ok(()) } else { Err(StoreError::Full { place: path.display().to_string(), source: None }) }
+    if free_blocks(&stat) > 0 { Ok(()) } else { Err(disk_full(path, None)) }
+}
+
+pub(super) fn disk_full(path: &Path, source: Option<io::Error>) -> StoreError {
+    StoreError::DiskFull { path: path.to_owned(), source }
 }
 
 /// Say what an error of LMDB means for whoever runs the node.
@@ -187,7 +242,7 @@ pub(super) fn explain(doing: &'static str, file: &Path, error: heed::Error) -> S
     match error {
         // LMDB reports a write cut short by a full disk as an I/O error.
         heed::Error::Io(source) if source.raw_os_error() == Some(libc::EIO) && has_room(file).is_err() => {
-            StoreError::Full { place: file.display().to_string(), source: Some(source) }
+            disk_full(file, Some(source))
         }
         heed::Error::Io(source) => failed(doing, file, source),
         heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => {
@@ -200,9 +255,7 @@ pub(super) fn explain(doing: &'static str, file: &Path, error: heed::Error) -> S
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> StoreError {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::Full { place: path.display().to_string(), source: Some(source) }
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => disk_full(path, Some(source)),
         _ => StoreError::File { doing, path: path.to_owned(), source },
     }
 }

@@ -7,6 +7,7 @@
 //! It wants a local file system and one PID namespace: a reader is known to be alive by a lock on its process ID.
 
 mod file;
+mod reserve;
 mod turn;
 
 use std::cell::RefCell;
@@ -19,8 +20,9 @@ use heed::{CommitOrAbort, Database, Env, MdbError, RoTxn, RwTxn, WithoutTls};
 
 use super::error::StoreError;
 use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View, Write};
-use crate::limits::store::KEY_BYTES;
-use file::Purpose;
+use crate::limits::store::{KEY_BYTES, RESERVE_BYTES};
+use file::{Mapped, Purpose};
+use reserve::Reserve;
 
 /// How often a commit is tried again with a larger map. Each time it doubles.
 const GROWTHS: u32 = 8;
@@ -36,6 +38,7 @@ struct Opened {
     env: Env<WithoutTls>,
     entries: Database<'static, Bytes, Bytes>,
     purpose: Purpose,
+    reserve: Reserve,
 }
 
 /// The file at one moment; nothing, when there is no file yet.
@@ -72,9 +75,9 @@ impl Embedded {
         }
         // LMDB allows one environment per file and process: close before opening anew.
         *opened = None;
-        let (env, purpose) = file::open(&self.file, purpose, growth)?;
+        let Mapped { env, purpose, reserve } = file::open(&self.file, purpose, growth)?;
         let entries = entries(&env).map_err(|error| file::explain("open", &self.file, error))?;
-        *opened = Some(Opened { env, entries, purpose });
+        *opened = Some(Opened { env, entries, purpose, reserve });
         Ok(())
     }
 
@@ -114,6 +117,17 @@ impl Embedded {
         }
     }
 
+    /// Whether there is room for more than releases: beyond the end of the file, or inside.
+    fn check_room(&self, opened: &Opened, txn: &RoTxn<WithoutTls>) -> Result<(), Failure> {
+        if opened.reserve != Reserve::Short {
+            return Ok(());
+        }
+        let stat = opened.entries.stat(txn)?;
+        let used = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        let free = (opened.env.info().last_page_number).saturating_sub(used) as u64 * u64::from(stat.page_size);
+        if free >= *RESERVE_BYTES.start() { Ok(()) } else { Err(Failure::Store(file::disk_full(&self.file, None))) }
+    }
+
     fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, Failure> {
         let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
         // A reader that was killed pins the past for ever, and no page of it would be used again.
@@ -124,6 +138,9 @@ impl Embedded {
         }
         for (index, change) in alternatives.iter().enumerate() {
             if holds(&txn, &opened.entries, change)? {
+                if !change.ends_its_subject() {
+                    self.check_room(opened, &txn)?;
+                }
                 apply(&mut txn, &opened.entries, change)?;
                 txn.commit()?;
                 return Ok(Commit::Done(index));
@@ -175,8 +192,11 @@ impl OrderedMap for Embedded {
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
             return file::could_create(&self.file);
         }
-        self.with_env(Purpose::Write, "read", Self::begin_read)?;
-        file::has_room(&self.file)
+        let reserve = self.with_env(Purpose::Write, "read", |opened| {
+            self.check_room(opened, &Self::begin_read(opened)?)?;
+            Ok(opened.reserve)
+        })?;
+        if reserve == Reserve::Unknown { file::has_room(&self.file) } else { Ok(()) }
     }
 
     /// A transaction that puts the keys and deletes them again, and writes its pages like any other.
@@ -187,6 +207,7 @@ impl OrderedMap for Embedded {
         self.with_env(Purpose::Write, "write", |opened| {
             let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
             let mut txn = opened.env.write_txn()?;
+            self.check_room(opened, &txn)?;
             for key in keys {
                 opened.entries.put(&mut txn, key.as_bytes(), b"")?;
                 opened.entries.delete(&mut txn, key.as_bytes())?;

@@ -14,20 +14,20 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::limits::store::COMMANDS_TURN;
 use crate::store::error::StoreError;
 
 /// How often the lock is looked at where nobody can be left to wait for it.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Wait for the turn to write, until the deadline; the turn ends when the file returned is dropped, or with the process.
+/// Wait for the turn to write, until the deadline or, for a command, as long as one waits; the turn ends when the file returned is dropped, or with the process.
 pub(super) fn take_turn(path: &Path, deadline: Option<Instant>) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { doing: "lock", path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    let taken = match deadline {
-        None => wait(&file).map(|()| Some(file)),
-        Some(_) if is_free(&file).map_err(failed)? => Ok(Some(file)),
-        Some(deadline) => wait_until(file, deadline),
-    };
+    if is_free(&file).map_err(failed)? {
+        return Ok(file);
+    }
+    let taken = wait_until(file, deadline.unwrap_or_else(|| Instant::now() + COMMANDS_TURN));
     taken.map_err(failed)?.ok_or_else(|| StoreError::TurnTaken { path: path.to_owned() })
 }
 

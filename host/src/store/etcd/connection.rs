@@ -132,7 +132,7 @@ impl Cluster {
         });
         match alarms.await {
             Ok(alarms) if alarms.alarms().iter().any(|alarm| alarm.alarm() == AlarmType::Nospace) => {
-                Err(StoreError::Full { place: self.options.endpoints.join(","), source: None })
+                Err(StoreError::Full { place: self.options.endpoints.join(",") })
             }
             // Only etcd's root may ask for alarms where users are told apart.
             Ok(_) | Err(StoreError::Refused { .. }) => Ok(()),
@@ -176,7 +176,7 @@ fn explain(doing: &'static str, endpoint: &str, error: etcd_client::Error) -> Fa
     };
     match status.code() {
         Code::ResourceExhausted if status.message().contains("space") => {
-            Failure::Final(StoreError::Full { place: endpoint, source: None })
+            Failure::Final(StoreError::Full { place: endpoint })
         }
         Code::OutOfRange if status.message().contains("compacted") => Failure::Final(StoreError::Compacted),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {

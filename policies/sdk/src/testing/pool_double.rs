@@ -34,7 +34,12 @@ impl PoolDouble {
             let Ok(span) = text.parse::<Span>() else { panic!("{text:?} is not a span") };
             let mut rest = Some(span);
             while let Some(span) = rest {
-                self.held.insert(span.first(), Holder::Attachment(AttachmentHolder::default()));
+                let holder = AttachmentHolder {
+                    container_id: "another".to_owned(),
+                    node: "node-2".to_owned(),
+                    ..Default::default()
+                };
+                self.held.insert(span.first(), Holder::Attachment(holder));
                 rest = span.above(span.first());
             }
         }

@@ -8,8 +8,9 @@ use std::time::Instant;
 use super::*;
 use crate::store::conformance::{Bench, block_on, claimant, dynamic};
 use crate::store::{Claimed, Store};
+use crate::testing::untested;
 
-fn claim(dir: &Path, container: &str) -> Result<Claimed, StoreError> {
+pub(super) fn claim(dir: &Path, container: &str) -> Result<Claimed, StoreError> {
     block_on(async {
         let bench = Bench::with_prefix(Embedded::new(dir, None), &["10.0.0.0/16"], "/test".into());
         let who = claimant(container, "");
@@ -41,6 +42,31 @@ fn the_directory_is_roots_alone() {
     claim(&data, "one").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&data), mode(&data.join("ipam.mdb"))), (0o700, 0o600));
+}
+
+/// Whoever may open the file may lock it.
+#[test]
+fn files_that_others_could_open_are_made_roots_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    claim(dir.path(), "one").unwrap();
+    let files = ["ipam.mdb", "ipam.mdb-lock"].map(|name| dir.path().join(name));
+    for file in &files {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    claim(dir.path(), "two").unwrap();
+    for file in &files {
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_file_is_named_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("ipam.mdb");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let error = crate::cni::failure::joined(&claim(dir.path(), "one").unwrap_err());
+    assert_eq!(error, format!("cannot open {}: it is not a regular file", pipe.display()));
 }
 
 #[test]
@@ -111,19 +137,23 @@ fn a_file_that_outgrew_the_map_is_opened_again() {
     });
 }
 
+/// What most of the cases below do.
+const CLAIM: &str = "errors::a_claim_in_the_directory_of_the_environment";
+
 /// The cases below need their own mounts or limits: a shell sets them up and starts this test binary again.
-fn in_a_shell(setup: &str, expectation: &str) {
+pub(super) fn in_a_shell(setup: &str, part: &str, expectation: &str) {
     let dir = tempfile::tempdir().unwrap();
     let script = format!("{setup} && exec \"$0\" --exact \"$1\" --ignored --nocapture --test-threads=1");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .arg("store::embedded::tests::errors::a_claim_in_the_directory_of_the_environment")
+        .arg(format!("store::embedded::tests::{part}"))
         .env("STORE_DIR", dir.path())
         .output()
         .unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if told.contains("unshare failed") || told.contains("must be superuser") || told.contains("permission denied") {
+        untested(setup, &told);
         return;
     }
     assert!(output.status.success(), "{:?}: {told}", output.status);
@@ -155,28 +185,32 @@ fn a_claim_in_the_directory_of_the_environment() {
 #[test]
 fn a_full_disk_is_an_error_and_not_a_signal() {
     for kib in [4, 64, 300, 400, 2_000] {
-        in_a_shell(&format!("mount -t tmpfs -o size={kib}k none $STORE_DIR"), "is full");
+        in_a_shell(&format!("mount -t tmpfs -o size={kib}k none $STORE_DIR"), CLAIM, "is full");
     }
 }
 
 #[test]
 fn a_read_only_file_system_can_be_read() {
-    in_a_shell("mount -t tmpfs -o ro none $STORE_DIR", "cannot open DIR/ipam.mdb");
+    in_a_shell("mount -t tmpfs -o ro none $STORE_DIR", CLAIM, "cannot open DIR/ipam.mdb");
     let filled = "mount -t tmpfs none $STORE_DIR && (STORE_CLAIMS=1 \"$0\" --exact \"$1\" --ignored >/dev/null) \
                   && mount -o remount,ro $STORE_DIR";
-    in_a_shell(filled, "list: true");
+    in_a_shell(filled, CLAIM, "list: true");
 }
 
 #[test]
 fn too_little_address_space_is_named() {
-    in_a_shell("ulimit -v 200000", "cannot map DIR/ipam.mdb: 268435456 bytes of address space");
+    in_a_shell("ulimit -v 200000", CLAIM, "cannot map DIR/ipam.mdb: 268435456 bytes of address space");
 }
 
 /// A FUSE mount without a server answers statfs(2) to those who may not use it; the number says what it is.
 #[test]
 fn a_file_system_that_machines_share_is_refused_by_name() {
     let mount = "exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=1,group_id=1 none $STORE_DIR";
-    in_a_shell(mount, "DIR is on FUSE, and the embedded store needs a local file system; set dataDir to a local");
+    in_a_shell(
+        mount,
+        CLAIM,
+        "DIR is on FUSE, and the embedded store needs a local file system; set dataDir to a local",
+    );
     for (number, kind) in [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x0102_1997, "9p")] {
         let error = file::refuse_number(Path::new("/srv/data"), number).unwrap_err();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The contract over LMDB; many processes at once, some of them killed; and everything that can be wrong with a file.
 
 mod errors;
+mod full;
 mod model;
 mod processes;
 mod timings;
