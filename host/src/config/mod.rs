@@ -10,6 +10,7 @@
 
 pub mod base;
 pub mod dns;
+pub mod doubts;
 pub mod error;
 mod field;
 pub mod file;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod requested;
 pub mod routes;
 pub mod store;
+mod synonyms;
 pub mod unknown;
 
 #[cfg(test)]

@@ -10,21 +10,21 @@ use crate::ipam::{Range, RangeError, RangeSets, RangeSpec};
 use crate::limits;
 
 /// A range set with the field it comes from.
-struct PlacedSet {
+pub(super) struct PlacedSet {
     path: String,
-    ranges: Vec<PlacedRange>,
+    pub(super) ranges: Vec<PlacedRange>,
 }
 
 /// A range with the field it comes from.
-struct PlacedRange {
-    path: String,
-    spec: RangeSpec,
+pub(super) struct PlacedRange {
+    pub(super) path: String,
+    pub(super) spec: RangeSpec,
 }
 
 /// All range sets of a network, checked one by one and against each other.
 pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSets, Error> {
     let ipam = netconf.ipam()?;
-    let sets = placed(ipam, runtime)?;
+    let sets = placed(netconf, runtime)?;
     if sets.is_empty() {
         return Err(Error::NoRange { network: netconf.network()?.to_owned() });
     }
@@ -42,7 +42,9 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     Ok(checked)
 }
 
-fn placed(ipam: &Ipam, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
+/// The range sets as they are written, each value parsed and nothing checked yet.
+pub(super) fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
+    let ipam = netconf.ipam()?;
     let mut sets: Vec<PlacedSet> = top(ipam)?.into_iter().collect();
     if let Some(ranges) = &ipam.ranges {
         sets.extend(nested("ipam.ranges", &ranges.read("ipam.ranges")?)?);

@@ -4,6 +4,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
+use super::synonyms::synonym;
 use crate::cni::netconf;
 
 /// The JSON Schema of the `ipam` section.
@@ -67,6 +68,9 @@ fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
 }
 
 fn suggestion(key: &str, siblings: &Map<String, Value>, schema: &Value) -> Option<String> {
+    if let Some(ours) = synonym(key, |key| siblings.contains_key(key)) {
+        return Some(format!("did you mean {ours:?}?"));
+    }
     let mut places = Vec::new();
     places_of(key, schema, "ipam", &mut places);
     // A shadow has settings, too; whoever misplaces some means the policy's.
