@@ -42,7 +42,9 @@ pub(super) fn doubts(ranges: &[WrittenRange]) -> Vec<Doubt> {
     for WrittenRange { path, subnet, range } in ranges {
         let field = format!("{path}.subnet");
         doubts.extend(host_bits(&field, *subnet));
-        if range.is_some() {
+        // A subnet may be refused for another reason, such as its gateway, that comes of this one. One that is everything
+        // is refused as such.
+        if range.is_some() || subnet.prefix() > 0 {
             doubts.extend(not_for_pods(&field, network_of(*subnet)));
         }
     }
