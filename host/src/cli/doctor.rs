@@ -106,7 +106,8 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
 }
 
 fn configuration(file: &Path) -> Check {
-    let report = config::check(file);
+    // The files that the network names have checks of their own.
+    let report = config::check(&[file], config::Files::Unasked);
     let verdict = match (report.has_errors(), report.findings.is_empty()) {
         (true, _) => Verdict::Bad,
         (false, false) => Verdict::Warning,
@@ -119,7 +120,7 @@ fn configuration(file: &Path) -> Check {
         messages.push("valid");
     }
     let hint = (!hints.is_empty()).then(|| hints.join("; "));
-    Check { name: "configuration", verdict, detail: format!("{}: {}", report.file, messages.join("; ")), hint }
+    Check { name: "configuration", verdict, detail: format!("{}: {}", file.display(), messages.join("; ")), hint }
 }
 
 fn policy(network: &Network) -> Check {

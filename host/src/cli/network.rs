@@ -14,7 +14,11 @@ use crate::plugin;
 use crate::store::{AnyMap, Store};
 use crate::verbs;
 
-const DIRECTORY: &str = "/etc/cni/net.d";
+/// Where runtimes look for networks.
+pub(super) const DIRECTORY: &str = "/etc/cni/net.d";
+
+/// How the names of the files end that they take.
+pub(super) const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
 /// Why no network was found.
 #[derive(Debug, thiserror::Error)]
@@ -128,9 +132,8 @@ fn first_in(directory: &Path) -> Result<(PathBuf, Vec<Vec<u8>>), NetworkError> {
     let entries = std::fs::read_dir(directory).map_err(unreadable)?;
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     files.sort();
-    let is_configuration = |file: &&PathBuf| {
-        file.extension().is_some_and(|extension| ["conf", "conflist", "json"].iter().any(|known| extension == *known))
-    };
+    let is_configuration =
+        |file: &&PathBuf| file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
     // A file of another plugin that cannot be read is not our business.
     let networks = |file: &PathBuf| Some((file.clone(), kube_ipam_networks(file).ok()?));
     let mut found = files.iter().filter(is_configuration).filter_map(networks);

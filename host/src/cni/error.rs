@@ -193,62 +193,6 @@ impl From<&Error> for Failure {
 mod tests {
     use super::*;
 
-    /// One of each. A variant that is missing here does not compile: see [`nth`].
-    fn one_of_each() -> Vec<Error> {
-        let path = || "ipam.timeout".to_owned();
-        vec![
-            Error::NoCommand,
-            Error::MissingVariables { verb: Verb::Add, variables: vec!["CNI_NETNS"] },
-            Error::Variable { variable: "CNI_IFNAME", value: "a b".to_owned(), expected: "a name" },
-            Error::UnknownArgument("COLOUR".to_owned()),
-            Error::Empty,
-            Error::TooLong,
-            Error::Unreadable(io::ErrorKind::BrokenPipe.into()),
-            Error::NotJson { what: "the network configuration".to_owned(), problem: "it ends too early".to_owned() },
-            Error::NotAnObject,
-            Error::WrongType { path: path(), held: "a list".to_owned(), expected: "a text in quotes".to_owned() },
-            Error::Twice { path: path() },
-            Error::UnknownVersion("2".to_owned()),
-            Error::VerbTooNew { verb: Verb::Gc, version: Version::V0_4_0, since: Version::V1_1_0 },
-            Error::TooManyAddresses { version: Version::V0_2_0, family: Family::V4, count: 2 },
-            Error::MissingField { path: path(), expected: "a duration" },
-            Error::Field { path: path(), held: "soon".to_owned(), expected: "a duration" },
-        ]
-    }
-
-    fn nth(error: &Error) -> usize {
-        match error {
-            Error::NoCommand => 0,
-            Error::MissingVariables { .. } => 1,
-            Error::Variable { .. } => 2,
-            Error::UnknownArgument(_) => 3,
-            Error::Empty => 4,
-            Error::TooLong => 5,
-            Error::Unreadable(_) => 6,
-            Error::NotJson { .. } => 7,
-            Error::NotAnObject => 8,
-            Error::WrongType { .. } => 9,
-            Error::Twice { .. } => 10,
-            Error::UnknownVersion(_) => 11,
-            Error::VerbTooNew { .. } => 12,
-            Error::TooManyAddresses { .. } => 13,
-            Error::MissingField { .. } => 14,
-            Error::Field { .. } => 15,
-        }
-    }
-
-    #[test]
-    fn every_error_says_what_to_do_next() {
-        let all = one_of_each();
-        let order: Vec<_> = all.iter().map(nth).collect();
-        assert_eq!(order, (0..=15).collect::<Vec<_>>());
-        for error in all {
-            let failure = Failure::from(&error);
-            assert!(!failure.details.is_empty(), "{}: no hint", failure.msg);
-            assert!(failure.msg.len() + failure.details.len() < 700, "{}", failure.msg);
-        }
-    }
-
     #[test]
     fn the_hint_says_whose_the_field_is() {
         let hint = |path: &str| Error::MissingField { path: path.to_owned(), expected: "something" }.hint().unwrap();

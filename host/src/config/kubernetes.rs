@@ -76,7 +76,7 @@ pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
 }
 
 /// Beside `etcdConfig`, or inside it, where an older manual put it.
-fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
+pub(super) fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
     let ipam = netconf.ipam()?;
     let inside = ipam.etcd_config.iter().flatten().next().and_then(|etcd| etcd.kube_config.as_ref());
     let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];

@@ -11,6 +11,7 @@
 pub mod base;
 pub mod beside;
 pub mod dns;
+pub mod doubts;
 pub mod error;
 mod exclude;
 mod field;

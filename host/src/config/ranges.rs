@@ -9,9 +9,9 @@ use crate::ipam::{Range, RangeError, RangeSets, RangeSpec};
 use crate::limits;
 
 /// A range set with the field it comes from.
-struct PlacedSet {
+pub(super) struct PlacedSet {
     path: String,
-    ranges: Vec<PlacedRange>,
+    pub(super) ranges: Vec<PlacedRange>,
 }
 
 /// A range with the field it comes from.
@@ -43,7 +43,8 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     Ok(checked)
 }
 
-fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
+/// The range sets as they are written, each value parsed and nothing checked yet.
+pub(super) fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<PlacedSet>, Error> {
     let ipam = netconf.ipam()?;
     let mut sets: Vec<PlacedSet> = top(ipam)?.into_iter().collect();
     if let Some(ranges) = &ipam.ranges {

@@ -62,6 +62,15 @@ impl Access {
         Ok(Connection { client, server, token })
     }
 
+    /// Whether the files could be used. Connects nothing, and runs no program that would fetch a token.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        let config = self.config().await.map_err(|why| self.unusable(why))?;
+        if config.auth_info.exec.is_none() {
+            Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+        }
+        Ok(())
+    }
+
     async fn config(&self) -> Result<Config, String> {
         match self {
             Self::Kubeconfig(file) => {

@@ -63,6 +63,11 @@ impl ApiServer {
         Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new(), note: None }
     }
 
+    /// Whether the kubeconfig, and the files it names, could be used. Asks nobody.
+    pub async fn check_kubeconfig(&self) -> Result<(), Error> {
+        self.access.check().await
+    }
+
     /// Keep in this data directory which cluster it is.
     #[must_use]
     pub fn noting_in(mut self, data_dir: &Path) -> Self {

@@ -33,3 +33,13 @@ pub fn prepare(file: &Path, source: &Source<'_>, settings: Option<&str>) -> Resu
     let kept = source.cache_dir.map_or(Ok(()), |dir| module::check_cached(dir, &name.sha256));
     Ok(Ready { wasm, name, description, kept: kept.map_err(|miss| miss.to_string()) })
 }
+
+/// Whether an ADD could use a module with these settings. Keeps nothing: what is not in the cache is compiled for this
+/// look alone.
+pub fn check(file: &Path, source: &Source<'_>, settings: &str) -> Result<(), PolicyError> {
+    let wasm = module::read(file).map_err(|flaw| PolicyError::Flawed { module: file.display().to_string(), flaw })?;
+    let sha256 = module::digest(&wasm);
+    let cache_dir = source.cache_dir.filter(|dir| module::check_cached(dir, &sha256).is_ok());
+    let source = Source { cache_dir, ..source.clone() };
+    prepare(file, &source, Some(settings)).map(drop)
+}

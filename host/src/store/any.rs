@@ -39,6 +39,11 @@ impl Store<AnyMap> {
     }
 }
 
+/// What is wrong with the files that say who we are to etcd, and whom to trust. Connects to nobody.
+pub fn check_credentials(config: &EtcdConfig) -> Vec<StoreError> {
+    etcd::check_credentials(&options(config, None))
+}
+
 fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
     let (client, user) = (config.client.as_ref(), config.user.as_ref());
     etcd::Options {

@@ -52,7 +52,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use any::AnyMap;
+pub use any::{AnyMap, check_credentials};
 pub use claim::Claimed;
 pub use error::StoreError;
 pub use import::{Booking, Import, Imported, predecessors_keys};

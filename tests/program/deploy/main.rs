@@ -152,20 +152,27 @@ fn the_reclaim_finds_what_its_network_names() {
 
 #[test]
 fn the_example_networks_have_no_errors_and_no_warnings() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut networks = files("networks", "conflist");
-    for (nth, thing) in network_attachments().iter().enumerate() {
-        networks.push(directory.path().join(format!("{nth}.conflist")));
-        fs::write(&networks[networks.len() - 1], text(&thing["spec"]["config"])).unwrap();
-    }
+    let networks = [files("networks", "conflist"), files("networks", "yaml")].concat();
     assert_eq!(networks.len(), 4);
     for file in networks {
         let output = Command::new(program()).args(["config", "check", "-o", "json"]).arg(&file).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let findings = report["findings"].as_array().unwrap();
-        assert!(output.status.success() && findings.is_empty(), "{}: {findings:?}", file.display());
-        let network: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        // The certificates that they name are not on this machine.
+        let notes = findings.iter().filter(|finding| finding["severity"] == "note").count();
+        assert!(output.status.success() && findings.len() == notes, "{}: {findings:?}", file.display());
+        assert_eq!(report["networks"], 1, "{}", file.display());
+    }
+}
+
+#[test]
+fn the_example_networks_ask_for_the_annotations() {
+    let mut networks: Vec<String> = network_attachments().iter().map(|thing| text(&thing["spec"]["config"])).collect();
+    networks.extend(files("networks", "conflist").iter().map(|file| fs::read_to_string(file).unwrap()));
+    assert_eq!(networks.len(), 4);
+    for network in networks {
+        let network: Value = serde_json::from_str(&network).unwrap();
         let capability = &network["plugins"][0]["capabilities"]["io.kubernetes.cri.pod-annotations"];
-        assert_eq!(capability, true, "{}: without it the runtime keeps the annotations", file.display());
+        assert_eq!(capability, true, "{network}: without it the runtime keeps the annotations");
     }
 }

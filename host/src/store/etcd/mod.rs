@@ -52,6 +52,13 @@ pub struct Options {
     pub deadline: Option<Instant>,
 }
 
+/// What is wrong with the files that a connection would read.
+pub(super) fn check_credentials(options: &Options) -> Vec<StoreError> {
+    let encrypted = options.endpoints.iter().any(|endpoint| endpoint.starts_with("https://"));
+    let tls = if encrypted { credentials::tls(options).err() } else { None };
+    tls.into_iter().chain(credentials::user(options).err()).collect()
+}
+
 /// An ordered map in an etcd cluster. Connects when it is first used.
 pub struct Etcd {
     cluster: Rc<Cluster>,

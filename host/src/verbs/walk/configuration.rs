@@ -3,7 +3,7 @@
 use std::io;
 
 use super::people::{NETWORK, ip};
-use crate::cni::{self, NetConf, Verb, Version};
+use crate::cni::{self, GatewayUser, NetConf, Verb, Version};
 use crate::config;
 use crate::ipam::{Family, RangeError, Span};
 
@@ -28,13 +28,14 @@ pub(super) fn of_protocol() -> Vec<cni::Error> {
         cni::Error::Empty => [decoded(" ")],
         cni::Error::TooLong => [cni::Error::TooLong],
         cni::Error::Unreadable(_) => [cni::Error::Unreadable(io::ErrorKind::BrokenPipe.into())],
-        cni::Error::NotJson(_) => [decoded("nonsense"), decoded("{\"name\": \"n\"")],
+        cni::Error::NotJson { .. } => [decoded("nonsense"), decoded("{\"name\": \"n\"")],
         cni::Error::NotAnObject => [decoded("[1]")],
         cni::Error::WrongType { .. } => [
             decoded(r#"{"name": 5}"#),
             decoded(r#"{"ipam": {"etcdConfig": {"etcdURL": []}}}"#),
             decoded(r#"{"ipam": "kube-ipam"}"#),
         ],
+        cni::Error::Twice { .. } => [decoded(r#"{"name": "n", "name": "m"}"#)],
         cni::Error::UnknownVersion(_) => [cni::Error::UnknownVersion("2.0.0".to_owned())],
         cni::Error::VerbTooNew { .. } => [
             cni::Error::VerbTooNew { verb: Verb::Gc, version: Version::V0_4_0, since: Version::V1_1_0 },
@@ -43,7 +44,7 @@ pub(super) fn of_protocol() -> Vec<cni::Error> {
             cni::Error::TooManyAddresses { version: Version::V0_2_0, family: Family::V4, count: 2 },
         ],
         cni::Error::MissingField { .. } => [
-            cni::Error::MissingField { path: "name", expected: "the name of the network" },
+            cni::Error::MissingField { path: "name".to_owned(), expected: "the name of the network" },
         ],
         cni::Error::Field { .. } => [
             cni::Error::Field { path: "name".to_owned(), held: "a/b".to_owned(), expected: cni::NAME },
@@ -69,7 +70,28 @@ pub(super) fn examples() -> Vec<config::Error> {
             source: RangeError::EmptySet { set: 0 },
         }],
         config::Error::TooMany { .. } => [
-            config::Error::TooMany { path: "ipam.exclude", count: 2_000, limit: 1_024 },
+            config::Error::TooMany { path: "ipam.exclude".to_owned(), count: 2_000, limit: 1_024 },
+        ],
+        config::Error::UnknownKey { .. } => [
+            config::Error::UnknownKey { path: "ipam.polcy".to_owned(), others: 0, suggestion: None },
+            config::Error::UnknownKey {
+                path: "ipam.ranges[0][0].range_start".to_owned(),
+                others: 2,
+                suggestion: Some("did you mean \"rangeStart\"?".to_owned()),
+            },
+        ],
+        config::Error::Misplaced { .. } => [config::Error::Misplaced {
+            path: "etcdConfig".to_owned(),
+            which: "beside ipam",
+            hint: "move it into ipam".to_owned(),
+        }],
+        config::Error::MisplacedRequest { .. } => [config::Error::MisplacedRequest { path: "args.cni.ip" }],
+        config::Error::Null { .. } => [
+            config::Error::Null { path: "ipam.policy", without: "the built-in policy decides" },
+        ],
+        config::Error::GatewayNeeded { .. } => [
+            config::Error::GatewayNeeded { subnet: "10.188.0.0/24".parse().unwrap(), user: GatewayUser::Bridge },
+            config::Error::GatewayNeeded { subnet: "fd00::/64".parse().unwrap(), user: GatewayUser::PointToPoint },
         ],
         config::Error::File { .. } => [config::Error::File {
             field: "ipam.resolvConf",
@@ -94,6 +116,12 @@ fn of_ranges() -> Vec<RangeError> {
     every!(RangeError {
         RangeError::Outside { .. } => [
             RangeError::Outside { field: "rangeStart", address: ip("10.189.0.1"), subnet },
+        ],
+        RangeError::Everything { .. } => [RangeError::Everything { subnet: "0.0.0.0/0".parse().unwrap() }],
+        RangeError::ContainsIpv4 { .. } => [RangeError::ContainsIpv4 { subnet: "::/64".parse().unwrap() }],
+        RangeError::GatewayFamily { .. } => [RangeError::GatewayFamily { gateway: ip("fd00::1"), subnet }],
+        RangeError::GatewayNowhere { .. } => [
+            RangeError::GatewayNowhere { gateway: ip("224.0.0.1"), subnet, what: "a multicast address" },
         ],
         RangeError::Inverted { .. } => [RangeError::Inverted {
             start_field: "rangeStart",

@@ -58,25 +58,6 @@ const JARGON: [&str; 22] = [
     "control character",
 ];
 
-/// Errors of the form of the configuration that have no hint yet, or show what the decoder says.
-const PENDING: [&str; 12] = [
-    "Cni(TooLong",
-    "Cni(Unreadable",
-    "Cni(NotJson",
-    "Cni(NotAnObject",
-    "Cni(WrongType",
-    "Cni(MissingField",
-    "Cni(Field",
-    "Config(Field",
-    "Config(Missing",
-    "Config(Range",
-    "Config(TooMany",
-    "Config(Cni(",
-];
-
-/// Codes of which the message says all there is to say: a runtime that does not keep to the protocol.
-const SELF_EVIDENT: [u32; 2] = [code::INCOMPATIBLE_VERSION, code::ENVIRONMENT];
-
 fn all() -> Vec<Error> {
     let mut all = of_verbs::examples();
     all.extend(configuration::of_protocol().into_iter().map(Error::Cni));
@@ -87,16 +68,11 @@ fn all() -> Vec<Error> {
     all
 }
 
-fn is_pending(error: &Error) -> bool {
-    let name = format!("{error:?}");
-    PENDING.iter().any(|pending| name.starts_with(pending))
-}
-
 /// What is wrong with the words of an error.
 fn flaws(error: &Error, failure: &Failure) -> Vec<String> {
     let mut flaws = Vec::new();
     let told = format!("{} {}", failure.msg, failure.details);
-    if failure.details.is_empty() && !SELF_EVIDENT.contains(&failure.code) {
+    if failure.details.is_empty() {
         flaws.push("no hint".to_owned());
     }
     let whole = joined(error).chars().count() + error.hint().unwrap_or_default().chars().count();
@@ -113,27 +89,18 @@ fn every_error_says_what_to_do_next_in_plain_words_and_fits_into_an_event() {
     for error in all() {
         let failure = codes::failure(&error);
         let flaws = flaws(&error, &failure);
-        if !flaws.is_empty() && !is_pending(&error) {
+        if !flaws.is_empty() {
             wrong.push(format!("{error:?}\n  {}\n  hint: {}\n  {}", failure.msg, failure.details, flaws.join(", ")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is not pending any more leaves the list.
-#[test]
-fn whatever_is_pending_has_something_wrong_with_it() {
-    for pending in PENDING {
-        let mut named = all().into_iter().filter(|error| format!("{error:?}").starts_with(pending));
-        assert!(named.any(|error| !flaws(&error, &codes::failure(&error)).is_empty()), "{pending} is well");
-    }
-}
-
 /// STATUS answers what an ADD would say.
 #[test]
 fn what_keeps_a_node_from_being_ready_is_told_with_its_hint() {
     let base = people::base();
-    for error in all().into_iter().filter(|error| !is_pending(error) && !matches!(error, Error::NotReady { .. })) {
+    for error in all().into_iter().filter(|error| !matches!(error, Error::NotReady { .. })) {
         let hint = error.hint();
         let told = not_ready(&base, error);
         let failure = codes::failure(&told);

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use super::people::{NETWORK, addresses, attachment, ceded, file, holder, ip, party, pod};
 use crate::cni;
 use crate::config;
-use crate::ipam::{Holder, Refusal, Usage};
+use crate::ipam::{Holder, Misfit, Refusal};
 use crate::kubernetes::{self, Keeps};
 use crate::limits::{ANNOTATION, ANNOTATIONS};
 use crate::policy::{Flaw, PolicyError};
 use crate::store::StoreError;
+use crate::verbs::annotations::Unfollowed;
 use crate::verbs::exhausted::OlderThanBoot;
 use crate::verbs::hand_over::Stays;
 use crate::verbs::{Error, Waited};
@@ -24,7 +25,6 @@ pub(super) fn examples() -> Vec<Error> {
                 range set 0 are held"
             .to_owned();
     let older = OlderThanBoot { count: 2, is_least: true, booted: Timestamp::UNIX_EPOCH };
-    let usage = Usage { size: 253, held: 253 };
     let (network, pod, timeout) = (NETWORK.to_owned(), Box::new(pod()), Duration::from_secs(10));
     let policy = "by-namespace".to_owned();
     let mut all = every!(Error {
@@ -38,10 +38,17 @@ pub(super) fn examples() -> Vec<Error> {
             Error::Exhausted { refusal: Refusal::Exhausted(text), older: OlderThanBoot { count: 1, ..older } },
         ],
         Error::Kubernetes(_) => [kubernetes::Error::NoPod { pod: pod.clone() }.into()],
-        Error::Full { .. } => [Error::Full { range_set: 0, usage }],
         Error::Taken { .. } => [taken(holder(), Stays::NotAsked)],
         Error::Ceded { .. } => [Error::Ceded { attachment: attachment(), ceded: vec![ceded()] }],
-        Error::HandOverAnnotation { .. } => [Error::HandOverAnnotation { pod, value: "nope".to_owned() }],
+        Error::HandOverAnnotation { .. } => [
+            Error::HandOverAnnotation { whose: format!("pod {pod}"), value: "nope".to_owned() },
+        ],
+        Error::Annotated(_) => [Error::Annotated(Box::new(unknown_annotation()))],
+        Error::RequestedPrefix { .. } => [Error::RequestedPrefix {
+            address: ip("10.188.0.65"),
+            prefix_length: 28,
+            misfit: Misfit::Gateway(ip("10.188.0.1"), "10.188.0.64/28".parse().unwrap()),
+        }],
         Error::Contended { .. } => [Error::Contended { network: network.clone(), attempts: 16 }],
         Error::Repetitive { .. } => [
             Error::Repetitive { policy: policy.clone(), attempts: 16, addresses: addresses(64) },
@@ -57,17 +64,42 @@ pub(super) fn examples() -> Vec<Error> {
             Error::NotHeld { attachment: attachment().into(), addresses: addresses(1), ceded: vec![ceded()] },
         ],
         Error::Garbage { .. } => [garbage(1), garbage(250)],
-        Error::NotReady { .. } => [Error::NotReady { network, cause: Box::new(Error::Full { range_set: 0, usage }) }],
+        Error::NotReady { .. } => [
+            Error::NotReady { network, cause: Box::new(StoreError::TooLate.into()) },
+        ],
         Error::Defect { .. } => [
             Error::Defect { message: "index out of bounds: the len is 3 but the index is 3".into() },
         ],
     });
+    all.extend(unfollowed().into_iter().map(|one| Error::Annotated(Box::new(one))));
     all.extend(refusals().into_iter().map(|refusal| Error::Refused { refusal }));
     all.extend(waits().into_iter().map(|waited| Error::Late { timeout, waited }));
     all.extend(stays().into_iter().map(|stays| taken(holder(), stays)));
     let hold = Holder::Hold { identity: "shop-production/frontend-0".to_owned(), until: Timestamp::UNIX_EPOCH };
     all.push(taken(hold, Stays::Kept));
     all
+}
+
+fn unknown_annotation() -> Unfollowed {
+    Unfollowed::Unknown {
+        name: "kube-ipam.ips".to_owned(),
+        whose: format!("pod {}", pod()),
+        policy: "by-namespace".to_owned(),
+        nearest: Some("kube-ipam.ip".to_owned()),
+        known: "kube-ipam.families, kube-ipam.gateway, kube-ipam.hand-over, kube-ipam.ip, kube-ipam.ip-pool".to_owned(),
+    }
+}
+
+fn unfollowed() -> Vec<Unfollowed> {
+    every!(Unfollowed {
+        Unfollowed::Unknown { .. } => [unknown_annotation()],
+        Unfollowed::Families { .. } => [Unfollowed::Families {
+            name: "kube-ipam.families".to_owned(),
+            whose: format!("pod {}", pod()),
+            value: "ipv5".to_owned(),
+            why: "expected ipv4, ipv6 or both, separated by a comma".to_owned(),
+        }],
+    })
 }
 
 fn taken(holder: Holder, stays: Stays) -> Error {
@@ -107,6 +139,7 @@ fn stays() -> Vec<Stays> {
         Stays::Judged(_) => [Stays::Judged(Keeps::Alive)],
         Stays::Leaving(_) => [Stays::Leaving(Duration::ZERO), Stays::Leaving(Duration::from_secs(8))],
         Stays::Kept => [Stays::Kept],
+        Stays::Sibling(_) => [Stays::Sibling(Box::new(attachment()))],
     });
     all.extend(keeps().into_iter().map(Stays::Judged));
     all

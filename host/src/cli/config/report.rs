@@ -1,0 +1,132 @@
+//! What `config check` found, for people and for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What `config check` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The files that were read.
+    pub files: Vec<String>,
+    /// How many networks of ours they hold.
+    pub networks: usize,
+    /// In the order of the files; errors of a network before its warnings.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing to repair, or to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file or directory.
+    pub file: String,
+    /// The part of the file, for example `plugins[0]`; empty for the file itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub section: String,
+    /// What is wrong; begins with the field where there is one.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// An ADD would fail.
+    Error,
+    /// An ADD would work, but perhaps not as meant.
+    Warning,
+    /// What could not be checked here.
+    Note,
+}
+
+/// A file, or a part of it, that findings are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// As the user named it.
+    pub(super) file: String,
+    /// Empty for the file itself.
+    pub(super) section: String,
+}
+
+impl Report {
+    /// Whether an ADD would fail.
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+impl Place {
+    /// A file as a whole.
+    pub(super) fn file(file: impl Into<String>) -> Self {
+        Self { file: file.into(), section: String::new() }
+    }
+
+    /// A part of this place.
+    pub(super) fn part(&self, part: &str) -> Self {
+        let separator = if self.section.is_empty() || part.is_empty() { "" } else { ", " };
+        Self { file: self.file.clone(), section: format!("{}{separator}{part}", self.section) }
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>, hint: Option<String>) -> Finding {
+        self.finding(Severity::Error, message, hint)
+    }
+
+    pub(super) fn warning(&self, message: impl Into<String>, hint: Option<String>) -> Finding {
+        self.finding(Severity::Warning, message, hint)
+    }
+
+    pub(super) fn finding(&self, severity: Severity, message: impl Into<String>, hint: Option<String>) -> Finding {
+        Finding { severity, file: self.file.clone(), section: self.section.clone(), message: message.into(), hint }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.section.is_empty() { Ok(()) } else { write!(f, ", {}", self.section) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        match self.files.as_slice() {
+            [file] => f.write_str(file)?,
+            files => f.write_str(&counted(files.len(), "file"))?,
+        }
+        write!(f, ": {} of kube-ipam", counted(self.networks, "network"))?;
+        write!(f, ", {}", counted(self.count(Severity::Error), "error"))?;
+        write!(f, ", {}", counted(self.count(Severity::Warning), "warning"))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        write!(f, "{}: {severity}", self.file)?;
+        if !self.section.is_empty() {
+            write!(f, " in {}", self.section)?;
+        }
+        write!(f, ": {}", self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
