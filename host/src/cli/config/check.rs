@@ -38,8 +38,13 @@ fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding>
         Err(_) => Vec::new(),
     };
     let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
-    errors.extend(unknown.into_iter().map(config::Error::from));
-    errors.extend(beside::errors(&section.configuration));
+    let unread = unknown.into_iter().map(config::Error::from).chain(beside::errors(&section.configuration));
+    for error in unread {
+        // It may be the reason that was given for a part that cannot be read.
+        if !errors.iter().any(|known| known.to_string() == error.to_string()) {
+            errors.push(error);
+        }
+    }
     let (mut findings, mut missing) = (Vec::new(), Vec::new());
     for error in errors {
         match missing_file(&error) {
