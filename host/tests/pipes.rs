@@ -74,7 +74,11 @@ fn no_call_waits_for_the_other_end_of_a_pipe() {
             network = with(&network, "/ipam/etcdConfig/etcdKeyFile", json!(file));
         }
         if !pointer.ends_with("etcdPasswordFile") {
-            network["ipam"]["etcdConfig"].as_object_mut().map(|etcd| etcd.remove("etcdUsername"));
+            // By its pointer: an index would put a null where there is none.
+            network
+                .pointer_mut("/ipam/etcdConfig")
+                .and_then(Value::as_object_mut)
+                .map(|etcd| etcd.remove("etcdUsername"));
         }
         let network = with(&network, pointer, pipe.clone());
         for verb in ["ADD", "STATUS", "DEL"] {

@@ -172,7 +172,9 @@ impl<'a> Inquiry<'a> {
         let request = self.request(&mut look, attempt);
         let decided = deciding.decide(request, &mut look, deadline);
         let decided = decided.instrument(debug_span!("decide", attempt)).await;
-        if let Err(Error::Refused { refusal: Refusal::Exhausted(_) }) = &decided {
+        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
+        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
+        if is_exhausted && self.base.log.file.is_some() {
             warn_of_full(&look.snapshot);
         }
         let Decided { mut proposals, policy } = decided?;

@@ -5,7 +5,7 @@ use kube_ipam_tests::listing::{held, operate};
 use kube_ipam_tests::program::wait;
 use serde_json::{Value, json};
 
-use super::{add, assert_sound, check, del, gc, import, printed, refused, rows, with};
+use super::{add, assert_sound, check, del, gc, import, printed, refused, refused_add, rows, with};
 
 /// A network whose `c1`, `c2` and `c3` have .2, .3 and .4, and what `c1` was answered.
 fn populated(etcd: &Etcd) -> (Value, Value) {
@@ -114,7 +114,7 @@ fn two_networks_that_both_exist_have_domains_or_subnets_of_their_own() {
     assert_eq!(add("c1", &chosen).run().addresses(), ["10.1.0.2"], "the same address on purpose");
     let shared = with(&named(&blue, "sharing"), &json!({"domain": "blue"}));
     assert_eq!(add("c9", &shared).run().addresses(), ["10.1.0.5"], "the same addresses, each once");
-    refused("c9", &with(&apart, &json!({"subnet": "10.0.0.0/14"})));
+    refused_add("c9", &with(&apart, &json!({"subnet": "10.0.0.0/14"})));
     let told = printed(&operate(&["doctor"], &blue));
     assert!(told.contains("✓ books") && told.contains("network chosen in domain lab"), "{told}");
 }
