@@ -80,7 +80,7 @@ impl Arena {
     /// Let the last part that was cut off grow where it is.
     fn stretch(&self, pointer: *mut u8, old: usize, new: usize) -> bool {
         let start = pointer as usize - self.base();
-        let grow = || self.used.compare_exchange(start + old, start + new, Ordering::Relaxed, Ordering::Relaxed);
+        let grow = || self.used.compare_exchange(start + old, start + new, Ordering::Acquire, Ordering::Relaxed);
         new <= old || (start + new <= SIZE && grow().is_ok())
     }
 }

@@ -15,24 +15,27 @@ use crate::verbs::{self, Deadline, Error, Waited, codes};
 /// Serve the one call this process was started for. Gives the exit code.
 pub fn run() -> u8 {
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let configuration = NetConf::bytes(std::io::stdin().lock());
-    let version = configuration.as_deref().map_or(Version::NEWEST, NetConf::version_to_answer_in);
-    let served = configuration.map_err(Error::from).and_then(|configuration| {
-        let served = AssertUnwindSafe(|| answer(&configuration, version));
-        catch_unwind(served).unwrap_or_else(|panic| Err(defect(&*panic)))
-    });
-    respond(&served.unwrap_or_else(|error| {
-        tracing::error!(error = cni::failure::joined(&error), "failed");
-        Answer::Failure(version, codes::failure(&error))
-    }))
+    let configuration = match NetConf::bytes(std::io::stdin().lock()) {
+        Ok(configuration) => configuration,
+        Err(error) => return respond(&failed(Version::NEWEST, &error.into())),
+    };
+    let served = catch_unwind(AssertUnwindSafe(|| answer(&configuration)));
+    let served = served.unwrap_or_else(|panic| Err(defect(&*panic)));
+    // Only a failure asks for the version in this way, which looks through the whole configuration.
+    respond(&served.unwrap_or_else(|error| failed(NetConf::version_to_answer_in(&configuration), &error)))
 }
 
-fn answer(configuration: &[u8], version: Version) -> Result<Answer, Error> {
+fn failed(version: Version, error: &Error) -> Answer {
+    tracing::error!(error = cni::failure::joined(error), "failed");
+    Answer::Failure(version, codes::failure(error))
+}
+
+fn answer(configuration: &[u8]) -> Result<Answer, Error> {
     let Some(call) = Call::read(|name| std::env::var_os(name))? else {
         return Err(cni::Error::NoCommand.into());
     };
     if call == Call::Version {
-        return Ok(Answer::Versions(version));
+        return Ok(Answer::Versions(NetConf::version_to_answer_in(configuration)));
     }
     // Nothing of this is taken apart at the end, which comes with the answer: that would only cost the pod time.
     let call = ManuallyDrop::new(call);
@@ -121,5 +124,5 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Resul
 fn defect(panic: &(dyn Any + Send)) -> Error {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-    Error::Defect { message: text.unwrap_or_else(|| "a panic without a text".to_owned()) }
+    Error::Defect { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
 }

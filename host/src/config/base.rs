@@ -62,7 +62,8 @@ impl Base {
         Self::read_known(netconf).map_err(|error| unknown::refuse(netconf).err().unwrap_or(error))
     }
 
-    fn read_known(netconf: &NetConf) -> Result<Self, Error> {
+    /// The same without a word of keys that are not known.
+    pub(super) fn read_known(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
         let domain = given(ipam.domain.as_ref()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
         let store = StoreConfig::read(ipam)?;

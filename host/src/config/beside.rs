@@ -77,6 +77,16 @@ pub fn ignored(configuration: &Map<String, Value>) -> Vec<String> {
     ignored
 }
 
+/// The keys of an object outside `ipam` that are ours by their names.
+pub fn keys_of_ours(object: &Map<String, Value>) -> Vec<&String> {
+    let schema = schema();
+    let is_ours = |key: &str| {
+        let mut of_ipam = properties(&schema).into_iter().flat_map(Map::keys);
+        decides(key).is_some() || of_ipam.any(|ours| is_same(key, ours))
+    };
+    object.keys().filter(|key| !PROTOCOL.contains(&key.as_str()) && is_ours(key)).collect()
+}
+
 /// Which of the deciding keys this one is. Nobody but us has a key that is spelt like etcd's, in whatever case.
 fn decides(key: &str) -> Option<&'static str> {
     DECIDING.into_iter().find(|ours| *ours == key || (ours.starts_with("etcd") && ours.eq_ignore_ascii_case(key)))

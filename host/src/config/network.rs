@@ -102,7 +102,7 @@ impl Network {
     pub fn errors(netconf: &NetConf) -> Vec<Error> {
         let args = Args::default();
         let mut errors = Vec::new();
-        match Base::read(netconf) {
+        match Base::read_known(netconf) {
             // The host's own name says nothing here: the file may be for another machine.
             Ok(base) if base.node_given => errors.extend(base.check_node().err()),
             Ok(_) => {}

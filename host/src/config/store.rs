@@ -33,6 +33,8 @@ pub struct EtcdConfig {
     pub client: Option<ClientCertificate>,
     /// Who we are, where etcd has authentication enabled.
     pub user: Option<User>,
+    /// A directory of this node for what is learnt of the members; `None` where `dataDir` cannot be used.
+    pub notes: Option<PathBuf>,
     /// Under which all keys lie; begins with a slash and does not end with one.
     pub prefix: String,
 }
@@ -63,7 +65,7 @@ impl EtcdConfig {
 impl StoreConfig {
     pub(super) fn read(ipam: &Ipam) -> Result<Self, Error> {
         match ipam.etcd_config.iter().flatten().next() {
-            Some(etcd) => EtcdConfig::read(etcd).map(Self::Etcd),
+            Some(etcd) => EtcdConfig::read(etcd, data_dir(ipam).ok()).map(Self::Etcd),
             None => data_dir(ipam).map(|dir| Self::Embedded { dir }),
         }
     }
@@ -93,7 +95,7 @@ pub(super) fn earlier_dirs(ipam: &Ipam, store: &StoreConfig) -> Vec<PathBuf> {
 }
 
 impl EtcdConfig {
-    fn read(etcd: &netconf::EtcdConfig) -> Result<Self, Error> {
+    fn read(etcd: &netconf::EtcdConfig, notes: Option<PathBuf>) -> Result<Self, Error> {
         let file = |key: &str, held| field::optional_path(&format!("ipam.etcdConfig.{key}"), held);
         let trusted_ca = file("etcdTrustedCAFileFile", etcd.trusted_ca_file.as_ref())?;
         let client = both(
@@ -117,6 +119,7 @@ impl EtcdConfig {
             trusted_ca,
             client: client.map(|(cert, key)| ClientCertificate { cert, key }),
             user: user.map(|(name, password_file)| User { name, password_file }),
+            notes,
             prefix: prefix(etcd)?,
         })
     }

@@ -21,6 +21,9 @@ pub enum Misfit {
     /// The main plugin's routes would fail: "network is unreachable".
     #[error("its gateway {0} is outside {1} and could not be reached")]
     Gateway(IpAddr, IpNetwork),
+    /// No router can have it there.
+    #[error("its gateway {0} is the network or broadcast address of {1}")]
+    GatewayAtEnd(IpAddr, IpNetwork),
 }
 
 impl Misfit {
@@ -28,7 +31,7 @@ impl Misfit {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Network(..) | Self::Broadcast(..) => "ask for it without a prefix, or for another address",
-            Self::Gateway(..) => {
+            Self::Gateway(..) | Self::GatewayAtEnd(..) => {
                 "ask for it without a prefix, or name a gateway inside by annotation kube-ipam.gateway"
             }
         }
@@ -50,8 +53,15 @@ pub fn misfit(assignment: &Assignment, range: &Range) -> Option<Misfit> {
         return Some(Misfit::Broadcast(address, subnet));
     }
     // One outside its own range's subnet is reached in another way, whatever the length.
-    let gateway = gateway.filter(|gateway| range.subnet().contains(*gateway) && !subnet.contains(*gateway))?;
-    Some(Misfit::Gateway(gateway, subnet))
+    let gateway = gateway.filter(|gateway| range.subnet().contains(*gateway))?;
+    if !subnet.contains(gateway) {
+        return Some(Misfit::Gateway(gateway, subnet));
+    }
+    let is_broadcast = Family::of(gateway) == Family::V4 && gateway == subnet.broadcast();
+    if size > 2 && (gateway == subnet.network() || is_broadcast) {
+        return Some(Misfit::GatewayAtEnd(gateway, subnet));
+    }
+    None
 }
 
 #[cfg(test)]
@@ -69,6 +79,12 @@ mod tests {
             ("10.61.0.65", 32, Some("10.61.0.1"), "fits"),
             ("10.61.0.64", 31, None, "fits"),
             ("10.61.0.65", 28, Some("10.99.0.1"), "fits"),
+            (
+                "10.61.0.130",
+                25,
+                Some("10.61.0.128"),
+                "its gateway 10.61.0.128 is the network or broadcast address of 10.61.0.128/25",
+            ),
             (
                 "10.61.0.65",
                 28,

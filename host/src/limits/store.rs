@@ -97,6 +97,10 @@ pub const ETCD_RESENDS: u32 = 2;
 /// seen: those beyond it are asked for after these.
 pub const ETCD_RANGES: usize = 100;
 
+/// For how long a node remembers which members of etcd outlive a caller that is killed. Until then a member that was
+/// replaced by one of 3.5.0 to 3.5.6 is sent transactions of reads.
+pub const MEMBER_NOTED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often everything is read from the beginning because etcd compacted its history meanwhile: kube-apiserver has it do
 /// so every five minutes, and reading 150,000 allocations takes seconds. The operator sees a warning at each, and then
 /// "etcd compacted its history".

@@ -53,6 +53,7 @@ fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
         ca: config.trusted_ca.clone(),
         username: user.map(|user| user.name.clone()),
         password_file: user.map(|user| user.password_file.clone()),
+        notes: config.notes.clone(),
         deadline,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
 pub(crate) fn is_harmless(character: char) -> bool {
-    let is_format = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+    let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     !character.is_control() && !is_format
 }

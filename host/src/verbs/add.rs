@@ -148,7 +148,7 @@ impl<'a> Inquiry<'a> {
         policy: &Policy,
     ) -> Result<Self, Error> {
         match refuse_unknown(&asking, &claimant.attachment, policy) {
-            // Asked for addresses it will be at fault as well, and another decides in its stead.
+            // It will hardly do better when it is asked for addresses, and another decides in its stead.
             Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {}
             read => read?,
         }

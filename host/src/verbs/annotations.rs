@@ -151,7 +151,7 @@ fn is_ours(name: &str) -> bool {
 /// The annotation itself, or that with something at its end: a network, and perhaps an interface.
 fn is_form_of(name: &str, base: &str) -> bool {
     match name.strip_prefix(base) {
-        Some(rest) => rest.is_empty() || (rest.starts_with('.') && rest.len() > 1),
+        Some(rest) => rest.is_empty() || rest.strip_prefix('.').is_some_and(may_be_network),
         None => false,
     }
 }
@@ -160,14 +160,19 @@ fn is_form_of(name: &str, base: &str) -> bool {
 fn is_for_another_network(name: &str, attachment: &Attachment) -> bool {
     let Some((word, form)) = name.strip_prefix(OURS).and_then(|rest| rest.split_once('.')) else { return false };
     let Attachment { network, interface, .. } = attachment;
-    !word.is_empty() && !form.is_empty() && form != network && form != format!("{network}.{interface}")
+    !word.is_empty() && may_be_network(form) && form != network && form != format!("{network}.{interface}")
+}
+
+/// Whether a network's name may begin so.
+fn may_be_network(form: &str) -> bool {
+    form.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 /// What follows the prefix, up to the network; and the rest, with its dot.
 fn word_and_form(name: &str) -> (&str, &str) {
     let rest = name.get(OURS.len()..).unwrap_or_default();
     let (word, form) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-    (word, if form == "." { "" } else { form })
+    (word, if form.strip_prefix('.').is_some_and(may_be_network) { form } else { "" })
 }
 
 #[cfg(test)]
@@ -201,6 +206,7 @@ mod tests {
             ("kube-ipam.hand-over.blue", Some("kube-ipam.hand-over")),
             ("kube-ipam.sticky", None),
             ("kube-ipam.ip.", Some("kube-ipam.ip")),
+            ("kube-ipam.ip..", Some("kube-ipam.ip")),
             ("kube-ipam.", None),
             ("kube-ipam..red", None),
         ] {

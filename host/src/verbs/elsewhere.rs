@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -24,7 +25,7 @@ type Earlier = Store<Embedded>;
 /// file, this is all it costs to know.
 pub(crate) async fn refuse_earlier_stores(base: &Base) -> Result<(), Error> {
     for dir in earlier_dirs(base) {
-        match Box::pin(holder_in(&open(dir), &base.network)).await {
+        match Box::pin(holder_in(&open_for(base, dir), &base.network)).await {
             Ok(None) => {}
             Ok(Some((former, Attachment { container, .. }))) => {
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };
@@ -47,7 +48,7 @@ pub(super) async fn release<M: OrderedMap>(
     let mut looked = false;
     for dir in earlier_dirs(base) {
         looked = true;
-        match release_in(&open(dir), attachment, now).await {
+        match release_in(&open_for(base, dir), attachment, now).await {
             Ok(None) => {}
             Ok(released) => return Ok(released),
             Err(error) => passed_over(unreadable(dir, base, error))?,
@@ -79,7 +80,7 @@ pub(crate) async fn excuse<M: OrderedMap>(
 /// What an attachment that holds nothing here holds in former books.
 async fn held<M: OrderedMap>(attachment: &Attachment, base: &Base, store: &Store<M>) -> Result<Option<Claim>, Error> {
     for dir in earlier_dirs(base) {
-        match held_in(&open(dir), attachment).await {
+        match held_in(&open_for(base, dir), attachment).await {
             Ok(None) => {}
             Ok(held) => return Ok(held),
             Err(error) => passed_over(unreadable(dir, base, error))?,
@@ -101,6 +102,12 @@ pub(crate) fn earlier_dirs(base: &Base) -> impl Iterator<Item = &PathBuf> {
 /// The store in such a directory. Its domain is of no account: see [`Store::domains`].
 pub(crate) fn open(dir: &Path) -> Earlier {
     Store::new(Embedded::new(dir, None), EtcdConfig::DEFAULT_PREFIX, "")
+}
+
+/// The same for a call: a turn to write is waited for no longer than `timeout`, of which the call has used little so far.
+pub(super) fn open_for(base: &Base, dir: &Path) -> Earlier {
+    let deadline = Instant::now() + base.timeout;
+    Store::new(Embedded::new(dir, Some(deadline)), EtcdConfig::DEFAULT_PREFIX, "")
 }
 
 /// Some attachment of the network that holds an address there, and in which domain.

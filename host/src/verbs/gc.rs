@@ -26,7 +26,7 @@ pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &St
         garbage.collect(&store.beside(&former)).await?;
     }
     for dir in elsewhere::earlier_dirs(base) {
-        let earlier = elsewhere::open(dir);
+        let earlier = elsewhere::open_for(base, dir);
         match earlier.domains().await {
             Ok(domains) => {
                 for domain in domains {

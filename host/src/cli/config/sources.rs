@@ -13,6 +13,7 @@ use super::twice::keys_written_twice;
 use crate::cli::network::EXTENSIONS;
 use crate::cni::NetConf;
 use crate::cni::failure::joined;
+use crate::config::beside;
 use crate::config::file::{Section, sections};
 
 /// Files of Kubernetes objects. A runtime does not read them, but they lie in directories that people check.
@@ -150,6 +151,20 @@ impl Source {
         }
         if self.found.is_empty() {
             collect_types(configuration, &mut self.others);
+        } else {
+            self.doubt_keys_beside_plugins(configuration, place);
+        }
+    }
+
+    /// libcni hands a plugin what stands in it, with the chain's name and version: no ADD can know of the rest.
+    fn doubt_keys_beside_plugins(&mut self, configuration: &Value, place: &Place) {
+        let (Some(Value::Array(_)), Some(chain)) = (configuration.get("plugins"), configuration.as_object()) else {
+            return;
+        };
+        for key in beside::keys_of_ours(chain) {
+            let message = format!("{key} stands beside plugins, where no plugin is told of it");
+            let hint = "move it into ipam of the plugin that calls kube-ipam".to_owned();
+            self.findings.push(place.warning(message, Some(hint)));
         }
     }
 

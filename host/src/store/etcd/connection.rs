@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_client::{AlarmAction, AlarmType, Client, ConnectOptions};
+use jiff::Timestamp;
 use tonic::Code;
 
-use super::{Options, credentials};
+use super::{Options, credentials, notes};
 use crate::limits::store::ETCD_ANSWER;
 use crate::store::error::StoreError;
 
@@ -51,13 +52,24 @@ impl Cluster {
         self.sturdy.get() == Some(true)
     }
 
-    /// Whether the connected member has answered before and its version is not known yet.
+    /// Whether the connected member is to be asked for its version, which is not known: where it can be noted at once, and
+    /// otherwise where it has answered before.
     pub(super) fn is_curious(&self) -> bool {
-        self.round_trips.get() > 1 && self.sturdy.get().is_none()
+        self.sturdy.get().is_none() && (self.options.notes.is_some() || self.round_trips.get() > 1)
     }
 
+    /// Remember whether the connected member outlives a caller that is killed.
     pub(super) fn learn(&self, sturdy: bool) {
         self.sturdy.set(Some(sturdy));
+        if let (Some(directory), Some(endpoint)) = (&self.options.notes, self.endpoint()) {
+            notes::note(directory, endpoint, sturdy, Timestamp::now());
+        }
+    }
+
+    /// The member whose turn it is.
+    fn endpoint(&self) -> Option<&str> {
+        let endpoints = &self.options.endpoints;
+        endpoints.get(self.turn.get() % endpoints.len().max(1)).map(String::as_str)
     }
 
     pub(super) fn round_trips(&self) -> u32 {
@@ -94,8 +106,7 @@ impl Cluster {
         request: impl AsyncFn(Rc<Client>) -> Result<T, etcd_client::Error>,
     ) -> Result<T, Failure> {
         let patience = self.patience()?;
-        let endpoints = &self.options.endpoints;
-        let Some(endpoint) = endpoints.get(self.turn.get() % endpoints.len().max(1)) else {
+        let Some(endpoint) = self.endpoint() else {
             return Err(Failure::Final(StoreError::Unreachable { failures: vec!["no endpoint is configured".into()] }));
         };
         // Boxed: what the client needs to make a request is tens of kilobytes, and every caller's future would carry,
@@ -154,6 +165,9 @@ impl Cluster {
         let client = Client::connect([endpoint], Some(options)).await;
         let client = Rc::new(client.map_err(|error| explain("log in", endpoint, error))?);
         self.connected.replace(Some(client.clone()));
+        if let Some(directory) = &self.options.notes {
+            self.sturdy.set(notes::sturdy(directory, endpoint, Timestamp::now()));
+        }
         Ok(client)
     }
 

@@ -42,6 +42,13 @@ pub(super) fn is_fragile(version: &str) -> bool {
     patch.and_then(|patch| patch.parse().ok()).is_some_and(|patch: u32| patch < 7)
 }
 
+/// Whether the version is known, and known to outlive a client that is killed while it reads.
+pub(super) fn is_sturdy(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
+    let is_known = (0..3).all(|_| matches!(numbers.next(), Some(Ok(_))));
+    is_known && !is_fragile(version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,10 +60,16 @@ mod tests {
             member.is_ended_by_killed_clients()
         };
         for bad in ["3.5.0", "3.5.1", "3.5.4", "3.5.5", "3.5.6", "3.5.0-rc.1", "3.5.4+suffix"] {
-            assert!(is_ended(bad), "{bad}");
+            assert!(is_ended(bad) && !is_sturdy(bad), "{bad}");
         }
         for good in ["3.4.23", "3.5.7", "3.5.10", "3.5.27", "3.6.0", "3.5", "", "v3.5.1x"] {
             assert!(!is_ended(good), "{good}");
+        }
+        for known in ["3.4.23", "3.5.7", "3.5.27", "3.6.0", "3.6.0-rc.1"] {
+            assert!(is_sturdy(known), "{known}");
+        }
+        for unknown in ["3.5", "", "v3.5.1x", "dev"] {
+            assert!(!is_sturdy(unknown), "{unknown}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The shared store: one etcd cluster for all nodes.
 //!
 //! ```text
-//!   look     ranges side by side, linearisable: no vote, no flush               → fixes the revision
-//!   answer   ranges at that revision, side by side                              (`moment.rs`)
+//!   look     ranges at one revision, no vote, no flush                          → fixes the revision
+//!   answer   ranges at that revision                                            (`moment.rs`)
 //!   claim    one transaction:  if guards 1 then writes 1
 //!                              else if guards 2 then writes 2   (nested, to 40 deep)
 //!                              else …
@@ -18,6 +18,7 @@ mod connection;
 mod credentials;
 mod members;
 mod moment;
+mod notes;
 mod transaction;
 mod validity;
 
@@ -48,6 +49,8 @@ pub struct Options {
     pub username: Option<String>,
     /// `etcdPasswordFile`.
     pub password_file: Option<PathBuf>,
+    /// A directory of this node, for what is learnt of the members.
+    pub notes: Option<PathBuf>,
     /// No request is sent, and none is waited for, after this.
     pub deadline: Option<Instant>,
 }

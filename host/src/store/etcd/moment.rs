@@ -9,7 +9,7 @@
 //! Why not one transaction of ranges, which is a single revision by itself: etcd 3.5.0 to 3.5.4 end with a panic when the
 //! caller of a transaction that only reads is gone before it is answered (etcd-io/etcd#14110), and a runtime that gives
 //! up a pod kills its plugin. A range whose caller is gone is dropped. So only a member whose version is known to be another
-//! is sent a transaction: that is, at the third read of a call, and most calls read once.
+//! is sent a transaction, for all ranges of a read at once: the node has a note of it (`notes.rs`).
 //!
 //! Why not one range first and the others at its revision: every ADD would wait for one answer more. Why not a
 //! transaction that pretends to write: it would cost every ADD a vote and a flush to disk.
@@ -28,7 +28,7 @@ use etcd_client::{GetOptions, GetResponse, Txn, TxnOp, TxnOpResponse, TxnRespons
 use futures_util::future::{join, try_join_all};
 
 use super::connection::Cluster;
-use super::members::is_fragile;
+use super::members::is_sturdy;
 use crate::limits::store::ETCD_RANGES;
 use crate::store::error::StoreError;
 use crate::store::ordered::{Entry, Page, Read, View};
@@ -92,8 +92,8 @@ impl Moment {
     }
 
     /// One answer for each range, all from one member. One transaction costs least, and may be sent to a member of which
-    /// is known that it outlives a caller that is killed. Its version is asked for beside the second read: most calls read
-    /// once, and in a crowd that looks again and again etcd is spared a request for every range.
+    /// is known that it outlives a caller that is killed. Where nothing is noted of it, its version is asked for beside the
+    /// read.
     async fn ask(&self, ranges: &[(&str, GetOptions)]) -> Result<Vec<GetResponse>, StoreError> {
         let asked = self.cluster.ask("read", async |client| {
             if ranges.len() > 1 && self.cluster.is_sturdy() {
@@ -111,7 +111,7 @@ impl Moment {
                 let mut member = client.maintenance_client();
                 let (answers, status) = join(try_join_all(answers), member.status()).await;
                 // Where users are told apart only some may ask.
-                self.cluster.learn(status.is_ok_and(|status| !is_fragile(status.version())));
+                self.cluster.learn(status.is_ok_and(|status| is_sturdy(status.version())));
                 return answers;
             }
             try_join_all(answers).await
