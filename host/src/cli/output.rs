@@ -1,4 +1,4 @@
-//! Where commands print: results on stdout, errors on stderr with the way out. Nothing that a name holds reaches the
+//! Where commands print: results on stdout, errors on stderr with their hints. Nothing that a name holds reaches the
 //! terminal as a command.
 
 use std::error::Error;
@@ -48,6 +48,11 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
+}
+
+/// A number with its noun.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Print what a command has to say. A reader that has gone (`| head`) is no failure.

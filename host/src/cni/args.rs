@@ -35,12 +35,9 @@ pub struct Requested {
 impl Requested {
     /// An address with or without a prefix, as runtimes mix them.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let Some((address, length)) = text.split_once('/') else {
-            return Some(Self { address: parse_address(text)?, prefix_length: None });
-        };
-        let (address, length) = canonical(address.parse().ok()?, length.parse().ok()?)?;
-        (length > 0).then_some(Self { address, prefix_length: Some(length) })
+        let (address, prefix_length) = address_and_length(text)?;
+        // The subnet of everything is none that a pod could be shown.
+        (prefix_length != Some(0)).then_some(Self { address, prefix_length })
     }
 }
 
@@ -89,12 +86,16 @@ impl Args {
     }
 }
 
-/// An address with or without a prefix, as runtimes mix them.
+/// The address of a text that may give a prefix with it.
 pub fn address(text: &str) -> Option<IpAddr> {
+    address_and_length(text).map(|(address, _)| address)
+}
+
+fn address_and_length(text: &str) -> Option<(IpAddr, Option<u8>)> {
     let text = text.trim();
-    let Some((address, length)) = text.split_once('/') else { return parse_address(text) };
-    let (address, _) = canonical(address.parse().ok()?, length.parse().ok()?)?;
-    Some(address)
+    let Some((address, length)) = text.split_once('/') else { return Some((parse_address(text)?, None)) };
+    let (address, length) = canonical(address.parse().ok()?, length.parse().ok()?)?;
+    Some((address, Some(length)))
 }
 
 fn addresses(value: &str) -> Result<Vec<Requested>, Error> {

@@ -3,7 +3,7 @@
 //! This is the one list of keys: the JSON Schema is derived from it, and so is which keys are unknown. Those are only
 //! noted here: ADD and STATUS refuse them, and the other verbs work all the same.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -32,9 +32,9 @@ pub struct NetConf {
     cni_version: Option<String>,
     name: Option<String>,
     #[serde(rename = "type")]
-    pub(super) main_plugin: Option<Unread<String>>,
-    pub(super) is_gateway: Option<Unread<bool>>,
-    pub(super) is_default_gateway: Option<Unread<bool>>,
+    main_plugin: Option<Unread<String>>,
+    is_gateway: Option<Unread<bool>>,
+    is_default_gateway: Option<Unread<bool>>,
     ipam: Option<Ipam>,
     runtime_config: Option<Unread<RuntimeConfig>>,
     args: Option<Unread<ConventionalArgs>>,
@@ -273,13 +273,19 @@ impl NetConf {
     }
 
     /// The keys that no field has taken so far: of `ipam` and what was read of it, and those beside `ipam`.
-    pub fn ignored(&self) -> Vec<IgnoredKey> {
-        self.ignored.borrow().clone()
+    pub fn ignored(&self) -> Ref<'_, Vec<IgnoredKey>> {
+        self.ignored.borrow()
     }
 
     /// The main plugin that called us, as the configuration names it.
     pub fn main_plugin(&self) -> Option<String> {
         self.main_plugin.as_ref()?.read("type").ok()
+    }
+
+    /// Whether the main plugin is to be the pods' gateway. What it makes of a value that is not true or false is its own
+    /// business.
+    pub fn is_pods_gateway(&self) -> bool {
+        [&self.is_gateway, &self.is_default_gateway].into_iter().flatten().any(|field| field.json() == "true")
     }
 
     /// The version to answer in, even when the rest of the configuration is beyond help.

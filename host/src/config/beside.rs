@@ -66,9 +66,8 @@ pub fn ignored(configuration: &Map<String, Value>) -> Vec<String> {
     let main_plugin = configuration.get("type").and_then(Value::as_str);
     let schema = schema();
     let mut ignored = Vec::new();
-    for key in configuration.keys().filter(|key| !PROTOCOL.contains(&key.as_str())) {
-        let mut of_ipam = properties(&schema).into_iter().flat_map(Map::keys).map(String::as_str);
-        let Some(ours) = of_ipam.find(|ours| is_same(key, ours)).or(decides(key)) else { continue };
+    for key in configuration.keys() {
+        let Some(ours) = key_of_ours(key, &schema) else { continue };
         let is_refused = decides(key).is_some() && !is_said(configuration, ours);
         if !is_refused && !is_main_plugins(ours, main_plugin) {
             ignored.push(key.clone());
@@ -80,11 +79,16 @@ pub fn ignored(configuration: &Map<String, Value>) -> Vec<String> {
 /// The keys of an object outside `ipam` that are ours by their names.
 pub fn keys_of_ours(object: &Map<String, Value>) -> Vec<&String> {
     let schema = schema();
-    let is_ours = |key: &str| {
-        let mut of_ipam = properties(&schema).into_iter().flat_map(Map::keys);
-        decides(key).is_some() || of_ipam.any(|ours| is_same(key, ours))
-    };
-    object.keys().filter(|key| !PROTOCOL.contains(&key.as_str()) && is_ours(key)).collect()
+    object.keys().filter(|key| key_of_ours(key, &schema).is_some()).collect()
+}
+
+/// Which key of `ipam` this one outside of it is, in whatever spelling.
+fn key_of_ours<'a>(key: &str, schema: &'a Value) -> Option<&'a str> {
+    if PROTOCOL.contains(&key) {
+        return None;
+    }
+    let mut of_ipam = properties(schema)?.keys().map(String::as_str);
+    of_ipam.find(|ours| is_same(key, ours)).or_else(|| decides(key))
 }
 
 /// Which of the deciding keys this one is. Nobody but us has a key that is spelt like etcd's, in whatever case.

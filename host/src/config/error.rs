@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
-use crate::cni::{self, Failure, GatewayUser, code};
+use super::gateway::GatewayUser;
+use crate::cni::{self, Failure, code};
 use crate::ipam::RangeError;
 use crate::ipam::address::successor;
 

@@ -36,6 +36,7 @@ mod tests;
 
 pub use base::{Base, Log};
 pub use error::Error;
+pub use gateway::GatewayUser;
 pub use kubernetes::{Include, KubernetesConfig};
 pub use network::Network;
 pub use pod::KnownPod;

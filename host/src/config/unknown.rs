@@ -54,14 +54,14 @@ impl From<UnknownKey> for Error {
 /// decide the store or the policy.
 pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
     let ignored = netconf.ignored();
-    let (beside, inside): (Vec<_>, Vec<_>) = ignored.into_iter().partition(|key| key.object.is_empty());
-    let mut unknown = inside.into_iter().filter(is_of_ipam);
+    let mut unknown = ignored.iter().filter(|key| is_of_ipam(key));
     if let Some(IgnoredKey { object, key }) = unknown.next() {
-        let suggestion = suggestion(&object, &key, &schema());
-        let path = format!("{object}.{}", shown(&key));
+        let suggestion = suggestion(object, key, &schema());
+        let path = format!("{object}.{}", shown(key));
         return Err(Error::UnknownKey { path, others: unknown.count(), suggestion });
     }
-    beside::refuse(netconf, beside.iter().map(|ignored| ignored.key.as_str()))
+    let beside = ignored.iter().filter(|key| key.object.is_empty());
+    beside::refuse(netconf, beside.map(|key| key.key.as_str()))
 }
 
 fn is_of_ipam(ignored: &IgnoredKey) -> bool {

@@ -37,7 +37,7 @@ pub enum Unfollowed {
     Unknown {
         /// The annotation.
         name: String,
-        /// Of which pod.
+        /// The pod that has it, or the container where no pod is named.
         whose: String,
         /// The policy that decides.
         policy: String,
@@ -51,7 +51,7 @@ pub enum Unfollowed {
     Families {
         /// The annotation.
         name: String,
-        /// Of which pod.
+        /// The pod that has it, or the container where no pod is named.
         whose: String,
         /// What it says.
         value: String,

@@ -100,14 +100,14 @@ pub(crate) fn earlier_dirs(base: &Base) -> impl Iterator<Item = &PathBuf> {
 }
 
 /// The store in such a directory. Its domain is of no account: see [`Store::domains`].
-pub(crate) fn open(dir: &Path) -> Earlier {
-    Store::new(Embedded::new(dir, None), EtcdConfig::DEFAULT_PREFIX, "")
+/// Without a deadline a turn to write is waited for as commands do.
+pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Earlier {
+    Store::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, "")
 }
 
 /// The same for a call: a turn to write is waited for no longer than `timeout`, of which the call has used little so far.
 pub(super) fn open_for(base: &Base, dir: &Path) -> Earlier {
-    let deadline = Instant::now() + base.timeout;
-    Store::new(Embedded::new(dir, Some(deadline)), EtcdConfig::DEFAULT_PREFIX, "")
+    open(dir, Some(Instant::now() + base.timeout))
 }
 
 /// Some attachment of the network that holds an address there, and in which domain.

@@ -102,7 +102,7 @@ fn overlaps(registry: &[Registered]) -> Vec<Check> {
 async fn deserted(base: &Base) -> String {
     let mut text = String::new();
     for dir in verbs::elsewhere::earlier_dirs(base) {
-        if verbs::elsewhere::open(dir).is_deserted().await.unwrap_or_default() {
+        if verbs::elsewhere::open(dir, None).is_deserted().await.unwrap_or_default() {
             text.push_str(&format!("; {}/ipam.mdb is not needed any more", dir.display()));
         }
     }

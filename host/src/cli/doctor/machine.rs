@@ -2,6 +2,7 @@
 
 use super::{Check, Verdict};
 use crate::cli::network::Opened;
+use crate::cli::output;
 use crate::config::{Base, StoreConfig};
 use crate::store::Under;
 
@@ -52,8 +53,7 @@ pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
 }
 
 fn counted(under: &Under) -> String {
-    let plural = if under.count == 1 { "claim" } else { "claims" };
-    format!("{} {plural} (for example {})", under.count, under.example)
+    format!("{} (for example {})", output::counted(under.count, "claim"), under.example)
 }
 
 fn warning(detail: String, hint: String) -> Check {

@@ -48,7 +48,7 @@ pub(super) async fn import(
         if !Embedded::is_in(dir) {
             return Err(ImportError::NoStore { dir: dir.to_owned() });
         }
-        let whole = verbs::elsewhere::open(dir);
+        let whole = verbs::elsewhere::open(dir, None);
         let domain = match &options.domain {
             Some(domain) => domain.clone(),
             None => domain_in(&whole, former_network).await?,

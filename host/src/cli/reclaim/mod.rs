@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::network::Opened;
-use super::output::{Done, Output, table};
+use super::output::{Done, Output, counted, table};
 use super::{Format, NetworkArgs};
 use crate::config::Network;
 use crate::ipam::Claim;
@@ -203,10 +203,6 @@ fn text(report: &ReclaimReport, options: &Options) -> String {
         return text;
     }
     table(&["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"], report.leaks.iter().map(row)) + "\n" + &text
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn row(leak: &Leak) -> Vec<String> {

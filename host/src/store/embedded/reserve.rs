@@ -1,6 +1,6 @@
 //! Room on the disk that is kept for releases.
 //!
-//! LMDB writes a page anew before it lets the old one go, so that even a DEL takes room, and on a full disk there is none: no
+//! LMDB writes a new page before it frees the old one, so that even a DEL takes room, and on a full disk there is none: no
 //! address would ever be given back. So blocks beyond the end of the file are reserved ahead, which the next commits grow
 //! into. Where they can no longer be reserved, the disk is as good as full: no claim is made any more, unless the file has
 //! that many free pages inside, and what is left is for releases. Each of them frees pages for the next.

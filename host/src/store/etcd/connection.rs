@@ -52,8 +52,8 @@ impl Cluster {
         self.sturdy.get() == Some(true)
     }
 
-    /// Whether the connected member is to be asked for its version, which is not known: where it can be noted at once, and
-    /// otherwise where it has answered before.
+    /// Whether the connected member is to be asked for its version, which is not known: at once where it can be noted, and
+    /// otherwise from this call's second request on.
     pub(super) fn is_curious(&self) -> bool {
         self.sturdy.get().is_none() && (self.options.notes.is_some() || self.round_trips.get() > 1)
     }

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::people::{NETWORK, ip};
-use crate::cni::{self, GatewayUser, NetConf, Verb, Version};
-use crate::config;
+use crate::cni::{self, NetConf, Verb, Version};
+use crate::config::{self, GatewayUser};
 use crate::ipam::{Family, RangeError, Span};
 
 /// An error that a decoder makes of this.
