@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use super::output::{self, Done, Output};
 use super::{CacheArgs, fsck};
 use crate::cni::failure::joined;
 use crate::kubernetes::ApiServer;
-use crate::limits::WATCH;
+use crate::limits::{LAST_WRITE, WATCH};
 use crate::plugin;
 
 #[derive(Args, Debug)]
@@ -82,10 +83,19 @@ async fn keep_installed(options: Arc<Options>) -> Result<(), InstallError> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut books = Books::default();
     loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            installed = look(&options, &mut books) => installed?,
+        let mut looking = pin!(look(&options, &mut books));
+        let is_ended = tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => true,
+            installed = &mut looking => {
+                installed?;
+                false
+            }
+        };
+        if is_ended {
+            // A file that is in its place is told, too: as a rule it only takes a moment more.
+            let _ = tokio::time::timeout(LAST_WRITE, looking).await;
+            return Ok(());
         }
         let Some(interval) = options.watch else { return Ok(()) };
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
