@@ -1,7 +1,7 @@
 //! What this node remembers of the members: whether each outlives whoever sends it a transaction that only reads.
 //!
 //! Without it every call would have to ask before its first read, or send that one as single ranges, which costs an ADD
-//! half a millisecond. So only the first call in a while asks, beside its first read.
+//! some tenths of a millisecond. So only the first call in a while asks, beside its first read.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
