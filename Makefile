@@ -4,20 +4,31 @@ TARGET  ?= $(ARCH)-unknown-linux-musl
 CARGO   ?= cargo
 GUEST   := wasm32-unknown-unknown
 PROGRAM := target/kube-ipam
+AUTHOR  := target/kube-ipam-policy
 DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
+AUTHOR_BINDIR ?= /usr/local/bin
 IMAGE   ?= kube-ipam:0.1.0
 DOCKER  ?= docker
 POLICIES := range-fixed by-namespace by-topology quota sticky
 # Kubernetes' own programs, built once for every clone on this machine.
 KUBERNETES := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserver)
 
-# Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
-unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
-FOR_TESTS := --release --locked --target $(TARGET) $(call unoptimised,kube-ipam) $(call unoptimised,kube-ipam-tests)
-TEST := $(CARGO) test $(FOR_TESTS)
+# The default policy, built and compiled by `precompile`; the build script of `engine` takes it from there.
+export KUBE_IPAM_DEFAULT_POLICY := $(CURDIR)/target/default-policy
 
-.PHONY: help build demo test policies policies-all test-policies-all install image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
+# The whole workspace decides which features a dependency is compiled with, so that each is compiled once, whatever is built.
+BUILD := $(CARGO) build --release --locked --target $(TARGET) --workspace
+
+# Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
+OURS := limits files ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests untested
+unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
+FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(call unoptimised,$(crate)))
+# One compilation serves tests and lints: clippy's driver is the compiler of our own crates.
+LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
+TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
+
+.PHONY: help prepared build demo test policies policies-all test-policies-all install install-policy image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,25 +37,30 @@ help: ## this list
 tools: ## install what is missing: rustup targets and, as root on Debian, packages
 	@tests/scripts/tools $(TARGET) $(GUEST)
 
-# Cross-crate optimisation is asked for in the last step alone, so that every dependency is compiled once
-# and shared with the tests.
-build: tools ## the shipped binary, static, at target/kube-ipam
-	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam --bin kube-ipam -- -C lto=fat -C codegen-units=1
+# A static program for the shipped target runs on the machine that builds it, so that the engine is compiled once.
+prepared: tools
+	$(BUILD) --bin precompile
+	mkdir -p $(KUBE_IPAM_DEFAULT_POLICY)
+	target/$(TARGET)/release/precompile $(KUBE_IPAM_DEFAULT_POLICY)
+
+build: prepared ## both programs, static: target/kube-ipam for nodes, target/kube-ipam-policy for authors
+	$(BUILD) --bin kube-ipam --bin kube-ipam-policy
 	install -m 0755 target/$(TARGET)/release/kube-ipam $(PROGRAM)
+	install -m 0755 target/$(TARGET)/release/kube-ipam-policy $(AUTHOR)
 
 policies: build ## every policy as a component, at target/policies/NAME.wasm
 	@mkdir -p target/policies
-	@for name in $(POLICIES); do $(PROGRAM) policy build policies/$$name --output target/policies/$$name.wasm || exit 1; done
+	@for name in $(POLICIES); do $(AUTHOR) build policies/$$name --output target/policies/$$name.wasm || exit 1; done
 
 policies-all: policies ## and the examples in JavaScript, Python and C, with tools from npm and PyPI below target/
-	@tests/scripts/policies $(PROGRAM)
+	@tests/scripts/policies $(AUTHOR)
 
 demo: build policies ## pods get addresses through Debian's bridge plugin, end to end
 	@tests/scripts/demo
 
-lint: tools ## formatting and lints
+lint: prepared ## formatting and lints
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --locked --target $(TARGET) --workspace --all-targets -- -D warnings
+	$(TEST) --workspace --no-run
 	@! $(CARGO) tree --locked --target $(TARGET) -i aws-lc-rs 2>/dev/null | grep . || { echo "aws-lc-rs costs 38 ms at every start: use ring"; exit 1; }
 
 test: build policies lint ## everything the project checks
@@ -63,7 +79,7 @@ kubernetes: ## build all that a real cluster runs, some ten minutes, once; on De
 	@tests/scripts/kubernetes kube-apiserver kube-controller-manager kube-scheduler kubelet
 
 cluster: policies kubernetes ## a real cluster of two nodes on this machine, as root, until Ctrl-C
-	$(CARGO) build $(FOR_TESTS) -p kube-ipam-tests --bin cluster-up
+	$(CARGO) build $(FOR_TESTS) --workspace --bin cluster-up
 	@KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_CLUSTER=$(KUBERNETES) target/$(TARGET)/release/cluster-up
 
 test-cluster: policies kubernetes ## pods on such a cluster, driven with kubectl: no two that live share an address; SCENARIO=rollout
@@ -81,20 +97,21 @@ fuzz: policies ## module, component and record, each for FUZZ_SECONDS; with carg
 	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=250000 -timeout=60; \
 	done
 
-# The floor and the policy step are optimised as the shipped binary is. The section on languages
-# needs `make policies-all`.
+# The section on languages needs `make policies-all`.
 SECTIONS ?=
 bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="embedded etcd kubernetes scale burst languages"
-	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam --example fill
-	$(CARGO) build --release --locked --target $(TARGET) -p kube-ipam-tests --bins
-	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam-tests --bin floor -- -C lto=fat -C codegen-units=1
-	$(CARGO) rustc --release --locked --target $(TARGET) -p kube-ipam --example decide -- -C lto=fat -C codegen-units=1
+	$(BUILD) --bins --example fill --example decide
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench $(SECTIONS)
 
-install: build ## copy the binary into $(DESTDIR)$(BINDIR), by write and rename
-	install -d $(DESTDIR)$(BINDIR)
-	install -m 0755 $(PROGRAM) $(DESTDIR)$(BINDIR)/.kube-ipam.new
-	mv -f $(DESTDIR)$(BINDIR)/.kube-ipam.new $(DESTDIR)$(BINDIR)/kube-ipam
+# By write and rename: what runs meanwhile is never half a program.
+put = install -d $(2) && install -m 0755 $(1) $(2)/.$(notdir $(1)).new && mv -f $(2)/.$(notdir $(1)).new $(2)/$(notdir $(1))
+
+install: build ## copy the node's program into $(DESTDIR)$(BINDIR)
+	$(call put,$(PROGRAM),$(DESTDIR)$(BINDIR))
+
+install-policy: build ## copy the author's program, and the node's that it measures, into $(DESTDIR)$(AUTHOR_BINDIR)
+	$(call put,$(AUTHOR),$(DESTDIR)$(AUTHOR_BINDIR))
+	$(call put,$(PROGRAM),$(DESTDIR)$(AUTHOR_BINDIR))
 
 image: build ## a container image of the binary, $(IMAGE), for deploy/
 	$(DOCKER) build --tag $(IMAGE) .

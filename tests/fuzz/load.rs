@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use kube_ipam::limits::Limits;
-use kube_ipam::policy::{Compiler, Source};
+use limits::Limits;
+use engine::{Compiler, Source};
 use tempfile::TempDir;
 
 use super::survival::survives;

@@ -1,11 +1,11 @@
-//! What has to hold of any module whatsoever. The bounded tests of `host/tests/fuzz.rs` and the fuzz targets beside this
+//! What has to hold of any module whatsoever. The bounded tests of `host/kube-ipam/tests/fuzz.rs` and the fuzz targets beside this
 //! file ask for the same.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use kube_ipam::ipam::{Proposal, Verdict};
-use kube_ipam::policy::{Class, Outcome, Policy, PolicyError, Source};
+use ipam::{Proposal, Verdict};
+use engine::{Class, Outcome, Policy, PolicyError, Source};
 
 use super::guests::{request, snapshot};
 

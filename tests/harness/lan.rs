@@ -1,9 +1,9 @@
 //! A network of namespaces on one bridge. Each can be cut off from the others and still be reached from here.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use untested::untested;
 
 use crate::namespace::{Namespace, ip};
-use crate::untested;
 
 /// Some namespaces, each with an address. Removed when it goes out of scope.
 #[derive(Debug)]

@@ -16,7 +16,6 @@ pub mod listing;
 pub mod machine;
 pub mod namespace;
 pub mod program;
-mod untested;
 
 pub use program::{Answer, Call, program};
 pub use untested::untested;

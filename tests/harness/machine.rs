@@ -21,7 +21,8 @@ use tempfile::TempDir;
 
 use crate::leftovers::{self, remove_cgroups};
 use crate::namespace::Namespace;
-use crate::{image, listing, program, untested};
+use crate::{image, listing, program};
+use untested::untested;
 
 /// How long anything may take on a busy machine before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-
-use crate::untested;
+use untested::untested;
 
 /// A named network namespace.
 #[derive(Debug)]

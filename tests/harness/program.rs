@@ -5,11 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use untested::untested;
 
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
-use crate::untested;
 
 /// The binary under test: `KUBE_IPAM`, or where `make build` leaves it.
 pub fn program() -> PathBuf {

@@ -58,7 +58,7 @@ impl Site {
 /// What lies beside the sources as one case each, all at once: nothing of it passes for a network that is right.
 #[test]
 fn a_folder_of_faults_is_told_file_by_file() {
-    let folder = Path::new(PROJECT).join("host/src/cli/cases");
+    let folder = Path::new(PROJECT).join("host/kube-ipam/src/cli/cases");
     let (status, report) = check(&[folder.to_str().unwrap()]);
     let files = report["files"].as_array().unwrap();
     assert!(status == 1 && files.len() > 130, "{status}, {} files", files.len());

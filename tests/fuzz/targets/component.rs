@@ -1,7 +1,7 @@
 //! A component that is valid in every detail, and made at random: nothing may come of it but a refusal.
 #![no_main]
 
-#[path = "../../../host/tests/guests/question.rs"]
+#[path = "../../../host/kube-ipam/tests/guests/question.rs"]
 mod guests;
 #[path = "../load.rs"]
 mod load;

@@ -2,7 +2,7 @@
 //! the limits, or a harmful answer is a finding.
 #![no_main]
 
-#[path = "../../../host/tests/guests/question.rs"]
+#[path = "../../../host/kube-ipam/tests/guests/question.rs"]
 mod guests;
 #[path = "../load.rs"]
 mod load;

@@ -8,13 +8,13 @@ use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
-use kube_ipam::ipam::{Assignment, Claim, RangeSets};
-use kube_ipam::lab::world::{NETWORK, attachment};
-use kube_ipam::lab::{Asker, World};
-use kube_ipam::policy::{Policy, Source};
-use kube_ipam::store::memory::Memory;
-use kube_ipam::store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
-use kube_ipam::store::{Claimant, Claimed, Filter, InUse, Store};
+use ipam::{Assignment, Claim, RangeSets};
+use workbench::lab::world::{NETWORK, attachment};
+use workbench::lab::{Asker, World};
+use engine::{Policy, Source};
+use store::memory::Memory;
+use store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
+use store::{Claimant, Claimed, Filter, InUse, Store};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -67,7 +67,7 @@ async fn survives(nth: usize, damage: &Damage<'_>) {
 }
 
 /// Of the configuration's default.
-const PREFIX: &str = kube_ipam::config::EtcdConfig::DEFAULT_PREFIX;
+const PREFIX: &str = store::EtcdConfig::DEFAULT_PREFIX;
 
 async fn read_everything(store: &Store<Memory>) {
     let sets = &WHOLE.range_sets;
@@ -134,8 +134,8 @@ impl Damage<'_> {
 }
 
 fn asker(container: &str) -> Asker {
-    let name = kube_ipam::ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()), cluster: None };
-    let pod = kube_ipam::ipam::Pod { name, annotations: Default::default(), labels: Default::default(), owner: None };
+    let name = ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()), cluster: None };
+    let pod = ipam::Pod { name, annotations: Default::default(), labels: Default::default(), owner: None };
     Asker { pod: Some(pod), ..Asker::container(container) }
 }
 

@@ -1,0 +1,229 @@
+//! Which cluster an API server is of, and the note of it on a node.
+//!
+//! A cluster is known by the uid of its namespace `kube-system`, which lives as long as the cluster. Asking for it at
+//! every ADD would cost a request, so the node keeps what was learnt in `clusters/` of the data directory, beside how the
+//! kubeconfig file looked then. A file that was changed since may lead to another cluster: it is asked again when the API
+//! server is asked something anyway.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use ipam::PodName;
+use limits::{CLUSTER_NOTE_BYTES, CLUSTER_REFUSED};
+
+/// Below the data directory.
+const DIRECTORY: &str = "clusters";
+
+/// Which pods belong to the cluster that is asked about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The cluster.
+    pub cluster: String,
+    /// The store is of one node, so that what does not say its cluster is of this one.
+    pub single_node: bool,
+}
+
+impl Home {
+    /// Why this API server cannot know what has become of a pod; `None` where the pod is of this cluster.
+    pub fn foreign(&self, pod: &PodName) -> Option<String> {
+        match pod.cluster.as_deref() {
+            Some(cluster) if cluster == self.cluster => None,
+            Some(cluster) => Some(format!("pod {pod} belongs to cluster {cluster}, and this one is {}", self.cluster)),
+            None if self.single_node => None,
+            None => Some(format!("it is not known to which cluster pod {pod} belongs")),
+        }
+    }
+}
+
+/// What a node remembers of the cluster that a kubeconfig file leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The cluster. `None`: the API server refused to say it, a moment ago.
+    pub cluster: Option<String>,
+    /// Whether the kubeconfig file is still the one it was learnt with.
+    pub is_current: bool,
+}
+
+/// The place of a note.
+pub(super) struct Note {
+    kubeconfig: PathBuf,
+    directory: PathBuf,
+}
+
+/// What is written there.
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    kubeconfig: PathBuf,
+    seen: Looks,
+    cluster: Option<String>,
+}
+
+/// By what a changed file is told from an unchanged one, without reading it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Looks {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Note {
+    pub(super) fn about(kubeconfig: &Path, data_dir: &Path) -> Self {
+        Self { kubeconfig: kubeconfig.to_owned(), directory: data_dir.join(DIRECTORY) }
+    }
+
+    /// What was learnt before. A note that cannot be read, or that somebody else could have written, is none.
+    pub(super) fn read(&self) -> Option<Known> {
+        let (noted, age) = self.noted().inspect_err(|error| self.say_unless_absent(error)).ok()?;
+        let is_current = Looks::of(&self.kubeconfig).is_ok_and(|looks| looks == noted.seen);
+        // A right that is missing may be granted at any time.
+        if noted.cluster.is_none() && (!is_current || age > CLUSTER_REFUSED) {
+            return None;
+        }
+        Some(Known { cluster: noted.cluster, is_current })
+    }
+
+    /// Remember it, or that the API server refused to say it. Nobody's ADD fails because that does not work.
+    pub(super) fn write(&self, cluster: Option<&str>) {
+        if self.read().is_some_and(|known| known.is_current && known.cluster.as_deref() == cluster) {
+            return;
+        }
+        match self.put(cluster) {
+            Ok(()) => tracing::info!(cluster, file = %self.file().display(), "noted which cluster this is"),
+            Err(error) => tracing::warn!(file = %self.file().display(), %error, "cannot note which cluster this is"),
+        }
+    }
+
+    /// Named after the path of the kubeconfig file: a node may have several.
+    pub(super) fn file(&self) -> PathBuf {
+        let digest = Sha256::digest(self.kubeconfig.as_os_str().as_encoded_bytes());
+        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        self.directory.join(name)
+    }
+
+    /// The note, and how old it is.
+    fn noted(&self) -> io::Result<(Noted, Duration)> {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(self.file())?;
+        let metadata = file.metadata()?;
+        let ours = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
+        if !metadata.is_file() || !ours || metadata.mode() & 0o022 != 0 {
+            return Err(io::Error::other("others could have written it"));
+        }
+        let age = metadata.modified()?.elapsed().unwrap_or_default();
+        let mut text = Vec::new();
+        file.take(CLUSTER_NOTE_BYTES).read_to_end(&mut text)?;
+        let noted: Noted = serde_json::from_slice(&text)?;
+        if noted.kubeconfig != self.kubeconfig {
+            return Err(io::Error::other("it is about another kubeconfig"));
+        }
+        Ok((noted, age))
+    }
+
+    /// Whole or not at all: others read it meanwhile.
+    fn put(&self, cluster: Option<&str>) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let seen = Looks::of(&self.kubeconfig)?;
+        let noted = Noted { kubeconfig: self.kubeconfig.clone(), seen, cluster: cluster.map(str::to_owned) };
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(&serde_json::to_vec(&noted)?)?;
+        file.persist(self.file())?;
+        Ok(())
+    }
+
+    fn say_unless_absent(&self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            tracing::warn!(file = %self.file().display(), %error, "not used");
+        }
+    }
+}
+
+impl Looks {
+    fn of(file: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(file)?;
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        Ok(Self { inode: metadata.ino(), size: metadata.size(), modified })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn pod(cluster: Option<&str>) -> PodName {
+        PodName { namespace: "shop".into(), name: "web".into(), uid: None, cluster: cluster.map(Into::into) }
+    }
+
+    #[test]
+    fn a_pod_of_another_or_of_an_unknown_cluster_is_foreign() {
+        let home = |single_node| Home { cluster: "east".into(), single_node };
+        assert_eq!(home(false).foreign(&pod(Some("east"))), None);
+        assert!(home(false).foreign(&pod(Some("west"))).unwrap().contains("cluster west"));
+        assert!(home(true).foreign(&pod(Some("west"))).is_some(), "also on the disk of one node");
+        assert!(home(false).foreign(&pod(None)).is_some());
+        assert_eq!(home(true).foreign(&pod(None)), None);
+    }
+
+    #[test]
+    fn a_note_outlives_a_change_of_the_kubeconfig_but_is_no_longer_current() {
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("kubeconfig");
+        let note = Note::about(&kubeconfig, &directory.path().join("data"));
+        fs::write(&kubeconfig, "one").unwrap();
+        assert_eq!(note.read(), None);
+        note.write(Some("east"));
+        assert_eq!(note.read(), Some(Known { cluster: Some("east".into()), is_current: true }));
+        assert_eq!(fs::metadata(note.file()).unwrap().permissions().mode() & 0o7777, 0o600);
+        fs::write(&kubeconfig, "another").unwrap();
+        assert_eq!(note.read(), Some(Known { cluster: Some("east".into()), is_current: false }));
+        note.write(Some("west"));
+        assert_eq!(note.read(), Some(Known { cluster: Some("west".into()), is_current: true }));
+        fs::remove_file(&kubeconfig).unwrap();
+        assert!(!note.read().unwrap().is_current);
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_a_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("kubeconfig");
+        fs::write(&kubeconfig, "").unwrap();
+        let note = Note::about(&kubeconfig, directory.path());
+        note.write(None);
+        assert_eq!(note.read(), Some(Known { cluster: None, is_current: true }));
+        let long_ago = std::time::SystemTime::now() - 2 * CLUSTER_REFUSED;
+        File::options().write(true).open(note.file()).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(note.read(), None);
+        note.write(None);
+        fs::write(&kubeconfig, "another").unwrap();
+        assert_eq!(note.read(), None, "it may be allowed now");
+        note.write(Some("east"));
+        assert_eq!(note.read().unwrap().cluster.unwrap(), "east");
+    }
+
+    #[test]
+    fn a_note_that_is_damaged_or_writable_for_others_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let kubeconfig = directory.path().join("kubeconfig");
+        fs::write(&kubeconfig, "").unwrap();
+        let note = Note::about(&kubeconfig, directory.path());
+        note.write(Some("east"));
+        fs::set_permissions(note.file(), Permissions::from_mode(0o622)).unwrap();
+        assert_eq!(note.read(), None);
+        note.write(Some("east"));
+        assert!(note.read().is_some(), "written again");
+        for text in ["", "{", "{\"cluster\": \"east\"}", "[]"] {
+            fs::write(note.file(), text).unwrap();
+            assert_eq!(note.read(), None, "{text}");
+        }
+        let other = Note::about(&directory.path().join("other"), directory.path());
+        assert_ne!(other.file(), note.file());
+    }
+}

@@ -1,0 +1,88 @@
+//! All pods and nodes of the cluster, as of now: what allocations are compared with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{Node, Pod as PodObject};
+use kube::api::ListParams;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+
+use super::ApiServer;
+use super::error::Error;
+use super::fate::{self, Fate};
+use ipam::PodName;
+use limits;
+
+/// Every pod and every node, complete: an error on any page is an error of the whole.
+pub struct Inventory {
+    pub(super) pods: BTreeMap<(String, String), PodObject>,
+    nodes: BTreeMap<String, Node>,
+}
+
+impl ApiServer {
+    /// List everything. Reads what is true now, not what a cache of the API server remembers.
+    pub async fn inventory(&self) -> Result<Inventory, Error> {
+        let pods = self.list(Api::<PodObject>::all, "pods").await?;
+        let nodes = self.list(Api::<Node>::all, "nodes").await?;
+        let name = |name: Option<String>| name.unwrap_or_default();
+        let key = |pod: &PodObject| (name(pod.metadata.namespace.clone()), name(pod.metadata.name.clone()));
+        Ok(Inventory {
+            pods: pods.into_iter().map(|pod| (key(&pod), pod)).collect(),
+            nodes: nodes.into_iter().map(|node| (name(node.metadata.name.clone()), node)).collect(),
+        })
+    }
+
+    /// All objects as of one moment. Where the server forgets that moment between two pages, the list starts over.
+    async fn list<K>(&self, api: impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        for _ in 1..limits::KUBERNETES_LISTS {
+            match self.pages(&api, resource).await {
+                Err(error) if error.is_outdated() => tracing::debug!(%error, "starting the list again"),
+                listed => return listed,
+            }
+        }
+        self.pages(&api, resource).await
+    }
+
+    async fn pages<K>(&self, api: &impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let mut params = ListParams::default().limit(limits::KUBERNETES_PAGE);
+        let mut objects = Vec::new();
+        loop {
+            let question = async |client| api(client).list(&params).await;
+            let page = self.ask("list", resource, limits::KUBERNETES_LIST, question).await?;
+            objects.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(objects),
+            }
+        }
+    }
+}
+
+impl Inventory {
+    /// What has become of a pod that holds an address. Here a node that is deleted counts as an end, too: it is found
+    /// so in two complete lists some time apart.
+    pub fn fate(&self, holder: &PodName) -> Fate {
+        let pod = self.pods.get(&(holder.namespace.clone(), holder.name.clone()));
+        let fate = fate::of_pod(holder, pod);
+        let node = pod.and_then(|pod| pod.spec.as_ref()?.node_name.as_ref());
+        let (Fate::Alive | Fate::Leaving, Some(name)) = (&fate, node) else { return fate };
+        let Some(node) = self.nodes.get(name) else { return Fate::Gone(format!("node {name} is deleted")) };
+        fate::out_of_service(name, Some(node)).map_or(fate, Fate::Gone)
+    }
+
+    /// How many pods there are.
+    pub fn pods(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// The names of all nodes.
+    pub fn nodes(&self) -> BTreeSet<&str> {
+        self.nodes.keys().map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! The API server: what it knows of a pod that asks, and what has become of a pod that holds an address.
+//!
+//! ```text
+//!   the runtime passed the annotations, nothing else is asked for ──► no request at all
+//!   otherwise ──► GET pod (GET namespace, GET node where the configuration includes them)
+//!   a wanted address is held ──► GET the pod that asks, the namespace kube-system, the holder's pod, its node
+//!                                ──► Fate (fate.rs, pure) ──► Judgement (succession.rs)
+//!       a rolling update ──► GET both ReplicaSets (revision.rs, pure)
+//!   reclaim ──► list pods and nodes, page by page ──► Fate
+//! ```
+//!
+//! Nothing is kept between invocations but which cluster this is (cluster.rs): the kubeconfig and the token it names are
+//! read when the first question is asked. A question is answered, or fails within a bound; what is not known is never
+//! taken for absent.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod addresses;
+mod cluster;
+mod connect;
+mod error;
+mod fate;
+mod inventory;
+mod revision;
+mod succession;
+
+use std::path::Path;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod as PodObject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep, timeout_at};
+
+pub use addresses::{PodAddress, PodAddresses};
+pub use cluster::{Home, Known};
+pub use error::Error;
+pub use fate::Fate;
+pub use inventory::Inventory;
+pub use succession::{Judgement, Keeps, Succession};
+
+use cluster::Note;
+use connect::{Access, Connection};
+use ipam::{Metadata, Owner, Pod, PodName};
+use limits;
+
+/// A pod's word on letting another pod have its address while it lives: `rolling-update` or `never`.
+pub const HAND_OVER: &str = "kube-ipam.hand-over";
+
+/// The namespace whose uid is the cluster's.
+const KUBE_SYSTEM: &str = "kube-system";
+
+/// One API server. Connects when the first question is asked.
+pub struct ApiServer {
+    access: Access,
+    connected: OnceCell<Connection>,
+    note: Option<Note>,
+}
+
+impl ApiServer {
+    /// The one a kubeconfig file names. Nothing is read yet.
+    pub fn of_kubeconfig(file: &Path) -> Self {
+        Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new(), note: None }
+    }
+
+    /// Whether the kubeconfig, and the files it names, could be used. Asks nobody.
+    pub async fn check_kubeconfig(&self) -> Result<(), Error> {
+        self.access.check().await
+    }
+
+    /// Keep in this data directory which cluster it is.
+    #[must_use]
+    pub fn noting_in(mut self, data_dir: &Path) -> Self {
+        if let Access::Kubeconfig(file) = &self.access {
+            self.note = Some(Note::about(file, data_dir));
+        }
+        self
+    }
+
+    /// The one of the cluster, when we run in a pod of it.
+    pub fn of_service_account() -> Option<Self> {
+        let access = Access::of_service_account()?;
+        Some(Self { access, connected: OnceCell::new(), note: None })
+    }
+
+    /// Which cluster this is, as the node remembers it. Asks nobody.
+    pub fn known_cluster(&self) -> Option<Known> {
+        self.note.as_ref().and_then(Note::read)
+    }
+
+    /// Which cluster this is: the uid of the namespace `kube-system`. The node remembers it from now on.
+    pub async fn cluster(&self) -> Result<String, Error> {
+        self.ask_for_cluster(limits::KUBERNETES_ANSWER).await
+    }
+
+    /// The same, when nobody can wait for a server that is slow.
+    pub async fn cluster_at_once(&self) -> Result<String, Error> {
+        self.ask_for_cluster(limits::KUBERNETES_CLUSTER).await
+    }
+
+    async fn ask_for_cluster(&self, within: Duration) -> Result<String, Error> {
+        let question = async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await;
+        let found: Result<Option<Namespace>, Error> = self.ask("get", "namespaces", within, question).await;
+        let uid = match found {
+            Ok(namespace) => namespace.and_then(|namespace| namespace.metadata.uid),
+            Err(error) => {
+                if let (Error::Forbidden { .. }, Some(note)) = (&error, &self.note) {
+                    note.write(None);
+                }
+                return Err(error);
+            }
+        };
+        let cluster = uid.ok_or_else(|| Error::absent("namespace", KUBE_SYSTEM))?;
+        if let Some(note) = &self.note {
+            note.write(Some(&cluster));
+        }
+        Ok(cluster)
+    }
+
+    /// Which pods this API server can tell of. Without a name that was configured it is asked which cluster it is of.
+    pub async fn home(&self, configured: Option<&str>, single_node: bool) -> Result<Home, Error> {
+        let cluster = match configured {
+            Some(name) => name.to_owned(),
+            None => self.cluster().await?,
+        };
+        Ok(Home { cluster, single_node })
+    }
+
+    /// The pod that asks, by its name; with its uid known, it has to be that very pod.
+    pub async fn pod(&self, name: &PodName) -> Result<Pod, Error> {
+        let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: Box::new(name.clone()) })?;
+        match (&name.uid, &object.metadata.uid) {
+            (Some(asked), Some(found)) if !fate::is_uid_of(asked, &object) => {
+                let (asked, found) = (asked.as_str().into(), found.as_str().into());
+                Err(Error::OtherPod { pod: Box::new(name.clone()), asked, found })
+            }
+            _ => Ok(told(name, object)),
+        }
+    }
+
+    /// Labels and annotations of a namespace.
+    pub async fn namespace(&self, name: &str) -> Result<Metadata, Error> {
+        let found = self.get(Api::<Namespace>::all, "namespaces", name).await?;
+        found.map(|object| metadata(object.metadata)).ok_or_else(|| Error::absent("namespace", name))
+    }
+
+    /// Labels and annotations of a node.
+    pub async fn node(&self, name: &str) -> Result<Metadata, Error> {
+        let found = self.find_node(name).await?;
+        found.map(|object| metadata(object.metadata)).ok_or_else(|| Error::absent("node", name))
+    }
+
+    async fn find_pod(&self, name: &PodName) -> Result<Option<PodObject>, Error> {
+        let namespaced = |client| Api::<PodObject>::namespaced(client, &name.namespace);
+        self.get(namespaced, "pods", &name.name).await
+    }
+
+    async fn find_node(&self, name: &str) -> Result<Option<Node>, Error> {
+        self.get(Api::<Node>::all, "nodes", name).await
+    }
+
+    /// `None` when the API server says that there is no such object; anything else but the object is an error.
+    async fn get<K>(
+        &self,
+        api: impl Fn(Client) -> Api<K>,
+        resource: &'static str,
+        name: &str,
+    ) -> Result<Option<K>, Error>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let question = async |client| api(client).get_opt(name).await;
+        self.ask("get", resource, limits::KUBERNETES_ANSWER, question).await
+    }
+
+    /// The answer to a question, or what kept the server from answering in this time. One that is too busy is asked again.
+    async fn ask<T>(
+        &self,
+        verb: &'static str,
+        resource: &'static str,
+        within: Duration,
+        question: impl AsyncFn(Client) -> kube::Result<T>,
+    ) -> Result<T, Error> {
+        let end = Instant::now() + within;
+        let kubeconfig = self.access.file();
+        loop {
+            let asked = async {
+                let connection = self.connected.get_or_try_init(|| self.access.connect()).await?;
+                let answer = question(connection.client.clone()).await;
+                answer.map_err(|error| error::explain(error, connection, verb, resource, kubeconfig))
+            };
+            match timeout_at(end, asked).await {
+                Err(_) => return Err(Error::Slow { kubeconfig: kubeconfig.to_owned(), verb, resource, within }),
+                Ok(Err(error)) if error.is_busy() && Instant::now() + limits::KUBERNETES_BUSY < end => {
+                    tracing::debug!(%error, "asking again");
+                    sleep(limits::KUBERNETES_BUSY).await;
+                }
+                Ok(answer) => return answer,
+            }
+        }
+    }
+}
+
+/// What a policy is told of a pod.
+fn told(name: &PodName, object: PodObject) -> Pod {
+    let ObjectMeta { uid, annotations, labels, owner_references, .. } = object.metadata;
+    let controller = owner_references.into_iter().flatten().find(|owner| owner.controller == Some(true));
+    Pod {
+        name: PodName { uid: name.uid.clone().or(uid), ..name.clone() },
+        annotations: annotations.unwrap_or_default(),
+        labels: labels.unwrap_or_default(),
+        owner: controller.map(|owner| Owner { kind: owner.kind, name: owner.name }),
+    }
+}
+
+fn metadata(object: ObjectMeta) -> Metadata {
+    Metadata { labels: object.labels.unwrap_or_default(), annotations: object.annotations.unwrap_or_default() }
+}

@@ -1,0 +1,364 @@
+//! The network configuration as it is written: a mirror of the JSON, with every key and no judgement.
+//!
+//! This is the one list of keys: the JSON Schema is derived from it, and so is which keys are unknown. Those are only
+//! noted here: ADD and STATUS refuse them, and the other verbs work all the same.
+
+use std::cell::{Ref, RefCell};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+
+use super::attachments::{self, ValidAttachments};
+use super::decode::{IgnoredKey, decode};
+use super::error::Error;
+use super::result::Previous;
+use super::unread::{Unread, even_null};
+use super::version::Version;
+use super::{NAME, is_name};
+use limits;
+
+mod policy;
+
+pub use policy::{Policy, PolicyLimits, Record, Shadow};
+
+/// The configuration of a network, as the main plugin passes it on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct NetConf {
+    cni_version: Option<String>,
+    name: Option<String>,
+    #[serde(rename = "type")]
+    main_plugin: Option<Unread<String>>,
+    is_gateway: Option<Unread<bool>>,
+    is_default_gateway: Option<Unread<bool>>,
+    ipam: Option<Ipam>,
+    runtime_config: Option<Unread<RuntimeConfig>>,
+    args: Option<Unread<ConventionalArgs>>,
+    prev_result: Option<Unread<Previous>>,
+    #[serde(rename = "cni.dev/valid-attachments", default, deserialize_with = "even_null")]
+    valid_attachments: Option<Unread<attachments::List>>,
+    // libcni sends both names: an early text of the specification had this one.
+    #[serde(rename = "cni.dev/attachments", default, deserialize_with = "even_null")]
+    attachments: Option<Unread<attachments::List>>,
+    /// Grows as parts are read.
+    #[serde(skip)]
+    ignored: RefCell<Vec<IgnoredKey>>,
+}
+
+/// The `ipam` section of a network that uses kube-ipam.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Ipam {
+    /// `kube-ipam`.
+    #[serde(rename = "type")]
+    pub plugin: Option<String>,
+    /// A name of the section, as manuals of kube-ipam 0.x had it. Nothing depends on it.
+    pub name: Option<Unread<Value>>,
+    /// Free form, for whoever writes the configuration. Requests for addresses do not belong here, and are refused.
+    #[schemars(with = "Option<Value>")]
+    args: Option<Unread<ConventionalArgs>>,
+    /// The etcd cluster that keeps the addresses of all nodes. Without it an embedded store in `dataDir` serves this node.
+    #[serde(default, deserialize_with = "even_null")]
+    #[schemars(with = "EtcdConfig")]
+    pub etcd_config: Option<Option<EtcdConfig>>,
+    /// Directory of the embedded store and of compiled policies. Default: /var/lib/cni/kube-ipam.
+    pub data_dir: Option<String>,
+    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
+    pub kube_config: Option<Unread<String>>,
+    /// What a policy is told of the cluster on top of annotations.
+    pub kubernetes: Option<Unread<Kubernetes>>,
+    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, asked of the API server.
+    pub cluster: Option<Unread<String>>,
+    /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
+    pub hand_over_wait: Option<Unread<String>>,
+    /// A subnet in CIDR form; the first range set. `ranges` may follow.
+    pub subnet: Option<Unread<String>>,
+    /// First dynamic address of `subnet`. Default: the second usable one; the first where the gateway is none or elsewhere.
+    pub range_start: Option<Unread<String>>,
+    /// Last dynamic address of `subnet`. Default: the last usable one.
+    pub range_end: Option<Unread<String>>,
+    /// Gateway of `subnet`, in it or elsewhere (`fe80::1`), or `none`. Default: its first usable address; of two addresses the second.
+    pub gateway: Option<Unread<String>>,
+    /// First of the addresses kept for pods that name theirs.
+    pub fixed_start: Option<Unread<String>>,
+    /// Last of the addresses kept for pods that name theirs.
+    pub fixed_end: Option<Unread<String>>,
+    /// Range sets: a pod gets one address of each. All ranges of a set are of one family.
+    pub ranges: Option<Unread<Vec<Vec<Range>>>>,
+    /// Subnets, addresses or ranges (`first-last`) that are never handed out.
+    pub exclude: Option<Unread<Vec<String>>>,
+    /// Routes for the pod.
+    pub routes: Option<Unread<Vec<Route>>>,
+    /// Name resolution for the pod, as with the `static` plugin. Where it says anything, `resolvConf` is not read.
+    pub dns: Option<Unread<Dns>>,
+    /// A resolv.conf file whose settings the pod gets.
+    pub resolv_conf: Option<Unread<String>>,
+    /// The rule by which addresses are chosen. Without it: fixed by annotation, else dynamic.
+    #[serde(default, deserialize_with = "even_null")]
+    #[schemars(with = "Policy")]
+    pub policy: Option<Unread<Policy>>,
+    /// The scope inside which an address is unique. Networks with equal domains never share an address. Default: the network's name.
+    /// To change it while pods run: kube-ipam import --from kube-ipam.
+    pub domain: Option<String>,
+    /// The Kubernetes node this runs on; with etcdConfig not localhost and not only digits. Default: the host name.
+    pub node_name: Option<Unread<String>>,
+    /// For how long a released address is kept from everybody, for example `30s`. Default: not at all.
+    pub cooldown: Option<Unread<String>>,
+    /// How long one invocation may take, for example `10s`, which is the default.
+    pub timeout: Option<Unread<String>>,
+    /// A file to log to. Default: no log.
+    pub log_file: Option<Unread<String>>,
+    /// `error`, `warn`, `info` (the default), `debug` or `trace`.
+    pub log_level: Option<Unread<String>>,
+}
+
+/// How to reach etcd.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct EtcdConfig {
+    /// Comma-separated URLs of the members.
+    #[serde(rename = "etcdURL")]
+    pub url: Option<String>,
+    /// Client certificate file, PEM.
+    #[serde(rename = "etcdCertFile")]
+    pub cert_file: Option<String>,
+    /// Key file of the client certificate, PEM.
+    #[serde(rename = "etcdKeyFile")]
+    pub key_file: Option<String>,
+    /// Certificate file of the authority that signed the members' certificates, PEM. The doubled "File" is how it always was.
+    #[serde(rename = "etcdTrustedCAFileFile")]
+    pub trusted_ca_file: Option<String>,
+    /// User name, where etcd has authentication enabled.
+    #[serde(rename = "etcdUsername")]
+    pub username: Option<String>,
+    /// File with the user's password.
+    #[serde(rename = "etcdPasswordFile")]
+    pub password_file: Option<String>,
+    /// Under which all keys lie. Default: /kube-ipam.
+    #[serde(rename = "etcdPrefix")]
+    pub prefix: Option<String>,
+    /// As `kubeConfig` of the section itself, which is the better place.
+    pub kube_config: Option<Unread<String>>,
+}
+
+/// What a policy is told of the cluster.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Kubernetes {
+    /// Of `labels` (the pod's, and its controller), `namespace` and `node` (labels and annotations of either). Each costs a request to the API server.
+    pub include: Option<Vec<String>>,
+}
+
+/// A range of addresses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Range {
+    /// The subnet in CIDR form.
+    pub subnet: String,
+    /// First dynamic address. Default: the second usable one; the first where the gateway is none or elsewhere.
+    pub range_start: Option<String>,
+    /// Last dynamic address. Default: the last usable one.
+    pub range_end: Option<String>,
+    /// In the subnet or elsewhere (`fe80::1`), or `none`. Default: the first usable address; of two addresses the second.
+    pub gateway: Option<String>,
+    /// First of the addresses kept for pods that name theirs.
+    pub fixed_start: Option<String>,
+    /// Last of the addresses kept for pods that name theirs.
+    pub fixed_end: Option<String>,
+    /// Subnets, addresses or ranges (`first-last`) of this subnet that are never handed out.
+    pub exclude: Option<Vec<String>>,
+}
+
+/// A route for the pod. All but `dst` and `gw` reach the pod from cniVersion 1.1.0 on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Route {
+    /// Destination in CIDR form.
+    pub dst: String,
+    /// Next hop. Default: the gateway of the range.
+    pub gw: Option<String>,
+    /// Largest packet, in bytes.
+    pub mtu: Option<u32>,
+    /// Maximal segment size to advertise, in bytes.
+    pub advmss: Option<u32>,
+    /// Lower is preferred.
+    pub priority: Option<u32>,
+    /// Routing table.
+    pub table: Option<u32>,
+    /// Scope of the destination.
+    pub scope: Option<u32>,
+}
+
+/// Name resolution for the pod.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Dns {
+    /// Addresses of the servers, in order of preference.
+    pub nameservers: Option<Vec<String>>,
+    /// The local domain.
+    pub domain: Option<String>,
+    /// Domains in which short names are looked up.
+    pub search: Option<Vec<String>>,
+    /// Options of the resolver, for example `ndots:5`.
+    pub options: Option<Vec<String>>,
+}
+
+/// What the runtime adds when the network declares a capability.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct RuntimeConfig {
+    /// Capability `ips`.
+    pub ips: Option<Vec<String>>,
+    /// Capability `ipRanges`.
+    pub ip_ranges: Option<Vec<Vec<Range>>>,
+    /// The pod's annotations. Here `null` is an answer, too: the pod has none.
+    #[serde(rename = "io.kubernetes.cri.pod-annotations", default, deserialize_with = "even_null")]
+    pub pod_annotations: Option<Option<BTreeMap<String, String>>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(expecting = "an object")]
+struct ConventionalArgs {
+    cni: Option<CniArgs>,
+    #[serde(alias = "IP", alias = "ips", alias = "IPs", alias = "IPS")]
+    ip: Option<IgnoredAny>,
+}
+
+/// `args.cni`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct CniArgs {
+    /// Addresses asked for; they beat `IP` in `CNI_ARGS`.
+    pub ips: Option<Vec<String>>,
+    #[serde(alias = "IP", alias = "IPs", alias = "IPS")]
+    ip: Option<IgnoredAny>,
+}
+
+impl NetConf {
+    /// Read all of it, up to the limit.
+    pub fn bytes(input: impl Read) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let limit = limits::CONFIGURATION_BYTES;
+        input.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(Error::Unreadable)?;
+        if bytes.len() > limit { Err(Error::TooLong) } else { Ok(bytes) }
+    }
+
+    /// Mirror the JSON. Parts that not every verb needs stay unread.
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        if json.iter().all(u8::is_ascii_whitespace) {
+            return Err(Error::Empty);
+        }
+        // Or a list would be taken for the fields of an object, in order.
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Err(Error::NotAnObject);
+        }
+        let mut ignored = Vec::new();
+        let mut netconf: Self = decode(json, "", &mut |key| ignored.push(key))?;
+        netconf.ignored = RefCell::new(ignored);
+        Ok(netconf)
+    }
+
+    /// Read a part of `ipam`. Keys in it that no field takes are noted.
+    pub fn part<T: DeserializeOwned>(&self, part: &Unread<T>, path: &str) -> Result<T, Error> {
+        part.read_noting(path, &mut |key| {
+            let mut ignored = self.ignored.borrow_mut();
+            if !ignored.contains(&key) {
+                ignored.push(key);
+            }
+        })
+    }
+
+    /// The keys that no field has taken so far: of `ipam` and what was read of it, and those beside `ipam`.
+    pub fn ignored(&self) -> Ref<'_, Vec<IgnoredKey>> {
+        self.ignored.borrow()
+    }
+
+    /// The main plugin that called us, as the configuration names it.
+    pub fn main_plugin(&self) -> Option<String> {
+        self.main_plugin.as_ref()?.read("type").ok()
+    }
+
+    /// Whether the main plugin is to be the pods' gateway. What it makes of a value that is not true or false is its own
+    /// business.
+    pub fn is_pods_gateway(&self) -> bool {
+        [&self.is_gateway, &self.is_default_gateway].into_iter().flatten().any(|field| field.json() == "true")
+    }
+
+    /// The version to answer in, even when the rest of the configuration is beyond help.
+    pub fn version_to_answer_in(json: &[u8]) -> Version {
+        #[derive(Deserialize)]
+        struct Only {
+            #[serde(rename = "cniVersion")]
+            version: Option<String>,
+        }
+        let only: Option<Only> = serde_json::from_slice(json).ok();
+        only.and_then(|only| Version::declared(only.version.as_deref()).ok()).unwrap_or(Version::NEWEST)
+    }
+
+    /// The declared version.
+    pub fn version(&self) -> Result<Version, Error> {
+        Version::declared(self.cni_version.as_deref())
+    }
+
+    /// The network's name.
+    pub fn network(&self) -> Result<&str, Error> {
+        match self.name.as_deref() {
+            None | Some("") => {
+                Err(Error::MissingField { path: "name".to_owned(), expected: "the name of the network" })
+            }
+            Some(name) if is_name(name) => Ok(name),
+            Some(name) => Err(Error::Field { path: "name".to_owned(), held: name.to_owned(), expected: NAME }),
+        }
+    }
+
+    /// Our section.
+    pub fn ipam(&self) -> Result<&Ipam, Error> {
+        let expected = "an object with \"type\": \"kube-ipam\"";
+        self.ipam.as_ref().ok_or_else(|| Error::MissingField { path: "ipam".to_owned(), expected })
+    }
+
+    /// What the runtime adds by capability. It may carry many annotations: read it once.
+    pub fn runtime_config(&self) -> Result<RuntimeConfig, Error> {
+        let read = self.runtime_config.as_ref().map(|runtime| runtime.read("runtimeConfig"));
+        Ok(read.transpose()?.unwrap_or_default())
+    }
+
+    /// `args.cni`: what a person adds by convention.
+    pub fn conventional_args(&self) -> Result<CniArgs, Error> {
+        let read = self.args.as_ref().map(|args| args.read("args"));
+        Ok(read.transpose()?.unwrap_or_default().cni.unwrap_or_default())
+    }
+
+    /// Where addresses are asked for in a place that nobody reads, if they are.
+    pub fn misplaced_request(&self) -> Option<&'static str> {
+        let within = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()?.read("ipam.args").ok());
+        let beside = self.args.as_ref().and_then(|args| args.read("args").ok());
+        match (within, beside) {
+            (Some(ConventionalArgs { ip: Some(_), .. }), _) => Some("ipam.args.ips"),
+            (Some(ConventionalArgs { cni: Some(cni), .. }), _) if cni.ips.is_some() => Some("ipam.args.cni.ips"),
+            (Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. }), _) => Some("ipam.args.cni.ip"),
+            (_, Some(ConventionalArgs { ip: Some(_), .. })) => Some("args.ips"),
+            (_, Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. })) => Some("args.cni.ip"),
+            _ => None,
+        }
+    }
+
+    /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.
+    pub fn previous(&self) -> Result<Previous, Error> {
+        let expected = "the result of the ADD";
+        let missing = || Error::MissingField { path: "prevResult".to_owned(), expected };
+        self.prev_result.as_ref().ok_or_else(missing)?.read("prevResult")
+    }
+
+    /// What GC is told.
+    pub fn valid_attachments(&self) -> Result<ValidAttachments, Error> {
+        ValidAttachments::read([
+            ("cni.dev/valid-attachments", self.valid_attachments.as_ref()),
+            ("cni.dev/attachments", self.attachments.as_ref()),
+        ])
+    }
+}

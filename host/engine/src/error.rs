@@ -1,0 +1,335 @@
+//! What can be wrong with a policy: a flaw, for which the module is refused before it runs, or a fault of a run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use ipam::proposal::ProposalError;
+use limits::{Limit, Thousands};
+
+/// A policy could not be loaded, did not accept its settings, or misbehaved. Always names the module.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The module is refused; it did not run.
+    #[error("policy {module} {flaw}")]
+    Flawed {
+        /// The file, or the name of the built-in policy.
+        module: String,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// The module does not understand `policy.settings`.
+    #[error("policy {module} does not accept its settings: {reason}")]
+    Settings {
+        /// The file's name.
+        module: String,
+        /// The module's own words.
+        reason: String,
+    },
+    /// The module ran and misbehaved. Nothing was claimed.
+    #[error("policy {module}: {function} {fault}")]
+    Faulted {
+        /// The file's name.
+        module: String,
+        /// What was called.
+        function: Function,
+        /// What it did.
+        fault: Fault,
+    },
+}
+
+/// The two kinds of policy errors a CNI error code tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The configuration names a module, a digest or settings that cannot be used: CNI error code 7.
+    Configuration,
+    /// The policy faulted: error code 105.
+    Fault,
+}
+
+impl PolicyError {
+    /// Which kind of error this is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Flawed { .. } | Self::Settings { .. } => Class::Configuration,
+            Self::Faulted { .. } => Class::Fault,
+        }
+    }
+
+    /// Whether another policy may decide instead, where the configuration allows it. Never where a limit ended the run: a
+    /// long annotation is enough to reach some, and a pod's author must not choose who decides.
+    pub fn may_be_replaced(&self) -> bool {
+        match self {
+            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished(_)),
+            Self::Settings { .. } => true,
+            Self::Faulted { fault, .. } => !fault.is_of_a_limit(),
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Flawed { module, flaw } => flaw.hint(module),
+            Self::Settings { module, .. } => Some(format!("the settings' schema: kube-ipam policy inspect {module}")),
+            Self::Faulted { fault: Fault::Limit { limit, .. }, .. } if limit.least < limit.most => {
+                Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
+            }
+            Self::Faulted { fault: Fault::Limit { .. }, .. } => {
+                Some("this limit is fixed: the policy has to do with less".to_owned())
+            }
+            Self::Faulted { fault: Fault::Starved(_), .. } => Some(
+                "the module declares how far its memory may grow; build it with more, or shorten what the pod asks"
+                    .to_owned(),
+            ),
+            Self::Faulted { fault: Fault::NoMemory(_), .. } => {
+                Some("raise ulimit -v of the container runtime, or give the node more memory".to_owned())
+            }
+            Self::Faulted { fault: Fault::Engine(_), .. } => {
+                Some("please report this, with the module and the log".to_owned())
+            }
+            Self::Faulted { .. } if self.may_be_replaced() => Some(
+                "that is a defect of the module, and policy.record keeps the decision for its author; until it is mended, \
+                 policy.onFault: \"default\" lets the built-in policy decide"
+                    .to_owned(),
+            ),
+            Self::Faulted { .. } => {
+                Some("that is a defect of the module, and policy.record keeps the decision for its author".to_owned())
+            }
+        }
+    }
+}
+
+/// Part of a policy that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Before any function: memories, tables, the start function.
+    Start,
+    /// `describe`.
+    Describe,
+    /// `validate-settings`.
+    ValidateSettings,
+    /// `allocate`.
+    Allocate,
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "its start",
+            Self::Describe => "describe",
+            Self::ValidateSettings => "validate-settings",
+            Self::Allocate => "allocate",
+        })
+    }
+}
+
+/// Why a module is refused before it runs. Travels as JSON from the compiling child to its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flaw {
+    /// No such file.
+    #[error("does not exist")]
+    Missing,
+    /// The file cannot be read, or is none.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// A file of no bytes.
+    #[error("is empty")]
+    Empty,
+    /// A file above the limit.
+    #[error("is too large: {} bytes, the limit is {} MiB", Thousands(*.bytes), .most_mib)]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        most_mib: u64,
+    },
+    /// The pin in the configuration is no digest.
+    #[error("is pinned to {0:?}, which is no SHA-256: 64 hexadecimal digits")]
+    BadPin(String),
+    /// The file is not the one the configuration pins.
+    #[error("is not the pinned one: sha256 {expected} is expected, the file has {found}")]
+    OtherDigest {
+        /// The pinned one.
+        expected: String,
+        /// The file's.
+        found: String,
+    },
+    /// Not WebAssembly at all.
+    #[error("is not a WebAssembly file: it starts with {0}")]
+    NotWasm(String),
+    /// A module that was not made a component.
+    #[error("is a core module, not a component")]
+    CoreModule,
+    /// Cut off, or damaged.
+    #[error("is truncated or corrupt: {0}")]
+    Corrupt(String),
+    /// A system interface.
+    #[error("imports the system interface {0}, but a policy has no system")]
+    Wasi(String),
+    /// Anything else outside the world.
+    #[error("imports {0}, which is not part of the policy world")]
+    Import(String),
+    /// Another version of this package.
+    #[error("speaks {found}, this kube-ipam speaks {expected}")]
+    Version {
+        /// The module's interface.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
+    /// Not a policy.
+    #[error("does not export {0}")]
+    NoExport(String),
+    /// The names are right, a type is not.
+    #[error("does not fit the policy world: {0}")]
+    Type(String),
+    /// Malformed, or uses a proposal of WebAssembly that is switched off.
+    #[error("is not valid here: {0}")]
+    Invalid(String),
+    /// The compiler ran into the limit on time.
+    #[error("took too long to compile: the limit is {0} s")]
+    CompileTime(u64),
+    /// The compiler ran into the limit on memory.
+    #[error("needed too much memory to compile: the limit is {0} MiB")]
+    CompileMemory(u64),
+    /// The compiler could not be run, or broke.
+    #[error("could not be compiled: {0}")]
+    Compiler(String),
+    /// Nobody compiled it yet, and nobody was asked to.
+    #[error("is not compiled yet")]
+    Uncompiled,
+    /// The time of the call was over before it was compiled.
+    #[error("could not be compiled in time: {0}")]
+    Unfinished(Compiling),
+}
+
+/// Who was compiling when the time of a call was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compiling {
+    /// The call's own compiler.
+    Own,
+    /// Another process: one of a node's cache compiles at a time.
+    Another,
+}
+
+impl fmt::Display for Compiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "the compiler was still at work",
+            Self::Another => "another process was still compiling",
+        })
+    }
+}
+
+impl Flaw {
+    fn hint(&self, module: &str) -> Option<String> {
+        match self {
+            Self::Import(_) | Self::NoExport(_) | Self::Type(_) | Self::Invalid(_) => {
+                Some(format!("see all of it: kube-ipam policy inspect {module}"))
+            }
+            _ => self.way_out(module).or_else(|| Some(self.another_file(module))),
+        }
+    }
+
+    /// Where nothing can be told of how it was built.
+    fn another_file(&self, module: &str) -> String {
+        let install = "kube-ipam policy install --conf NETWORK.conflist FILE";
+        match self {
+            Self::Missing => format!("put it there on this node ({install}), or correct policy.module"),
+            Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
+            Self::BadPin(_) => format!("`kube-ipam policy inspect {module}` shows the digest for policy.sha256"),
+            Self::TooLarge { .. } => "build it without debug information: kube-ipam policy build".to_owned(),
+            Self::Compiler(_) | Self::Uncompiled => format!("compile it ahead, which says more: {install}"),
+            _ => format!("copy the module again, checked and whole: {install}"),
+        }
+    }
+
+    /// What mends it, where that is known.
+    pub(super) fn way_out(&self, module: &str) -> Option<String> {
+        Some(match self {
+            Self::OtherDigest { found, .. } => format!("if this is the module you want, set policy.sha256 to {found}"),
+            Self::CoreModule => {
+                format!(
+                    "make it a component: kube-ipam policy build, or wasm-tools component new {module} -o policy.wasm"
+                )
+            }
+            Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
+            Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
+            Self::CompileTime(_) | Self::Unfinished(_) => format!(
+                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
+                 policy.limits.compileSeconds"
+            ),
+            Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// What a run of a policy did wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It used up one of its limits.
+    #[error("{}: the limit is {} {}", .limit.seen, Thousands(*.value), .limit.unit)]
+    Limit {
+        /// Which.
+        limit: &'static Limit,
+        /// As configured.
+        value: u64,
+    },
+    /// It panicked and said why.
+    #[error("{0}")]
+    Panicked(String),
+    /// It trapped.
+    #[error("trapped: {trap}{}", last_words(.said))]
+    Trapped {
+        /// Which trap.
+        trap: String,
+        /// Its last log line of level error.
+        said: Option<String>,
+    },
+    /// It left its own memory: by a bad pointer, or because it recursed too deeply. A guest keeps most of its stack there.
+    #[error("trapped: out of bounds memory access, or its stack overflowed{}", last_words(.0))]
+    OutOfBounds(Option<String>),
+    /// It was refused more memory, by what its module declares or by this machine, and went wrong after that.
+    #[error("{0}; before that, its memory could not grow any more")]
+    Starved(Box<Self>),
+    /// What it handed over is not of the type it promised.
+    #[error("handed over malformed data: {0}")]
+    Malformed(String),
+    /// It asked something that has no answer.
+    #[error("asked a question without an answer: {0}")]
+    Question(String),
+    /// A verdict without content.
+    #[error("returned neither a proposal nor a refusal")]
+    NoProposal,
+    /// A proposal that would break the network.
+    #[error("returned a bad proposal, number {nth} of {of}: {error}")]
+    Proposal {
+        /// Counted from 1.
+        nth: usize,
+        /// How many there are.
+        of: usize,
+        /// What is wrong with it.
+        error: ProposalError,
+    },
+    /// This machine, or `ulimit -v`, gives less than the limits allow.
+    #[error("could not be given its memory: {0}")]
+    NoMemory(String),
+    /// The engine itself broke.
+    #[error("broke the wasm engine: {0}")]
+    Engine(String),
+}
+
+impl Fault {
+    /// Whether the run may have ended because there was too much to do: the limits of this program, of the module itself
+    /// or of the machine.
+    fn is_of_a_limit(&self) -> bool {
+        matches!(self, Self::Limit { .. } | Self::OutOfBounds(_) | Self::Starved(_) | Self::NoMemory(_))
+    }
+}
+
+fn last_words(said: &Option<String>) -> String {
+    said.as_ref().map(|said| format!(", after saying {said:?}")).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! What a guest may ask: the imports of the world, answered from the snapshot. A question the snapshot cannot answer
+//! ends the run.
+
+use super::bindings::kube_ipam::policy::{log, pool, types};
+use super::convert::{address, address_from, holder, span_from, usage};
+use super::sandbox::{Sandbox, Stop};
+use ipam::Question;
+use limits::IDENTITY;
+
+type Answer<T> = wasmtime::Result<T>;
+
+impl types::Host for Sandbox {}
+
+impl pool::Host for Sandbox {
+    fn next_free(&mut self, range_set: u32, after: Option<types::IpAddress>) -> Answer<Option<types::IpAddress>> {
+        let index = self.range_set(range_set)?;
+        let free = self.snapshot()?.next_free(index, after.map(address_from)).map_err(unread)?;
+        Ok(free.map(address))
+    }
+
+    fn next_free_within(&mut self, span: types::IpSpan) -> Answer<Option<types::IpAddress>> {
+        self.count_call()?;
+        let ends = (address_from(span.first), address_from(span.last));
+        let span = span_from(span).ok_or_else(|| {
+            Stop::Question(format!("next-free-within {} to {}: these are not in order", ends.0, ends.1))
+        })?;
+        let free = self.snapshot()?.next_free_within(span).map_err(unread)?;
+        Ok(free.map(address))
+    }
+
+    fn holder_of(&mut self, address: types::IpAddress) -> Answer<Option<types::Holder>> {
+        self.count_call()?;
+        let found = self.snapshot()?.holder_of(address_from(address)).map_err(unread)?;
+        Ok(found.map(holder))
+    }
+
+    fn last_claimed(&mut self, range_set: u32) -> Answer<Option<types::IpAddress>> {
+        let index = self.range_set(range_set)?;
+        Ok(self.snapshot()?.last_claimed(index).map(address))
+    }
+
+    fn usage(&mut self, range_set: u32) -> Answer<types::Usage> {
+        let index = self.range_set(range_set)?;
+        let found = self.snapshot()?.usage(index).map_err(unread)?;
+        Ok(usage(found.ok_or_else(|| no_such_set(range_set))?))
+    }
+
+    fn held_for(&mut self, identity: String) -> Answer<Vec<types::IpAddress>> {
+        self.count_call()?;
+        if identity.len() as u64 > IDENTITY.default {
+            return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
+        }
+        let held = self.snapshot()?.held_for(&identity).map_err(unread)?;
+        Ok(held.iter().copied().map(address).collect())
+    }
+
+    fn taken_slots(&mut self, name: String) -> Answer<Vec<u32>> {
+        self.count_call()?;
+        if name.len() as u64 > IDENTITY.default {
+            return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
+        }
+        Ok(self.snapshot()?.taken_slots(&name).map_err(unread)?.to_vec())
+    }
+}
+
+impl log::Host for Sandbox {
+    fn write(&mut self, level: log::Level, message: String) -> Answer<()> {
+        self.count_call()?;
+        let level = match level {
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        Ok(self.keep_line(level, &message)?)
+    }
+}
+
+impl Sandbox {
+    fn range_set(&mut self, index: u32) -> Result<usize, Stop> {
+        self.count_call()?;
+        let known = self.snapshot()?.range_sets().len();
+        usize::try_from(index).ok().filter(|&index| index < known).ok_or_else(|| no_such_set(index))
+    }
+}
+
+fn no_such_set(index: u32) -> Stop {
+    Stop::Question(format!("there is no range set {index}"))
+}
+
+fn unread(question: Question) -> Stop {
+    Stop::Unread(question)
+}

@@ -1,0 +1,318 @@
+//! From a configuration's words to a module that is ready to run: read, compare with the pin, take the compiled form
+//! from the cache or have it made, link.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::bindings::AllocationPolicyPre;
+use super::cache::{Cache, Lock, Miss};
+use super::compile::{Compiler, Errand, Flaws};
+use super::error::{Compiling, Flaw, PolicyError};
+use super::file::{ModuleFile, Stamp};
+use super::known::Known;
+use super::sandbox::Sandbox;
+use super::{native, world};
+use ipam::PolicyName;
+use limits::Limits;
+
+/// What modules are compiled for: the target of this very binary.
+pub(super) const TARGET: &str = env!("KUBE_IPAM_TARGET");
+/// Changes with wasmtime's version and with [`compiler::config`].
+const ENGINE: &str = env!("KUBE_IPAM_ENGINE");
+/// The policy that is compiled into the binary, and its digest.
+const DEFAULT_NAME: &str = "range-fixed";
+const DEFAULT_SHA256: &str = env!("KUBE_IPAM_DEFAULT_POLICY_SHA256");
+/// It as a component.
+pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
+
+/// Where a network's policy comes from, and what it may spend.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// `policy.module`; the built-in policy without it.
+    pub module: Option<&'a Path>,
+    /// `policy.sha256`.
+    pub sha256: Option<&'a str>,
+    /// Where compiled modules are kept; nowhere, for a module that is only looked at.
+    pub cache_dir: Option<&'a Path>,
+    /// `policy.limits` over the defaults.
+    pub limits: Limits,
+    /// Who compiles what is not in the cache.
+    pub compiler: Compiler,
+    /// Nobody is waited for after this moment: neither the compiler nor another process that compiles.
+    pub deadline: Option<Instant>,
+}
+
+impl<'a> Source<'a> {
+    /// A module away from any network: compiled by this process, kept nowhere, with the default limits. Without a file,
+    /// the built-in one.
+    pub fn alone(module: Option<&'a Path>) -> Self {
+        let (limits, compiler) = (Limits::default(), Compiler::InProcess);
+        Self { module, sha256: None, cache_dir: None, limits, compiler, deadline: None }
+    }
+}
+
+/// A module that may run.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub(super) name: PolicyName,
+    /// What errors call it.
+    pub(super) label: String,
+    pub(super) pre: AllocationPolicyPre<Sandbox>,
+    /// Size of the native code, where it was not built in.
+    pub(super) code_bytes: Option<u64>,
+}
+
+impl Loaded {
+    /// Whether it is the one that is compiled into the binary.
+    pub(super) fn is_built_in(&self) -> bool {
+        self.code_bytes.is_none()
+    }
+}
+
+/// Load the module of a source, or say what is wrong with it.
+pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
+    match source.module {
+        None => load_default(source),
+        Some(path) => load_file(path, source),
+    }
+}
+
+fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
+    let loaded = compiled_file(path, source).and_then(|(sha256, compiled)| finish(path, sha256, compiled));
+    loaded.map_err(|flaws| PolicyError::Flawed { module: path.display().to_string(), flaw: first(flaws) })
+}
+
+/// Load a module that was read from this path.
+pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Result<Loaded, Flaws> {
+    let sha256 = digest(wasm);
+    check_pin(source.sha256, &sha256).map_err(one)?;
+    let compiled = compiled(wasm, &sha256, open_cache(source).as_ref(), source)?;
+    finish(path, sha256, compiled)
+}
+
+/// The digest and the code of a module file. What an earlier call found out of this very file is taken for granted;
+/// otherwise the file is read, compared with the pin, and found in the cache or compiled.
+fn compiled_file(path: &Path, source: &Source<'_>) -> Result<(String, Compiled), Flaws> {
+    let file = ModuleFile::open(path).map_err(one)?;
+    let cache = open_cache(source);
+    if let Some((cache, known)) = cache.as_ref().and_then(|cache| Some((cache, Known::recall(cache, &file.stamp)?))) {
+        check_pin(source.sha256, &known.sha256).map_err(one)?;
+        if let Some(compiled) = cached(cache, &known.sha256, Some(&known.code))? {
+            return Ok((known.sha256, compiled));
+        }
+    }
+    let wasm = file.read().map_err(one)?;
+    let sha256 = digest(&wasm);
+    check_pin(source.sha256, &sha256).map_err(one)?;
+    let compiled = compiled(&wasm, &sha256, cache.as_ref(), source)?;
+    if let (Some(cache), Some(code)) = (cache, compiled.kept)
+        && file.stamp.is_settled()
+        && file.is_unchanged()
+    {
+        Known { module: file.stamp, sha256: sha256.clone(), code }.remember(&cache);
+    }
+    Ok((sha256, compiled))
+}
+
+fn one(flaw: Flaw) -> Flaws {
+    vec![flaw]
+}
+
+/// One reason is enough to refuse a module.
+pub(super) fn first(flaws: Flaws) -> Flaw {
+    flaws.into_iter().next().unwrap_or_else(|| Flaw::Compiler("no reason was given".to_owned()))
+}
+
+fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
+    let flawed = |flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw };
+    check_pin(source.sha256, DEFAULT_SHA256).map_err(flawed)?;
+    let component = if native::HAS_DEFAULT_POLICY {
+        let broken = |error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}")));
+        running_engine().and_then(native::default_policy).map_err(broken)?
+    } else {
+        // A plain `cargo build` leaves the compiling to us: once, for the cache.
+        let cache = open_cache(source);
+        let compiled = compiled(DEFAULT_POLICY, DEFAULT_SHA256, cache.as_ref(), source);
+        compiled.map_err(|flaws| flawed(first(flaws)))?.component
+    };
+    let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
+    let pre = world::link(&component).map_err(flawed)?;
+    Ok(Loaded { name, label: DEFAULT_NAME.to_owned(), pre, code_bytes: None })
+}
+
+fn finish(path: &Path, sha256: String, compiled: Compiled) -> Result<Loaded, Flaws> {
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let name = PolicyName { name: text(path.file_stem()), sha256, instead_of: None };
+    let pre = world::link(&compiled.component).map_err(one)?;
+    Ok(Loaded { name, label: text(path.file_name()), pre, code_bytes: Some(compiled.bytes) })
+}
+
+/// The one engine of this process; it cannot compile.
+fn running_engine() -> wasmtime::Result<&'static Engine> {
+    static RUNNING: OnceLock<Engine> = OnceLock::new();
+    if let Some(engine) = RUNNING.get() {
+        return Ok(engine);
+    }
+    let mut config = compiler::config(TARGET)?;
+    config.enable_compiler(false);
+    native::allow_in_place(&mut config);
+    let engine = Engine::new(&config)?;
+    Ok(RUNNING.get_or_init(|| engine))
+}
+
+/// The module file, bounded.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
+    ModuleFile::open(path)?.read()
+}
+
+/// SHA-256 as 64 hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
+    let Some(pin) = pin else { return Ok(()) };
+    let expected = pin.strip_prefix("sha256:").unwrap_or(pin).to_ascii_lowercase();
+    if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Flaw::BadPin(pin.to_owned()));
+    }
+    if expected != found {
+        return Err(Flaw::OtherDigest { expected, found: found.to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether a module's compiled form is in the cache, or why it is not, or is not believed. Makes nothing.
+pub(super) fn check_cached(dir: &Path, sha256: &str) -> Result<(), Miss> {
+    match dir.exists() {
+        true => Cache::open(dir)?.get(&entry_name(sha256)).map(drop),
+        false => Err(Miss::Absent),
+    }
+}
+
+fn entry_name(sha256: &str) -> String {
+    format!("{sha256}-{ENGINE}-{TARGET}.cwasm")
+}
+
+/// A cache that cannot be used costs time, not the address.
+fn open_cache(source: &Source<'_>) -> Option<Cache> {
+    source.cache_dir.and_then(|dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok())
+}
+
+struct Compiled {
+    component: Component,
+    bytes: u64,
+    /// Of the entry in the cache it was loaded from.
+    kept: Option<Stamp>,
+}
+
+/// From the cache, or else compiled once and kept.
+fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_>) -> Result<Compiled, Flaws> {
+    let kept = || cache.map_or(Ok(None), |cache| cached(cache, sha256, None));
+    if let Some(compiled) = kept()? {
+        return Ok(compiled);
+    }
+    if matches!(source.compiler, Compiler::Nobody) {
+        return Err(one(Flaw::Uncompiled));
+    }
+    let began = Instant::now();
+    let lock = cache.map(|cache| cache.lock(earlier(began + seconds(source.limits), source.deadline)));
+    if let Some(compiled) = kept()? {
+        return Ok(compiled);
+    }
+    let name = entry_name(sha256);
+    // A compiler that an earlier call had no time to wait for may have ended since.
+    let finished = cache.zip(lock.as_ref()).and_then(|(cache, lock)| cache.take_draft(&name, lock));
+    let artifact = match finished {
+        Some(artifact) => artifact,
+        None => compile(wasm, began, cache.zip(lock.as_ref()), &name, source)?,
+    };
+    if let Some((cache, dir)) = cache.zip(source.cache_dir) {
+        cache.prune();
+        if let Err(error) = cache.put(&name, &artifact) {
+            unusable(dir, &Miss::Io(name, error));
+        }
+    }
+    let component = native::compiled(engine()?, &artifact);
+    let broken = |error| one(Flaw::Compiler(format!("the compiled code does not load: {error:#}")));
+    Ok(Compiled { component: component.map_err(broken)?, bytes: artifact.len() as u64, kept: None })
+}
+
+/// The code, unless the time for it is over. Whoever waited for another to compile has so much less time left.
+fn compile(
+    wasm: &[u8],
+    began: Instant,
+    kept: Option<(&Cache, &Lock)>,
+    name: &str,
+    source: &Source<'_>,
+) -> Result<Vec<u8>, Flaws> {
+    if source.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let alone = kept.is_none_or(|(_, lock)| lock.is_held());
+        return Err(one(Flaw::Unfinished(if alone { Compiling::Own } else { Compiling::Another })));
+    }
+    let whole = source.limits.compile_seconds;
+    let compile_seconds = whole.saturating_sub(began.elapsed().as_secs());
+    if compile_seconds == 0 {
+        return Err(one(Flaw::CompileTime(whole)));
+    }
+    // Where there is a deadline, the compiler may end after us: a module that takes longer than a call has would never be
+    // compiled otherwise.
+    let draft = source.deadline.and(kept).and_then(|(cache, lock)| cache.draft(name, lock));
+    let limits = Limits { compile_seconds, ..source.limits };
+    let errand = Errand { deadline: source.deadline, draft };
+    let artifact = source.compiler.compile(wasm, limits, &errand);
+    let goes_on = matches!(&artifact, Err(flaws) if flaws.contains(&Flaw::Unfinished(Compiling::Own)));
+    if let (Some(_), Some((cache, _)), false) = (errand.draft, kept, goes_on) {
+        cache.drop_draft(name);
+    }
+    artifact
+}
+
+fn seconds(limits: Limits) -> Duration {
+    Duration::from_secs(limits.compile_seconds)
+}
+
+fn earlier(one: Instant, other: Option<Instant>) -> Instant {
+    other.map_or(one, |other| one.min(other))
+}
+
+fn engine() -> Result<&'static Engine, Flaws> {
+    running_engine().map_err(|error| one(Flaw::Compiler(format!("{error:#}"))))
+}
+
+/// The code of a module in the cache. An entry whose checksum was right before is mapped, so that pages which are not
+/// needed are not even read.
+fn cached(cache: &Cache, sha256: &str, checked: Option<&Stamp>) -> Result<Option<Compiled>, Flaws> {
+    let (name, engine) = (entry_name(sha256), engine()?);
+    let not_used = |why: &dyn std::fmt::Display| tracing::warn!(name, "cached policy not used: {why}");
+    let entry = match cache.find(&name) {
+        Ok(entry) => entry,
+        Err(miss @ Miss::Absent) => {
+            tracing::debug!(name, "cached policy not used: {miss}");
+            return Ok(None);
+        }
+        Err(miss) => {
+            not_used(&miss);
+            return Ok(None);
+        }
+    };
+    let of = |component| Compiled { component, bytes: entry.bytes(), kept: Some(entry.stamp) };
+    if checked == Some(&entry.stamp)
+        && let Ok(component) = native::mapped(engine, &entry.file)
+    {
+        return Ok(Some(of(component)));
+    }
+    let Ok(artifact) = entry.read().inspect_err(|miss| not_used(miss)) else { return Ok(None) };
+    let component = native::compiled(engine, &artifact).inspect_err(|error| not_used(&format!("{error:#}")));
+    Ok(component.ok().map(of))
+}
+
+fn unusable(cache_dir: &Path, miss: &Miss) {
+    tracing::warn!(cache = %cache_dir.display(), "the policy is compiled again by every call, its cache being unusable: {miss}");
+}

@@ -1,0 +1,245 @@
+//! One run of a guest: a fresh instance in a `wasmtime::Store` that knows every limit, thrown away afterwards. Nothing
+//! of one run reaches the next.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
+
+use super::alarm::Alarm;
+use super::bindings::{AllocationPolicy, AllocationPolicyPre};
+use super::error::{Fault, Function};
+use super::text::tame;
+use ipam::{Question, Snapshot};
+use limits::{FUEL, HOST_CALLS, LOG_LINES, Limit, Limits, MEMORY, PARTS, STACK, TABLE, TEXT, TIME, TRANSFER};
+
+const _: () = assert!(STACK.default as usize * 1024 == compiler::STACK_BYTES);
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Of [`FUEL`].
+    pub fuel: u64,
+    /// Of [`HOST_CALLS`].
+    pub host_calls: u64,
+}
+
+/// What the guest wrote to the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// As the guest said.
+    pub level: tracing::Level,
+    /// Safe for a log and a terminal.
+    pub text: String,
+}
+
+/// The host's side of a run.
+pub(super) struct Sandbox {
+    limits: Limits,
+    snapshot: Option<Snapshot>,
+    memory_bytes: u64,
+    /// Whether the guest was told that its memory cannot grow.
+    starved: bool,
+    host_calls: u64,
+    lines: Vec<Line>,
+}
+
+/// Why a run ended without an answer.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The snapshot does not know; ask the store and run again.
+    Unread(Question),
+    /// The guest misbehaved.
+    Fault(Function, Fault),
+}
+
+/// A run that is over.
+pub(super) struct Run<T> {
+    pub(super) answer: Result<T, Stopped>,
+    pub(super) spent: Spent,
+    pub(super) lines: Vec<Line>,
+}
+
+/// How our side of a host call ends a run; travels through wasmtime as an error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("the snapshot cannot answer this yet")]
+    Unread(Question),
+    #[error("{} {}", .0.seen, .0.key)]
+    Limit(&'static Limit, u64),
+    #[error("{0}")]
+    Question(String),
+}
+
+/// Instantiate the policy and call one function of it.
+pub(super) fn run<T>(
+    pre: &AllocationPolicyPre<Sandbox>,
+    limits: Limits,
+    snapshot: Option<&Snapshot>,
+    function: Function,
+    call: impl FnOnce(&AllocationPolicy, &mut Store<Sandbox>) -> wasmtime::Result<T>,
+) -> Run<T> {
+    let mut store = store(pre.engine(), limits, snapshot.cloned());
+    let alarm = Alarm::start(pre.engine());
+    let mut at = Function::Start;
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let policy = pre.instantiate(&mut store)?;
+        at = function;
+        call(&policy, &mut store)
+    }));
+    drop(alarm);
+    let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
+    let spent = Spent { fuel, host_calls: store.data().host_calls };
+    let lines = std::mem::take(&mut store.data_mut().lines);
+    let starved = store.data().starved;
+    let answer = match ended {
+        Ok(answer) => answer.map_err(|error| classify(error, at, limits, &lines, starved)),
+        Err(panic) => {
+            // Its state is unknown; dropping it might panic again.
+            std::mem::forget(store);
+            Err(Stopped::Fault(at, Fault::Engine(panic_text(&*panic))))
+        }
+    };
+    Run { answer, spent, lines }
+}
+
+/// Every limit is set before the first instruction: start functions run during instantiation.
+fn store(engine: &Engine, limits: Limits, snapshot: Option<Snapshot>) -> Store<Sandbox> {
+    let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, starved: false, host_calls: 0, lines: Vec::new() };
+    let mut store = Store::new(engine, sandbox);
+    store.limiter(|sandbox| sandbox);
+    // An engine that counts no fuel would be a bug of ours; a guest must not run then.
+    store.set_fuel(limits.fuel).expect("the engine counts fuel");
+    store.set_hostcall_fuel(TRANSFER.default as usize * 1024);
+    let deadline = Instant::now() + Duration::from_millis(limits.milliseconds);
+    store.epoch_deadline_callback(move |_| match Instant::now() < deadline {
+        true => Ok(UpdateDeadline::Continue(1)),
+        false => Err(Stop::Limit(&TIME, limits.milliseconds).into()),
+    });
+    store.set_epoch_deadline(1);
+    store
+}
+
+impl Sandbox {
+    /// Count a call of the guest into the host.
+    pub(super) fn count_call(&mut self) -> Result<(), Stop> {
+        self.host_calls += 1;
+        if self.host_calls > self.limits.host_calls {
+            return Err(Stop::Limit(&HOST_CALLS, self.limits.host_calls));
+        }
+        Ok(())
+    }
+
+    /// What the guest may ask about; there is nothing outside `allocate`.
+    pub(super) fn snapshot(&self) -> Result<&Snapshot, Stop> {
+        self.snapshot.as_ref().ok_or_else(|| Stop::Question("the pool may only be asked by allocate".to_owned()))
+    }
+
+    /// Keep a log line until the run is over.
+    pub(super) fn keep_line(&mut self, level: tracing::Level, text: &str) -> Result<(), Stop> {
+        if self.lines.len() as u64 >= LOG_LINES.default {
+            return Err(Stop::Limit(&LOG_LINES, LOG_LINES.default));
+        }
+        self.lines.push(Line { level, text: tame(text, TEXT.default) });
+        Ok(())
+    }
+}
+
+impl ResourceLimiter for Sandbox {
+    /// Counts all memories together, the initial size of each included.
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            self.starved = true;
+            return Ok(false);
+        }
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current) as u64);
+        if total > self.limits.memory_mib << 20 {
+            return Err(Stop::Limit(&MEMORY, self.limits.memory_mib).into());
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    /// What the limits allow, this machine does not give.
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.starved = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired as u64 > TABLE.default {
+            return Err(Stop::Limit(&TABLE, TABLE.default).into());
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        PARTS.default as usize
+    }
+
+    fn tables(&self) -> usize {
+        PARTS.default as usize
+    }
+
+    fn memories(&self) -> usize {
+        PARTS.default as usize
+    }
+}
+
+fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line], starved: bool) -> Stopped {
+    let error = match error.downcast::<Stop>() {
+        Ok(Stop::Unread(question)) => return Stopped::Unread(question),
+        Ok(Stop::Limit(limit, value)) => return Stopped::Fault(at, Fault::Limit { limit, value }),
+        Ok(Stop::Question(what)) => return Stopped::Fault(at, Fault::Question(what)),
+        Err(error) => error,
+    };
+    let fault = match error.downcast_ref::<Trap>() {
+        Some(trap) => fault_of_trap(*trap, limits, lines),
+        None => fault_of_text(&format!("{error:#}")),
+    };
+    match fault {
+        Fault::Limit { .. } | Fault::NoMemory(_) => Stopped::Fault(at, fault),
+        fault if starved => Stopped::Fault(at, Fault::Starved(Box::new(fault))),
+        fault => Stopped::Fault(at, fault),
+    }
+}
+
+fn fault_of_trap(trap: Trap, limits: Limits, lines: &[Line]) -> Fault {
+    let said = lines.iter().rev().find(|line| line.level == tracing::Level::ERROR).map(|line| line.text.clone());
+    match (trap, said) {
+        (Trap::OutOfFuel, _) => Fault::Limit { limit: &FUEL, value: limits.fuel },
+        (Trap::Interrupt, _) => Fault::Limit { limit: &TIME, value: limits.milliseconds },
+        (Trap::StackOverflow, _) => Fault::Limit { limit: &STACK, value: STACK.default },
+        (
+            Trap::StringOutOfBounds
+            | Trap::ListOutOfBounds
+            | Trap::InvalidDiscriminant
+            | Trap::UnalignedPointer
+            | Trap::InvalidChar,
+            _,
+        ) => Fault::Malformed(trap.to_string()),
+        // The SDK's panic hook logs one line of this form before the trap.
+        (Trap::UnreachableCodeReached, Some(said)) if said.starts_with("panicked at") => Fault::Panicked(said),
+        // A guest keeps the larger part of its stack in its own memory.
+        (Trap::MemoryOutOfBounds, said) => Fault::OutOfBounds(said),
+        (trap, said) => Fault::Trapped { trap: trap.to_string().trim_start_matches("wasm trap: ").to_owned(), said },
+    }
+}
+
+/// Some refusals of wasmtime carry no type; the hostile guests in `tests/hostile` notice should their words change.
+fn fault_of_text(text: &str) -> Fault {
+    if text.contains("fuel allocated for hostcalls") {
+        Fault::Limit { limit: &TRANSFER, value: TRANSFER.default }
+    } else if text.contains("resource limit exceeded") {
+        Fault::Limit { limit: &PARTS, value: PARTS.default }
+    } else if text.contains("mmap failed") {
+        Fault::NoMemory(tame(text, TEXT.default))
+    } else {
+        Fault::Malformed(tame(text, TEXT.default))
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tame(text.unwrap_or("it panicked"), TEXT.default)
+}

@@ -1,0 +1,30 @@
+//! The subject itself: addresses, ranges, who holds what, what a policy may propose. Pure: no I/O, no clock, no client.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod address;
+pub mod allocation;
+pub mod attachment;
+pub mod decision;
+pub mod misfit;
+pub mod pool;
+pub mod proposal;
+pub mod range;
+pub mod range_set;
+pub mod request;
+pub mod shown;
+pub mod verdict;
+mod words;
+
+pub use address::{Family, Span};
+pub use allocation::{Ceded, Claim, HandOver, HeldAddress, Holder, Party, PolicyName};
+pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
+pub use decision::{Answer, Decision, Shadowed, Told};
+pub use misfit::Misfit;
+pub use pool::{Question, Snapshot, Usage};
+pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
+pub use range::{Gateway, Range, RangeError, RangeSpec};
+pub use range_set::{RangeSet, RangeSets};
+pub use request::Request;
+pub use verdict::{Refusal, Verdict};

@@ -1,0 +1,331 @@
+//! What is known of who holds what, in one consistent snapshot, and what follows from it.
+//!
+//! A snapshot need not know everything: where an answer is not in it, the question comes back, the store reads that
+//! part at the same point in time, and the policy, being a function, runs again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Family, Span, successor};
+use super::allocation::Holder;
+use super::range_set::RangeSets;
+use super::words;
+
+/// Something a snapshot could not answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Which address of this span is the first that nobody holds?
+    FirstFree(Span),
+    /// Who holds this address?
+    HolderOf(IpAddr),
+    /// How many addresses of this range set are held?
+    Usage(usize),
+    /// Which addresses are kept for this identity?
+    HeldFor(String),
+    /// Which slots of this list are taken?
+    TakenSlots(String),
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstFree(span) => write!(f, "which address of {span} is free first"),
+            Self::HolderOf(address) => write!(f, "who holds {address}"),
+            Self::Usage(range_set) => write!(f, "how many addresses of range set {range_set} are held"),
+            Self::HeldFor(identity) => write!(f, "which addresses are kept for {identity:?}"),
+            Self::TakenSlots(name) => write!(f, "which slots of {name:?} are taken"),
+        }
+    }
+}
+
+/// How full a range set is, in addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Usable addresses.
+    pub size: u128,
+    /// How many of them are held.
+    pub held: u64,
+}
+
+impl Usage {
+    /// Whether no address is left.
+    pub fn is_full(&self) -> bool {
+        u128::from(self.held) >= self.size
+    }
+}
+
+/// What was read of the store so far. Written down, it leaves the range sets to whom it is written with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Snapshot {
+    #[serde(skip)]
+    range_sets: RangeSets,
+    known: Vec<Span>,
+    #[serde(with = "words::runs")]
+    held: BTreeSet<IpAddr>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    full: Vec<Span>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    holders: BTreeMap<IpAddr, Option<Holder>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    counts: BTreeMap<usize, u64>,
+    last_claimed: Vec<Option<IpAddr>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    identities: BTreeMap<String, Vec<IpAddr>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slots: BTreeMap<String, Vec<u32>>,
+}
+
+impl Snapshot {
+    /// Nothing known yet but where each range set was last claimed, by index.
+    pub fn new(range_sets: RangeSets, last_claimed: Vec<Option<IpAddr>>) -> Self {
+        Self { range_sets, last_claimed, ..Self::default() }
+    }
+
+    /// The same knowledge, of these range sets: for a snapshot that was read from a file.
+    pub fn about(self, range_sets: RangeSets) -> Self {
+        Self { range_sets, ..self }
+    }
+
+    /// Know of the range sets of these families alone. For a snapshot of which nothing was asked yet: questions name range
+    /// sets by their index.
+    pub fn keep_families(&mut self, families: &[Family]) {
+        let is_kept = self.range_sets.iter().map(|set| families.contains(&set.family()));
+        let last_claimed = self.last_claimed.iter().zip(is_kept).filter(|(_, is_kept)| *is_kept);
+        self.last_claimed = last_claimed.map(|(last, _)| *last).collect();
+        self.range_sets = self.range_sets.of_families(families);
+    }
+
+    /// Learn that of a whole span, exactly these addresses are held.
+    pub fn learn_span(&mut self, span: Span, held: impl IntoIterator<Item = IpAddr>) {
+        self.known.push(span);
+        self.held.extend(held);
+    }
+
+    /// Learn that no address of a span is free, without learning each by name: sixty thousand cost as much as one.
+    pub fn learn_full(&mut self, span: Span) {
+        self.full.push(span);
+    }
+
+    /// Learn who holds an address.
+    pub fn learn_holder(&mut self, address: IpAddr, holder: Option<Holder>) {
+        self.holders.insert(address, holder);
+    }
+
+    /// Learn how many usable addresses of a range set are held.
+    pub fn learn_usage(&mut self, range_set: usize, held: u64) {
+        self.counts.insert(range_set, held);
+    }
+
+    /// Learn which addresses are kept for an identity.
+    pub fn learn_held_for(&mut self, identity: String, addresses: Vec<IpAddr>) {
+        self.identities.insert(identity, addresses);
+    }
+
+    /// Learn which slots of a list are taken.
+    pub fn learn_slots(&mut self, name: String, taken: Vec<u32>) {
+        self.slots.insert(name, taken);
+    }
+
+    /// Learn that in what a question is about, nobody has anything.
+    pub fn learn_free(&mut self, question: Question) {
+        match question {
+            Question::FirstFree(span) => self.learn_span(span, []),
+            Question::HolderOf(address) => self.learn_holder(address, None),
+            Question::Usage(range_set) => self.learn_usage(range_set, 0),
+            Question::HeldFor(identity) => self.learn_held_for(identity, Vec::new()),
+            Question::TakenSlots(name) => self.learn_slots(name, Vec::new()),
+        }
+    }
+
+    /// Every address that is known by name to be taken, in order.
+    pub fn taken(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.held.iter().copied()
+    }
+
+    /// Spans of which no address is free.
+    pub fn full(&self) -> &[Span] {
+        &self.full
+    }
+
+    /// Who is known to have which address.
+    pub fn holders(&self) -> impl Iterator<Item = (IpAddr, &Holder)> {
+        self.holders.iter().filter_map(|(address, holder)| Some((*address, holder.as_ref()?)))
+    }
+
+    /// For whom addresses are known to be kept.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, IpAddr)> {
+        self.identities.iter().flat_map(|(identity, kept)| kept.iter().map(|address| (identity.as_str(), *address)))
+    }
+
+    /// The range sets the snapshot is about.
+    pub fn range_sets(&self) -> &RangeSets {
+        &self.range_sets
+    }
+
+    /// The lowest free usable address of a range set above `after`. `None` for an index that does not exist, too.
+    pub fn next_free(&self, range_set: usize, after: Option<IpAddr>) -> Result<Option<IpAddr>, Question> {
+        let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
+        self.first_free(set.offered().filter_map(|span| match after {
+            Some(after) => span.after(after),
+            None => Some(span),
+        }))
+    }
+
+    /// The lowest free usable address of a span, anywhere in the configured subnets.
+    pub fn next_free_within(&self, span: Span) -> Result<Option<IpAddr>, Question> {
+        self.first_free(self.range_sets.usable_within(span).into_iter())
+    }
+
+    /// Who holds an address, or for whom it is kept.
+    pub fn holder_of(&self, address: IpAddr) -> Result<Option<&Holder>, Question> {
+        match self.holders.get(&address) {
+            Some(holder) => Ok(holder.as_ref()),
+            None if self.is_known(address) && !self.held.contains(&address) => Ok(None),
+            None => Err(Question::HolderOf(address)),
+        }
+    }
+
+    /// The dynamic address of a range set that was claimed last.
+    pub fn last_claimed(&self, range_set: usize) -> Option<IpAddr> {
+        self.last_claimed.get(range_set).copied().flatten()
+    }
+
+    /// How full a range set is; `None` for an index that does not exist.
+    pub fn usage(&self, range_set: usize) -> Result<Option<Usage>, Question> {
+        let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
+        let held = self.counts.get(&range_set).copied().ok_or(Question::Usage(range_set))?;
+        Ok(Some(Usage { size: set.size(), held }))
+    }
+
+    /// The addresses kept for an identity.
+    pub fn held_for(&self, identity: &str) -> Result<&[IpAddr], Question> {
+        self.identities.get(identity).map(Vec::as_slice).ok_or_else(|| Question::HeldFor(identity.to_owned()))
+    }
+
+    /// The taken slots of a list, lowest first.
+    pub fn taken_slots(&self, name: &str) -> Result<&[u32], Question> {
+        self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
+    }
+
+    /// The lowest address of a span of which it is not known whether it is free.
+    pub fn first_unread(&self, span: Span) -> Option<IpAddr> {
+        let mut next = Some(span.first());
+        while let Some(address) = next.filter(|&address| span.contains(address)) {
+            let Some(read) = self.known.iter().chain(&self.full).find(|read| read.contains(address)) else {
+                return Some(address);
+            };
+            next = successor(read.last());
+        }
+        None
+    }
+
+    fn is_known(&self, address: IpAddr) -> bool {
+        self.known.iter().any(|span| span.contains(address))
+    }
+
+    fn first_free(&self, spans: impl Iterator<Item = Span>) -> Result<Option<IpAddr>, Question> {
+        for span in spans {
+            let mut candidate = Some(span.first());
+            while let Some(address) = candidate.filter(|&address| span.contains(address)) {
+                if let Some(full) = self.full.iter().find(|full| full.contains(address)) {
+                    candidate = successor(full.last());
+                } else if self.held.contains(&address) {
+                    candidate = successor(address);
+                } else if self.is_known(address) {
+                    return Ok(Some(address));
+                } else {
+                    return Err(Question::FirstFree(span.starting_at(address)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RangeSpec;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn snapshot() -> Snapshot {
+        let spec = RangeSpec::of_subnet("10.0.0.0/29".parse().unwrap());
+        let sets = RangeSets::new(vec![vec![spec]], &[]).unwrap();
+        Snapshot::new(sets, vec![None])
+    }
+
+    #[test]
+    fn an_unread_span_is_asked_for_from_where_knowledge_ends() {
+        let mut snapshot = snapshot();
+        assert_eq!(
+            snapshot.next_free(0, None),
+            Err(Question::FirstFree(Span::new(ip("10.0.0.2"), ip("10.0.0.6")).unwrap()))
+        );
+        snapshot.learn_span(Span::new(ip("10.0.0.2"), ip("10.0.0.3")).unwrap(), [ip("10.0.0.2"), ip("10.0.0.3")]);
+        assert_eq!(
+            snapshot.next_free(0, None),
+            Err(Question::FirstFree(Span::new(ip("10.0.0.4"), ip("10.0.0.6")).unwrap()))
+        );
+    }
+
+    #[test]
+    fn what_is_kept_of_the_families_is_counted_from_the_start() {
+        let spec = |subnet: &str| vec![RangeSpec::of_subnet(subnet.parse().unwrap())];
+        let sets = RangeSets::new(vec![spec("10.0.0.0/29"), spec("fd00::/64")], &[]).unwrap();
+        let mut snapshot = Snapshot::new(sets, vec![Some(ip("10.0.0.3")), Some(ip("fd00::7"))]);
+        snapshot.keep_families(&[Family::V6]);
+        assert_eq!(snapshot.range_sets().len(), 1);
+        assert_eq!(snapshot.last_claimed(0), Some(ip("fd00::7")));
+        assert_eq!(snapshot.next_free(1, None), Ok(None));
+    }
+
+    #[test]
+    fn a_full_span_is_stepped_over_as_a_whole() {
+        let mut snapshot = snapshot();
+        snapshot.learn_full(Span::new(ip("10.0.0.2"), ip("10.0.0.4")).unwrap());
+        snapshot.learn_span(Span::single(ip("10.0.0.5")), []);
+        assert_eq!(snapshot.next_free(0, None), Ok(Some(ip("10.0.0.5"))));
+        assert_eq!(snapshot.holder_of(ip("10.0.0.3")), Err(Question::HolderOf(ip("10.0.0.3"))));
+    }
+
+    #[test]
+    fn what_was_read_in_pieces_is_read() {
+        let mut snapshot = snapshot();
+        let span = |first, last| Span::new(ip(first), ip(last)).unwrap();
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.2")));
+        snapshot.learn_span(span("10.0.0.4", "10.0.0.5"), []);
+        snapshot.learn_full(span("10.0.0.1", "10.0.0.3"));
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.6")));
+        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.5")), None);
+        assert_eq!(snapshot.first_unread(Span::single(ip("255.255.255.255"))), Some(ip("255.255.255.255")));
+    }
+
+    #[test]
+    fn the_search_does_not_wrap_around() {
+        let mut snapshot = snapshot();
+        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5"), ip("10.0.0.6")]);
+        assert_eq!(snapshot.next_free(0, Some(ip("10.0.0.4"))), Ok(None));
+        assert_eq!(snapshot.next_free(0, None), Ok(Some(ip("10.0.0.2"))));
+    }
+
+    #[test]
+    fn a_span_outside_the_subnets_offers_nothing() {
+        let span = Span::new(ip("192.168.0.1"), ip("192.168.0.9")).unwrap();
+        assert_eq!(snapshot().next_free_within(span), Ok(None));
+    }
+
+    #[test]
+    fn an_address_known_to_be_free_needs_no_further_read() {
+        let mut snapshot = snapshot();
+        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5")]);
+        assert_eq!(snapshot.holder_of(ip("10.0.0.4")), Ok(None));
+        assert_eq!(snapshot.holder_of(ip("10.0.0.5")), Err(Question::HolderOf(ip("10.0.0.5"))));
+    }
+}

@@ -1,0 +1,104 @@
+//! Text as it may reach a terminal, a log or an event: whatever a name holds, it neither moves the cursor, colours the
+//! rest, begins a line of its own nor reorders what follows.
+//!
+//! Names come from runtimes, from pods' authors and from the store, and none of them is trusted here. What could do harm is
+//! written as JSON writes it (`\u001b`), so that JSON stays JSON.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
+
+/// The text on one line.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escape(text, is_harmless)
+}
+
+/// A text of several lines: they stay apart, and so do columns that tabs keep apart.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'))
+}
+
+/// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
+pub fn is_harmless(character: char) -> bool {
+    let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !character.is_control() && !is_format
+}
+
+fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&is_kept) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            character if is_kept(character) => shown.push(character),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            character => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(shown, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Where the log is written to: each of its lines arrives in one piece, and stays one line.
+pub struct OneLineEach<W>(pub W);
+
+impl<W: io::Write> io::Write for OneLineEach<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let (line, end) = match text.strip_suffix('\n') {
+            Some(line) => (line, "\n"),
+            None => (&*text, ""),
+        };
+        match one_line(line) {
+            Cow::Borrowed(_) => self.0.write_all(bytes)?,
+            Cow::Owned(shown) => self.0.write_all((shown + end).as_bytes())?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const WICKED: &str = "a\x1b[31mred\nnext\r\u{9b}2J\t\u{202e}olleh \u{e0041}grün";
+
+    #[test]
+    fn nothing_of_a_name_reaches_the_terminal() {
+        let shown = "a\\u001b[31mred\\nnext\\r\\u009b2J\\t\\u202eolleh \\udb40\\udc41grün";
+        assert_eq!(one_line(WICKED), shown);
+        assert_eq!(lines("one\n\ttwo\x1b[2J\r\n"), "one\n\ttwo\\u001b[2J\\r\n");
+        assert!(matches!(one_line("pod shop/web, 10.0.0.2: grün"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_stays_json_and_means_the_same() {
+        let json = serde_json::to_string_pretty(&[WICKED]).unwrap();
+        let shown = lines(&json);
+        assert!(shown.chars().all(|character| is_harmless(character) || character == '\n'), "{shown}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [WICKED]);
+    }
+
+    #[test]
+    fn a_line_of_the_log_stays_one_line() {
+        let mut log = OneLineEach(Vec::new());
+        log.write_all(format!("INFO claimed {WICKED}\n").as_bytes()).unwrap();
+        log.write_all(b"INFO released\n").unwrap();
+        let text = String::from_utf8(log.0).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.chars().all(|character| is_harmless(character) || character == '\n'), "{text}");
+    }
+}

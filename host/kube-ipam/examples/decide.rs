@@ -1,0 +1,42 @@
+//! The policy step of an ADD and nothing else: load a module as an ADD does, ask it once for an address of an empty
+//! network, and leave. Standard input names the cache's directory and the module, a line each; no module is the built-in
+//! one. For the benchmark.
+#![allow(clippy::unwrap_used, clippy::exit, reason = "a tool for the benchmark")]
+
+#[path = "../src/arena.rs"]
+mod arena;
+#[path = "../tests/guests/question.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a part of it is for tests")]
+mod question;
+
+use std::path::Path;
+
+use engine::{Compiler, Outcome, Policy, Source};
+use ipam::{RangeSets, RangeSpec, Request, Snapshot, Span, Verdict};
+use limits::Limits;
+
+#[global_allocator]
+static MEMORY: arena::Arena = arena::Arena::new();
+
+fn main() {
+    MEMORY.warm_up();
+    let named = std::io::read_to_string(std::io::stdin()).unwrap();
+    let (cache_dir, module) = named.split_once('\n').unwrap();
+    let source = Source {
+        module: Some(module.trim()).filter(|module| !module.is_empty()).map(Path::new),
+        sha256: None,
+        cache_dir: Some(Path::new(cache_dir)),
+        limits: Limits::default(),
+        compiler: Compiler::default(),
+        deadline: None,
+    };
+    let subnet = "10.4.0.0/14".parse().unwrap();
+    let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet)]], &[]).unwrap();
+    let mut snapshot = Snapshot::new(range_sets.clone(), vec![None]);
+    snapshot.learn_span(Span::of_subnet(subnet), []);
+    let request = Request { range_sets, ..question::request() };
+    let outcome = Policy::load(&source).unwrap().allocate(&request, "{}", &snapshot).unwrap();
+    assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
+    // As the program does: nothing that is left in memory is worth the time to drop it.
+    std::process::exit(0);
+}

@@ -1,0 +1,64 @@
+//! Where commands look for what libcni knows.
+
+use crate::cli::output::{CommandError, Hinted};
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+use crate::containers::{CACHES, CacheError, Containers};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CacheArgs {
+    /// Directory of libcni's cache, the one with "results" in it; several may be given [default: /var/lib/cni,
+    /// /var/lib/cni/cache and /var/lib/cni/multus]
+    #[arg(long = "cache-dir", value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// Take a claim that libcni has no result of for one of a container that is gone only when it is older than this: the
+    /// result is written when the whole ADD has ended
+    #[arg(long, value_name = "DURATION", default_value = "2m")]
+    pub(crate) grace: SignedDuration,
+}
+
+/// There is no cache, and without one nobody knows which containers run.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no cache of libcni in {}", directories.join(", "))]
+pub(crate) struct NoCache {
+    directories: Vec<String>,
+}
+
+impl Hinted for CacheError {}
+
+impl Hinted for NoCache {
+    fn hint(&self) -> Option<String> {
+        let text =
+            "run it on a node, where the container runtime has called plugins, or name the cache with --cache-dir";
+        Some(text.to_owned())
+    }
+}
+
+impl CacheArgs {
+    /// What libcni knows; nothing where it has no cache.
+    pub(crate) fn read(&self) -> Result<Containers, CacheError> {
+        let mut containers = Containers::read(self.directories())?;
+        containers.grace = self.grace;
+        Ok(containers)
+    }
+
+    /// The same, where it has to know.
+    pub(crate) fn read_known(&self) -> Result<Containers, CommandError> {
+        let containers = self.read()?;
+        if containers.is_known() {
+            return Ok(containers);
+        }
+        let directories = self.directories().iter().map(|directory| directory.display().to_string()).collect();
+        Err(NoCache { directories }.into())
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        match self.directories.as_slice() {
+            [] => CACHES.map(PathBuf::from).to_vec(),
+            given => given.to_vec(),
+        }
+    }
+}

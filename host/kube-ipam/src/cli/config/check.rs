@@ -1,0 +1,87 @@
+//! Every network in some files, judged: by itself, by the files it names, and beside the others.
+
+use std::io;
+use std::path::Path;
+
+use super::named::{self, Files, Named, Role};
+use super::report::{Finding, Place, Report};
+use super::sources::{Found, sources};
+use crate::config::doubts::{Claimed, between, of_network};
+use crate::config::file::Section;
+use crate::config::unknown::unknown_keys;
+use crate::config::{self, Network, beside};
+use cni::NetConf;
+use cni::failure::joined;
+
+/// Check every network of ours in some files and directories.
+pub fn check(paths: &[impl AsRef<Path>], files: Files) -> Report {
+    let mut report = Report::default();
+    let mut earlier = Vec::new();
+    for source in paths.iter().flat_map(|path| sources(path.as_ref())) {
+        report.networks += source.found.len();
+        report.findings.extend(source.findings);
+        for Found { place, section } in &source.found {
+            report.findings.extend(check_section(section, place, files.for_file(&source.file)));
+            report.findings.extend(beside_others(&mut earlier, section, place));
+        }
+        if !source.is_directory {
+            report.files.push(source.file);
+        }
+    }
+    report
+}
+
+fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding> {
+    let netconf = NetConf::parse(&section.json());
+    let mut errors = match &netconf {
+        Ok(netconf) => Network::errors(netconf),
+        Err(_) => Vec::new(),
+    };
+    let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
+    let unread = unknown.into_iter().map(config::Error::from).chain(beside::errors(&section.configuration));
+    for error in unread {
+        // It may be the reason that was given for a part that cannot be read.
+        if !errors.iter().any(|known| known.to_string() == error.to_string()) {
+            errors.push(error);
+        }
+    }
+    let (mut findings, mut missing) = (Vec::new(), Vec::new());
+    for error in errors {
+        match missing_file(&error) {
+            // Whether a file is there depends on the machine, and is told as for all the files that a network names.
+            Some(named) if files != Files::Unasked => missing.push(named),
+            _ => findings.push(place.error(joined(&error), error.hint())),
+        }
+    }
+    match &netconf {
+        Ok(netconf) => findings.extend(named::check(netconf, missing, place, files)),
+        Err(error) => findings.push(place.error(joined(error), error.hint())),
+    }
+    for key in beside::ignored(&section.configuration) {
+        let hint = "move it into ipam, unless it is the main plugin's own".to_owned();
+        findings.push(place.warning(format!("{key} stands beside ipam, where kube-ipam does not read it"), Some(hint)));
+    }
+    for doubt in netconf.iter().flat_map(of_network) {
+        findings.push(place.warning(doubt.message, Some(doubt.hint)));
+    }
+    findings
+}
+
+/// The field and the file, of an error that says that a file is not there.
+fn missing_file(error: &config::Error) -> Option<Named> {
+    match error {
+        config::Error::File { field, file, source } if source.kind() == io::ErrorKind::NotFound => {
+            Some(Named { field, path: file.clone(), role: Role::Needed })
+        }
+        _ => None,
+    }
+}
+
+/// One doubt a network is enough: where many share a subnet, each is told of the first before it.
+fn beside_others(earlier: &mut Vec<(Claimed, Place)>, section: &Section, place: &Place) -> Option<Finding> {
+    let claimed = Claimed::by(&NetConf::parse(&section.json()).ok()?)?;
+    let doubt = earlier.iter().find_map(|(other, where_it_is)| between(&claimed, other, &where_it_is.to_string()));
+    earlier.push((claimed, place.clone()));
+    let doubt = doubt?;
+    Some(place.warning(doubt.message, Some(doubt.hint)))
+}

@@ -1,0 +1,283 @@
+//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with the way out. Changes nothing.
+
+use std::fmt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::network::Opened;
+use super::output::{Done, Output};
+use super::{CacheArgs, Format, NetworkArgs, config};
+use crate::config::{KubernetesConfig, Network, OnFault};
+use crate::plugin;
+use crate::verbs::{self, Deadline};
+use cluster::{self, ApiServer};
+use cni::Args;
+use cni::failure::joined;
+use engine;
+use ipam::RangeSets;
+use ipam::shown::one_line;
+use store::StoreConfig;
+use store::{StoreError, predecessors_keys};
+
+mod books;
+mod containers;
+mod machine;
+mod members;
+mod outside;
+mod watched;
+
+/// From this percentage on, a range set is worth a warning.
+const NEARLY_FULL: u8 = 90;
+
+/// One check and how it went.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Good,
+    /// Pods get addresses, but somebody should look.
+    Warning,
+    Bad,
+}
+
+pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
+    let (file, _) = network.found()?;
+    let mut checks = vec![configuration(&file)];
+    match network.open_all() {
+        Ok(networks) => {
+            let several = networks.len() > 1;
+            for opened in networks {
+                let mut found = plugin::block_on(async { Ok(checks_of(&opened, cache).await) })?;
+                if several {
+                    found.iter_mut().for_each(|check| check.say_of(&opened.base.network));
+                }
+                checks.extend(found);
+            }
+        }
+        // What keeps it from being opened was said already, as a rule.
+        Err(_) if checks[0].verdict == Verdict::Bad => {}
+        Err(error) => return Err(error),
+    }
+    let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&checks)?,
+        Format::Table => checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(Output { text, exit })
+}
+
+async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
+    let mut checks = vec![machine::node(&opened.base)];
+    let network = Network::read(&opened.netconf, &Args::default());
+    if let Ok(network) = &network {
+        checks.push(policy(network));
+        checks.push(cache(network));
+        checks.extend(watched::shadow(&opened.base, network));
+        checks.extend(watched::record(network));
+        checks.extend(api_server(opened, network).await);
+    }
+    checks.extend(members::members(opened).await);
+    let store = store(opened).await;
+    let reachable = store.verdict == Verdict::Good;
+    checks.push(store);
+    if reachable {
+        if let Ok(network) = &network {
+            checks.extend(ranges(opened, &network.range_sets).await);
+            checks.extend(outside::outside(opened, &network.range_sets).await);
+        }
+        checks.extend(machine::machine(opened).await);
+        if let Ok(network) = &network {
+            checks.extend(books::books(opened, &network.range_sets).await);
+        }
+        checks.push(predecessor(opened).await);
+        checks.push(records(opened).await);
+        checks.extend(containers::containers(opened, libcni).await);
+    }
+    checks
+}
+
+fn configuration(file: &Path) -> Check {
+    // The files that the network names have checks of their own.
+    let report = config::check(&[file], config::Files::Unasked);
+    let verdict = match (report.has_errors(), report.findings.is_empty()) {
+        (true, _) => Verdict::Bad,
+        (false, false) => Verdict::Warning,
+        (false, true) => Verdict::Good,
+    };
+    let mut hints: Vec<String> = report.findings.iter().filter_map(|finding| finding.hint.clone()).collect();
+    hints.dedup();
+    let mut messages: Vec<&str> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
+    if messages.is_empty() {
+        messages.push("valid");
+    }
+    let hint = (!hints.is_empty()).then(|| hints.join("; "));
+    Check { name: "configuration", verdict, detail: format!("{}: {}", file.display(), messages.join("; ")), hint }
+}
+
+fn policy(network: &Network) -> Check {
+    match verbs::load(network) {
+        Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
+        Err(error) if network.policy.on_fault == OnFault::Default && error.may_be_replaced() => Check {
+            verdict: Verdict::Warning,
+            detail: format!("{}; the built-in policy decides instead (policy.onFault)", joined(&error)),
+            ..Check::failed("policy", &error)
+        },
+        Err(error) => Check::failed("policy", &error),
+    }
+}
+
+/// Without a trusted cache a policy is compiled again by every ADD: slow, but right.
+fn cache(network: &Network) -> Check {
+    let dir = &network.policy.cache_dir;
+    match engine::check_cache(dir) {
+        _ if network.policy.module.is_none() => Check::good("cache", "not needed: the policy is built in".to_owned()),
+        Ok(()) => Check::good("cache", dir.display().to_string()),
+        Err(why) => Check {
+            name: "cache",
+            verdict: Verdict::Warning,
+            detail: format!("the policy is compiled again by every ADD: {why}"),
+            hint: Some("give the directory to root with mode 0700, and its parents to root".to_owned()),
+        },
+    }
+}
+
+/// Whether the API server answers us, and knows the node by the name we use; by which file, and why that one.
+async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
+    let name = "API server";
+    let kubeconfig = &network.kubernetes.as_ref()?.kubeconfig;
+    let why = KubernetesConfig::reason(&opened.netconf).unwrap_or_default();
+    let file = format!("{} ({why})", kubeconfig.display());
+    let error = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
+        Ok(_) => return Some(Check::good(name, format!("answers by {file}, and knows the node"))),
+        Err(error) => error,
+    };
+    let verdict = if matches!(error, cluster::Error::Absent { .. }) { Verdict::Warning } else { Verdict::Bad };
+    let failed = Check::failed(name, &error.into());
+    Some(Check { verdict, detail: format!("by {file}: {}", failed.detail), ..failed })
+}
+
+/// Whether the store answers, and would take what an ADD writes.
+async fn store(opened: &Opened) -> Check {
+    // As long as an ADD would wait, and no longer: a turn to write that is never given back is what we are asked for.
+    let deadline = Deadline::after(opened.base.timeout);
+    let store = plugin::open(&opened.base, &opened.netconf, Some(deadline));
+    let tried = match store.ping().await {
+        Ok(()) => store.rehearse().await,
+        Err(error) => Err(error),
+    };
+    match tried {
+        Ok(()) => Check::good("store", format!("{}; an ADD could write", place(&opened.base.store))),
+        Err(error) => Check::failed("store", &error.into()),
+    }
+}
+
+fn place(store: &StoreConfig) -> String {
+    match store {
+        StoreConfig::Embedded { dir } => format!("embedded, in {}", dir.display()),
+        StoreConfig::Etcd(etcd) => format!("etcd at {}, under {}", etcd.endpoints.join(", "), etcd.prefix),
+    }
+}
+
+async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
+    let occupancies = match opened.store.occupancy(range_sets, Timestamp::now()).await {
+        Ok(occupancies) => occupancies,
+        Err(error) => return vec![Check::failed("ranges", &error.into())],
+    };
+    let check = |(nth, occupancy): (usize, &store::Occupancy)| {
+        let verdict = match occupancy.percent() {
+            // Running pods, and those for whom an address is kept, are served: nothing is broken.
+            NEARLY_FULL.. => Verdict::Warning,
+            _ => Verdict::Good,
+        };
+        let detail = format!("range set {nth}: {} of {} addresses free", occupancy.free, occupancy.size);
+        let hint = verbs::error::WHEN_FULL;
+        Check { name: "ranges", verdict, detail, hint: (verdict != Verdict::Good).then(|| hint.to_owned()) }
+    };
+    occupancies.iter().enumerate().map(check).collect()
+}
+
+async fn predecessor(opened: &Opened) -> Check {
+    let name = "predecessor";
+    match opened.store.count_predecessor_bookings(&opened.base.network).await {
+        Ok(0) => Check::good(name, "nothing left to import from kube-ipam 0.x".to_owned()),
+        Ok(count) => Check {
+            name,
+            verdict: Verdict::Bad,
+            detail: format!(
+                "{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again"
+            ),
+            hint: Some(
+                "kube-ipam import --from kube-ipam-v0 --dry-run; --set-aside moves away what cannot be imported"
+                    .to_owned(),
+            ),
+        },
+        // A role that lets us see our own keys only is a good role; but then nobody knows.
+        Err(StoreError::Refused { .. }) => Check {
+            name,
+            verdict: Verdict::Warning,
+            detail: format!(
+                "etcd does not let this user read {}, where kube-ipam 0.x kept its addresses: whether some of them are \
+                 still in use, and may be given out again, cannot be told",
+                predecessors_keys(&opened.base.network)
+            ),
+            hint: Some(
+                "where kube-ipam 0.x never ran, there is nothing to do; elsewhere let the role read and write those keys \
+                 until they are imported: etcdctl role grant-permission ROLE readwrite /etcd-cni/ --prefix"
+                    .to_owned(),
+            ),
+        },
+        Err(error) => Check { verdict: Verdict::Warning, ..Check::failed(name, &error.into()) },
+    }
+}
+
+async fn records(opened: &Opened) -> Check {
+    match opened.store.inspect().await {
+        Ok(found) => match found.as_slice() {
+            [] => Check::good("records", "agree with each other".to_owned()),
+            [first, rest @ ..] => Check {
+                name: "records",
+                verdict: Verdict::Bad,
+                detail: format!("{first}; {} more disagreements", rest.len()),
+                hint: Some("kube-ipam fsck shows them all and what mends them".to_owned()),
+            },
+        },
+        Err(error) => Check::failed("records", &error.into()),
+    }
+}
+
+impl Check {
+    fn good(name: &'static str, detail: String) -> Self {
+        Self { name, verdict: Verdict::Good, detail, hint: None }
+    }
+
+    fn failed(name: &'static str, error: &verbs::Error) -> Self {
+        Self { name, verdict: Verdict::Bad, detail: joined(error), hint: error.hint() }
+    }
+
+    /// Where a file has several networks.
+    fn say_of(&mut self, network: &str) {
+        self.detail = format!("network {network}: {}", self.detail);
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Good => '✓',
+            Verdict::Warning => '!',
+            Verdict::Bad => '✗',
+        };
+        write!(f, "{mark} {:<14} {}", self.name, one_line(&self.detail))?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {}", one_line(hint)))
+    }
+}

@@ -1,0 +1,75 @@
+//! The books of the host-local plugin: `<dir>/<network>/<address>`, a file with the container's ID and, since version
+//! 0.7, the interface on a second line.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::ImportError;
+use store::Booking;
+
+/// Every entry of a network, by address; none where the plugin never ran.
+pub(super) fn read(dir: &Path, network: &str) -> Result<Vec<Booking>, ImportError> {
+    let path = dir.join(network);
+    let unreadable = |source| ImportError::Unreadable { path: path.clone(), source };
+    let entries = match fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && dir.is_dir() => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut bookings = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_its_own = name == "lock" || name.starts_with("last_reserved_ip");
+        if is_its_own || !entry.file_type().map_err(unreadable)?.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).map_err(unreadable)?;
+        bookings.push(booking(name, &text));
+    }
+    Ok(bookings)
+}
+
+fn booking(address: String, text: &str) -> Booking {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+    Booking { address, container: lines.next().unwrap_or_default(), interface: lines.next() }
+}
+
+/// Move an entry to `<dir>/<network>.imported/`; says why where that fails.
+pub(super) fn move_aside(dir: &Path, network: &str, address: &str) -> String {
+    let aside = dir.join(format!("{network}.imported"));
+    let moved =
+        fs::create_dir_all(&aside).and_then(|()| fs::rename(dir.join(network).join(address), aside.join(address)));
+    moved.err().map_or_else(String::new, |error| format!("its file could not be moved to {}: {error}", aside.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_and_new_files_are_read_and_its_own_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let network = dir.path().join("blue");
+        fs::create_dir(&network).unwrap();
+        let files = [
+            ("10.0.0.10", "c2\r\neth1"),
+            ("10.0.0.9", "c1"),
+            ("fd00::2", "c2\neth1\n"),
+            ("lock", ""),
+            ("last_reserved_ip.0", "10.0.0.10"),
+        ];
+        files.iter().for_each(|(name, text)| fs::write(network.join(name), text).unwrap());
+        let mut read = read(dir.path(), "blue").unwrap();
+        read.sort_by_key(|booking| booking.address.len());
+        let short = |booking: &Booking| {
+            let Booking { address, container, interface } = booking;
+            format!("{address} {container} {interface:?}")
+        };
+        let expected = [r#"fd00::2 c2 Some("eth1")"#, "10.0.0.9 c1 None", r#"10.0.0.10 c2 Some("eth1")"#];
+        assert_eq!(read.iter().map(short).collect::<Vec<_>>(), expected);
+        assert_eq!(super::read(dir.path(), "green").unwrap(), []);
+        assert!(super::read(&dir.path().join("absent"), "blue").unwrap_err().to_string().contains("absent/blue"));
+    }
+}

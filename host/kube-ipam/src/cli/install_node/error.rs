@@ -1,0 +1,73 @@
+//! Why something could not be installed, and the way out.
+
+use crate::cli::output::Hinted;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use limits::INSTALL_TURN;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InstallError {
+    #[error("cannot read {path}", path = .path.display())]
+    Unreadable { path: PathBuf, hint: &'static str, source: io::Error },
+    #[error("{path} {fault}", path = .path.display())]
+    Unusable { path: PathBuf, fault: &'static str },
+    #[error("cannot install into {path}", path = .path.display())]
+    NoDirectory { path: PathBuf, option: &'static str, source: io::Error },
+    #[error("cannot install {path}", path = .path.display())]
+    Unwritable { path: PathBuf, source: io::Error },
+    #[error("{path} is not the name of a file", path = .path.display())]
+    NoFileName { path: PathBuf },
+    #[error("the API server is not known: {variable} is not set")]
+    NoServer { variable: &'static str },
+    #[error("{server:?} is not the address of an API server")]
+    NotAServer { server: String },
+    #[error(
+        "network {network:?} pins {pinned} and uses this very file, {path}: with the new one (sha256 {found}) no pod \
+         would get an address",
+        path = .path.display()
+    )]
+    Pinned { network: String, path: PathBuf, pinned: String, found: String },
+    #[error("another process has {path} locked, and so installs here, for longer than {INSTALL_TURN:?}", path = .path.display())]
+    Locked { path: PathBuf },
+    #[error("no signals can be received")]
+    NoSignals { source: io::Error },
+}
+
+impl InstallError {
+    pub(super) fn unreadable(path: &Path, hint: &'static str, source: io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), hint, source }
+    }
+}
+
+impl Hinted for InstallError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Unreadable { hint, .. } => (*hint).to_owned(),
+            Self::Unusable { .. } => {
+                "a pod's service account is mounted by kubelet; --service-account names another directory".to_owned()
+            }
+            Self::NoDirectory { option, .. } => {
+                format!("mount the node's directory there, or name another with {option}")
+            }
+            Self::Unwritable { path, .. } => {
+                let directory = path.parent().unwrap_or(path).display();
+                format!("this process needs the right, and the file system of {directory} the room, for a new file")
+            }
+            Self::NoFileName { .. } => "for example --kubeconfig /etc/cni/net.d/kube-ipam.kubeconfig".to_owned(),
+            Self::NoServer { .. } => {
+                "Kubernetes sets it in every pod; elsewhere name the API server with --server https://HOST:PORT"
+                    .to_owned()
+            }
+            Self::NotAServer { .. } => "a token travels over TLS only: --server https://HOST:PORT".to_owned(),
+            Self::Pinned { found, .. } => {
+                format!("install it under another name, then change policy.module and policy.sha256 ({found}) together")
+            }
+            Self::Locked { path } => {
+                format!("`fuser -v {}` on the node shows which one, such as a process that was stopped", path.display())
+            }
+            Self::NoSignals { .. } => "run it without --watch".to_owned(),
+        };
+        Some(text)
+    }
+}

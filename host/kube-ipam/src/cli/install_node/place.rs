@@ -1,0 +1,290 @@
+//! A file put in its place whole: written beside it, synced, renamed. Whoever opens it meanwhile has the old one or the
+//! new one, also when this process is killed or the power fails.
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::InstallError;
+use limits::INSTALL_TURN;
+
+/// The lock's file in each directory that something is installed into. Its mode is what keeps other users from taking the
+/// lock; on the directory itself anybody may.
+const LOCK: &str = ".kube-ipam.lock";
+
+/// How often the lock is looked at while another process has it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A directory of the node.
+pub(crate) struct Directory {
+    path: PathBuf,
+    handle: File,
+    option: &'static str,
+}
+
+impl Directory {
+    /// `option` is what to name another one with.
+    pub(crate) fn open(path: &Path, option: &'static str) -> Result<Self, InstallError> {
+        let opened = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        match opened {
+            Ok(handle) => Ok(Self { path: path.to_owned(), handle: File::from(handle), option }),
+            Err(error) => Err(InstallError::NoDirectory { path: path.to_owned(), option, source: error.into() }),
+        }
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn file(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Have a regular file with this content and mode. False when it is there already: nothing is locked for that.
+    pub(crate) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
+        if self.has(name, mode, content).unwrap_or(false) {
+            return Ok(false);
+        }
+        let _turn = self.lock(Instant::now() + INSTALL_TURN)?;
+        let written = content.rewind().and_then(|()| self.replace(name, mode, content));
+        written.map_err(|source| InstallError::Unwritable { path: self.file(name), source })?;
+        Ok(true)
+    }
+
+    /// Nobody else installs into it as long as the turn lasts: during an upgrade two containers may try, and each takes itself
+    /// for process 1, so that no name of a temporary file could tell them apart.
+    fn lock(&self, until: Instant) -> Result<Turn<'_>, InstallError> {
+        let path = self.file(LOCK.as_ref());
+        loop {
+            let file = self.open_lock()?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Whoever had it before has removed it from the directory: the next one is at the file that is there.
+                Ok(()) if !self.has_lock(&file) => {}
+                Ok(()) => return Ok(Turn { directory: self, _file: file }),
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => sleep(PAUSE),
+                Err(Errno::WOULDBLOCK) => return Err(InstallError::Locked { path }),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(InstallError::Unwritable { path, source: error.into() }),
+            }
+        }
+    }
+
+    fn open_lock(&self) -> Result<File, InstallError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(&self.handle, LOCK, flags, Mode::RUSR | Mode::WUSR);
+        opened.map(File::from).map_err(|error| {
+            let (path, option) = (self.path.clone(), self.option);
+            InstallError::NoDirectory { path, option, source: error.into() }
+        })
+    }
+
+    fn has_lock(&self, file: &File) -> bool {
+        let (Ok(ours), Ok(there)) = (fstat(file), statat(&self.handle, LOCK, AtFlags::SYMLINK_NOFOLLOW)) else {
+            return false;
+        };
+        (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+    }
+
+    fn has(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.handle, name, flags, Mode::empty())?);
+        let metadata = file.metadata()?;
+        let is_alike = metadata.is_file() && metadata.permissions().mode() & 0o7777 == mode;
+        Ok(is_alike && is_same(&mut BufReader::new(file), &mut BufReader::new(content))?)
+    }
+
+    fn replace(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<()> {
+        let mut temporary = OsStr::new(".").to_owned();
+        temporary.push(name);
+        temporary.push(".partial");
+        let _ = unlinkat(&self.handle, &temporary, AtFlags::empty()); // of a process that was killed
+        let written = self.write(&temporary, mode, content).and_then(|()| {
+            renameat(&self.handle, &temporary, &self.handle, name)?;
+            self.handle.sync_all()
+        });
+        if written.is_err() {
+            let _ = unlinkat(&self.handle, &temporary, AtFlags::empty());
+        }
+        written
+    }
+
+    fn write(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?);
+        io::copy(content, &mut file)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()
+    }
+}
+
+/// A turn to install into a directory; its file goes with it.
+struct Turn<'a> {
+    directory: &'a Directory,
+    _file: File,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let _ = unlinkat(&self.directory.handle, LOCK, AtFlags::empty());
+    }
+}
+
+/// Without holding either in memory.
+fn is_same(left: &mut impl BufRead, right: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let (ours, theirs) = (left.fill_buf()?, right.fill_buf()?);
+        let length = ours.len().min(theirs.len());
+        if length == 0 || ours[..length] != theirs[..length] {
+            return Ok(ours.is_empty() && theirs.is_empty());
+        }
+        left.consume(length);
+        right.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Cursor;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+    use crate::cli::output::Hinted;
+
+    fn put(directory: &Path, mode: u32, content: &[u8]) -> bool {
+        let directory = Directory::open(directory, "--bin-dir").unwrap();
+        directory.put("file".as_ref(), mode, &mut Cursor::new(content)).unwrap()
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_right_already_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        let content = vec![7; 100_000];
+        assert!(put(directory.path(), 0o755, &content));
+        let before = fs::metadata(&file).unwrap();
+        assert!(!put(directory.path(), 0o755, &content));
+        assert_eq!(fs::metadata(&file).unwrap().ino(), before.ino());
+        assert_eq!((before.mode() & 0o7777, fs::read(&file).unwrap()), (0o755, content));
+    }
+
+    #[test]
+    fn whatever_differs_is_replaced_by_a_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        for (mode, content) in [(0o600, "a"), (0o600, "b"), (0o600, "bb"), (0o600, "b"), (0o644, "b"), (0o644, "")] {
+            assert!(put(directory.path(), mode, content.as_bytes()), "{mode:o} {content:?}");
+            let metadata = fs::metadata(&file).unwrap();
+            assert_eq!((metadata.mode() & 0o7777, fs::read_to_string(&file).unwrap()), (mode, content.to_owned()));
+        }
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_its_target_spared() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = tempfile::NamedTempFile::new().unwrap();
+        symlink(target.path(), directory.path().join("file")).unwrap();
+        assert!(put(directory.path(), 0o644, b"ours"));
+        assert!(directory.path().join("file").symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read(target.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared_away() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(".file.partial"), "half").unwrap();
+        assert!(put(directory.path(), 0o644, b"whole"));
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_whole_leaves_the_old_file() {
+        struct Torn;
+        impl Read for Torn {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("torn"))
+            }
+        }
+        impl Seek for Torn {
+            fn seek(&mut self, _: io::SeekFrom) -> io::Result<u64> {
+                Ok(0)
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        put(directory.path(), 0o644, b"old");
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let error = opened.put("file".as_ref(), 0o644, &mut Torn).unwrap_err();
+        assert!(error.to_string().ends_with("/file") && error.hint().unwrap().contains("room"), "{error}");
+        assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"old");
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named_with_its_option() {
+        let missing = Path::new("/nonexistent/bin");
+        let error = Directory::open(missing, "--bin-dir").err().unwrap();
+        assert_eq!(error.to_string(), "cannot install into /nonexistent/bin");
+        assert!(error.hint().unwrap().contains("--bin-dir"));
+    }
+
+    /// Whoever may look into a directory may lock it, but not a file that only root opens.
+    #[test]
+    fn a_lock_on_the_directory_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let anybodys = File::open(directory.path()).unwrap();
+        flock(&anybodys, FlockOperation::LockExclusive).unwrap();
+        assert!(put(directory.path(), 0o755, b"content"));
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let turn = opened.lock(Instant::now()).unwrap();
+        assert_eq!(fs::metadata(directory.path().join(LOCK)).unwrap().mode() & 0o7777, 0o600);
+        drop(turn);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn another_that_installs_is_waited_for_but_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let other = opened.lock(Instant::now()).unwrap();
+        let error = opened.lock(Instant::now() + Duration::from_millis(50)).err().unwrap();
+        let lock = directory.path().join(LOCK).display().to_string();
+        assert!(error.to_string().contains(&lock) && error.hint().unwrap().contains("fuser"), "{error}; {}", error.hint().unwrap());
+        drop(other);
+        drop(opened.lock(Instant::now()).unwrap());
+    }
+
+    #[test]
+    fn many_at_once_take_turns_and_leave_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = directory.path();
+                scope.spawn(move || {
+                    for nth in 0..40 {
+                        put(path, 0o644, format!("{writer} {nth}").as_bytes());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_is_right_already_needs_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(put(directory.path(), 0o644, b"content"));
+        let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
+        let _other = opened.lock(Instant::now()).unwrap();
+        assert!(!put(directory.path(), 0o644, b"content"));
+    }
+}

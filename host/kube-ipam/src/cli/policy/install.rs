@@ -1,0 +1,142 @@
+//! `kube-ipam policy install`: a module made ready before a network names it. Examined and compiled first, put in its
+//! place last: whichever version an ADD finds, it is whole, and waits for nothing.
+
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
+use std::io::Cursor;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::site::{DIRECTORY, Site, default_cache};
+use crate::cli::install_node::{Directory, InstallError};
+use crate::cli::output::{Done, Output};
+use crate::cli::{Format, NetworkArgs, OutputArgs};
+use crate::verbs;
+use engine::install::{self, Ready};
+use engine::{Compiler, Source};
+use limits::Limits;
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// A network (.conf or .conflist) that will use it: the module must understand its settings, and is compiled into
+    /// its cache
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+    /// Where the plugin keeps compiled modules; by default where a network without dataDir and cacheDir has them
+    #[arg(long, value_name = "DIR", conflicts_with = "conf")]
+    cache_dir: Option<PathBuf>,
+    /// The digest the file must have, 64 hexadecimal digits
+    #[arg(long, value_name = "DIGEST")]
+    sha256: Option<String>,
+    /// Where the module goes
+    #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
+    to: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What was done.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Installed {
+    module: PathBuf,
+    sha256: String,
+    name: String,
+    version: String,
+    summary: String,
+    /// False where the very same file was there already.
+    placed: bool,
+    cache_dir: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_kept: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+pub(crate) fn install(options: &Options) -> Done {
+    let site = match &options.conf {
+        Some(file) => Some(Site::of(&NetworkArgs { conf: Some(file.clone()) })?),
+        None => None,
+    };
+    let name = options.file.file_name().ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
+    let cache_dir = cache_dir(options, site.as_ref());
+    let source = Source {
+        module: Some(&options.file),
+        sha256: options.sha256.as_deref(),
+        cache_dir: Some(&cache_dir),
+        limits: site.as_ref().map_or_else(Limits::default, |site| site.policy.limits),
+        compiler: Compiler::Child,
+        deadline: None,
+    };
+    let settings = site.as_ref().map(|site| site.policy.settings.as_str());
+    let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;
+    let module = std::path::absolute(options.to.join(name))?;
+    let note = site.as_ref().map(|site| note(site, &module, &ready)).transpose()?.flatten();
+    let placed = place(&options.to, name, &ready)?;
+    let description = ready.description;
+    let installed = Installed {
+        module,
+        sha256: ready.name.sha256,
+        name: description.name,
+        version: description.version,
+        summary: description.summary,
+        placed,
+        cache_dir,
+        not_kept: ready.kept.err(),
+        note,
+    };
+    match options.output.output {
+        Format::Json => Output::json(&installed),
+        Format::Table => Ok(Output::text(tell(&installed))),
+    }
+}
+
+fn cache_dir(options: &Options, site: Option<&Site>) -> PathBuf {
+    let of_site = || site.map(|site| site.policy.cache_dir.clone());
+    options.cache_dir.clone().or_else(of_site).unwrap_or_else(default_cache)
+}
+
+/// What the network's operator has to know. A pinned module is not replaced under its network: every ADD would fail
+/// until the pin follows.
+fn note(site: &Site, module: &Path, ready: &Ready) -> Result<Option<String>, InstallError> {
+    let (network, found) = (&site.network, &ready.name.sha256);
+    match (&site.policy.sha256, site.uses(module)) {
+        (Some(pinned), true) if pinned != found => Err(InstallError::Pinned {
+            network: network.clone(),
+            path: module.to_owned(),
+            pinned: pinned.clone(),
+            found: found.clone(),
+        }),
+        (_, true) => Ok(None),
+        (Some(pinned), false) if pinned != found => Ok(Some(format!(
+            "network {network:?} pins another digest, {pinned}: change policy.module and policy.sha256"
+        ))),
+        (_, false) => Ok(Some(format!("network {network:?} uses another module: change policy.module"))),
+    }
+}
+
+fn place(to: &Path, name: &OsStr, ready: &Ready) -> Result<bool, InstallError> {
+    let option = "--to";
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(to);
+    made.map_err(|source| InstallError::NoDirectory { path: to.to_owned(), option, source })?;
+    Directory::open(to, option)?.put(name, 0o644, &mut Cursor::new(&ready.wasm))
+}
+
+fn tell(installed: &Installed) -> String {
+    let Installed { module, sha256, name, version, summary, placed, cache_dir, not_kept, note } = installed;
+    let verb = if *placed { "installed" } else { "unchanged" };
+    let mut lines = vec![format!("{verb} {}: {name} {version}, {summary}", module.display())];
+    lines.push(match not_kept {
+        None => format!("compiled into {}", cache_dir.display()),
+        Some(why) => format!("not compiled into {}, so that every ADD compiles it: {why}", cache_dir.display()),
+    });
+    lines.extend(note.iter().map(|note| format!("note: {note}")));
+    lines.push(format!("\"sha256\": \"{sha256}\""));
+    lines.join("\n")
+}

@@ -1,0 +1,109 @@
+//! `kube-ipam show`: all that is known of one address, pod or container.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::output::{CommandError, Done, Output};
+use super::{Format, NetworkArgs, list};
+use crate::plugin;
+use crate::verbs::hand_over::name_of;
+use ipam::address::parse_address;
+use ipam::shown::one_line;
+use ipam::{HeldAddress, Holder, Party};
+use store::Filter;
+
+pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
+    let filter = filter(what);
+    let mut held = list::held(network, &filter)?;
+    // An ID that is written out is meant, even where a longer one begins with it.
+    if held.iter().any(|held| held.attachment.container == what) {
+        held.retain(|held| held.attachment.container == what);
+    }
+    let mut lent = lent_by(&filter, network)?;
+    lent.retain(|lent| !held.contains(lent));
+    held.extend(lent);
+    match format {
+        Format::Json => Output::json(&held),
+        Format::Table if held.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
+        Format::Table => Ok(Output::text(held.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
+    }
+}
+
+/// What a pod or a container let others have for the time being: the records name it, and have others for holders.
+fn lent_by(filter: &Filter, network: &NetworkArgs) -> Result<Vec<HeldAddress>, CommandError> {
+    if filter.address.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut all = list::held(network, &Filter::default())?;
+    all.retain(|held| held.former.as_deref().is_some_and(|former| is_meant(filter, former)));
+    Ok(all)
+}
+
+fn is_meant(filter: &Filter, party: &Party) -> bool {
+    let container = filter.container.as_ref().is_some_and(|id| party.attachment.container.starts_with(id));
+    let pod = party.pod.as_ref().zip(filter.pod.as_ref());
+    container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
+}
+
+/// An address that nobody holds may be kept for somebody, or cool down.
+fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result<String, CommandError> {
+    for opened in network.open_books()? {
+        let Some(address) = address else { break };
+        let holders = plugin::block_on(async { Ok(opened.store.holders(&[address], Timestamp::now()).await?) })?;
+        if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
+            return Ok(format!("nobody holds {what}, but it is kept for {identity:?} until {until}"));
+        }
+    }
+    Ok(format!("nothing is held by or at {what}"))
+}
+
+fn filter(what: &str) -> Filter {
+    if let Some(address) = parse_address(what) {
+        return Filter { address: Some(address), ..Filter::default() };
+    }
+    match what.split_once('/') {
+        Some((namespace, name)) => Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() },
+        None => Filter { container: Some(what.to_owned()), ..Filter::default() },
+    }
+}
+
+fn describe(held: &HeldAddress) -> String {
+    let mut lines = vec![
+        ("address", format!("{} ({:?})", held.address, held.kind).to_lowercase()),
+        ("network", held.attachment.network.clone()),
+        ("container", held.attachment.container.clone()),
+        ("interface", held.attachment.interface.clone()),
+        ("node", held.node.clone()),
+        ("since", held.since.to_string()),
+    ];
+    if let Some(pod) = &held.pod {
+        let uid = pod.uid.as_deref().map_or_else(String::new, |uid| format!(" (uid {uid})"));
+        lines.insert(1, ("pod", format!("{pod}{uid}")));
+        lines.extend(pod.cluster.iter().map(|cluster| ("cluster", cluster.clone())));
+    }
+    if let Some(former) = held.former.as_deref() {
+        let lender = name_of(former);
+        lines.push(("ceded by", format!("{lender} on node {}, which still exists and gets it back", former.node)));
+    }
+    if let Some(policy) = &held.policy {
+        lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
+    }
+    if let Some(hold) = &held.hold {
+        lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));
+    }
+    let text = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value)));
+    text.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_looked_up_as_ipv4() {
+        assert_eq!(filter("::ffff:10.0.0.5").address, "10.0.0.5".parse().ok());
+        assert_eq!(filter("fd00::5").address, "fd00::5".parse().ok());
+        assert_eq!(filter("10.0.0.5-web").address, None);
+    }
+}

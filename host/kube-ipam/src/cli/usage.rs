@@ -1,0 +1,80 @@
+//! `kube-ipam usage`: how full the ranges are.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::network::Opened;
+use super::output::{self, Done, Output};
+use super::{Format, NetworkArgs};
+use crate::plugin;
+use crate::verbs;
+use ipam::RangeSet;
+use store::Occupancy;
+
+/// Spans of a range set shown to people; programs get all.
+const SPANS_SHOWN: usize = 4;
+
+/// One range set of a network.
+#[derive(Debug, Serialize)]
+struct Row {
+    network: String,
+    range_set: usize,
+    spans: Vec<String>,
+    #[serde(flatten)]
+    occupancy: Occupancy,
+    percent: u8,
+}
+
+pub(crate) fn usage(network: &NetworkArgs, format: Format) -> Done {
+    let mut rows = Vec::new();
+    for opened in network.open_all()? {
+        rows.extend(rows_of(&opened)?);
+    }
+    match format {
+        Format::Json => Output::json(&rows),
+        Format::Table => Ok(Output::text(table(&rows))),
+    }
+}
+
+fn rows_of(opened: &Opened) -> Result<Vec<Row>, verbs::Error> {
+    let range_sets = opened.range_sets()?;
+    let occupancies = plugin::block_on(async { Ok(opened.store.occupancy(&range_sets, Timestamp::now()).await?) })?;
+    let mut rows = Vec::new();
+    for (range_set, (set, occupancy)) in range_sets.iter().zip(occupancies).enumerate() {
+        rows.push(Row {
+            network: opened.base.network.clone(),
+            range_set,
+            spans: spans(set),
+            percent: occupancy.percent(),
+            occupancy,
+        });
+    }
+    Ok(rows)
+}
+
+fn spans(set: &RangeSet) -> Vec<String> {
+    set.offered().map(|span| span.to_string()).collect()
+}
+
+fn table(rows: &[Row]) -> String {
+    let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "FREE", "USED", "ADDRESSES"];
+    output::table(&header, rows.iter().map(cells))
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let Occupancy { size, held, kept, free } = row.occupancy;
+    let mut spans = row.spans.iter().take(SPANS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = row.spans.len().checked_sub(SPANS_SHOWN) {
+        spans.push_str(&format!(", and {more} more"));
+    }
+    vec![
+        row.network.clone(),
+        row.range_set.to_string(),
+        size.to_string(),
+        held.to_string(),
+        kept.to_string(),
+        free.to_string(),
+        format!("{}%", row.percent),
+        spans,
+    ]
+}

@@ -1,0 +1,205 @@
+//! What can be wrong with a configuration that is well-formed.
+
+use std::io;
+use std::path::PathBuf;
+
+use ipnetwork::IpNetwork;
+
+use super::gateway::GatewayUser;
+use cni::{self, Failure, code};
+use ipam::RangeError;
+use ipam::address::successor;
+
+/// A configuration that cannot be used. Every message names the field by its path.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The protocol itself: not JSON, wrong types, unknown version.
+    #[error(transparent)]
+    Cni(#[from] cni::Error),
+    /// A field that holds something useless.
+    #[error("{path} is {held}: expected {expected}")]
+    Field {
+        /// The field.
+        path: String,
+        /// What it held; a text in quotes.
+        held: String,
+        /// What it should hold.
+        expected: String,
+    },
+    /// A field that must be there, given the others.
+    #[error("{path} is missing: expected {expected}")]
+    Missing {
+        /// The field.
+        path: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// Addresses are asked for where nobody reads it.
+    #[error("addresses are asked for by {path}, which nobody reads")]
+    MisplacedRequest {
+        /// The field.
+        path: &'static str,
+    },
+    /// No range at all.
+    #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
+    NoRange {
+        /// The network.
+        network: String,
+    },
+    /// A range, or a range set as a whole.
+    #[error("{path} cannot be used")]
+    Range {
+        /// The range or range set.
+        path: String,
+        /// What is wrong with it.
+        source: RangeError,
+    },
+    /// A key that means nothing where it stands.
+    #[error("{path} is not a key of kube-ipam{}", and_more(*.others))]
+    UnknownKey {
+        /// The key, with the object that has it.
+        path: String,
+        /// How many more there are.
+        others: usize,
+        /// Which key may have been meant, or where this one belongs.
+        suggestion: Option<String>,
+    },
+    /// A key of ours that nobody reads where it stands.
+    #[error("{path} means nothing {which}")]
+    Misplaced {
+        /// The key.
+        path: String,
+        /// Where it stands, or what it stands without.
+        which: &'static str,
+        /// Where it belongs.
+        hint: String,
+    },
+    /// `null` for what decides the store or the policy.
+    #[error("{path} is null: expected an object, or no such key")]
+    Null {
+        /// The key.
+        path: &'static str,
+        /// What becomes of the network without the key.
+        without: &'static str,
+    },
+    /// A range without a gateway, and a main plugin that needs one.
+    #[error("the subnet {subnet} has no gateway, but {}", need(*.user, *.subnet))]
+    GatewayNeeded {
+        /// The subnet of the range.
+        subnet: IpNetwork,
+        /// The main plugin.
+        user: GatewayUser,
+    },
+    /// A list longer than anybody needs.
+    #[error("{path} has {count} entries: expected at most {limit}")]
+    TooMany {
+        /// The list.
+        path: String,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A file the configuration names.
+    #[error("cannot read {}, which {field} names", .file.display())]
+    File {
+        /// The field that names it.
+        field: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The node's own name cannot be found out.
+    #[error("ipam.nodeName is missing and the host has no usable name ({held:?})")]
+    NoNodeName {
+        /// What the host calls itself.
+        held: String,
+    },
+    /// A name that does not tell nodes apart, on a store that they share.
+    #[error("{} is {held:?}, which does not tell this node apart from the others that share etcd", node_field(*.given))]
+    AnybodysNodeName {
+        /// The name.
+        held: String,
+        /// Whether it is configured, or the host's own.
+        given: bool,
+    },
+}
+
+impl Error {
+    /// The code to answer with.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Cni(error) => error.code(),
+            Self::File { .. } => code::IO,
+            _ => code::CONFIGURATION,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Cni(error) => return error.hint(),
+            Self::File { field, .. } => format!("create the file, or remove {field}"),
+            Self::NoNodeName { .. } | Self::AnybodysNodeName { .. } => {
+                "set ipam.nodeName to the name of the Kubernetes node".to_owned()
+            }
+            Self::MisplacedRequest { .. } => {
+                "ask by args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }"
+                    .to_owned()
+            }
+            Self::NoRange { .. } => "for example \"subnet\": \"10.188.0.0/16\"".to_owned(),
+            Self::UnknownKey { others, suggestion, .. } => {
+                let advice = "remove it, or begin it with \"x-\" for a note; `kube-ipam config schema` has the keys";
+                let rest = if *others == 0 { "" } else { "; `kube-ipam config check FILE` shows the others" };
+                format!("{}{rest}", suggestion.as_deref().unwrap_or(advice))
+            }
+            Self::Misplaced { hint, .. } => hint.clone(),
+            Self::Null { without, .. } => format!(
+                "write what was meant (a template may have had no value for it), or remove the key: then {without}"
+            ),
+            Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
+            Self::Range { source, .. } => {
+                let advice = "correct the range: addresses of one subnet, lowest first, that no other range has";
+                source.hint().unwrap_or(advice).to_owned()
+            }
+            Self::GatewayNeeded { user: GatewayUser::Bridge, .. } => {
+                "remove isGateway (isDefaultGateway), or name a gateway in the range".to_owned()
+            }
+            Self::GatewayNeeded { user: GatewayUser::PointToPoint, .. } => {
+                "name a gateway in the range, or use a main plugin that needs none".to_owned()
+            }
+            Self::Field { path, .. } | Self::Missing { path, .. } => cni::error::correct(path),
+        })
+    }
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", nor is one more".to_owned(),
+        count => format!(", nor are {count} more"),
+    }
+}
+
+/// What the main plugin does with a subnet that has no gateway.
+fn need(user: GatewayUser, subnet: IpNetwork) -> String {
+    let taken = successor(subnet.network());
+    match (user, taken) {
+        (GatewayUser::Bridge, Some(taken)) => {
+            format!("isGateway makes the bridge plugin take {taken} for its own, which a pod may have")
+        }
+        (GatewayUser::Bridge, None) => "isGateway makes the bridge plugin look for one".to_owned(),
+        (GatewayUser::PointToPoint, _) => "the ptp plugin cannot connect a pod without one".to_owned(),
+    }
+}
+
+fn node_field(given: bool) -> &'static str {
+    if given { "ipam.nodeName" } else { "the host's name" }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self::new(error.code(), error, error.hint())
+    }
+}

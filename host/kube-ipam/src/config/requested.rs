@@ -1,0 +1,52 @@
+//! The addresses a runtime asks for. It has three ways to say so.
+
+use super::error::Error;
+use super::field::{self, wrong};
+use cni::args::Requested;
+use cni::netconf::RuntimeConfig;
+use cni::{Args, NetConf};
+use limits;
+
+/// What errors call all of them together.
+const ALL: &str = "the list of requested addresses";
+
+/// `args.cni.ips` beats `IP` in `CNI_ARGS`; `runtimeConfig.ips` comes on top. Some callers say the same thing twice.
+pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> Result<Vec<Requested>, Error> {
+    let conventional = netconf.conventional_args()?.ips.unwrap_or_default();
+    if let Some(path) = netconf.misplaced_request() {
+        return Err(Error::MisplacedRequest { path });
+    }
+    let mut requested = match conventional.as_slice() {
+        [] => args.addresses.clone(),
+        given => parse("args.cni.ips", given)?,
+    };
+    requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
+    field::at_most(ALL, requested.len(), limits::REQUESTED)?;
+    without_duplicates(requested)
+}
+
+fn parse(path: &str, given: &[String]) -> Result<Vec<Requested>, Error> {
+    let expected = "an address, with or without /prefix";
+    let entry = |(nth, held): (usize, &String)| {
+        Requested::parse(held).ok_or_else(|| wrong(&format!("{path}[{nth}]"), held, expected))
+    };
+    given.iter().enumerate().map(entry).collect()
+}
+
+/// Of an address that is asked for twice, the prefix may be given once.
+fn without_duplicates(requested: Vec<Requested>) -> Result<Vec<Requested>, Error> {
+    let mut unique: Vec<Requested> = Vec::with_capacity(requested.len());
+    for one in requested {
+        let Some(known) = unique.iter_mut().find(|known| known.address == one.address) else {
+            unique.push(one);
+            continue;
+        };
+        match (known.prefix_length, one.prefix_length) {
+            (Some(length), Some(other)) if length != other => {
+                return Err(wrong(ALL, format!("{known}, {one}"), "one prefix for each address"));
+            }
+            _ => known.prefix_length = known.prefix_length.or(one.prefix_length),
+        }
+    }
+    Ok(unique)
+}

@@ -1,0 +1,193 @@
+//! Keys of `ipam` that nobody understands: ADD and STATUS refuse them, and whoever writes one is told which was meant.
+//! While the configuration is decoded they are only noted, for the price of a comparison. The schema, and with it the
+//! suggestion, is made once there is something to say. It is read off the types that are decoded.
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use serde_json::{Map, Value, json};
+
+use super::beside;
+use super::error::Error;
+use super::synonyms::synonym;
+use cni::{IgnoredKey, NetConf, netconf};
+
+/// Keys that begin with this are for whoever writes the configuration: comments, anchors, notes.
+const FREE: &str = "x-";
+
+/// The JSON Schema of the `ipam` section.
+pub fn schema() -> Value {
+    let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+    settings
+        .with_transform(RecursiveTransform(refuse_others))
+        .into_generator()
+        .into_root_schema_for::<netconf::Ipam>()
+        .to_value()
+}
+
+/// So that an editor says what an ADD would.
+fn refuse_others(schema: &mut Schema) {
+    if schema.get("properties").is_some() {
+        schema.insert("patternProperties".to_owned(), json!({ format!("^{FREE}"): true }));
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+}
+
+/// A key the schema does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The object that has it, for example `ipam.ranges[0]`.
+    pub path: String,
+    /// The key.
+    pub key: String,
+    /// Where it belongs, or which key may have been meant.
+    pub suggestion: Option<String>,
+}
+
+impl From<UnknownKey> for Error {
+    fn from(UnknownKey { path, key, suggestion }: UnknownKey) -> Self {
+        Self::UnknownKey { path: format!("{path}.{}", shown(&key)), others: 0, suggestion }
+    }
+}
+
+/// Refuse what an ADD cannot follow: unknown keys of what has been read so far, and keys of ours beside `ipam` that
+/// decide the store or the policy.
+pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
+    let ignored = netconf.ignored();
+    let mut unknown = ignored.iter().filter(|key| is_of_ipam(key));
+    if let Some(IgnoredKey { object, key }) = unknown.next() {
+        let suggestion = suggestion(object, key, &schema());
+        let path = format!("{object}.{}", shown(key));
+        return Err(Error::UnknownKey { path, others: unknown.count(), suggestion });
+    }
+    let beside = ignored.iter().filter(|key| key.object.is_empty());
+    beside::refuse(netconf, beside.map(|key| key.key.as_str()))
+}
+
+fn is_of_ipam(ignored: &IgnoredKey) -> bool {
+    (ignored.object == "ipam" || ignored.object.starts_with("ipam.")) && !ignored.key.starts_with(FREE)
+}
+
+/// A key as a message can show it: not of any length, and without characters that would move a terminal's cursor.
+fn shown(key: &str) -> String {
+    let is_plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
+    if is_plain && key.len() <= 64 {
+        return key.to_owned();
+    }
+    format!("{:?}", key.chars().take(64).collect::<String>())
+}
+
+/// Every unknown key of an `ipam` section.
+pub fn unknown_keys(ipam: &Value) -> Vec<UnknownKey> {
+    let schema = schema();
+    let mut found = Vec::new();
+    search(ipam, &schema, "ipam", &mut |path, key| {
+        let suggestion = suggestion(path, key, &schema);
+        found.push(UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
+    });
+    found
+}
+
+fn search(value: &Value, schema: &Value, path: &str, found: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::Object(object) => {
+            let Some(known) = properties(schema) else { return }; // free form, as a policy's settings
+            for (key, value) in object.iter().filter(|(key, _)| !key.starts_with(FREE)) {
+                match known.get(key) {
+                    Some(schema) => search(value, schema, &format!("{path}.{key}"), found),
+                    None => found(path, key),
+                }
+            }
+        }
+        Value::Array(values) => {
+            let Some(items) = items(schema) else { return };
+            for (nth, value) in values.iter().enumerate() {
+                search(value, items, &format!("{path}[{nth}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn items(schema: &Value) -> Option<&Value> {
+    alternatives(schema).find_map(|schema| schema.get("items"))
+}
+
+/// The keys an object of this schema has; `None` where it is free form.
+pub(crate) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
+}
+
+/// An optional object is written as "this or null", and "this" may be "a path or an object".
+fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    let any_of = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    Box::new(std::iter::once(schema).chain(any_of.flat_map(alternatives)))
+}
+
+/// Which key may have been meant, or where this one belongs. `object` is the path of the object that has it.
+fn suggestion(object: &str, key: &str, schema: &Value) -> Option<String> {
+    let siblings = schema_of(object, schema).and_then(properties)?;
+    let names = || siblings.keys().map(String::as_str);
+    let same = names().find(|name| is_same(key, name));
+    if let Some(name) = same.or_else(|| synonym(key, |name| siblings.contains_key(name))) {
+        return Some(format!("did you mean {name:?}?"));
+    }
+    match place_of(key, schema) {
+        Some((place, name)) if name == key => Some(format!("it belongs in {place}")),
+        Some((place, name)) => Some(format!("did you mean {name:?}, which belongs in {place}?")),
+        None => Some(format!("did you mean {:?}?", alike(key, names())?)),
+    }
+}
+
+/// The schema of the object with this path, for example `ipam.ranges[0][1]`.
+fn schema_of<'a>(object: &str, schema: &'a Value) -> Option<&'a Value> {
+    object.split('.').skip(1).try_fold(schema, |schema, part| {
+        let (name, indexes) = part.split_once('[').map_or((part, 0), |(name, rest)| (name, rest.matches(']').count()));
+        (0..indexes).try_fold(properties(schema)?.get(name)?, |schema, _| items(schema))
+    })
+}
+
+/// Whether two keys differ in no more than case and separators, as `range_start` and `rangeStart` do.
+pub(super) fn is_same(one: &str, two: &str) -> bool {
+    let letters = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
+    letters(one) == letters(two)
+}
+
+/// The one place where a key is known, and how it is spelt there.
+fn place_of(key: &str, schema: &Value) -> Option<(String, String)> {
+    let mut places = Vec::new();
+    places_of(key, schema, "ipam", &mut places);
+    // `etcdConfig` may have a kubeConfig, and a shadow has settings, too: whoever misplaces some means the outer one.
+    let is_inner = |place: &str| places.iter().any(|(other, _)| place.strip_prefix(other).is_some_and(is_part));
+    let mut outer = places.iter().filter(|(place, _)| !is_inner(place));
+    let place = outer.next()?;
+    outer.next().is_none().then(|| place.clone())
+}
+
+/// Whether this follows the path of an object in a path of something inside it.
+fn is_part(rest: &str) -> bool {
+    rest.starts_with('.')
+}
+
+/// The known word that is most like this one, if any is.
+pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());
+    let known = known.into_iter().map(|known| (likeness(known), known));
+    let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
+    best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
+}
+
+/// Where in the section a key would be known, and how it is spelt there.
+fn places_of(key: &str, schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    if let Some(items) = items(schema) {
+        return places_of(key, items, &format!("{path}[]"), found);
+    }
+    let Some(properties) = properties(schema) else { return };
+    found.extend(properties.keys().filter(|name| is_same(key, name)).map(|name| (path.to_owned(), name.clone())));
+    for (name, schema) in properties {
+        places_of(key, schema, &format!("{path}.{name}"), found);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What this node knows of its containers: the results of ADDs that libcni keeps.
+//!
+//! Every runtime that calls plugins through libcni (containerd, CRI-O, podman with CNI, cri-dockerd, Multus) has libcni
+//! write the result of each ADD to `<cache>/results/<network>-<container>-<interface>`. The DEL removes that file, after
+//! every plugin of the network has succeeded. So *living* means here: **libcni has the result of the container's ADD, and no
+//! DEL has followed.** A DEL that got lost leaves the file; where libcni wrote down the network namespace (from its
+//! version 1.2 on), a namespace that is gone tells. In doubt a container lives: an address that is held too long costs one
+//! address, one that is given out twice breaks two pods.
+
+mod entry;
+mod life;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp};
+
+use ipam::{Assignment, Attachment, PodName, RangeSets};
+pub use life::{Life, booted};
+
+/// Where the cache of libcni is, unless somebody says otherwise: libcni's own default (containerd, CRI-O, podman),
+/// cri-dockerd's, and the one that Multus keeps for the networks it delegates to.
+pub const CACHES: [&str; 3] = ["/var/lib/cni", "/var/lib/cni/cache", "/var/lib/cni/multus"];
+
+/// Why the cache cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", .path.display())]
+pub struct CacheError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A container that libcni has the result of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// Its interface in a network.
+    pub attachment: Attachment,
+    /// The pod, when the runtime named one.
+    pub pod: Option<PodName>,
+    /// The addresses as the container was told them. Of those another plugin of the network gave, too.
+    pub addresses: Vec<Assignment>,
+    /// Whether it is known to be gone.
+    pub life: Life,
+    /// When its ADD ended.
+    pub written: SystemTime,
+    /// Where that stands.
+    pub file: PathBuf,
+}
+
+/// All that libcni knows on this node.
+#[derive(Debug, Default)]
+pub struct Containers {
+    /// The directories that are there; none where no runtime has used libcni.
+    pub directories: Vec<PathBuf>,
+    /// By attachment.
+    known: BTreeMap<Attachment, Container>,
+    /// Files that are not a result as libcni writes it, each with the reason.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// How long after its claim an ADD may still be at work: libcni writes the result when the whole ADD has ended.
+    pub grace: SignedDuration,
+}
+
+impl Containers {
+    /// Read these caches of libcni. One that is not there is passed over; one that cannot be read is an error, for
+    /// whoever lives would look dead.
+    pub fn read<P: AsRef<Path>>(caches: impl IntoIterator<Item = P>) -> Result<Self, CacheError> {
+        let mut containers = Self::default();
+        for cache in caches {
+            containers.add(&results_of(cache.as_ref()))?;
+        }
+        life::judge(&mut containers.known);
+        Ok(containers)
+    }
+
+    /// Whether there is a cache at all.
+    pub fn is_known(&self) -> bool {
+        !self.directories.is_empty()
+    }
+
+    /// Whether libcni has to have a result of whoever claimed something at that moment and lives.
+    pub fn must_know(&self, since: Timestamp, now: Timestamp) -> bool {
+        self.is_known() && now.duration_since(since) >= self.grace
+    }
+
+    /// What libcni has of one attachment.
+    pub fn get(&self, attachment: &Attachment) -> Option<&Container> {
+        self.known.get(attachment)
+    }
+
+    /// Whether libcni has anything of an attachment, be it a file that nobody can read.
+    pub fn has(&self, attachment: &Attachment) -> bool {
+        let Attachment { network, container, interface } = attachment;
+        let name = format!("{network}-{container}-{interface}");
+        self.known.contains_key(attachment) || self.directories.iter().any(|results| results.join(&name).exists())
+    }
+
+    /// The containers of a network that are not known to be gone, each with its addresses inside the ranges. The one that
+    /// is surest to live comes first: where two claim one address, that is whose it is.
+    pub fn living(&self, network: &str, range_sets: &RangeSets) -> Vec<Container> {
+        let mut living = Vec::new();
+        for container in self.known.values().filter(|container| container.attachment.network == network) {
+            let mut container = container.clone();
+            container.addresses.retain(|assignment| range_sets.is_inside(assignment.address));
+            if !container.addresses.is_empty() && !matches!(container.life, Life::Gone(_)) {
+                living.push(container);
+            }
+        }
+        living.sort_by_key(|container| (container.life == Life::Unsure, Reverse(container.written)));
+        living
+    }
+
+    /// The addresses of every container that is not known to be gone, in whichever network.
+    pub fn in_use(&self) -> BTreeMap<Attachment, BTreeSet<IpAddr>> {
+        let mut in_use = BTreeMap::new();
+        for (attachment, container) in &self.known {
+            if !matches!(container.life, Life::Gone(_)) {
+                let addresses = container.addresses.iter().map(|assignment| assignment.address);
+                in_use.insert(attachment.clone(), addresses.collect());
+            }
+        }
+        in_use
+    }
+
+    fn add(&mut self, results: &Path) -> Result<(), CacheError> {
+        let failed = |source| CacheError { path: results.to_owned(), source };
+        let entries = match fs::read_dir(results) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if !self.directories.iter().any(|known| known == results) {
+            self.directories.push(results.to_owned());
+        }
+        for entry in entries {
+            let file = entry.map_err(failed)?.path();
+            match entry::read(&file) {
+                // Removed since the directory was read, or somebody else's.
+                Ok(None) => {}
+                Ok(Some(container)) => self.keep_newer(container),
+                Err(why) => self.unreadable.push((file, why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// One attachment may be in two caches, where a runtime was replaced by another.
+    fn keep_newer(&mut self, container: Container) {
+        let known = self.known.get(&container.attachment);
+        if known.is_none_or(|known| known.written < container.written) {
+            self.known.insert(container.attachment.clone(), container);
+        }
+    }
+}
+
+/// The directory of a cache that has the results; `--cache-dir` may name it itself.
+fn results_of(cache: &Path) -> PathBuf {
+    if cache.ends_with("results") { cache.to_owned() } else { cache.join("results") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The log: one span per invocation, always with the same fields, its children look_up, load, decide and commit. Never
+//! on stdout, never a secret, never a whole pod.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::prelude::*;
+
+use ipam::shown::{self, OneLineEach};
+
+/// The crates whose words are logged: our own, because libraries have nothing to tell an operator.
+const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
+
+/// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
+///
+/// Without a call of this the log costs nothing. A file that cannot be written is told on stderr: no pod shall fail
+/// for want of a log.
+pub fn to_file(path: &Path, level: LevelFilter) {
+    let file = match open(path) {
+        Ok(file) => OneLineEach(file),
+        Err(error) => {
+            let told = format!("kube-ipam: no log in {}: {error}", path.display());
+            let _ = writeln!(io::stderr(), "{}", shown::one_line(&told));
+            return;
+        }
+    };
+    let times = if level >= LevelFilter::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
+    let lines = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_target(false).with_span_events(times);
+    let ours = Targets::new().with_targets(OURS.map(|name| (name, level)));
+    // A second subscriber (tests in one process) is refused by `tracing`; the first one stays.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
+}
+
+/// A pipe would make the call wait for whoever reads it, and a device for whatever it does.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| match error.raw_os_error() {
+        // What opening a pipe without a reader says.
+        Some(libc::ENXIO) => io::Error::other("not a regular file"),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// For commands: warnings and errors to stderr.
+pub fn to_stderr() {
+    let _ = fmt()
+        .with_writer(|| OneLineEach(io::stderr()))
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .with_max_level(LevelFilter::WARN)
+        .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn whatever_crate_has_something_to_say_is_heard() {
+        let crates = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+        let speaks = |directory: &Path| {
+            let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).unwrap();
+            manifest.contains("\ntracing.workspace = true")
+        };
+        let speaking: BTreeSet<String> = crates
+            .map(|entry| entry.unwrap().path())
+            .filter(|directory| speaks(directory))
+            .map(|directory| directory.file_name().unwrap().to_string_lossy().replace('-', "_"))
+            .collect();
+        assert_eq!(speaking, OURS.map(str::to_owned).into());
+    }
+}

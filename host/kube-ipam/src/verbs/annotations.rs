@@ -1,0 +1,262 @@
+//! Annotations of ours: `kube-ipam.…`. One that nobody reads is refused, whatever the policy: a pod that misspelt
+//! `kube-ipam.ip` and gets any address is worse off than a pod that waits. Only the host knows what all who read
+//! annotations read, itself among them; a policy says it in its description.
+//!
+//! ```text
+//!   kube-ipam.WORD                    for every network of the pod
+//!   kube-ipam.WORD.NETWORK            for one, where WORD.NETWORK is not a word itself
+//!   kube-ipam.WORD.NETWORK.INTERFACE  for one interface in it; the most particular form wins
+//! ```
+//!
+//! What is for another network is that network's to judge, under its own policy.
+
+use super::Error;
+use super::asking::Asking;
+use crate::config::unknown::alike;
+use cluster::HAND_OVER;
+use engine::{self, Policy};
+use ipam::{Attachment, Family, RangeSets};
+
+/// The families of which the pod wants addresses. Of every policy the host keeps the others away.
+pub(super) const FAMILIES: &str = "kube-ipam.families";
+
+/// How the names of our annotations begin.
+pub(super) const OURS: &str = "kube-ipam.";
+
+/// How people may begin them by mistake, in small letters.
+const MISSPELT: [&str; 2] = [OURS, "kube-ipam/"];
+
+/// What a name has to be repeated at most, in bytes.
+const QUOTED: u64 = 120;
+
+/// An annotation of ours that cannot be followed, whatever the policy.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfollowed {
+    /// Nobody reads it.
+    #[error("annotation {name} of {whose} means nothing: neither kube-ipam nor policy {policy} reads it")]
+    Unknown {
+        /// The annotation.
+        name: String,
+        /// The pod that has it, or the container where no pod is named.
+        whose: String,
+        /// The policy that decides.
+        policy: String,
+        /// Which one may have been meant.
+        nearest: Option<String>,
+        /// All that somebody reads.
+        known: String,
+    },
+    /// The families the pod wants are not to be had.
+    #[error("annotation {name} of {whose} is {value:?}: {why}")]
+    Families {
+        /// The annotation.
+        name: String,
+        /// The pod that has it, or the container where no pod is named.
+        whose: String,
+        /// What it says.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Unfollowed {
+    /// What to do about it.
+    pub(super) fn hint(&self) -> String {
+        match self {
+            // It has a network's name at its end already, or could not have one.
+            Self::Unknown { nearest: Some(nearest), name, .. } if name.matches('.').count() != 1 => {
+                format!("did you mean {nearest}?")
+            }
+            Self::Unknown { nearest: Some(nearest), .. } => {
+                format!("did you mean {nearest}? If it is for another network, put that one's name at the end")
+            }
+            Self::Unknown { nearest: None, known, .. } => {
+                format!("known are {known}; if it is for another network, put that one's name at the end")
+            }
+            Self::Families { name, .. } if name == FAMILIES => format!(
+                "name what the network has, or leave it out for all; if it is for another network, name that: \
+                 {FAMILIES}.NETWORK"
+            ),
+            Self::Families { .. } => "name what the network has, or leave it out for all".to_owned(),
+        }
+    }
+}
+
+/// Refuse what nobody reads. Where the built-in policy stands in for another, nobody can say what that one would read: the
+/// site chose that pods get an address all the same.
+pub(super) fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy) -> Result<(), Error> {
+    let names = asking.annotations().keys().map(String::as_str);
+    let ours: Vec<&str> =
+        names.filter(|name| is_ours(name) && *name != HAND_OVER && !is_form_of(name, FAMILIES)).collect();
+    if ours.is_empty() || policy.name().instead_of.is_some() {
+        return Ok(());
+    }
+    let read = policy.annotations()?;
+    let mut unknown = ours.into_iter().filter(|name| !read.iter().any(|known| is_form_of(name, known)));
+    let Some(name) = unknown.find(|name| !is_for_another_network(name, attachment)) else { return Ok(()) };
+    let known: Vec<String> = read.into_iter().chain([FAMILIES.to_owned(), HAND_OVER.to_owned()]).collect();
+    let (word, form) = word_and_form(name);
+    let words = known.iter().map(|known| word_and_form(known).0);
+    let nearest = alike(word, words).and_then(|nearest| known.iter().find(|known| word_and_form(known).0 == nearest));
+    Err(Error::from(Box::new(Unfollowed::Unknown {
+        name: engine::text::tame(name, QUOTED),
+        whose: asking.whose(),
+        policy: policy.name().name.clone(),
+        nearest: nearest.map(|nearest| if nearest == HAND_OVER { nearest.clone() } else { format!("{nearest}{form}") }),
+        known: known.join(", "),
+    })))
+}
+
+/// The ranges that a pod wants addresses of.
+pub(super) fn wanted_families(
+    asking: &Asking,
+    attachment: &Attachment,
+    range_sets: &RangeSets,
+) -> Result<Option<Vec<Family>>, Error> {
+    let annotations = asking.annotations();
+    let Attachment { network, interface, .. } = attachment;
+    if !annotations.keys().any(|name| name.starts_with(FAMILIES)) {
+        return Ok(None);
+    }
+    let forms = [format!("{FAMILIES}.{network}.{interface}"), format!("{FAMILIES}.{network}"), FAMILIES.to_owned()];
+    let Some((name, value)) = forms.iter().find_map(|form| annotations.get_key_value(form)) else { return Ok(None) };
+    let refused = |why: String| {
+        let (name, value) = (engine::text::tame(name, QUOTED), engine::text::tame(value, QUOTED));
+        Error::from(Box::new(Unfollowed::Families { name, whose: asking.whose(), value, why }))
+    };
+    let mut wanted = Vec::new();
+    for entry in value.split(',').map(str::trim) {
+        let family = match entry {
+            "ipv4" => Family::V4,
+            "ipv6" => Family::V6,
+            _ => return Err(refused("expected ipv4, ipv6 or both, separated by a comma".to_owned())),
+        };
+        if wanted.contains(&family) {
+            return Err(refused(format!("{entry} appears twice")));
+        }
+        if !range_sets.iter().any(|set| set.family() == family) {
+            return Err(refused(format!("network {network:?} has no {family} range")));
+        }
+        wanted.push(family);
+    }
+    Ok(Some(wanted))
+}
+
+/// Whether it is taken for one of ours, whichever way it is written.
+fn is_ours(name: &str) -> bool {
+    MISSPELT.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(prefix)))
+}
+
+/// The annotation itself, or that with something at its end: a network, and perhaps an interface.
+fn is_form_of(name: &str, base: &str) -> bool {
+    match name.strip_prefix(base) {
+        Some(rest) => rest.is_empty() || rest.strip_prefix('.').is_some_and(may_be_network),
+        None => false,
+    }
+}
+
+/// Whether it is well-formed and has the name of another network at its end, whose policy may well read it.
+fn is_for_another_network(name: &str, attachment: &Attachment) -> bool {
+    let Some((word, form)) = name.strip_prefix(OURS).and_then(|rest| rest.split_once('.')) else { return false };
+    let Attachment { network, interface, .. } = attachment;
+    !word.is_empty() && may_be_network(form) && form != network && form != format!("{network}.{interface}")
+}
+
+/// Whether a network's name may begin so.
+fn may_be_network(form: &str) -> bool {
+    form.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// What follows the prefix, up to the network; and the rest, with its dot.
+fn word_and_form(name: &str) -> (&str, &str) {
+    let rest = name.get(OURS.len()..).unwrap_or_default();
+    let (word, form) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+    (word, if form.strip_prefix('.').is_some_and(may_be_network) { form } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Source;
+    use ipam::RangeSpec;
+
+    fn eth0() -> Attachment {
+        Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() }
+    }
+
+    fn one(name: &str, value: &str) -> Asking {
+        Asking { annotations: [(name.to_owned(), value.to_owned())].into(), ..Asking::default() }
+    }
+
+    #[test]
+    fn what_nobody_reads_is_refused_with_the_nearest() {
+        let policy = Policy::load(&Source::alone(None)).unwrap();
+        for (name, nearest) in [
+            ("kube-ipam.ips", Some("kube-ipam.ip")),
+            ("kube-ipam.IP", Some("kube-ipam.ip")),
+            ("Kube-IPAM.ip", Some("kube-ipam.ip")),
+            ("kube-ipam/ip", Some("kube-ipam.ip")),
+            ("kube-ipam/ip.red", Some("kube-ipam.ip.red")),
+            ("kube-ipam.ippool", Some("kube-ipam.ip-pool")),
+            ("kube-ipam.ips.blue", Some("kube-ipam.ip.blue")),
+            ("kube-ipam.gatway.blue.eth0", Some("kube-ipam.gateway.blue.eth0")),
+            ("kube-ipam.family", Some("kube-ipam.families")),
+            ("kube-ipam.handover", Some("kube-ipam.hand-over")),
+            ("kube-ipam.hand-over.blue", Some("kube-ipam.hand-over")),
+            ("kube-ipam.sticky", None),
+            ("kube-ipam.ip.", Some("kube-ipam.ip")),
+            ("kube-ipam.ip..", Some("kube-ipam.ip")),
+            ("kube-ipam.", None),
+            ("kube-ipam..red", None),
+        ] {
+            let refused = refuse_unknown(&one(name, "x"), &eth0(), &policy).unwrap_err();
+            let Error::Annotated(unfollowed) = &refused else { panic!("{name}: {refused}") };
+            let Unfollowed::Unknown { nearest: found, .. } = &**unfollowed else { panic!("{name}: {refused}") };
+            assert_eq!(found.as_deref(), nearest, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_reads_or_another_network_may_is_let_through() {
+        let policy = Policy::load(&Source::alone(None)).unwrap();
+        for name in [
+            "kube-ipam.ip",
+            "kube-ipam.ip-pool.red",
+            "kube-ipam.netmask.blue.net7",
+            "kube-ipam.families.red",
+            "kube-ipam.hand-over",
+            "kube-ipam.sticky.red",
+            "kube-ipam.sticky.blue.net7",
+            "kubeipam.ip",
+            "kube-ipam",
+            "example.com/kube-ipam.ips",
+            "\u{2603}\u{2603}\u{2603}\u{2603}",
+        ] {
+            refuse_unknown(&one(name, "x"), &eth0(), &policy).unwrap();
+        }
+    }
+
+    #[test]
+    fn families_are_those_of_the_network() {
+        let subnet = |text: &str| vec![RangeSpec::of_subnet(text.parse().unwrap())];
+        let both = RangeSets::new(vec![subnet("10.0.0.0/24"), subnet("fd00::/64")], &[]).unwrap();
+        let wanted = |name: &str, value: &str| match wanted_families(&one(name, value), &eth0(), &both) {
+            Ok(wanted) => format!("{wanted:?}"),
+            Err(refused) => refused.to_string(),
+        };
+        assert_eq!(wanted(FAMILIES, "ipv4"), "Some([V4])");
+        assert_eq!(wanted("kube-ipam.families.blue.eth0", "ipv6"), "Some([V6])");
+        assert_eq!(wanted("kube-ipam.families.blue", "ipv4, ipv6"), "Some([V4, V6])");
+        assert_eq!(wanted("kube-ipam.families.red", "ipv5"), "None");
+        assert_eq!(wanted("kube-ipam.families.blue.net1", "ipv5"), "None");
+        let expected = "expected ipv4, ipv6 or both, separated by a comma";
+        for bad in ["", "IPv4", "ipv5", "ipv4;ipv6", "ipv4,", "dual"] {
+            assert_eq!(wanted(FAMILIES, bad), format!("annotation {FAMILIES} of the container is {bad:?}: {expected}"));
+        }
+        assert!(wanted(FAMILIES, "ipv4,ipv4").ends_with("ipv4 appears twice"));
+        let single = RangeSets::new(vec![subnet("10.0.0.0/24")], &[]).unwrap();
+        let refused = wanted_families(&one(FAMILIES, "ipv4,ipv6"), &eth0(), &single).unwrap_err();
+        assert!(refused.to_string().ends_with("network \"blue\" has no IPv6 range"), "{refused}");
+    }
+}

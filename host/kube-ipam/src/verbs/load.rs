@@ -1,0 +1,79 @@
+//! Who decides: the policy of a network, or the built-in one in its stead.
+
+use tracing::debug_span;
+
+use super::{Deadline, Error, Waited};
+use crate::config::{Network, OnFault, PolicyConfig};
+use engine::{Compiler, Compiling, Flaw, Policy, PolicyError, Source};
+use limits::Limits;
+
+/// The policy of a network, with settings it understands.
+pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
+    load_by(network, network.policy.limits, Compiler::Child, None)
+}
+
+fn load_by(
+    network: &Network,
+    limits: Limits,
+    compiler: Compiler,
+    deadline: Option<&Deadline>,
+) -> Result<Policy, Error> {
+    let _inside = debug_span!("load").entered();
+    let PolicyConfig { module, sha256, settings, cache_dir, .. } = &network.policy;
+    let source = Source {
+        module: module.as_deref(),
+        sha256: sha256.as_deref(),
+        cache_dir: Some(cache_dir),
+        limits,
+        compiler,
+        deadline: deadline.map(Deadline::at),
+    };
+    match (load_with(&source, settings), deadline) {
+        (Err(PolicyError::Flawed { module, flaw: Flaw::Unfinished(by) }), Some(deadline)) => {
+            Err(deadline.passed(match by {
+                Compiling::Own => Waited::Compiler(module),
+                Compiling::Another => Waited::OtherCompiler(module),
+            }))
+        }
+        (loaded, _) => Ok(loaded?),
+    }
+}
+
+/// A policy that understands these settings.
+pub(super) fn load_with(source: &Source<'_>, settings: &str) -> Result<Policy, PolicyError> {
+    let policy = Policy::load(source)?;
+    if settings != "{}" {
+        policy.validate_settings(settings)?;
+    }
+    Ok(policy)
+}
+
+/// The policy of a network, or where that cannot be used and the configuration says so, the built-in one.
+pub(super) fn load_whoever_decides(network: &Network, limits: Limits, deadline: &Deadline) -> Result<Policy, Error> {
+    or_stand_in(network, load_by(network, limits, Compiler::Child, Some(deadline)))
+}
+
+/// The same, unless it has to be compiled first: while an answer travels, nobody may wait for a compiler. The answer would
+/// be there, and seem not to have come.
+pub(super) fn load_if_compiled(network: &Network, limits: Limits) -> Option<Result<Policy, Error>> {
+    match load_by(network, limits, Compiler::Nobody, None) {
+        Err(Error::Policy(PolicyError::Flawed { flaw: Flaw::Uncompiled, .. })) => None,
+        loaded => Some(or_stand_in(network, loaded)),
+    }
+}
+
+fn or_stand_in(network: &Network, loaded: Result<Policy, Error>) -> Result<Policy, Error> {
+    match loaded {
+        Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {
+            stand_in(&network.policy, &fault)
+        }
+        loaded => loaded,
+    }
+}
+
+/// The built-in policy, in the stead of one that is at fault. It knows none of that one's settings and limits.
+pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
+    let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
+    tracing::warn!(%fault, "{} decides instead of a policy that is at fault", policy.name().name);
+    Ok(policy)
+}

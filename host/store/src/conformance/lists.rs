@@ -1,0 +1,148 @@
+//! Lists, damage, and the inspection.
+
+use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, span};
+use crate::ordered::{Change, OrderedMap};
+use crate::record::encode;
+use crate::{Claimant, Disagreement, Filter, StoreError};
+use ipam::{Attachment, Claim, HeldAddress, Slot};
+
+pub(crate) async fn everything_is_listed_in_pages<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/22", "fd00::/64"]);
+    bench.fill(span("10.0.1.1", "10.0.2.150")).await;
+    bench.fill(span("fd00::2", "fd00::65")).await;
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let listing = bench.store.allocations(&Filter::default(), after, 81).await.unwrap();
+        assert!(listing.damaged.is_empty() && listing.held.len() <= 81);
+        listed.extend(listing.held.into_iter().map(|held| held.address));
+        after = listing.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed.len(), 406 + 100);
+    assert!(listed.is_sorted());
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let mut net1 = claimant("one", "a");
+    net1.attachment.interface = "net1".into();
+    net1.attachment.network = "green".into();
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&net1, &[dynamic("10.0.0.3")]).await;
+    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.4")]).await;
+    let cases = [
+        (Filter { container: Some("one".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("o".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { container: Some("ones".into()), ..Filter::default() }, vec![]),
+        (Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (Filter { network: Some("blue".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.4"]),
+        (Filter { address: Some(ip("10.0.0.4")), ..Filter::default() }, vec!["10.0.0.4"]),
+        (Filter { address: Some(ip("10.0.0.4")), container: Some("one".into()), ..Filter::default() }, vec![]),
+        (
+            Filter { container: Some("one".into()), network: Some("green".into()), ..Filter::default() },
+            vec!["10.0.0.3"],
+        ),
+    ];
+    for (filter, expected) in cases {
+        let listing = bench.store.allocations(&filter, None, 100).await.unwrap();
+        let found: Vec<String> = listing.held.iter().map(|held| held.address.to_string()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+        assert_eq!(listing.next, None);
+    }
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_damaged_record_disturbs_nobody_else<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let one = claimant("one", "a");
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    let keys = bench.store.keys.clone();
+    let three = HeldAddress { address: ip("10.0.0.9"), ..held(&bench, &one).await };
+    bench.scribble(&keys.address(ip("10.0.0.3")), &encode(&three)).await;
+    bench.scribble(&keys.address(ip("10.0.0.4")), b"\xff{").await;
+    bench.scribble(&keys.hold(ip("10.0.0.5")), b"nonsense").await;
+    bench.scribble(&keys.attachment(&one.attachment), b"{}").await;
+
+    let claim = bench.hold_next(&claimant("two", "b"), None).await.unwrap();
+    assert_eq!(addresses(&claim), ["10.0.0.6"]);
+    let listing = bench.store.allocations(&Filter::default(), None, 100).await.unwrap();
+    assert_eq!((listing.held.len(), listing.damaged.len()), (2, 2));
+
+    let error = bench.store.held_by(&one.attachment).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Damaged { key, .. } if *key == keys.attachment(&one.attachment)), "{error}");
+    let error = bench.store.holders(&[ip("10.0.0.3")], bench.now.get()).await.unwrap_err();
+    let expected = format!("the record {} is damaged: it is about 10.0.0.9", keys.address(ip("10.0.0.3")));
+    assert_eq!(error.to_string(), expected);
+    // Four damaged records, and three indexes that lead to the damaged claim.
+    assert_eq!(bench.store.inspect().await.unwrap().len(), 7);
+}
+
+pub(crate) async fn names_with_odd_characters_stay_apart<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let names = ["a/b", "a%2fb", "a", "a/", "ü", "..", "a b"];
+    for (nth, name) in names.iter().enumerate() {
+        let attachment = Attachment { network: (*name).into(), container: (*name).into(), interface: (*name).into() };
+        let odd = Claimant {
+            attachment,
+            node: (*name).into(),
+            machine: MACHINE.into(),
+            pod: Some(super::bench::pod(name, "")),
+        };
+        bench.hold(&odd, &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
+        assert_eq!(bench.store.attachments_on(name, MACHINE, name).await.unwrap(), [odd.attachment]);
+    }
+    let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
+    assert_eq!(occupancy[0].held, names.len() as u64);
+    bench.agrees().await;
+}
+
+pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+    let claim = bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
+    bench.hold(&two, &[held_for("me", 60, dynamic("10.0.0.4"))]).await;
+    bench.release(&two).await;
+    let keys = bench.store.keys.clone();
+    let record = held(&bench, &one).await;
+    let odd = format!("{}/v1/blue/odd", bench.prefix);
+    bench.scribble(&odd, b"").await;
+    bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&HeldAddress { address: ip("10.0.0.9"), ..record })).await;
+    bench.scribble(&keys.node("node-7", MACHINE, &one.attachment), b"").await;
+    bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
+    let slot = Slot { name: "team".into(), number: 3 };
+    bench.scribble(&keys.slot(&slot), b"10.0.0.2").await;
+    let mut change = Change::default();
+    change.delete(keys.address(ip("10.0.0.3"))).delete(keys.identity("me", ip("10.0.0.4")));
+    change.delete(keys.node("node-1", MACHINE, &one.attachment));
+    bench.store.map().commit(&[change]).await.unwrap();
+
+    let attachment = one.attachment;
+    let found = bench.store.inspect().await.unwrap();
+    let gone = Attachment { container: "gone".into(), ..attachment.clone() };
+    let expected = [
+        Disagreement::Foreign(odd),
+        Disagreement::ClaimWithoutAddress {
+            attachment: attachment.clone(),
+            address: ip("10.0.0.3"),
+            found: "is missing".into(),
+        },
+        Disagreement::MissingFromNode { attachment: attachment.clone(), node: "node-1".into() },
+        Disagreement::AddressWithoutClaim { address: ip("10.0.0.9"), attachment: attachment.clone() },
+        Disagreement::StaleNode { attachment, node: "node-7".into(), machine: MACHINE.into() },
+        Disagreement::StalePod { pod: super::bench::pod("z", ""), attachment: gone },
+        Disagreement::Identity { address: ip("10.0.0.4"), identity: "me".into() },
+        Disagreement::Slot { slot, found: "is taken for 10.0.0.2, which does not have it".into() },
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(claim.addresses.len(), 2);
+}
+
+/// The record under the claimant's first address.
+async fn held<M: OrderedMap>(bench: &Bench<M>, claimant: &Claimant) -> HeldAddress {
+    let claim: Claim = bench.store.held_by(&claimant.attachment).await.unwrap().unwrap();
+    claim.held_addresses().next().unwrap()
+}

@@ -1,0 +1,179 @@
+//! Where a network has its books: registered with its claims, and refused elsewhere as long as they are there.
+
+use super::bench::{Bench, claimant, dynamic, range_sets, span};
+use crate::ordered::OrderedMap;
+use crate::{Claimant, Claimed, Registration, Search, Store, StoreError};
+use ipam::{Assignment, Claim, RangeSets};
+
+/// A bench whose claims are registered, as of a network without a domain that somebody chose.
+fn registering<M: OrderedMap>(map: M, subnets: &[&str]) -> Bench<M> {
+    let bench = Bench::new(map, subnets);
+    Bench { store: bench.store.with_registry(false), ..bench }
+}
+
+pub(crate) async fn a_claim_registers_its_network_once<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    assert_eq!(bench.store.registry().await.unwrap(), []);
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    let subnets = vec![span("10.0.0.0", "10.0.0.255")];
+    let expected = Registration { domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
+    assert_eq!(bench.store.registration("blue").await.unwrap(), Some(expected.clone()));
+
+    // Further subnets and a choice are added, nothing is taken away.
+    let bench = Bench { store: bench.store.with_registry(true), sets: range_sets(&["10.0.1.0/24"]), ..bench };
+    bench.hold(&claimant("two", "b"), &[dynamic("10.0.1.2")]).await;
+    let bench = Bench { store: bench.store.with_registry(false), ..bench };
+    bench.hold(&claimant("three", "c"), &[dynamic("10.0.1.3")]).await;
+    let registry = bench.store.registry().await.unwrap();
+    assert_eq!((registry.len(), registry[0].network.as_str()), (1, "blue"));
+    let registration = &registry[0].registration;
+    assert!(registration.explicit && registration.subnets.len() == 2, "{registration:?}");
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_look_reads_the_registration_along<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.reads();
+    drop(bench.look(&claimant("two", "b"), &[]).await);
+    let without = bench.reads();
+    let bench = Bench { store: bench.store.with_registry(false), ..bench };
+    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.3")]).await;
+    bench.reads();
+    let look = bench.look(&claimant("three", "c"), &[]).await;
+    bench.store.refuse_moved(&look).await.unwrap();
+    assert_eq!(bench.reads(), without, "no further read for a network that is registered as it is");
+}
+
+pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    let [one, two] = ["one", "two"].map(|container| claimant(container, ""));
+    let (first, second) = (bench.look(&one, &[]).await, bench.look(&two, &[]).await);
+    for (look, address) in [(first, "10.0.0.2"), (second, "10.0.0.3")] {
+        let claimed = bench.store.claim(look, &[vec![dynamic(address)]], None, &[]).await.unwrap();
+        assert!(matches!(claimed, Claimed::Done(_)), "{address}");
+    }
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.release(&claimant("one", "")).await;
+    let look = bench.look(&claimant("two", ""), &[]).await;
+    let other = bench.store.beside("red").with_registry(true);
+    claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.2")]).await.unwrap();
+    let claimed = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
+    assert_eq!(claimed, Claimed::Lost, "both would have the address");
+    let look = bench.look(&claimant("two", ""), &[]).await;
+    let error = bench.store.refuse_moved(&look).await.unwrap_err();
+    assert!(error.to_string().contains("\"red\"") && error.to_string().contains("three"), "{error}");
+}
+
+/// A claim that does not know of the change lands in the former domain just after that was found empty.
+pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgotten<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.release(&claimant("one", "")).await;
+    let late = bench.look(&claimant("late", ""), &[]).await;
+    let other = bench.store.beside("red").with_registry(true);
+    let look = other.look_up(&claimant("two", ""), &bench.sets, &[], bench.tick()).await.unwrap();
+    other.refuse_moved(&look).await.unwrap();
+    let claimed = bench.store.claim(late, &[vec![dynamic("10.0.0.3")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    let claimed = other.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    // From now on it is known, and asked about until it is gone.
+    let refused = claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await;
+    assert!(refused.unwrap_err().to_string().contains("late"));
+    bench.release(&claimant("late", "")).await.unwrap();
+    claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await.unwrap();
+    let registration = other.registration("blue").await.unwrap().unwrap();
+    assert_eq!((registration.domain.as_str(), registration.former), ("red", None));
+}
+
+pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_addresses<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
+    let other = bench.store.beside("shared").with_registry(true);
+    let refused = claim_in(&bench, &other, &claimant("two", ""), &[dynamic("10.0.0.2")]).await.unwrap_err();
+    let text = format!("{refused} {}", refused.hint().unwrap());
+    for part in ["\"blue\"", "\"shared\"", "container one", "kube-ipam import --from kube-ipam --domain blue"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.len() < 700, "{text}");
+    assert!(other.check_registration("blue", &bench.sets, Search::Whole).await.is_err());
+    assert!(other.held_by(&claimant("two", "").attachment).await.unwrap().is_none());
+    // Containers of other networks in the former domain are no reason.
+    let mut neighbour = claimant("one", "");
+    neighbour.attachment.network = "green".into();
+    claim_in(&bench, &bench.store.beside("blue"), &neighbour, &[dynamic("10.0.0.3")]).await.unwrap();
+    bench.release(&claimant("one", "")).await;
+    claim_in(&bench, &other, &claimant("two", ""), &[dynamic("10.0.0.2")]).await.unwrap();
+    assert_eq!(bench.store.registration("blue").await.unwrap().unwrap().domain, "shared");
+    assert!(
+        bench.store.check_registration("blue", &bench.sets, Search::Whole).await.is_err(),
+        "and back is refused likewise"
+    );
+}
+
+pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets<M: OrderedMap>(map: M) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.9")]).await;
+    let green = bench.store.beside("green").with_registry(false);
+    let check = async |store: &Store<_>, subnet: &str| {
+        store.check_registration("green", &range_sets(&[subnet]), Search::Whole).await
+    };
+    let refused = check(&green, "10.0.0.0/16").await.unwrap_err();
+    let text = format!("{refused} {}", refused.hint().unwrap());
+    for part in ["\"green\"", "\"blue\"", "10.0.0.9", "kube-ipam import --from kube-ipam --network blue", "ipam.domain"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.len() < 700, "{text}");
+    check(&green, "10.0.0.16/28").await.unwrap();
+    check(&green, "10.0.1.0/24").await.unwrap();
+    let chosen = bench.store.beside("green").with_registry(true);
+    check(&chosen, "10.0.0.0/16").await.unwrap();
+
+    // Both are there, and were before one of them got more.
+    let mut neighbour = claimant("two", "");
+    neighbour.attachment.network = "green".into();
+    let look = green.look_up(&neighbour, &range_sets(&["10.0.1.0/24"]), &[], bench.tick()).await.unwrap();
+    let claimed = green.claim(look, &[vec![dynamic("10.0.1.2")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)));
+    check(&green, "10.0.1.0/24").await.unwrap();
+    assert!(check(&green, "10.0.0.0/23").await.is_err());
+    bench.release(&claimant("one", "")).await;
+    check(&green, "10.0.0.0/23").await.unwrap();
+}
+
+pub(crate) async fn domains_are_found_by_their_keys<M: OrderedMap>(map: M) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let names = ["a", "a-b", "a/b", "b", "v1"];
+    for (nth, domain) in names.iter().enumerate() {
+        let store = bench.store.beside(domain);
+        let claimed = claim_in(&bench, &store, &claimant(&format!("c{nth}"), ""), &[dynamic("10.0.0.2")]).await;
+        assert_eq!(store.any_of("blue").await.unwrap(), Some(claimed.unwrap().attachment));
+        assert_eq!(store.any_of("green").await.unwrap(), None);
+    }
+    let mut domains = bench.store.domains().await.unwrap();
+    domains.sort();
+    assert_eq!(domains, names);
+}
+
+/// Claim in another store of the bench's map, as the ADD of a network with the bench's ranges.
+pub(super) async fn claim_in<M: OrderedMap, N: OrderedMap>(
+    bench: &Bench<M>,
+    store: &Store<N>,
+    claimant: &Claimant,
+    proposal: &[Assignment],
+) -> Result<Claim, StoreError> {
+    let sets: &RangeSets = &bench.sets;
+    let look = store.look_up(claimant, sets, &[], bench.tick()).await?;
+    store.refuse_moved(&look).await?;
+    match store.claim(look, &[proposal.to_vec()], None, &[]).await? {
+        Claimed::Done(claim) => Ok(claim),
+        Claimed::Lost => panic!("{} lost", claimant.attachment),
+    }
+}

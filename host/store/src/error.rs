@@ -1,0 +1,269 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::moved::Moved;
+use limits::store::COMMANDS_TURN;
+
+/// Why the store could not answer. Losing a race is not here: it is a value.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A record that does not say what its place says, or that nobody can read.
+    #[error("the record {key} is damaged: {what}")]
+    Damaged {
+        /// Where it is kept.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The time for the whole request was over before the commit; nothing was written.
+    #[error("the time for the request was over before the address store could commit")]
+    TooLate,
+    /// Another process has had the turn to write for all the time of the request; nothing was written.
+    #[error("{} is being written by another process, which has had its turn for as long as this one waits (ipam.timeout, or {COMMANDS_TURN:?} for a command)", .path.display())]
+    TurnTaken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else changed the same record at every attempt.
+    #[error("{object} was changed by others at every one of {attempts} attempts")]
+    Contended {
+        /// Whose record.
+        object: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The quota of etcd is used up.
+    #[error("the address store at {place} is full")]
+    Full {
+        /// The endpoints.
+        place: String,
+    },
+    /// The disk of the embedded store is full, but for what is kept for releases.
+    #[error("the disk that has the address store {} is full", .path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+        /// What refused, where there is a source.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// A key longer than a store takes.
+    #[error("the key {}… has {length} bytes, {limit} are possible", .key.chars().take(80).collect::<String>())]
+    KeyTooLong {
+        /// The key.
+        key: String,
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A file operation of the embedded store failed.
+    #[error("cannot {doing} {path}")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// `dataDir` is on a file system that machines share.
+    #[error("{path} is on {kind}, and the embedded store needs a local file system")]
+    NetworkFileSystem {
+        /// The directory.
+        path: PathBuf,
+        /// The kind of file system.
+        kind: &'static str,
+    },
+    /// The file is something else, or of another version.
+    #[error("{path} is not an address store")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be mapped.
+    #[error("cannot map {path}: {bytes} bytes of address space are not to be had")]
+    AddressSpace {
+        /// The file.
+        path: PathBuf,
+        /// How much it takes.
+        bytes: u64,
+    },
+    /// Every place for readers is taken.
+    #[error("{path} is busy: {readers} processes read it")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// How many places there are.
+        readers: u32,
+    },
+    /// A file that etcd's configuration names cannot be used.
+    #[error("{field} {path}: {what}")]
+    Credentials {
+        /// The configuration's field.
+        field: &'static str,
+        /// The file it names.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// No etcd member answered.
+    #[error("etcd does not answer: {}", some(failures))]
+    Unreachable {
+        /// Each endpoint that was tried, and what happened.
+        failures: Vec<String>,
+    },
+    /// etcd answered, and said no.
+    #[error("etcd at {endpoint} refused to {doing}: {why}")]
+    Refused {
+        /// What was tried.
+        doing: &'static str,
+        /// Which member.
+        endpoint: String,
+        /// In its words.
+        why: String,
+    },
+    /// The connection broke before etcd said whether it committed. Looking again finds out.
+    #[error("etcd did not say whether it committed: {}", some(failures))]
+    OutcomeUnknown {
+        /// Each endpoint that was tried, and what happened.
+        failures: Vec<String>,
+    },
+    /// etcd was compacted between two reads of one view.
+    #[error("etcd compacted its history while it was being read")]
+    Compacted,
+    /// The network's addresses are kept elsewhere.
+    #[error(transparent)]
+    Moved(Box<Moved>),
+    /// A store of before that may still hold addresses, and cannot be read.
+    #[error("cannot tell whether {} still holds addresses of network {network:?}, which may have kept them there before", .file.display())]
+    Unreadable {
+        /// Its file.
+        file: PathBuf,
+        /// The network.
+        network: String,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// LMDB gave up.
+    #[error("cannot {doing} {path}")]
+    Embedded {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: heed::Error,
+    },
+}
+
+impl StoreError {
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Damaged { .. } => {
+                "on the pod's node, kube-ipam fsck shows what it should be, and kube-ipam fsck --repair --yes writes that; \
+                 other pods are not affected"
+                    .into()
+            }
+            Self::TooLate
+            | Self::Contended { .. }
+            | Self::Busy { .. }
+            | Self::OutcomeUnknown { .. } => "the runtime tries again".into(),
+            Self::Compacted => {
+                "a runtime tries again by itself; run a command again, and where that does not help let etcd keep its \
+                 history for longer (--auto-compaction-retention, or whatever else compacts it)"
+                    .into()
+            }
+            Self::TurnTaken { path } => format!(
+                "the runtime tries again; a turn takes milliseconds: `fuser -v {}` shows who keeps it, such as a process \
+                 that was stopped",
+                path.display()
+            ),
+            Self::Credentials { .. } => "replace the file; it is read at every call".into(),
+            Self::Unreachable { .. } => {
+                "check that the members run and that etcdConfig.etcdURL and its certificates fit them".into()
+            }
+            Self::Refused { .. } => {
+                "check the user, its role and the limits of etcd; the role must allow reading and writing under \
+                 etcdPrefix"
+                    .into()
+            }
+            Self::Full { .. } => {
+                "DEL still works; raise etcd's quota (--quota-backend-bytes), or compact and defragment it, and disarm its \
+                 NOSPACE alarm"
+                    .into()
+            }
+            Self::DiskFull { path, .. } => {
+                let dir = path.parent().unwrap_or(path).display();
+                format!("free space on this node: `df -h {dir}` and `df -i {dir}` show what is left; the runtime tries again")
+            }
+            Self::Moved(moved) => moved.hint(),
+            Self::Unreadable { source, .. } if source.is_transient() => "the runtime tries again".into(),
+            Self::Unreadable { .. } => {
+                "containers of this node may have got their addresses there: once none of them runs any more, move the file \
+                 away"
+                    .into()
+            }
+            Self::KeyTooLong { .. } => "use shorter names for the network, the domain or etcdPrefix".into(),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "the plugin runs as root; dataDir must belong to root".into()
+            }
+            Self::Embedded { path, source, .. } if is_damage(source) => replacing(path),
+            Self::File { .. } | Self::Embedded { .. } => "check dataDir and the disk it is on".into(),
+            Self::NetworkFileSystem { .. } => {
+                "set dataDir to a local directory, or configure etcdConfig to share addresses between nodes".into()
+            }
+            Self::NotADatabase { path } => replacing(path),
+            Self::AddressSpace { .. } => "raise ulimit -v of the container runtime".into(),
+        })
+    }
+
+    /// Whether the same request may well succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        if let Self::Unreadable { source, .. } = self {
+            return source.is_transient();
+        }
+        matches!(
+            self,
+            Self::TooLate
+                | Self::TurnTaken { .. }
+                | Self::Contended { .. }
+                | Self::Busy { .. }
+                | Self::Unreachable { .. }
+                | Self::OutcomeUnknown { .. }
+                | Self::Compacted
+        )
+    }
+}
+
+/// The first failures, as many as fit into an event with the names of the members, and how many there were besides.
+fn some(failures: &[String]) -> String {
+    const NAMED: usize = 3;
+    let mut text = failures.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if let Some(more @ 1..) = failures.len().checked_sub(NAMED) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+/// Whether LMDB says that the file itself is broken.
+fn is_damage(error: &heed::Error) -> bool {
+    use heed::MdbError::{Corrupted, PageNotFound, Panic};
+    matches!(error, heed::Error::Mdb(Corrupted | PageNotFound | Panic))
+}
+
+/// How to begin again. With an empty store the addresses of the pods that run are free for others, so the store has to
+/// learn of them before the first ADD.
+fn replacing(file: &Path) -> String {
+    format!(
+        "if dataDir is the right directory: running pods still use their addresses, so before any new pod starts take the \
+         network's file out of /etc/cni/net.d, move {file} away, run `kube-ipam fsck --containers --repair --conf \
+         NETWORK` and put the network's file back; see \"When the store is lost\" in README.md",
+        file = file.display()
+    )
+}

@@ -1,0 +1,176 @@
+//! The shared store: one etcd cluster for all nodes.
+//!
+//! ```text
+//!   look     ranges at one revision, no vote, no flush                          → fixes the revision
+//!   answer   ranges at that revision                                            (`moment.rs`)
+//!   claim    one transaction:  if guards 1 then writes 1
+//!                              else if guards 2 then writes 2   (nested, to 40 deep)
+//!                              else …
+//!   release  one transaction; where there is nothing to release, one that waits behind claims still on their way
+//! ```
+//!
+//! So an ADD costs two round trips and a DEL two; one more where the cursor is far from the first free address, one more
+//! for contenders that lose their first proposals, and one to log in where etcd tells users apart. There is no lock, no
+//! lease and no watch. Members are asked one after the other until one answers; what a broken connection left open is
+//! read back.
+
+mod connection;
+mod credentials;
+mod members;
+mod moment;
+mod notes;
+mod transaction;
+mod validity;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::error::StoreError;
+use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
+use connection::{Cluster, Failure};
+use limits::store::ETCD_RESENDS;
+
+pub use members::Member;
+pub use moment::Moment;
+
+/// Where the cluster is, and who asks. Files are read when they are needed, at every call.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `etcdURL`: members, tried in turn.
+    pub endpoints: Vec<String>,
+    /// `etcdCertFile`.
+    pub cert: Option<PathBuf>,
+    /// `etcdKeyFile`.
+    pub key: Option<PathBuf>,
+    /// `etcdTrustedCAFileFile`.
+    pub ca: Option<PathBuf>,
+    /// `etcdUsername`.
+    pub username: Option<String>,
+    /// `etcdPasswordFile`.
+    pub password_file: Option<PathBuf>,
+    /// A directory of this node, for what is learnt of the members.
+    pub notes: Option<PathBuf>,
+    /// No request is sent, and none is waited for, after this.
+    pub deadline: Option<Instant>,
+}
+
+/// What is wrong with the files that a connection would read.
+pub(super) fn check_credentials(options: &Options) -> Vec<StoreError> {
+    let encrypted = options.endpoints.iter().any(|endpoint| endpoint.starts_with("https://"));
+    let tls = if encrypted { credentials::tls(options).err() } else { None };
+    tls.into_iter().chain(credentials::user(options).err()).collect()
+}
+
+/// An ordered map in an etcd cluster. Connects when it is first used.
+pub struct Etcd {
+    cluster: Rc<Cluster>,
+}
+
+impl Etcd {
+    /// The map in this cluster.
+    pub fn new(options: Options) -> Self {
+        Self { cluster: Rc::new(Cluster::new(options)) }
+    }
+
+    /// How often an answer was waited for so far. Requests that are sent side by side are one.
+    pub fn round_trips(&self) -> u32 {
+        self.cluster.round_trips()
+    }
+
+    async fn commit_nested(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut failures = Vec::new();
+        for attempt in 0..=ETCD_RESENDS {
+            let txn = transaction::nested(alternatives);
+            match self.cluster.send("commit", async |client| client.kv_client().txn(txn.clone()).await).await {
+                Ok(response) => match transaction::outcome(response) {
+                    // Lost, perhaps, to the attempt before, of which nothing was heard.
+                    Commit::Lost if attempt > 0 => return self.read_back(alternatives).await,
+                    outcome => return Ok(outcome),
+                },
+                // What was sent before and not answered may still happen.
+                Err(Failure::Final(StoreError::TooLate)) if attempt > 0 => break,
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Silence(failure)) => failures.push(failure),
+            }
+            match self.read_back(alternatives).await {
+                Ok(Commit::Lost) => {}
+                Ok(done) => return Ok(done),
+                Err(StoreError::Unreachable { failures: more }) => {
+                    failures.extend(more);
+                    break;
+                }
+                Err(StoreError::TooLate) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        failures.dedup();
+        Err(StoreError::OutcomeUnknown { failures })
+    }
+
+    /// Which change was applied, told by the subjects: `Lost` when none was so far.
+    async fn read_back(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let outcomes: Vec<_> = alternatives.iter().map(Change::outcome).collect();
+        let reads: Vec<Read> = outcomes.iter().flatten().map(|(subject, _)| Read::Get((*subject).to_owned())).collect();
+        let mut pages = self.view().await?.read(&reads).await?.into_iter();
+        let applied = outcomes.iter().position(|outcome| {
+            outcome.is_some_and(|(_, expected)| {
+                let found = pages.next().and_then(Page::into_entry).map(|entry| entry.value);
+                found.as_deref() == expected
+            })
+        });
+        Ok(applied.map_or(Commit::Lost, Commit::Done))
+    }
+}
+
+impl OrderedMap for Etcd {
+    type View = Moment;
+
+    async fn view(&self) -> Result<Moment, StoreError> {
+        Ok(Moment::new(self.cluster.clone()))
+    }
+
+    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut first = 0;
+        for part in transaction::parts(alternatives) {
+            if let Commit::Done(index) = self.commit_nested(part).await? {
+                return Ok(Commit::Done(first + index));
+            }
+            first += part.len();
+        }
+        Ok(Commit::Lost)
+    }
+
+    /// A read sees what is applied; a claim whose caller was cut off may be in the leader's log already and not yet
+    /// applied. A write waits its turn behind it. This one changes nothing, and may be asked twice. It waits for nothing
+    /// that is still on its way to the leader, as in a member that was cut off: such a claim is left to GC.
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        let mut nothing = Change::default();
+        nothing.require(Guard::Absent(key.to_owned())).delete(key.to_owned());
+        let txn = transaction::nested(&[nothing]);
+        let response = self.cluster.ask("commit", async |client| client.kv_client().txn(txn.clone()).await).await?;
+        Ok(response.succeeded())
+    }
+
+    async fn ping(&self, key: &str) -> Result<(), StoreError> {
+        self.view().await?.read(&[Read::Get(key.to_owned())]).await?;
+        self.cluster.refuse_alarms().await
+    }
+
+    /// etcd asks the role, and the quota, about every operation of a transaction, whichever of its branches is taken. So
+    /// the puts stand where an absent key's value would have to be something, and only deletions of nothing are carried
+    /// out: there is no moment at which a killed process leaves anything behind.
+    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
+        let (mut written, mut deleted) = (Change::default(), Change::default());
+        for key in keys {
+            written.require(Guard::Is(key.clone(), b"never".to_vec())).put(key.clone(), "");
+            deleted.require(Guard::Absent(key.clone())).delete(key.clone());
+        }
+        let txn = transaction::nested(&[written, deleted]);
+        self.cluster.ask("write", async |client| client.kv_client().txn(txn.clone()).await).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Changes as etcd transactions: each alternative is the `else` of the one before.
+
+use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse, TxnResponse};
+
+use crate::ordered::{Change, Commit, Guard, Write};
+use limits::store::{ETCD_FIRST, ETCD_NESTING, ETCD_OPERATIONS};
+
+/// Cut alternatives into parts of one transaction each. etcd counts, over all levels, the longer of each level's
+/// compares and writes.
+pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
+    let mut parts = Vec::new();
+    let mut rest = alternatives;
+    let mut depth = ETCD_FIRST;
+    while !rest.is_empty() {
+        let mut operations = 0;
+        let fitting = rest.iter().take(depth).take_while(|change| {
+            // One more for the nested transaction itself, and for each that a conditional write is.
+            let nested = change.writes().iter().filter(|write| matches!(write, Write::DeleteIf(..))).count();
+            operations += change.guards().len().max(change.writes().len()).max(1) + nested + 1;
+            operations <= ETCD_OPERATIONS
+        });
+        let (part, after) = rest.split_at(fitting.count().max(1));
+        parts.push(part);
+        rest = after;
+        depth = ETCD_NESTING;
+    }
+    parts
+}
+
+/// One transaction that applies the first change whose guards hold.
+pub(super) fn nested(alternatives: &[Change]) -> Txn {
+    let innermost: Option<Txn> = None;
+    let txn = alternatives.iter().rev().fold(innermost, |otherwise, change| {
+        let guards: Vec<Compare> = change.guards().iter().map(compare).collect();
+        let writes: Vec<TxnOp> = change.writes().iter().map(operation).collect();
+        let txn = Txn::new().when(guards).and_then(writes);
+        Some(match otherwise {
+            Some(otherwise) => txn.or_else([TxnOp::txn(otherwise)]),
+            None => txn,
+        })
+    });
+    txn.unwrap_or_default()
+}
+
+/// Which change it was: as many levels deep as transactions failed.
+pub(super) fn outcome(mut response: TxnResponse) -> Commit {
+    for index in 0.. {
+        if response.succeeded() {
+            return Commit::Done(index);
+        }
+        match response.op_responses().into_iter().next() {
+            Some(TxnOpResponse::Txn(otherwise)) => response = otherwise,
+            _ => break,
+        }
+    }
+    Commit::Lost
+}
+
+fn compare(guard: &Guard) -> Compare {
+    match guard {
+        Guard::Absent(key) => Compare::version(key.as_str(), CompareOp::Equal, 0),
+        Guard::Is(key, value) => Compare::value(key.as_str(), CompareOp::Equal, value.as_slice()),
+    }
+}
+
+fn operation(write: &Write) -> TxnOp {
+    match write {
+        Write::Put(key, value) => TxnOp::put(key.as_str(), value.as_slice(), None),
+        Write::Delete(key) => TxnOp::delete(key.as_str(), None),
+        Write::DeleteIf(key, value) => {
+            let same = Compare::value(key.as_str(), CompareOp::Equal, value.as_slice());
+            TxnOp::txn(Txn::new().when([same]).and_then([TxnOp::delete(key.as_str(), None)]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_the_order_and_the_limits() {
+        let change = |writes: usize| {
+            let mut change = Change::default();
+            for nth in 0..writes {
+                change.put(nth.to_string(), "");
+            }
+            change
+        };
+        let lengths = |changes: Vec<Change>| parts(&changes).iter().map(|part| part.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(vec![change(5); 64]), [4, 20, 20, 20]);
+        assert_eq!(lengths(vec![change(0); 90]), [4, 40, 40, 6]);
+        // One that is too large for etcd is sent alone: etcd says so.
+        assert_eq!(lengths(vec![change(3), change(200), change(3)]), [1, 1, 1]);
+        assert_eq!(lengths(vec![]), [0; 0]);
+    }
+}

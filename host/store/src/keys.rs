@@ -1,0 +1,438 @@
+//! Where everything is kept. Both stores use these keys.
+//!
+//! ```text
+//! <prefix>/v1/<domain>/
+//!   addresses/4/0abc0002                            → HeldAddress     who holds 10.188.0.2
+//!   addresses/6/fd000000000000000000000000000002    → HeldAddress     numbers sort as they count: the first gap
+//!                                                                     after a place is one short range read
+//!   attachments/<container>/<interface>/<network>   → Claim           all of one attachment: DEL, CHECK, repeated ADD
+//!   nodes/<node>/<machine>/<network>/<container>/<interface>
+//!                                                   → (empty)         what GC walks: this node and machine, this network
+//!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
+//!                                                   → container ID    the newest attachment of a pod's interface
+//!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
+//!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
+//!   expiries/<seconds>/4/0abc0002                   → KeptAddress     the same, by when it ends: what is over comes first
+//!   slots/<name>/00000007                           → address         which address took slot 7 of a list
+//!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
+//! <prefix>/networks/<network>                       → Registration    in which domain the network's books are kept
+//! ```
+//!
+//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
+//! `expiries` and `slots` change in the same transaction as what they point at. Only two writers that want the same address, slot
+//! or attachment, or that displace the same older attachment, ever contend.
+//!
+//! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::ordered::KeyRange;
+use ipam::address::number;
+use ipam::{Attachment, Claim, Family, PodName, RangeSet, Slot, Span};
+use limits::store::RANGE_SET_NAME;
+
+/// The keys of one domain.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    root: String,
+}
+
+/// What a key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Address(IpAddr),
+    Attachment(Attachment),
+    Node { node: String, machine: String, attachment: Attachment },
+    Pod { cluster: String, namespace: String, name: String, interface: String, network: String },
+    Hold(IpAddr),
+    Identity { identity: String, address: IpAddr },
+    Expiry { seconds: u64, address: IpAddr },
+    Slot(Slot),
+    Cursor,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str, domain: &str) -> Self {
+        Self { root: format!("{}/v1/{}/", prefix.trim_end_matches('/'), escape(domain)) }
+    }
+
+    pub(crate) fn address(&self, address: IpAddr) -> String {
+        format!("{}addresses/{}", self.root, digits(address))
+    }
+
+    pub(crate) fn addresses_in(&self, span: Span) -> KeyRange {
+        inclusive(self.address(span.first()), self.address(span.last()))
+    }
+
+    pub(crate) fn addresses_of(&self, family: Family) -> KeyRange {
+        under(format!("{}addresses/{}/", self.root, digit(family)))
+    }
+
+    pub(crate) fn hold(&self, address: IpAddr) -> String {
+        format!("{}holds/{}", self.root, digits(address))
+    }
+
+    pub(crate) fn holds_in(&self, span: Span) -> KeyRange {
+        inclusive(self.hold(span.first()), self.hold(span.last()))
+    }
+
+    pub(crate) fn holds(&self) -> KeyRange {
+        under(format!("{}holds/", self.root))
+    }
+
+    pub(crate) fn attachment(&self, attachment: &Attachment) -> String {
+        let Attachment { network, container, interface } = attachment;
+        self.join("attachments", &[container, interface, network])
+    }
+
+    pub(crate) fn attachments(&self) -> KeyRange {
+        under(self.join("attachments", &[]))
+    }
+
+    /// Of every container whose ID begins like this.
+    pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
+        let from = self.join("attachments", &[container]);
+        // '~' comes after every character of a key.
+        KeyRange { to: from.clone() + "~", from }
+    }
+
+    pub(crate) fn node(&self, node: &str, machine: &str, attachment: &Attachment) -> String {
+        let Attachment { network, container, interface } = attachment;
+        self.join("nodes", &[node, machine, network, container, interface])
+    }
+
+    pub(crate) fn attachments_on(&self, node: &str, machine: &str, network: &str) -> KeyRange {
+        under(self.join("nodes", &[node, machine, network]) + "/")
+    }
+
+    pub(crate) fn node_of(&self, claim: &Claim) -> String {
+        self.node(&claim.node, &claim.machine, &claim.attachment)
+    }
+
+    /// Of every node and machine.
+    pub(crate) fn nodes(&self) -> KeyRange {
+        under(self.join("nodes", &[]))
+    }
+
+    pub(crate) fn pod(&self, pod: &PodName, attachment: &Attachment) -> String {
+        let PodName { namespace, name, cluster, .. } = pod;
+        let cluster = cluster.as_deref().unwrap_or_default();
+        self.join("pods", &[cluster, namespace, name, &attachment.interface, &attachment.network])
+    }
+
+    pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
+        format!("{}/{}", self.join("identities", &[identity]), digits(address))
+    }
+
+    pub(crate) fn addresses_for(&self, identity: &str) -> KeyRange {
+        under(self.join("identities", &[identity]) + "/")
+    }
+
+    pub(crate) fn expiry(&self, until: Timestamp, address: IpAddr) -> String {
+        format!("{}expiries/{:016x}/{}", self.root, seconds_until(until), digits(address))
+    }
+
+    /// Everything that is over at this moment.
+    pub(crate) fn expired(&self, now: Timestamp) -> KeyRange {
+        let over = now.as_second().max(0).unsigned_abs();
+        KeyRange { from: self.join("expiries", &[]), to: format!("{}expiries/{:016x}", self.root, over + 1) }
+    }
+
+    pub(crate) fn slot(&self, slot: &Slot) -> String {
+        format!("{}/{:08x}", self.join("slots", &[&slot.name]), slot.number)
+    }
+
+    pub(crate) fn slots_of(&self, name: &str) -> KeyRange {
+        under(self.join("slots", &[name]) + "/")
+    }
+
+    /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
+    /// the same ranges share the cursor, and a range added in front moves none.
+    pub(crate) fn cursor(&self, set: &RangeSet) -> String {
+        let spans: Vec<String> = set.ranges().iter().map(|range| range.span().to_string()).collect();
+        let name = spans.join(",");
+        if name.len() <= RANGE_SET_NAME {
+            return self.join("cursors", &[&name]);
+        }
+        let digest = Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        self.join("cursors", &[&digest])
+    }
+
+    /// The keys of another domain beside this one.
+    pub(crate) fn beside(&self, domain: &str) -> Self {
+        Self::new(self.prefix(), domain)
+    }
+
+    pub(crate) fn domain(&self) -> String {
+        let (_, domain) = self.parts();
+        unescape(domain).unwrap_or_default()
+    }
+
+    /// In which domain a network has its books: beside all domains.
+    pub(crate) fn registration(&self, network: &str) -> String {
+        format!("{}/networks/{}", self.prefix(), escape(network))
+    }
+
+    pub(crate) fn registrations(&self) -> KeyRange {
+        under(format!("{}/networks/", self.prefix()))
+    }
+
+    /// The network whose registration this key is.
+    pub(crate) fn registered_in(&self, key: &str) -> Option<String> {
+        unescape(key.strip_prefix(self.prefix())?.strip_prefix("/networks/")?)
+    }
+
+    /// The keys of all domains behind this one, or of all domains there are.
+    pub(crate) fn domains_after(&self, domain: Option<&str>) -> KeyRange {
+        let all = under(format!("{}/v1/", self.prefix()));
+        match domain {
+            Some(domain) => KeyRange { from: self.beside(domain).everything().to, ..all },
+            None => all,
+        }
+    }
+
+    /// The domain that a key belongs to.
+    pub(crate) fn domain_of(&self, key: &str) -> Option<String> {
+        let (domain, _) = key.strip_prefix(self.prefix())?.strip_prefix("/v1/")?.split_once('/')?;
+        unescape(domain)
+    }
+
+    fn prefix(&self) -> &str {
+        let (above, _) = self.parts();
+        above.strip_suffix("/v1").unwrap_or(above)
+    }
+
+    /// What is above the domain, and the domain as it stands in keys, where it has no slash.
+    fn parts(&self) -> (&str, &str) {
+        let root = self.root.strip_suffix('/').unwrap_or(&self.root);
+        root.rsplit_once('/').unwrap_or_default()
+    }
+
+    /// Everything of the domain.
+    pub(crate) fn everything(&self) -> KeyRange {
+        under(self.root.clone())
+    }
+
+    /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
+    pub(crate) fn rehearsal(&self) -> Vec<String> {
+        let sections =
+            ["addresses", "attachments", "nodes", "pods", "holds", "identities", "expiries", "slots", "cursors"];
+        let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
+        keys.push(self.registration("(rehearsal)"));
+        keys
+    }
+
+    /// What a key names; `None` when it is not one of ours.
+    pub(crate) fn named(&self, key: &str) -> Option<Named> {
+        let mut parts = key.strip_prefix(&self.root)?.split('/').map(unescape);
+        let mut next = || parts.next().flatten();
+        let named = match next()?.as_str() {
+            "addresses" => Named::Address(parse_digits(&next()?, &next()?)?),
+            "holds" => Named::Hold(parse_digits(&next()?, &next()?)?),
+            "attachments" => {
+                let (container, interface, network) = (next()?, next()?, next()?);
+                Named::Attachment(Attachment { network, container, interface })
+            }
+            "nodes" => {
+                let (node, machine, network, container, interface) = (next()?, next()?, next()?, next()?, next()?);
+                Named::Node { node, machine, attachment: Attachment { network, container, interface } }
+            }
+            "pods" => {
+                let (cluster, namespace, name, interface, network) = (next()?, next()?, next()?, next()?, next()?);
+                Named::Pod { cluster, namespace, name, interface, network }
+            }
+            "expiries" => Named::Expiry {
+                seconds: u64::from_str_radix(&next()?, 16).ok()?,
+                address: parse_digits(&next()?, &next()?)?,
+            },
+            "identities" => Named::Identity { identity: next()?, address: parse_digits(&next()?, &next()?)? },
+            "slots" => Named::Slot(Slot { name: next()?, number: parse_number(&next()?)? }),
+            "cursors" => next().map(|_| Named::Cursor)?,
+            _ => return None,
+        };
+        parts.next().is_none().then_some(named)
+    }
+
+    fn join(&self, section: &str, parts: &[&str]) -> String {
+        let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
+        format!("{}{section}/{}", self.root, parts.join("/"))
+    }
+}
+
+/// The address that a key under `addresses`, `holds` or `identities` ends in.
+pub(crate) fn address_in(key: &str) -> Option<IpAddr> {
+    let mut parts = key.rsplit('/');
+    let digits = parts.next()?;
+    parse_digits(parts.next()?, digits)
+}
+
+fn digit(family: Family) -> char {
+    match family {
+        Family::V4 => '4',
+        Family::V6 => '6',
+    }
+}
+
+fn digits(address: IpAddr) -> String {
+    let family = Family::of(address);
+    format!("{}/{:0width$x}", digit(family), number(address), width = usize::from(family.bits()) / 4)
+}
+
+/// The number that a key under `slots` ends in.
+pub(crate) fn slot_number_in(key: &str) -> Option<u32> {
+    parse_number(key.rsplit('/').next()?)
+}
+
+/// The first whole second at which a hold is over.
+pub(crate) fn seconds_until(until: Timestamp) -> u64 {
+    let begun = i64::from(until.subsec_nanosecond() > 0);
+    until.as_second().saturating_add(begun).max(0).unsigned_abs()
+}
+
+fn parse_number(digits: &str) -> Option<u32> {
+    let number = u32::from_str_radix(digits, 16).ok()?;
+    (format!("{number:08x}") == digits).then_some(number)
+}
+
+fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
+    let family = match family {
+        "4" => Family::V4,
+        "6" => Family::V6,
+        _ => return None,
+    };
+    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let complete = digits.len() == usize::from(family.bits()) / 4;
+    let number = u128::from_str_radix(digits, 16).ok()?;
+    (lower && complete).then(|| family.address(number))
+}
+
+/// The keys that begin with `start`, which ends in `/`.
+fn under(start: String) -> KeyRange {
+    // '0' is the character after '/'.
+    let to = format!("{}0", start.strip_suffix('/').unwrap_or(&start));
+    KeyRange { from: start, to }
+}
+
+fn inclusive(from: String, last: String) -> KeyRange {
+    KeyRange { from, to: last + "\0" }
+}
+
+fn escape(part: &str) -> String {
+    let mut escaped = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b':' | b'@' => escaped.push(byte.into()),
+            _ => {
+                let _ = write!(escaped, "%{byte:02x}");
+            }
+        }
+    }
+    escaped
+}
+
+fn unescape(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(network: &str, container: &str, interface: &str) -> Attachment {
+        Attachment { network: network.into(), container: container.into(), interface: interface.into() }
+    }
+
+    #[test]
+    fn numbers_sort_as_they_count() {
+        let keys = Keys::new("/kube-ipam", "blue");
+        let [low, high] = ["10.188.0.2", "10.188.1.0"].map(|text| keys.address(text.parse().unwrap()));
+        assert_eq!(low, "/kube-ipam/v1/blue/addresses/4/0abc0002");
+        assert!(low < high);
+        assert_eq!(keys.hold("fd00::2".parse().unwrap()).len(), "/kube-ipam/v1/blue/holds/6/".len() + 32);
+    }
+
+    #[test]
+    fn no_part_can_escape_its_place() {
+        let keys = Keys::new("", "a/b%");
+        for name in ["../../x", "a/b", "%2f", "ü", "", "a b"] {
+            let attachment = attachment(name, "c", "eth0");
+            let key = keys.node(name, name, &attachment);
+            assert_eq!(key.matches('/').count(), 8, "{key}");
+            let named = Named::Node { node: name.into(), machine: name.into(), attachment };
+            assert_eq!(keys.named(&key), Some(named), "{key}");
+        }
+        assert_ne!(Keys::new("", "a/b").everything(), Keys::new("", "a%2fb").everything());
+    }
+
+    #[test]
+    fn a_range_has_what_begins_with_it_and_no_neighbour() {
+        let keys = Keys::new("", "blue");
+        let range = keys.attachments_on("node-1", "m", "blue");
+        let within = |key: &String| range.from <= *key && *key < range.to;
+        assert!(within(&keys.node("node-1", "m", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-10", "m", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m2", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "", &attachment("blue", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m", &attachment("blue2", "c", "eth0"))));
+        assert!(!within(&keys.node("node-1", "m", &attachment("blue-2", "c", "eth0"))));
+    }
+
+    #[test]
+    fn what_is_over_comes_first() {
+        let keys = Keys::new("", "blue");
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let address = "10.0.0.2".parse().unwrap();
+        let over = keys.expired(at("2026-01-01T00:00:10.5Z"));
+        let is_over = |until: &str| {
+            let key = keys.expiry(at(until), address);
+            assert!(matches!(keys.named(&key), Some(Named::Expiry { .. })), "{key}");
+            over.from <= key && key < over.to
+        };
+        assert!(is_over("2026-01-01T00:00:09.1Z") && is_over("2026-01-01T00:00:10Z"));
+        assert!(!is_over("2026-01-01T00:00:10.2Z"), "it is over, but counted by whole seconds");
+        assert!(!is_over("2026-01-01T00:00:10.7Z") && !is_over("9999-12-30T22:00:00Z"));
+    }
+
+    #[test]
+    fn registrations_lie_beside_all_domains() {
+        for (prefix, domain) in [("/kube-ipam", "blue"), ("", "a/b%"), ("/v1/v1", "v1"), ("/a/", "ü")] {
+            let keys = Keys::new(prefix, domain);
+            assert_eq!((keys.domain().as_str(), keys.prefix()), (domain, prefix.trim_end_matches('/')));
+            assert_eq!(keys.beside("red").everything(), Keys::new(prefix, "red").everything());
+            let key = keys.registration("x/y");
+            assert!(keys.registrations().from < key && key < keys.registrations().to, "{key}");
+            assert_eq!(keys.registered_in(&key).as_deref(), Some("x/y"));
+            let first = keys.address("10.0.0.2".parse().unwrap());
+            assert_eq!(keys.domain_of(&first).as_deref(), Some(domain));
+            assert!(keys.domains_after(None).from < first && first < keys.domains_after(Some(domain)).from);
+        }
+    }
+
+    #[test]
+    fn keys_of_others_are_not_ours() {
+        let keys = Keys::new("", "blue");
+        for key in ["/v1/red/addresses/4/0abc0002", "/v1/blue/addresses/4/abc0002", "/v1/blue/addresses/4/0ABC0002"] {
+            assert_eq!(keys.named(key), None, "{key}");
+        }
+        assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Allocations at rest: who holds which address, on one node or on a thousand.
+//!
+//! ```text
+//!   Store<M>          claims, releases, holds, lists      written once; its documentation is the contract
+//!     │
+//!   OrderedMap        ordered keys, one-shot transactions  all that a store implements
+//!   ├── embedded      LMDB in a directory: one node
+//!   ├── etcd          one cluster
+//!   └── memory        this process: policies are tried on it
+//! ```
+//!
+//! `keys.rs` draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
+//! loses it looks again. `conformance` is this contract as tests, run over every implementation.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod keys;
+pub mod ordered;
+mod record;
+
+mod any;
+mod claim;
+mod config;
+mod drafts;
+mod hold;
+mod import;
+mod inspect;
+mod list;
+mod look;
+mod machines;
+mod moment;
+mod moved;
+mod moves;
+mod nearby;
+mod occupancy;
+mod reading;
+mod reclaim;
+mod registry;
+mod release;
+mod repair;
+mod restore;
+mod search;
+mod standing_hold;
+
+pub mod embedded;
+pub mod etcd;
+pub mod memory;
+
+#[cfg(test)]
+mod conformance;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use any::{AnyMap, check_credentials};
+pub use claim::Claimed;
+pub use config::{ClientCertificate, EtcdConfig, StoreConfig, User};
+pub use error::StoreError;
+pub use import::{Booking, Import, Imported, predecessors_keys};
+pub use inspect::Disagreement;
+pub use list::{Filter, Listing};
+pub use look::{Claimant, Look};
+pub use machines::{Strays, Under};
+pub use moved::Moved;
+pub use moves::{Move, Moves, Outcome};
+pub use occupancy::Occupancy;
+pub use reclaim::Standing;
+pub use record::KeptAddress;
+pub use registry::{Registered, Registration};
+pub use repair::{InUse, Repair, Repaired};
+pub use restore::{Occupant, Restoration, Rival};
+pub use search::Search;
+pub use standing_hold::StandingHold;
+
+use ipam::{Attachment, Claim, Holder};
+use keys::Keys;
+use ordered::{OrderedMap, Read};
+use reading::Reading;
+use record::Seen;
+
+/// The allocations of one domain, the scope inside which an address is unique.
+///
+/// The contract, whatever is underneath:
+/// - **An address has at most one holder per domain**, whichever networks share the domain and however many
+///   processes on however many nodes ask at once.
+/// - **A claim is all or nothing**, and its indexes change with it.
+/// - **An attachment claims once.** A second claim returns what it already holds.
+/// - **A newer attachment replaces the older one** of the same pod, interface and network: it may take over any of
+///   its addresses, and the same transaction releases the rest.
+/// - **A release is fenced by its attachment and by the record it saw.** It never frees what somebody else holds by
+///   now; a release of nothing is success.
+/// - **A kept address** goes to nobody but its identity until its time is over.
+/// - **One damaged record** is an error for whoever needs that record, and disturbs nobody else.
+pub struct Store<M> {
+    map: M,
+    keys: Keys,
+    cooldown: Option<Duration>,
+    /// Whether claims register their network, and whether somebody chose its domain.
+    registers: Option<bool>,
+}
+
+impl<M: OrderedMap> Store<M> {
+    /// The allocations of `domain` in this map, under keys that begin with `prefix`.
+    pub fn new(map: M, prefix: &str, domain: &str) -> Self {
+        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None }
+    }
+
+    /// Keep released dynamic addresses from everybody for so long: stale ARP, conntrack and DNS die out meanwhile.
+    /// Fixed addresses do not cool down; their pod wants them back at once.
+    pub fn with_cooldown(mut self, cooldown: Option<Duration>) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// What is underneath.
+    pub fn map(&self) -> &M {
+        &self.map
+    }
+
+    /// What an attachment holds. One read.
+    pub async fn held_by(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
+        let mut reading = self.reading(Timestamp::UNIX_EPOCH).await?;
+        let pages = reading.read(&[Read::Get(self.keys.attachment(attachment))]).await?;
+        let entry = pages.into_iter().next().and_then(ordered::Page::into_entry);
+        Ok(entry.map(|entry| Seen::<Claim>::parse(&self.keys, entry)).transpose()?.map(|seen| seen.record))
+    }
+
+    /// Who holds each of these addresses, or for whom it is kept. One read.
+    pub async fn holders(&self, addresses: &[IpAddr], now: Timestamp) -> Result<Vec<Option<Holder>>, StoreError> {
+        let mut reading = self.reading(now).await?;
+        let reads: Vec<Read> = addresses.iter().flat_map(|address| reading.holder_reads(*address)).collect();
+        let mut pages = reading.read(&reads).await?.into_iter();
+        addresses.iter().map(|address| reading.learn_holder(*address, pages.by_ref().take(2))).collect()
+    }
+
+    /// Whether a claim could be written now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.map.ping(&self.keys.everything().from).await
+    }
+
+    /// Whether an attachment could claim and release now: everything the writes of an ADD need is tried, and nothing is
+    /// written that stays.
+    pub async fn rehearse(&self) -> Result<(), StoreError> {
+        self.map.rehearse(&self.keys.rehearsal()).await
+    }
+
+    async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {
+        Ok(Reading::new(self.map.view().await?, self.keys.clone(), now))
+    }
+}

@@ -1,0 +1,52 @@
+//! Claims that no GC of this node finds: made under another name of this machine, or by another machine of this name.
+
+use std::collections::BTreeMap;
+
+use super::Store;
+use super::error::StoreError;
+use super::keys::Named;
+use super::ordered::OrderedMap;
+use ipam::Attachment;
+
+/// Claims of this machine or under this node's name, but not of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// By the name under which this machine made them.
+    pub former_names: BTreeMap<String, Under>,
+    /// By the machine that made them under this node's name; empty where that is not known.
+    pub other_machines: BTreeMap<String, Under>,
+}
+
+/// How many claims there are, and one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Under {
+    /// At least one.
+    pub count: usize,
+    /// The first of them.
+    pub example: Attachment,
+}
+
+impl<M: OrderedMap> Store<M> {
+    /// What GC on this node and machine leaves alone although it may be theirs. Reads the nodes' index, keys alone. A
+    /// machine that is not known has no former names.
+    pub async fn strays(&self, node: &str, machine: &str) -> Result<Strays, StoreError> {
+        let mut strays = Strays::default();
+        for entry in self.scan_all(self.keys.nodes(), true).await? {
+            let Some(Named::Node { node: its_node, machine: its_machine, attachment }) = self.keys.named(&entry.key)
+            else {
+                continue;
+            };
+            let (same_node, same_machine) = (its_node == node, its_machine == machine);
+            if same_node && !same_machine {
+                count(&mut strays.other_machines, its_machine, attachment);
+            } else if same_machine && !same_node && !machine.is_empty() {
+                count(&mut strays.former_names, its_node, attachment);
+            }
+        }
+        Ok(strays)
+    }
+}
+
+fn count(counted: &mut BTreeMap<String, Under>, name: String, attachment: Attachment) {
+    counted.entry(name).or_insert(Under { count: 0, example: attachment }).count += 1;
+}

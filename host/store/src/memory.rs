@@ -1,0 +1,118 @@
+//! A map in this process's memory: where policies are tried out, thousands of claims a second and no disk. It keeps
+//! the whole contract and passes the same suite; it only forgets everything at the end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rpds::RedBlackTreeMap;
+
+use super::error::StoreError;
+use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View, Write};
+
+/// Persistent: a view is a copy that shares everything with what it was copied from.
+type Entries = RedBlackTreeMap<String, Rc<[u8]>>;
+
+/// An ordered map in memory.
+#[derive(Debug, Default)]
+pub struct Memory(RefCell<Entries>);
+
+/// The map at one moment.
+pub struct Moment(Entries);
+
+impl Memory {
+    /// All there is.
+    pub fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.borrow().iter().map(|(key, value)| (key.clone(), value.to_vec())).collect()
+    }
+}
+
+impl OrderedMap for Memory {
+    type View = Moment;
+
+    async fn view(&self) -> Result<Moment, StoreError> {
+        Ok(Moment(self.0.borrow().clone()))
+    }
+
+    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut entries = self.0.borrow_mut();
+        let Some(index) = alternatives.iter().position(|change| holds(&entries, change)) else {
+            return Ok(Commit::Lost);
+        };
+        alternatives[index].writes().iter().for_each(|write| apply(&mut entries, write));
+        Ok(Commit::Done(index))
+    }
+
+    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(!self.0.borrow().contains_key(key))
+    }
+
+    async fn ping(&self, _key: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn rehearse(&self, _keys: &[String]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl View for Moment {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
+        Ok(reads.iter().map(|read| page(&self.0, read)).collect())
+    }
+}
+
+fn page(entries: &Entries, read: &Read) -> Page {
+    let mut page = Page::default();
+    let entry = |key: &String, value: &[u8]| Entry { key: key.clone(), value: value.to_vec() };
+    match read {
+        Read::Get(key) => page.entries.extend(entries.get(key).map(|value| entry(key, value))),
+        Read::Scan { range, limit, keys_only } => {
+            let mut found = within(entries, range);
+            let entry = |(key, value): (&String, &Rc<[u8]>)| entry(key, if *keys_only { &[] } else { value });
+            page.entries.extend(found.by_ref().take(*limit).map(entry));
+            page.more = found.next().is_some();
+        }
+        Read::Count(range) => page.count = within(entries, range).count() as u64,
+    }
+    page
+}
+
+fn within<'a>(entries: &'a Entries, range: &KeyRange) -> impl Iterator<Item = (&'a String, &'a Rc<[u8]>)> {
+    entries.range(range.from.clone()..range.to.clone())
+}
+
+fn holds(entries: &Entries, change: &Change) -> bool {
+    change.guards().iter().all(|guard| match guard {
+        Guard::Absent(key) => !entries.contains_key(key),
+        Guard::Is(key, value) => entries.get(key).is_some_and(|found| **found == **value),
+    })
+}
+
+fn apply(entries: &mut Entries, write: &Write) {
+    match write {
+        Write::Put(key, value) => {
+            entries.insert_mut(key.clone(), value.as_slice().into());
+        }
+        Write::Delete(key) => {
+            entries.remove_mut(key);
+        }
+        Write::DeleteIf(key, value) => {
+            if entries.get(key).is_some_and(|found| **found == **value) {
+                entries.remove_mut(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+    use crate::conformance::{block_on, conformance, expiry as cycles_of};
+
+    conformance!((Memory::default(), ()));
+
+    #[test]
+    fn a_hundred_thousand_cycles_leave_nothing() {
+        block_on(cycles_of::cycles(Memory::default(), 100_000));
+    }
+}

@@ -1,0 +1,223 @@
+//! Questions about one address, or a few, and what is read beside the answer: whoever asks about one address of a list
+//! will ask about the next.
+//!
+//! ```text
+//!   question 1   its own block of 256                               one read answers a list of neighbours
+//!   question 2   … and its block of 65,536, the first 1,024 keys    one more a list that is scattered over a /16
+//!   question 3   … and its block of 2^32, the first 4,096 keys
+//!   further      … and all of its family, 8,192 keys each           sixty thousand held addresses in eight reads
+//! ```
+//!
+//! What a wide block costs is the keys it has, not the addresses: a /64 is as wide as it is empty. Where it has more keys
+//! than one read takes, the next question goes on where this one ended. Its own block answers each question whatever
+//! has become of the wide one.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::error::StoreError;
+use super::keys::address_in;
+use super::ordered::{Page, Read, View};
+use super::reading::{Reading, holder_of_kept};
+use super::record::{KeptAddress, Seen};
+use ipam::address::number;
+use ipam::{HeldAddress, Holder, Snapshot, Span};
+use limits::store::{HOLDERS_AT_ONCE, WIDEST_WINDOW, WINDOW};
+
+/// How often a view was asked about few addresses.
+#[derive(Debug, Default)]
+pub(super) struct Nearby {
+    questions: u32,
+}
+
+/// A block that may have more keys than are read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wide {
+    block: Span,
+    keys: usize,
+}
+
+impl Nearby {
+    /// Counts a question, and says how wide to look beside it: not at all for the first one.
+    fn wider(&mut self) -> Option<(u32, usize)> {
+        let question = self.questions;
+        self.questions = question.saturating_add(1);
+        let bits = 8_u32.checked_shl(question).filter(|bits| *bits < 128).unwrap_or(128);
+        let keys = WINDOW.saturating_mul(4_u128.saturating_pow(question)).min(WIDEST_WINDOW);
+        (question > 0).then(|| (bits, usize::try_from(keys).unwrap_or(usize::MAX)))
+    }
+}
+
+impl<V: View> Reading<V> {
+    /// Which of a few neighbours is free first, and as much about those around them as is cheap.
+    pub(super) async fn first_free_of_few(&mut self, span: Span, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        let own = own_block(span, snapshot);
+        let wide = self.nearby.wider().and_then(|(bits, keys)| wide_block(span.first(), bits, keys, snapshot));
+        let mut reads = self.window_reads(own).to_vec();
+        if let Some(Wide { block, keys }) = wide {
+            reads.push(Read::keys(self.keys.addresses_in(block), keys));
+            reads.push(Read::scan(self.keys.holds_in(block), keys));
+        }
+        let mut pages = self.read(&reads).await?.into_iter();
+        self.learn_window(own, pages.by_ref().take(2), snapshot);
+        if let Some(Wide { block, .. }) = wide {
+            self.learn_window(block, pages, snapshot);
+        }
+        Ok(())
+    }
+
+    /// Who holds an address; from the second such question on, who holds those around it, too.
+    pub(super) async fn holder_and_neighbours(
+        &mut self,
+        address: IpAddr,
+        snapshot: &mut Snapshot,
+    ) -> Result<(), StoreError> {
+        let mut reads = self.holder_reads(address).to_vec();
+        let mut blocks = Vec::new();
+        if let Some((bits, _)) = self.nearby.wider() {
+            blocks.extend(offered_part(aligned(address, 8), snapshot));
+            blocks.extend(offered_part(aligned(address, bits), snapshot).filter(|wide| !blocks.contains(wide)));
+        }
+        for block in &blocks {
+            reads.push(Read::scan(self.keys.addresses_in(*block), HOLDERS_AT_ONCE));
+            reads.push(Read::scan(self.keys.holds_in(*block), HOLDERS_AT_ONCE));
+        }
+        let mut pages = self.read(&reads).await?.into_iter();
+        let holder = self.learn_holder(address, pages.by_ref().take(2))?;
+        for block in blocks {
+            let (held, kept) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+            self.learn_holders(block, held, kept, snapshot);
+        }
+        snapshot.learn_holder(address, holder);
+        Ok(())
+    }
+
+    /// Teach the holders of a block to the snapshot. Only the policy is told of them: a claim may take an address from the
+    /// holder that was asked about, and from no other. One that cannot be read is left to the question about its address.
+    fn learn_holders(&mut self, block: Span, held: Page, kept: Page, snapshot: &mut Snapshot) {
+        let read = part_in_pages(block, [&held, &kept]);
+        let mut taken = BTreeSet::new();
+        for entry in held.entries {
+            let Some(address) = address_in(&entry.key) else { continue };
+            taken.insert(address);
+            if let Some(seen) = Seen::<HeldAddress>::readable(&self.keys, entry) {
+                snapshot.learn_holder(address, Some(Holder::Attachment(Box::new(seen.record))));
+            }
+        }
+        for entry in kept.entries {
+            let Some(address) = address_in(&entry.key) else { continue };
+            let kept = Seen::<KeptAddress>::readable(&self.keys, entry);
+            let holder = kept.as_ref().map(|kept| holder_of_kept(&kept.record, self.now));
+            self.seen.kept.extend(kept.map(|kept| (address, kept)));
+            // A hold that is over keeps nothing, and one beside a holder says less than the holder.
+            if holder == Some(None) || !taken.insert(address) {
+                continue;
+            }
+            if let Some(holder) = holder {
+                snapshot.learn_holder(address, holder);
+            }
+        }
+        if let Some(read) = read {
+            snapshot.learn_span(read, taken);
+        }
+    }
+}
+
+/// How much of a block the pages tell: all of it, or up to the last key that every cut page still has.
+pub(super) fn part_in_pages(block: Span, pages: [&Page; 2]) -> Option<Span> {
+    let mut last = block.last();
+    for page in pages.into_iter().filter(|page| page.more) {
+        let seen = page.entries.iter().rev().find_map(|entry| address_in(&entry.key))?;
+        last = last.min(seen);
+    }
+    Span::new(block.first(), last)
+}
+
+/// The block of [`WINDOW`] addresses around a few: the part of it that may be asked about, and all of the few.
+fn own_block(span: Span, snapshot: &Snapshot) -> Span {
+    let around = offered_part(aligned(span.first(), 8), snapshot).unwrap_or(span);
+    Span::new(around.first().min(span.first()), around.last().max(span.last())).unwrap_or(span)
+}
+
+/// What is still unread of the block of so many bits around an address.
+fn wide_block(address: IpAddr, bits: u32, keys: usize, snapshot: &Snapshot) -> Option<Wide> {
+    let block = offered_part(aligned(address, bits), snapshot)?;
+    let block = block.starting_at(snapshot.first_unread(block)?);
+    Some(Wide { block, keys })
+}
+
+/// The addresses that agree with this one in all but the last bits.
+fn aligned(address: IpAddr, bits: u32) -> Span {
+    let single = Span::single(address);
+    let family = single.family();
+    let width = bits.min(u32::from(family.bits()));
+    let inside = u128::MAX.checked_shr(128 - width).unwrap_or(0);
+    let first = number(address) & !inside;
+    Span::new(family.address(first), family.address(first | inside)).unwrap_or(single)
+}
+
+/// The part of a block that lies between the first and the last subnet of its family: what else is in the domain, other
+/// networks may ask about.
+fn offered_part(block: Span, snapshot: &Snapshot) -> Option<Span> {
+    let ranges = snapshot.range_sets().iter().flat_map(|set| set.ranges());
+    let mut subnets = ranges.map(|range| Span::of_subnet(range.subnet())).filter(|one| one.family() == block.family());
+    let mut hull = subnets.next()?;
+    for subnet in subnets {
+        hull = Span::new(hull.first().min(subnet.first()), hull.last().max(subnet.last()))?;
+    }
+    hull.intersection(&block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ordered::Entry;
+    use ipam::{RangeSets, RangeSpec};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn snapshot(subnets: &[&str]) -> Snapshot {
+        let specs = subnets.iter().map(|subnet| vec![RangeSpec::of_subnet(subnet.parse().unwrap())]).collect();
+        Snapshot::new(RangeSets::new(specs, &[]).unwrap(), Vec::new())
+    }
+
+    #[test]
+    fn each_question_looks_wider_than_the_one_before() {
+        let mut nearby = Nearby::default();
+        let wider: Vec<_> = (0..6).map(|_| nearby.wider()).collect();
+        let expected = [(16, 1_024), (32, 4_096), (64, 8_192), (128, 8_192), (128, 8_192)].map(Some);
+        assert_eq!((wider[0], &wider[1..]), (None, &expected[..]));
+        nearby.questions = u32::MAX;
+        assert_eq!(nearby.wider(), Some((128, 8_192)));
+    }
+
+    #[test]
+    fn blocks_keep_to_what_lies_between_the_subnets() {
+        let snapshot = snapshot(&["10.1.0.0/16", "10.2.0.0/24", "fd00::/64"]);
+        let part = |address, bits| offered_part(aligned(ip(address), bits), &snapshot).map(|part| part.to_string());
+        assert_eq!(part("10.1.7.9", 8).unwrap(), "10.1.7.0-10.1.7.255");
+        assert_eq!(part("10.1.7.9", 16).unwrap(), "10.1.0.0-10.1.255.255");
+        assert_eq!(part("10.1.7.9", 128).unwrap(), "10.1.0.0-10.2.0.255");
+        assert_eq!(part("fd00::9", 128).unwrap(), "fd00::-fd00::ffff:ffff:ffff:ffff");
+        assert_eq!(part("192.168.0.1", 16), None);
+        let few = Span::new(ip("10.1.7.250"), ip("10.1.8.3")).unwrap();
+        assert_eq!(own_block(few, &snapshot).to_string(), "10.1.7.0-10.1.8.3");
+        let elsewhere = Span::single(ip("192.168.0.1"));
+        assert_eq!(own_block(elsewhere, &snapshot), elsewhere);
+    }
+
+    #[test]
+    fn a_page_that_was_cut_tells_no_more_than_it_has() {
+        let block = aligned(ip("10.0.0.0"), 8);
+        let page =
+            |key: &str, more| Page { entries: vec![Entry { key: key.to_owned(), value: Vec::new() }], more, count: 0 };
+        let part = |one: &Page, two: &Page| part_in_pages(block, [one, two]).map(|part| part.last().to_string());
+        let (whole, cut, stray) = (page("a/4/0a000007", false), page("a/4/0a000007", true), page("a/4/?", true));
+        assert_eq!(part(&whole, &whole).unwrap(), "10.0.0.255");
+        assert_eq!(part(&whole, &cut).unwrap(), "10.0.0.7");
+        assert_eq!(part(&cut, &page("a/4/0a000003", true)).unwrap(), "10.0.0.3");
+        assert_eq!(part(&stray, &whole), None);
+    }
+}

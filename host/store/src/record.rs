@@ -1,0 +1,139 @@
+//! Records between bytes and meaning. Each says whose it is, and is checked against its key after every read.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+
+use super::error::StoreError;
+use super::keys::{Keys, Named, seconds_until};
+use super::ordered::{Entry, Guard};
+use ipam::{Assignment, Claim, HeldAddress};
+
+/// An address that nobody holds, but that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Who may have it meanwhile; nobody, when it only cools down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// From then on it is free, and the record only waits to be replaced.
+    pub until: Timestamp,
+}
+
+impl KeptAddress {
+    /// How an address that only cools down is named to policies and people.
+    pub const COOLING_DOWN: &str = "(cooling down)";
+
+    /// Whether it is still kept.
+    pub fn is_kept(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+
+    /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
+    pub(crate) fn ends_for(&self, assignment: &Assignment, now: Timestamp) -> bool {
+        let wanted = assignment.hold.as_ref().map(|hold| hold.identity.as_str());
+        !self.is_kept(now) || (wanted.is_some() && wanted == self.identity.as_deref())
+    }
+}
+
+/// A record together with the bytes that were read, which are what a guard compares.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen<T> {
+    key: String,
+    bytes: Vec<u8>,
+    pub(crate) record: T,
+}
+
+/// A record that knows which key it belongs under.
+pub(crate) trait Keyed: DeserializeOwned {
+    /// What is wrong with this record under this name.
+    fn misplaced(&self, named: &Named) -> Option<String>;
+}
+
+impl Keyed for HeldAddress {
+    fn misplaced(&self, named: &Named) -> Option<String> {
+        let here = matches!(named, Named::Address(address) if *address == self.address);
+        (!here).then(|| format!("it is about {}", self.address))
+    }
+}
+
+impl Keyed for Claim {
+    fn misplaced(&self, named: &Named) -> Option<String> {
+        let here = matches!(named, Named::Attachment(attachment) if *attachment == self.attachment);
+        (!here).then(|| format!("it is about {}", self.attachment))
+    }
+}
+
+impl Keyed for KeptAddress {
+    fn misplaced(&self, named: &Named) -> Option<String> {
+        let here = match named {
+            Named::Hold(address) => *address == self.address,
+            Named::Identity { identity, address } => {
+                *address == self.address && self.identity.as_ref() == Some(identity)
+            }
+            Named::Expiry { seconds, address } => *address == self.address && *seconds == seconds_until(self.until),
+            _ => false,
+        };
+        let identity = self.identity.as_deref().unwrap_or("nobody");
+        (!here).then(|| format!("it is about {} for {identity}", self.address))
+    }
+}
+
+impl<T: Keyed> Seen<T> {
+    /// Read a record and check it against its key.
+    pub(crate) fn parse(keys: &Keys, entry: Entry) -> Result<Self, StoreError> {
+        let Entry { key, value } = entry;
+        let record: T = match serde_json::from_slice(&value) {
+            Ok(record) => record,
+            Err(error) => return Err(StoreError::Damaged { key, what: what_is_wrong(&error) }),
+        };
+        let misplaced = match keys.named(&key) {
+            Some(named) => record.misplaced(&named),
+            None => Some("its key has no meaning".into()),
+        };
+        match misplaced {
+            None => Ok(Self { key, bytes: value, record }),
+            Some(what) => Err(StoreError::Damaged { key, what }),
+        }
+    }
+
+    /// The record, if it can be read; otherwise a line in the log, where everything else shall go on.
+    pub(crate) fn readable(keys: &Keys, entry: Entry) -> Option<Self> {
+        Self::parse(keys, entry).inspect_err(|error| tracing::warn!(%error, "skipped")).ok()
+    }
+}
+
+impl<T> Seen<T> {
+    /// As they were read.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The key still has exactly these bytes.
+    pub(crate) fn guard(&self) -> Guard {
+        Guard::Is(self.key.clone(), self.bytes.clone())
+    }
+
+    /// Another key still has exactly these bytes.
+    pub(crate) fn guard_at(&self, key: String) -> Guard {
+        Guard::Is(key, self.bytes.clone())
+    }
+}
+
+/// For an operator, who has not seen the types that records are decoded into.
+pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Data => format!("a field is missing or of another type (before character {})", error.column()),
+        Category::Syntax | Category::Io => format!("it is not JSON (at character {})", error.column()),
+    }
+}
+
+/// The bytes to keep.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("our records have string keys and no part whose serialisation can fail")
+}

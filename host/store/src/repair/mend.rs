@@ -1,0 +1,52 @@
+//! One repair while it is worked out: a change that is fenced by everything it looked at, and its words.
+
+use super::Repair;
+use crate::inspect::{Disagreement, Everything};
+use crate::ordered::{Change, Guard};
+
+/// A change and what it does in words. Writes come before fences: a change begins with a key it writes.
+pub(super) struct Mend<'a> {
+    all: &'a Everything,
+    change: Change,
+    words: Vec<String>,
+}
+
+impl<'a> Mend<'a> {
+    pub(super) fn new(all: &'a Everything) -> Self {
+        Self { all, change: Change::default(), words: Vec::new() }
+    }
+
+    /// The key is as it was when it was read.
+    pub(super) fn fence(&mut self, key: String) {
+        let guard = match self.all.bytes.get(&key) {
+            Some(bytes) => Guard::Is(key, bytes.clone()),
+            None => Guard::Absent(key),
+        };
+        self.change.require(guard);
+    }
+
+    pub(super) fn put(&mut self, key: String, value: impl Into<Vec<u8>>, words: String) {
+        self.fence(key.clone());
+        self.change.put(key, value);
+        self.words.push(words);
+    }
+
+    /// Delete a key, if it is there.
+    pub(super) fn delete(&mut self, key: String, words: String) {
+        if !self.all.bytes.contains_key(&key) {
+            return;
+        }
+        self.fence(key.clone());
+        self.change.delete(key);
+        self.words.push(words);
+    }
+
+    pub(super) fn finish(self, mends: Vec<Disagreement>, discards: bool) -> Repair {
+        Repair { mends, remedy: self.words.join("; "), discards, is_left: false, change: self.change }
+    }
+
+    /// Nothing is written.
+    pub(super) fn leave(mends: Vec<Disagreement>, why: String) -> Repair {
+        Repair { mends, remedy: why, discards: false, is_left: true, change: Change::default() }
+    }
+}

@@ -1,0 +1,361 @@
+//! From disagreements to repairs: those about one attachment, or about one hold, are mended together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::mend::Mend;
+use super::{InUse, Repair};
+use crate::inspect::{Disagreement, Everything};
+use crate::keys::{Keys, Named};
+use crate::record::{KeptAddress, encode};
+use ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets, Slot};
+
+/// What disagreements have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// A claim, its addresses and its indexes.
+    Attachment(Attachment),
+    /// What an address is kept for.
+    Hold(IpAddr),
+    /// Who has a slot.
+    Slot(Slot),
+    /// A key that nothing readable explains.
+    Unexplained(String),
+}
+
+pub(super) struct Plan<'a> {
+    pub(super) keys: &'a Keys,
+    pub(super) all: &'a Everything,
+    range_sets: &'a RangeSets,
+    pub(super) in_use: &'a InUse,
+    /// Who claims an address: where several do, whoever uses it, then who did first.
+    claimants: BTreeMap<IpAddr, &'a Attachment>,
+    /// The readable records of addresses, by who holds them.
+    held_by: BTreeMap<&'a Attachment, Vec<&'a HeldAddress>>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
+        let mut claims: Vec<&Claim> = all.claims.values().collect();
+        claims.sort_by_key(|claim| claim.since);
+        let mut claimants = BTreeMap::new();
+        for claim in claims {
+            for address in claim.addresses() {
+                let uses = |attachment: &Attachment| in_use.get(attachment).is_some_and(|used| used.contains(&address));
+                let first = claimants.entry(address).or_insert(&claim.attachment);
+                if !uses(first) && uses(&claim.attachment) {
+                    *first = &claim.attachment;
+                }
+            }
+        }
+        let mut held_by: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for held in all.addresses.values() {
+            held_by.entry(&held.attachment).or_default().push(held);
+        }
+        Self { keys, all, range_sets, in_use, claimants, held_by }
+    }
+
+    pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
+        let mut subjects: BTreeMap<Subject, Vec<Disagreement>> = BTreeMap::new();
+        for disagreement in found {
+            subjects.entry(self.subject(&disagreement)).or_default().push(disagreement);
+        }
+        subjects.into_iter().map(|(subject, mends)| self.repair(subject, mends)).collect()
+    }
+
+    fn subject(&self, disagreement: &Disagreement) -> Subject {
+        match disagreement {
+            Disagreement::Foreign(key) => Subject::Unexplained(key.clone()),
+            Disagreement::Damaged { key, .. } => self.subject_of_damage(key),
+            Disagreement::ClaimWithoutAddress { attachment, .. }
+            | Disagreement::AddressWithoutClaim { attachment, .. }
+            | Disagreement::Ceded { attachment, .. }
+            | Disagreement::Former { attachment, .. }
+            | Disagreement::MissingFromNode { attachment, .. }
+            | Disagreement::StaleNode { attachment, .. }
+            | Disagreement::StalePod { attachment, .. } => Subject::Attachment(attachment.clone()),
+            Disagreement::HeldAndKept(address)
+            | Disagreement::Expiry(address)
+            | Disagreement::Identity { address, .. } => self.subject_of_hold(*address),
+            Disagreement::Slot { slot, .. } => Subject::Slot(slot.clone()),
+        }
+    }
+
+    fn subject_of_damage(&self, key: &str) -> Subject {
+        match self.keys.named(key) {
+            Some(Named::Attachment(attachment)) => Subject::Attachment(attachment),
+            Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
+                self.subject_of_hold(address)
+            }
+            Some(Named::Address(address)) if self.claimants.contains_key(&address) => {
+                Subject::Attachment(self.claimants[&address].clone())
+            }
+            _ => Subject::Unexplained(key.to_owned()),
+        }
+    }
+
+    /// The hold of an address that is about to be held again ends in the same transaction.
+    fn subject_of_hold(&self, address: IpAddr) -> Subject {
+        match self.claimants.get(&address) {
+            Some(attachment) if !self.all.addresses.contains_key(&address) => {
+                Subject::Attachment((*attachment).clone())
+            }
+            _ => Subject::Hold(address),
+        }
+    }
+
+    fn repair(&self, subject: Subject, mends: Vec<Disagreement>) -> Repair {
+        if let Some(why) = self.left_because(&subject) {
+            return Mend::leave(mends, why);
+        }
+        let mut mend = Mend::new(self.all);
+        match &subject {
+            Subject::Attachment(attachment) => self.mend_attachment(attachment, &mends, &mut mend),
+            Subject::Hold(address) => {
+                let held = self.all.bytes.contains_key(&self.keys.address(*address));
+                self.mend_hold(*address, held, &mends, &mut mend);
+                mend.fence(self.keys.hold(*address));
+                mend.fence(self.keys.address(*address));
+            }
+            Subject::Slot(slot) => self.mend_slot(slot, &mut mend),
+            Subject::Unexplained(key) => match self.keys.named(key) {
+                Some(Named::Address(address)) => {
+                    mend.delete(key.clone(), format!("free {address}: be sure that no container uses it"));
+                }
+                _ => mend.delete(key.clone(), format!("delete {key}")),
+            },
+        }
+        mend.finish(mends, matches!(subject, Subject::Unexplained(_)))
+    }
+
+    fn mend_attachment(&self, attachment: &Attachment, mends: &[Disagreement], mend: &mut Mend) {
+        let found = self.all.claims.get(attachment);
+        let wanted = self.wanted_claim(attachment);
+        match &wanted {
+            Some(claim) => self.mend_claim(claim, mends, mend),
+            None => {
+                mend.delete(
+                    self.keys.attachment(attachment),
+                    format!("end the claim of {attachment}, which holds nothing"),
+                );
+                self.leave_indexes(attachment, found, mend);
+            }
+        }
+        for disagreement in mends {
+            self.mend_index(disagreement, wanted.as_ref(), mend);
+        }
+        mend.fence(self.keys.attachment(attachment));
+        let kept = wanted.iter().flat_map(|claim| &claim.addresses);
+        // Not a missing address that is lost to another claim: that one's repair may come first.
+        let listed = found.into_iter().flat_map(|claim| &claim.addresses);
+        let lost = listed.filter(|assignment| self.all.addresses.contains_key(&assignment.address));
+        kept.chain(lost).for_each(|assignment| mend.fence(self.keys.address(assignment.address)));
+    }
+
+    /// What the attachment's claim should be: every address whose record is its own, and those it alone claims.
+    pub(super) fn wanted_claim(&self, attachment: &Attachment) -> Option<Claim> {
+        let held = self.held_by.get(attachment).map(Vec::as_slice).unwrap_or_default();
+        let mut claim = match self.all.claims.get(attachment) {
+            Some(claim) => claim.clone(),
+            None => claim_from(held.first()?),
+        };
+        claim.addresses.retain(|assignment| self.holder(assignment.address) == Some(attachment));
+        for held in held {
+            if !claim.addresses.iter().any(|listed| listed.address == held.address) {
+                let assignment = Assignment::in_range_of(self.range_sets, held.address);
+                let (hold, slot) = (held.hold.clone(), held.slot.clone());
+                claim.addresses.push(Assignment { kind: held.kind, hold, slot, ..assignment });
+            }
+        }
+        self.settle_ceded(&mut claim);
+        claim.former = self.all.former_wanted(&claim);
+        (!claim.is_over()).then_some(claim)
+    }
+
+    /// What a living pod ceded is with whoever holds the address now; where nobody does, it is the pod's again.
+    fn settle_ceded(&self, claim: &mut Claim) {
+        for mut ceded in std::mem::take(&mut claim.ceded) {
+            let address = ceded.assignment.address;
+            let Some(holder) = self.holder(address) else {
+                claim.addresses.push(ceded.assignment);
+                continue;
+            };
+            if claim.addresses.iter().any(|held| held.address == address) {
+                continue;
+            }
+            let known = self.all.addresses.get(&address).map(HeldAddress::party);
+            let claimed = || self.all.claims.get(holder).map(Claim::party);
+            ceded.to = known.or_else(claimed).unwrap_or(ceded.to);
+            claim.ceded.push(ceded);
+        }
+    }
+
+    pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
+        let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
+        recorded.or_else(|| self.claimants.get(&address).copied())
+    }
+
+    fn mend_claim(&self, claim: &Claim, mends: &[Disagreement], mend: &mut Mend) {
+        let Claim { attachment, node, machine, .. } = claim;
+        let found = self.all.claims.get(attachment);
+        if found != Some(claim) {
+            let addresses: Vec<String> = claim.addresses.iter().map(|listed| listed.address.to_string()).collect();
+            let words = format!("let the claim of {attachment} list {}", addresses.join(", "));
+            mend.put(self.keys.attachment(attachment), encode(claim), words);
+        }
+        for held in claim.held_addresses() {
+            let address = held.address;
+            if self.all.addresses.get(&address) != Some(&held) {
+                mend.put(
+                    self.keys.address(address),
+                    encode(&held),
+                    format!("write the record of {address} from the claim"),
+                );
+                self.mend_hold(address, true, mends, mend);
+            }
+        }
+        if !self.all.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+            mend.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
+        }
+        let index = claim.pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
+        // Whatever the index of pods points at, it is newer than a claim that is only written again.
+        if let Some(index) = index.filter(|index| found.is_none() && !self.all.bytes.contains_key(index)) {
+            mend.put(index, attachment.container.as_str(), "let its pod's index point at it".to_owned());
+        }
+    }
+
+    /// A claim that ends leaves the indexes that still lead to it.
+    fn leave_indexes(&self, attachment: &Attachment, found: Option<&Claim>, mend: &mut Mend) {
+        let Some(claim @ Claim { node, pod, .. }) = found else { return };
+        mend.delete(self.keys.node_of(claim), format!("take it off the index of node {node:?}"));
+        let index = pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
+        let points_here = |index: &String| {
+            self.all.bytes.get(index).is_some_and(|container| *container == attachment.container.as_bytes())
+        };
+        if let Some(index) = index.filter(points_here) {
+            mend.delete(index, "take it off its pod's index".to_owned());
+        }
+    }
+
+    fn mend_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, mend: &mut Mend) {
+        match disagreement {
+            Disagreement::StaleNode { node, machine, attachment }
+                if wanted.is_none_or(|claim| claim.node != *node || claim.machine != *machine) =>
+            {
+                mend.delete(
+                    self.keys.node(node, machine, attachment),
+                    format!("take it off the index of node {node:?}"),
+                );
+            }
+            Disagreement::StalePod { pod, attachment } if wanted.is_none_or(|claim| !is_of(claim, pod)) => {
+                self.mend_pod(pod, attachment, mend);
+            }
+            _ => {}
+        }
+    }
+
+    /// Let a pod's index point at the newest claim there is, or go.
+    fn mend_pod(&self, pod: &PodName, stale: &Attachment, mend: &mut Mend) {
+        let index = self.keys.pod(pod, stale);
+        let same_place =
+            |claim: &&Claim| claim.attachment.network == stale.network && claim.attachment.interface == stale.interface;
+        let claims = self.all.claims.values().filter(|claim| is_of(claim, pod)).filter(same_place);
+        match claims.max_by_key(|claim| claim.since) {
+            Some(newest) => {
+                let container = newest.attachment.container.as_str();
+                mend.put(index, container, format!("let the index of pod {pod} point at container {container}"));
+                mend.fence(self.keys.attachment(&newest.attachment));
+            }
+            None => mend.delete(index, format!("end the index of pod {pod}")),
+        }
+    }
+
+    /// Taken for the address that has it, as long as that is held; given back where none has it.
+    fn mend_slot(&self, slot: &Slot, mend: &mut Mend) {
+        let key = self.keys.slot(slot);
+        let Some(address) = self.all.slots_had().get(slot).and_then(BTreeSet::first).copied() else {
+            return mend.delete(key, format!("give back {slot}"));
+        };
+        mend.put(key, address.to_string(), format!("let {slot} be taken for {address}"));
+        mend.fence(self.keys.address(address));
+        let claims = self.all.claims.values().filter(|claim| claim.slots().any(|taken| taken == slot));
+        claims.for_each(|claim| mend.fence(self.keys.attachment(&claim.attachment)));
+    }
+
+    fn mend_hold(&self, address: IpAddr, held: bool, mends: &[Disagreement], mend: &mut Mend) {
+        let wanted = if held { None } else { self.wanted_hold(address) };
+        let key = self.keys.hold(address);
+        match wanted {
+            None => mend.delete(key, format!("end the hold of {address}")),
+            Some(kept) if self.all.kept.get(&address) != Some(kept) => {
+                mend.put(key, encode(kept), format!("write the hold of {address} from the index of its identity"));
+            }
+            Some(_) => {}
+        }
+        self.mend_expiry(address, wanted, mend);
+        let identity = wanted.and_then(|kept| kept.identity.as_ref());
+        for stale in self.identities_of(address, mends).into_iter().filter(|known| Some(known) != identity) {
+            mend.delete(self.keys.identity(&stale, address), format!("take {address} off the index of {stale:?}"));
+        }
+        let Some((kept, identity)) = wanted.zip(identity) else { return };
+        if self.all.identities.get(&(address, identity.clone())) != Some(kept) {
+            let words = format!("list {address} in the index of {identity:?}");
+            mend.put(self.keys.identity(identity, address), encode(kept), words);
+        }
+    }
+
+    fn mend_expiry(&self, address: IpAddr, wanted: Option<&KeptAddress>, mend: &mut Mend) {
+        let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
+        for key in self.all.bytes.keys().filter(|key| Some(*key) != right.as_ref()) {
+            if matches!(self.keys.named(key), Some(Named::Expiry { address: known, .. }) if known == address) {
+                mend.delete(key.clone(), format!("take {address} off the index of when holds end"));
+            }
+        }
+        let Some((kept, key)) = wanted.zip(right) else { return };
+        if self.all.bytes.get(&key) != Some(&encode(kept)) {
+            mend.put(key, encode(kept), format!("list {address} in the index of when holds end"));
+        }
+    }
+
+    /// The hold as it is, or, where nobody can read it, as the index of identities has it.
+    fn wanted_hold(&self, address: IpAddr) -> Option<&KeptAddress> {
+        let damaged = || self.all.bytes.contains_key(&self.keys.hold(address));
+        let indexed =
+            || self.all.identities.values().filter(|kept| kept.address == address).max_by_key(|kept| kept.until);
+        self.all.kept.get(&address).or_else(|| damaged().then(indexed).flatten())
+    }
+
+    /// Whose index has an entry for the address, readable or damaged.
+    fn identities_of(&self, address: IpAddr, mends: &[Disagreement]) -> Vec<String> {
+        let readable = self.all.identities.keys().filter(|(known, _)| *known == address);
+        let damaged = mends.iter().filter_map(|disagreement| match disagreement {
+            Disagreement::Damaged { key, .. } => match self.keys.named(key)? {
+                Named::Identity { identity, address: known } if known == address => Some(identity),
+                _ => None,
+            },
+            _ => None,
+        });
+        readable.map(|(_, identity)| identity.clone()).chain(damaged).collect()
+    }
+}
+
+/// A claim without addresses, with everything else one of its records says.
+fn claim_from(held: &HeldAddress) -> Claim {
+    Claim {
+        attachment: held.attachment.clone(),
+        node: held.node.clone(),
+        machine: held.machine.clone(),
+        pod: held.pod.clone(),
+        addresses: Vec::new(),
+        ceded: Vec::new(),
+        former: BTreeMap::new(),
+        policy: held.policy.clone(),
+        since: held.since,
+    }
+}
+
+fn is_of(claim: &Claim, pod: &PodName) -> bool {
+    let of_claim = claim.pod.as_ref();
+    of_claim
+        .is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name && other.cluster == pod.cluster)
+}

@@ -1,0 +1,238 @@
+//! An occupant beside what the store has of it, and the change that brings the two together.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::{Occupant, Restoration, Rival};
+use crate::Store;
+use crate::error::StoreError;
+use crate::hold::end_hold;
+use crate::ordered::{Change, Entry, Guard, OrderedMap};
+use crate::record::{KeptAddress, Seen, encode};
+use ipam::{Assignment, Attachment, Ceded, Claim, HeldAddress};
+
+/// What lies under a key, understood or not.
+pub(super) enum Found<T> {
+    Readable(Seen<T>),
+    Damaged(Entry),
+}
+
+impl<T> Found<T> {
+    pub(super) fn parse(entry: Entry, parse: impl Fn(Entry) -> Result<Seen<T>, StoreError>) -> Self {
+        match parse(entry.clone()) {
+            Ok(seen) => Self::Readable(seen),
+            Err(_) => Self::Damaged(entry),
+        }
+    }
+
+    pub(super) fn readable(&self) -> Option<&Seen<T>> {
+        match self {
+            Self::Readable(seen) => Some(seen),
+            Self::Damaged(_) => None,
+        }
+    }
+
+    fn guard(&self) -> Guard {
+        match self {
+            Self::Readable(seen) => seen.guard(),
+            Self::Damaged(entry) => Guard::Is(entry.key.clone(), entry.value.clone()),
+        }
+    }
+}
+
+/// What the store has under one address of an occupant.
+pub(super) struct Place {
+    pub(super) held: Option<Found<HeldAddress>>,
+    pub(super) kept: Option<Found<KeptAddress>>,
+}
+
+/// An occupant beside what the store has of it.
+pub(super) struct Plan<'a> {
+    pub(super) occupant: &'a Occupant,
+    pub(super) claim: Option<Found<Claim>>,
+    /// Whether its pod's index points at anybody: whoever that is, it is newer than a claim that is only written again.
+    pub(super) has_index: bool,
+    /// One for each address.
+    pub(super) places: Vec<Place>,
+}
+
+impl Plan<'_> {
+    pub(super) fn restoration<M: OrderedMap>(
+        self,
+        store: &Store<M>,
+        rivals: &BTreeMap<Attachment, Seen<Claim>>,
+        taken: &mut BTreeMap<IpAddr, HeldAddress>,
+        judge: &impl Fn(&Occupant, &HeldAddress) -> Rival,
+        now: Timestamp,
+    ) -> Restoration {
+        let occupant = self.occupant;
+        let mut found = Restoration {
+            occupant: occupant.clone(),
+            missing: Vec::new(),
+            moved: Vec::new(),
+            shared: Vec::new(),
+            unused: Vec::new(),
+            ended: Vec::new(),
+            change: Change::default(),
+        };
+        let mut claim = self.claim_so_far(now);
+        let mut claimed: Vec<(&Assignment, &Place)> = Vec::new();
+        for (assignment, place) in occupant.addresses.iter().zip(&self.places) {
+            let address = assignment.address;
+            if let Some(first) = taken.get(&address) {
+                if judge(occupant, first) != Rival::Succeeds {
+                    found.shared.push(first.clone());
+                }
+                continue;
+            }
+            let listed = claim.addresses().any(|listed| listed == address);
+            match place.held.as_ref().and_then(Found::readable).map(|seen| &seen.record) {
+                Some(held) if held.attachment == occupant.attachment && listed => continue,
+                // Its claim, read or put together from its records, says what happened to the address.
+                Some(held) if is_ceded(&claim, held) => continue,
+                Some(held) if held.attachment != occupant.attachment => match judge(occupant, held) {
+                    Rival::Succeeds => continue,
+                    Rival::GivesWay if can_cede(rivals, held) => found.moved.push(held.clone()),
+                    Rival::GivesWay | Rival::Stays => {
+                        found.shared.push(held.clone());
+                        continue;
+                    }
+                },
+                _ => found.missing.push(address),
+            }
+            if !listed {
+                claim.addresses.push(self.known(assignment, place));
+            }
+            claimed.push((assignment, place));
+        }
+        found.unused = self.unused(&claim);
+        for (assignment, _) in &claimed {
+            taken.insert(assignment.address, claim.held_address(assignment));
+        }
+        if !claimed.is_empty() {
+            self.write(store, rivals, &claimed, claim, &mut found);
+        }
+        found.ended.retain(|kept| kept.is_kept(now));
+        found
+    }
+
+    /// The claim as the store has it; where it has none, an empty one with what the records of its addresses say.
+    fn claim_so_far(&self, now: Timestamp) -> Claim {
+        if let Some(seen) = self.claim.as_ref().and_then(Found::readable) {
+            return seen.record.clone();
+        }
+        let Occupant { attachment, node, machine, pod, .. } = self.occupant;
+        let mut claim = Claim {
+            attachment: attachment.clone(),
+            node: node.clone(),
+            machine: machine.clone(),
+            pod: pod.clone(),
+            addresses: Vec::new(),
+            ceded: Vec::new(),
+            former: BTreeMap::new(),
+            policy: None,
+            since: now,
+        };
+        if let Some(own) = self.places.iter().find_map(|place| self.own(place)) {
+            claim = Claim {
+                node: own.node.clone(),
+                machine: own.machine.clone(),
+                pod: own.pod.clone(),
+                policy: own.policy.clone(),
+                since: own.since,
+                ..claim
+            };
+        }
+        claim
+    }
+
+    /// The record of an address, where it is the occupant's.
+    fn own<'p>(&self, place: &'p Place) -> Option<&'p HeldAddress> {
+        let seen = place.held.as_ref()?.readable()?;
+        (seen.record.attachment == self.occupant.attachment).then_some(&seen.record)
+    }
+
+    /// The assignment as the container was told it, with what only its record knows.
+    fn known(&self, assignment: &Assignment, place: &Place) -> Assignment {
+        match self.own(place) {
+            Some(own) => {
+                Assignment { kind: own.kind, hold: own.hold.clone(), slot: own.slot.clone(), ..assignment.clone() }
+            }
+            None => assignment.clone(),
+        }
+    }
+
+    fn unused(&self, claim: &Claim) -> Vec<IpAddr> {
+        let has = |address: &IpAddr| self.occupant.addresses.iter().any(|assignment| assignment.address == *address);
+        claim.addresses().filter(|address| !has(address)).collect()
+    }
+
+    fn write<M: OrderedMap>(
+        &self,
+        store: &Store<M>,
+        rivals: &BTreeMap<Attachment, Seen<Claim>>,
+        claimed: &[(&Assignment, &Place)],
+        mut claim: Claim,
+        found: &mut Restoration,
+    ) {
+        let keys = &store.keys;
+        let key = keys.attachment(&claim.attachment);
+        let change = &mut found.change;
+        change.require(self.claim.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+        for held in &found.moved {
+            claim.former.insert(held.address, held.party());
+        }
+        let mut ceding: BTreeMap<&Attachment, Claim> = BTreeMap::new();
+        for held in &found.moved {
+            let Some(rival) = rivals.get(&held.attachment) else { continue };
+            change.require(rival.guard());
+            let ceding = ceding.entry(&held.attachment).or_insert_with(|| rival.record.clone());
+            cede(ceding, held.address, &claim);
+        }
+        for (holder, ceding) in ceding {
+            change.put(keys.attachment(holder), encode(&ceding));
+        }
+        for (assignment, place) in claimed {
+            let (key, hold) = (keys.address(assignment.address), keys.hold(assignment.address));
+            change.require(place.held.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+            if let Some(listed) = claim.addresses.iter().find(|listed| listed.address == assignment.address) {
+                change.put(key, encode(&claim.held_address(listed)));
+            }
+            change.require(place.kept.as_ref().map_or_else(|| Guard::Absent(hold.clone()), Found::guard));
+            match &place.kept {
+                Some(Found::Readable(kept)) => {
+                    end_hold(keys, &kept.record, change);
+                    found.ended.push(kept.record.clone());
+                }
+                Some(Found::Damaged(_)) => drop(change.delete(hold)),
+                None => {}
+            }
+        }
+        change.put(key, encode(&claim)).put(keys.node_of(&claim), "");
+        let index = claim.pod.as_ref().map(|pod| keys.pod(pod, &claim.attachment));
+        if let Some(index) = index.filter(|_| !self.has_index && claim.pod == self.occupant.pod) {
+            change.require(Guard::Absent(index.clone())).put(index, claim.attachment.container.as_str());
+        }
+    }
+}
+
+/// Whether an address is with another because the claim ceded it.
+fn is_ceded(claim: &Claim, held: &HeldAddress) -> bool {
+    let is_former = held.former.as_ref().is_some_and(|former| former.attachment == claim.attachment);
+    is_former || claim.ceded.iter().any(|ceded| ceded.assignment.address == held.address)
+}
+
+/// Whether a holder's claim can go on naming an address that moves. An address has room for one former holder.
+fn can_cede(rivals: &BTreeMap<Attachment, Seen<Claim>>, held: &HeldAddress) -> bool {
+    let claim = rivals.get(&held.attachment).map(|seen| &seen.record);
+    held.former.is_none() && claim.is_some_and(|claim| claim.addresses().any(|address| address == held.address))
+}
+
+fn cede(claim: &mut Claim, address: IpAddr, to: &Claim) {
+    if let Some(at) = claim.addresses.iter().position(|assignment| assignment.address == address) {
+        let assignment = claim.addresses.remove(at);
+        claim.ceded.push(Ceded { assignment, to: to.party() });
+    }
+}

@@ -1,0 +1,158 @@
+//! What is tried, by every command that tries a policy: a module, its settings, and the network it decides for.
+
+use kube_ipam::cli::output::CommandError;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use engine::{Policy, Source};
+use kube_ipam::config::file::sections;
+use kube_ipam::verbs;
+
+/// What stands for the policy inside this program where a module is asked for.
+pub(super) const BUILT_IN: &str = "builtin";
+
+#[derive(Args, Debug)]
+pub(crate) struct TrialArgs {
+    /// The module; by default the network's, or else the policy inside this program, which is also called `builtin`
+    #[arg(value_name = "MODULE.wasm")]
+    module: Option<PathBuf>,
+    /// The module's settings, instead of the network's: a JSON object, or @FILE with one
+    #[arg(long, value_name = "JSON|@FILE")]
+    settings: Option<String>,
+    /// The network: a configuration as under /etc/cni/net.d, or its ipam section
+    #[arg(long, value_name = "FILE|JSON")]
+    network: Option<String>,
+    /// Instead of a network: its subnets, each a range set of its own
+    #[arg(long, value_name = "SUBNET", value_delimiter = ',', conflicts_with = "network")]
+    ranges: Vec<String>,
+}
+
+/// What the arguments name, before anything is compiled.
+pub(crate) struct Named {
+    /// The module's file; none for the built-in policy.
+    pub(crate) module: Option<PathBuf>,
+    /// The digest that the network demands of its own module.
+    pub(crate) sha256: Option<String>,
+    /// The network, with the settings that were given.
+    pub(crate) ipam: Map<String, Value>,
+}
+
+/// A module and a network, enough for any number of worlds.
+pub(crate) struct Trial {
+    /// Compiled once; its copies share the code.
+    pub(crate) policy: Policy,
+    /// The network, with the settings that were given.
+    pub(crate) ipam: Map<String, Value>,
+}
+
+impl TrialArgs {
+    /// Load the module and read the network; without one it is this subnet.
+    pub(crate) fn open(&self, subnet: &str) -> Result<Trial, CommandError> {
+        let Named { module, sha256, ipam } = self.named(subnet)?;
+        let source = Source { sha256: sha256.as_deref(), ..Source::alone(module.as_deref()) };
+        let policy = Policy::load(&source).map_err(verbs::Error::from)?;
+        Ok(Trial { policy, ipam })
+    }
+
+    /// Read the network, and find out where the module is.
+    pub(crate) fn named(&self, subnet: &str) -> Result<Named, CommandError> {
+        let ipam = self.ipam(subnet)?;
+        let of_network = |key: &str| ipam.get("policy").and_then(|policy| policy.get(key)).and_then(Value::as_str);
+        let (module, sha256) = match &self.module {
+            Some(module) => (Some(module.clone()), None),
+            None => (of_network("module").map(PathBuf::from), of_network("sha256").map(str::to_owned)),
+        };
+        Ok(Named { module: module.and_then(module_file), sha256, ipam })
+    }
+
+    fn ipam(&self, subnet: &str) -> Result<Map<String, Value>, CommandError> {
+        let mut ipam = match &self.network {
+            Some(network) => read_network(network)?,
+            None if self.ranges.is_empty() => object(json!({"subnet": subnet})),
+            None => {
+                let sets: Vec<Value> = self.ranges.iter().map(|subnet| json!([{"subnet": subnet}])).collect();
+                object(json!({"ranges": sets}))
+            }
+        };
+        if let Some(settings) = &self.settings {
+            let policy = ipam.entry("policy").or_insert_with(|| json!({}));
+            policy["settings"] = Value::Object(read_settings(settings)?);
+        }
+        Ok(ipam)
+    }
+}
+
+/// The file of a module that is named; none for the built-in policy.
+pub(crate) fn module_file(named: PathBuf) -> Option<PathBuf> {
+    Some(named).filter(|module| module != Path::new(BUILT_IN))
+}
+
+/// Settings from the command line: a JSON object, or `@FILE` with one.
+pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, String> {
+    let (text, whence) = match text.strip_prefix('@') {
+        Some(file) => (std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?, file),
+        None => (text.to_owned(), "--settings"),
+    };
+    serde_json::from_str(&text).map_err(|error| format!("{whence}: expected a JSON object: {error}"))
+}
+
+/// The `ipam` section of a `.conf`, of a `.conflist`, or itself: in a file or, where it begins with a brace, as text.
+pub(crate) fn read_network(network: &str) -> Result<Map<String, Value>, String> {
+    let (text, whence) = match network.trim_start().starts_with('{') {
+        true => (network.to_owned(), "--network"),
+        false => (std::fs::read_to_string(network).map_err(|error| format!("{network}: {error}"))?, network),
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|error| format!("{whence} is not JSON: {error}"))?;
+    let section = sections(&value).first().and_then(|section| section.ipam().cloned());
+    let section = section.or_else(|| value.get("ipam").cloned()).unwrap_or(value);
+    match section {
+        Value::Object(ipam) if !ipam.contains_key("plugins") => Ok(ipam),
+        _ => Err(format!("{whence} has no network with \"ipam\": {{\"type\": \"kube-ipam\"}}")),
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(object) = value { object } else { Map::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(network: Option<&str>, settings: Option<&str>, ranges: &[&str]) -> TrialArgs {
+        TrialArgs {
+            module: None,
+            settings: settings.map(str::to_owned),
+            network: network.map(str::to_owned),
+            ranges: ranges.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn ipam(given: &TrialArgs) -> Value {
+        Value::Object(given.ipam("10.0.0.0/16").unwrap())
+    }
+
+    #[test]
+    fn a_network_is_a_configuration_or_its_section_or_only_ranges() {
+        let section = r#"{"type": "kube-ipam", "subnet": "10.1.0.0/24"}"#;
+        let wanted = json!({"type": "kube-ipam", "subnet": "10.1.0.0/24"});
+        assert_eq!(ipam(&given(Some(section), None, &[])), wanted);
+        let chain = format!(r#"{{"name": "blue", "plugins": [{{"type": "tuning"}}, {{"ipam": {section}}}]}}"#);
+        assert_eq!(ipam(&given(Some(&chain), None, &[])), wanted);
+        let sets = json!({"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]});
+        assert_eq!(ipam(&given(None, None, &["10.1.0.0/24", "fd00::/64"])), sets);
+        assert_eq!(ipam(&given(None, None, &[])), json!({"subnet": "10.0.0.0/16"}));
+        let foreign = r#"{"name": "blue", "plugins": [{"type": "tuning"}]}"#;
+        assert!(given(Some(foreign), None, &[]).ipam("10.0.0.0/16").is_err());
+    }
+
+    #[test]
+    fn settings_replace_those_of_the_network() {
+        let section = r#"{"subnet": "10.1.0.0/24", "policy": {"settings": {"old": 1}, "limits": {"fuel": 9}}}"#;
+        let given = given(Some(section), Some(r#"{"new": 2}"#), &[]);
+        assert_eq!(ipam(&given)["policy"], json!({"settings": {"new": 2}, "limits": {"fuel": 9}}));
+        assert!(read_settings("[]").unwrap_err().starts_with("--settings: expected a JSON object"));
+    }
+}

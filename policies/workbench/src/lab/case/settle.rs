@@ -1,0 +1,149 @@
+//! What contradicts itself in a case is refused before anything runs, by its place. Whoever asks without a container's
+//! name is given one.
+
+use super::format::{Asker, Case, Expectation, Expected, Step};
+use super::layout::Part;
+use cni::{NAME, is_name};
+use kube_ipam::config::unknown::alike;
+
+/// What is wrong, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) way: Vec<Part<'static>>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Case {
+    pub(super) fn settle(&mut self) -> Result<(), Wrong> {
+        if self.settings.is_some() && self.network.get("policy").is_some_and(|policy| policy.get("settings").is_some())
+        {
+            return Err(wrong(&[Part::Key("settings")], "the network's policy has settings already: say it once"));
+        }
+        if let Some(name) = self.name.as_ref().filter(|name| !is_name(name)) {
+            return Err(wrong(&[Part::Key("name")], format!("network {name:?}: expected {NAME}")));
+        }
+        let mut containers = Vec::new();
+        for (nth, step) in self.steps.iter_mut().enumerate() {
+            let inside = |Wrong { way, message, hint }: Wrong| {
+                let way = [Part::Key("steps"), Part::Nth(nth)].into_iter().chain(way).collect();
+                Wrong { way, message, hint }
+            };
+            step.settle(&mut containers).map_err(inside)?;
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// Everybody who asks in this step.
+    pub(super) fn askers(&self) -> impl Iterator<Item = &Asker> {
+        self.allocate.iter().chain(self.contend.iter().flatten())
+    }
+
+    /// What the nth who asks expects.
+    pub(super) fn expectation(&self, nth: usize) -> Option<&Expectation> {
+        match self.expect.as_ref()? {
+            Expected::Each(list) => list.get(nth),
+            Expected::One(one) => Some(one.all.as_deref().unwrap_or(one)),
+        }
+    }
+
+    fn settle(&mut self, containers: &mut Vec<String>) -> Result<(), Wrong> {
+        let things = [self.allocate.is_some(), self.contend.is_some(), self.release.is_some(), self.advance.is_some()];
+        if things.into_iter().filter(|&is_there| is_there).count() != 1 {
+            return Err(wrong(&[], "a step does one thing: allocate, contend, release or advance"));
+        }
+        if let Some(released) = &self.release {
+            known(released, containers, &[Part::Key("release")])?;
+        }
+        let earlier = containers.clone();
+        for (nth, asker) in self.allocate.iter_mut().chain(self.contend.iter_mut().flatten()).enumerate() {
+            let way = [Part::Key("contend"), Part::Nth(nth)];
+            asker.settle(containers.len() + 1, if things[0] { &[Part::Key("allocate")] } else { &way })?;
+            containers.extend(asker.container.clone());
+        }
+        self.settle_expectations(&earlier)
+    }
+
+    fn settle_expectations(&self, containers: &[String]) -> Result<(), Wrong> {
+        let way = [Part::Key("expect")];
+        match (&self.expect, &self.contend) {
+            (None, _) => Ok(()),
+            (Some(_), None) if self.allocate.is_none() => {
+                Err(wrong(&way, "only allocate and contend have an answer to expect"))
+            }
+            (Some(Expected::One(one)), None) => one.settle(containers, &way),
+            (Some(Expected::Each(_)), None) => {
+                Err(wrong(&way, "a list is for contend: one pod asks, expect one answer"))
+            }
+            (Some(Expected::One(one)), Some(_)) => match &one.all {
+                Some(all) => all.settle(containers, &[way[0], Part::Key("all")]),
+                None => Err(wrong(&way, "several ask: expect a list of answers, or all: { … }")),
+            },
+            (Some(Expected::Each(list)), Some(askers)) if list.len() != askers.len() => {
+                let message = format!("{} ask, but the answers to {} are expected", askers.len(), list.len());
+                Err(wrong(&way, message))
+            }
+            (Some(Expected::Each(list)), Some(_)) => {
+                let mut each = list.iter().enumerate();
+                each.try_for_each(|(nth, one)| one.settle(containers, &[way[0], Part::Nth(nth)]))
+            }
+        }
+    }
+}
+
+impl Asker {
+    fn settle(&mut self, nth: usize, way: &[Part<'static>]) -> Result<(), Wrong> {
+        let about_a_pod =
+            self.uid.is_some() || self.owner.is_some() || self.namespace.is_some() || !self.labels.is_empty();
+        if self.pod.is_none() && about_a_pod {
+            return Err(wrong(way, "uid, labels, owner and namespace are a pod's: say pod: NAMESPACE/NAME"));
+        }
+        let container = self.container.get_or_insert_with(|| format!("c{nth}"));
+        match [Some(&*container), self.interface.as_ref()].into_iter().flatten().find(|name| !is_name(name)) {
+            Some(name) => Err(wrong(way, format!("container or interface {name:?}: expected {NAME}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether no address is expected.
+    pub(super) fn wants_refusal(&self) -> bool {
+        self.refused.is_some() || self.says.is_some()
+    }
+
+    fn settle(&self, containers: &[String], way: &[Part<'static>]) -> Result<(), Wrong> {
+        if self.all.is_some() {
+            return Err(wrong(way, "all: { … } is for contend, and stands alone there"));
+        }
+        let of_addresses = [
+            ("addresses", self.addresses.is_some()),
+            ("gateways", self.gateways.is_some()),
+            ("inside", self.inside.is_some()),
+            ("outside", self.outside.is_some()),
+            ("kind", self.kind.is_some()),
+            ("hold", self.hold.is_some()),
+            ("same-as", self.same_as.is_some()),
+        ];
+        if let Some((key, _)) = of_addresses.into_iter().find(|&(_, is_there)| is_there && self.wants_refusal()) {
+            return Err(wrong(way, format!("a refusal gives no address: {key} contradicts refused and says")));
+        }
+        let way: Vec<_> = way.iter().copied().chain([Part::Key("same-as")]).collect();
+        self.same_as.iter().try_for_each(|container| known(container, containers, &way))
+    }
+}
+
+fn known(container: &str, containers: &[String], way: &[Part<'static>]) -> Result<(), Wrong> {
+    if containers.iter().any(|known| known == container) {
+        return Ok(());
+    }
+    let hint = alike(container, containers.iter().map(String::as_str)).map(|known| format!("did you mean {known:?}?"));
+    let message = format!("no container {container:?} asked before this step");
+    Err(Wrong { hint, ..wrong(way, message) })
+}
+
+fn wrong(way: &[Part<'static>], message: impl Into<String>) -> Wrong {
+    Wrong { way: way.to_vec(), message: message.into(), hint: None }
+}

@@ -1,0 +1,125 @@
+//! Annotations that mean something to a policy, and such as mean nothing to anybody.
+//!
+//! No policy has to know any annotation. So it is tried first whether it follows a good one: then it has to refuse a bad
+//! one; and if it does not, nothing may come of the bad one either.
+
+use std::net::IpAddr;
+
+use super::answers::{Taken, outcome};
+use super::{kind, refusal};
+use crate::lab::check::Bench;
+use crate::lab::check::annotations::{MALFORMED, for_network};
+use crate::lab::check::counterexample::Expect;
+use crate::lab::check::scene::Scene;
+use crate::lab::check::trial::{Broken, Finding, Trial, ill};
+use crate::lab::{Asker, Proposed};
+use ipam::{Assignment, Refusal};
+use kube_ipam::verbs::Error;
+
+/// An annotation, a value that can be followed, and how to see that it was.
+struct Rule {
+    name: &'static str,
+    value: String,
+    /// For an address the pod names by `kube-ipam.ip`.
+    beside: Option<IpAddr>,
+    followed: Box<dyn Fn(&Assignment) -> bool>,
+}
+
+/// Each annotation with a good and with a malformed value.
+pub(super) fn are_followed_or_refused(bench: &Bench, scene: &Scene) -> Finding {
+    let trial = Trial::of(bench, scene)?;
+    let plain = scene.kin(0);
+    let proposed = trial.propose(&plain, 0, &[]);
+    let (Some(_), Ok(proposals)) = (&plain.pod, &proposed.verdict) else { return Ok(false) };
+    let taken = Taken::of(&trial)?;
+    let unforeseen =
+        |address: &IpAddr| taken.is_free(*address) && !proposals.iter().flatten().any(|one| one.address == *address);
+    let mut candidates = scene.offered.iter().flatten().copied().filter(unforeseen);
+    let Some(address) = candidates.nth(scene.choice % 4) else { return Ok(false) };
+    for rule in rules(address, scene) {
+        for malformed in MALFORMED.iter().cycle().skip(scene.choice % MALFORMED.len()).take(3) {
+            rule.check(&trial, &plain, scene, malformed)?;
+        }
+    }
+    Ok(true)
+}
+
+fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
+    let named = move |one: &Assignment| one.address == address;
+    let by = |name| Rule { name, value: address.to_string(), beside: None, followed: Box::new(named) };
+    let range = scene.range_sets.iter().find_map(|set| set.range_of(address));
+    // Wider than the subnet: a narrower one may leave out the gateway.
+    let length = range.map_or(1, |range| range.subnet().prefix() - 1).max(1);
+    let mut rules = vec![by("kube-ipam.ip"), by("kube-ipam.ip-pool")];
+    rules.push(Rule {
+        name: "kube-ipam.netmask",
+        value: length.to_string(),
+        beside: Some(address),
+        followed: Box::new(move |one| named(one) && one.prefix_length == length),
+    });
+    let in_range = |one: &IpAddr| *one != address && range.is_some_and(|range| range.span().contains(*one));
+    rules.extend(scene.offered.iter().flatten().copied().find(in_range).map(|gateway| Rule {
+        name: "kube-ipam.gateway",
+        value: gateway.to_string(),
+        beside: Some(address),
+        followed: Box::new(move |one| named(one) && one.gateway == Some(gateway)),
+    }));
+    rules
+}
+
+impl Rule {
+    fn check(&self, trial: &Trial<'_>, plain: &Asker, scene: &Scene, malformed: &str) -> Result<(), Box<Broken>> {
+        let name = if scene.choice.is_multiple_of(2) { self.name.to_owned() } else { for_network(self.name) };
+        let base = match self.beside {
+            None => plain.clone(),
+            Some(address) => annotated(plain, "kube-ipam.ip", &address.to_string()),
+        };
+        let good = trial.propose(&annotated(&base, &name, &self.value), 0, &[]);
+        let asker = annotated(&base, &name, malformed);
+        let bad = trial.propose(&asker, 0, &[]);
+        // Not for the policy: the host does not let it pass.
+        if matches!(bad.verdict, Err(Error::Annotated(_))) {
+            return Ok(());
+        }
+        let is_ill = |proposed: &Proposed| proposed.verdict.as_ref().err().and_then(ill).is_some();
+        if is_ill(&good) || is_ill(&bad) {
+            return Ok(());
+        }
+        let refused = bad.verdict.as_ref().err().and_then(refusal);
+        if matches!(refused, Some(refusal @ Refusal::Invalid(_)) if refusal.to_string().contains(self.name)) {
+            return Ok(());
+        }
+        let got = outcome(&bad.verdict);
+        if self.is_followed(&good) {
+            let what = match refused {
+                None => {
+                    format!("it follows {name}: {}, but gives {got} to a pod with {name}: {malformed:?}", self.value)
+                }
+                Some(Refusal::Invalid(_)) => format!("its refusal of {name}: {malformed:?} does not name it ({got})"),
+                Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", kind(other)),
+            };
+            return Err(trial.broken_asking(&asker, what, Expect::refused("invalid", Some(self.name))));
+        }
+        let ignored = outcome(&trial.propose(&base, 0, &[]).verdict);
+        if got == ignored {
+            return Ok(());
+        }
+        let what = format!(
+            "it does not follow {name}: {}, but {name}: {malformed:?} changes its answer from {ignored} to {got}",
+            self.value
+        );
+        Err(trial.broken_asking(&asker, what, Expect::refused("invalid", Some(self.name))))
+    }
+
+    fn is_followed(&self, good: &Proposed) -> bool {
+        good.verdict.as_ref().is_ok_and(|proposals| proposals.iter().all(|one| one.iter().any(&self.followed)))
+    }
+}
+
+fn annotated(asker: &Asker, name: &str, value: &str) -> Asker {
+    let mut asker = asker.clone();
+    if let Some(pod) = &mut asker.pod {
+        pod.annotations.insert(name.to_owned(), value.to_owned());
+    }
+    asker
+}

@@ -1,0 +1,110 @@
+//! What is wrong with an answer by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::{list, quoted, refusal};
+use crate::lab::check::Bench;
+use crate::lab::check::counterexample::Expect;
+use crate::lab::check::scene::Scene;
+use crate::lab::check::trial::{Broken, Finding, Ill, Trial, ill};
+use ipam::{Assignment, Kind, Proposal};
+use store::KeptAddress;
+
+/// No fault, whoever asks.
+pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
+    let trial = Trial::of(bench, scene)?;
+    for asker in scene.everybody() {
+        if let Err(error) = trial.propose(&asker, 0, &[]).verdict
+            && let Some(Ill::Faulted(what)) = ill(&error)
+        {
+            return Err(trial.broken_asking(&asker, what, Expect::no_fault(scene, &asker)));
+        }
+    }
+    Ok(true)
+}
+
+/// Neither held by another nor kept for another.
+pub(super) fn are_free(bench: &Bench, scene: &Scene) -> Finding {
+    let trial = Trial::of(bench, scene)?;
+    let proposed = trial.propose(&scene.asker, 0, &[]);
+    let Ok(proposals) = &proposed.verdict else { return Ok(false) };
+    let taken = Taken::of(&trial)?;
+    for assignment in dynamic(proposals).filter(|one| !proposed.previous.contains(&one.address)) {
+        if let Some(why) = taken.why_not(assignment) {
+            let what = format!("it proposes {} as dynamic, but {why}", assignment.address);
+            return Err(trial.broken_asking(&scene.asker, what, Expect::none_of(&[assignment.address])));
+        }
+    }
+    Ok(!taken.is_nothing())
+}
+
+/// Who refuses gives a reason.
+pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
+    let trial = Trial::of(bench, scene)?;
+    let proposed = trial.propose(&scene.asker, 0, &[]);
+    let Some(refusal) = proposed.verdict.as_ref().err().and_then(refusal) else { return Ok(false) };
+    match refusal.to_string().trim().is_empty() {
+        true => {
+            let kind = super::kind(refusal);
+            let what = format!("it refuses as {kind} without a word");
+            Err(trial.broken_asking(&scene.asker, what, Expect::refused(kind, Some(""))))
+        }
+        false => Ok(true),
+    }
+}
+
+/// What nobody else can have.
+pub(super) struct Taken {
+    held: BTreeSet<IpAddr>,
+    kept: BTreeMap<IpAddr, KeptAddress>,
+}
+
+impl Taken {
+    pub(super) fn of(trial: &Trial<'_>) -> Result<Self, Box<Broken>> {
+        let failed = |error: store::StoreError| Broken::plainly(error.to_string());
+        let held = trial.world.held().map_err(failed)?.into_iter().map(|held| held.address).collect();
+        let kept = trial.world.kept().map_err(failed)?.into_iter().map(|kept| (kept.address, kept)).collect();
+        Ok(Self { held, kept })
+    }
+
+    pub(super) fn is_free(&self, address: IpAddr) -> bool {
+        !self.held.contains(&address) && !self.kept.contains_key(&address)
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.held.is_empty() && self.kept.is_empty()
+    }
+
+    fn why_not(&self, assignment: &Assignment) -> Option<String> {
+        if self.held.contains(&assignment.address) {
+            return Some("another attachment holds it".to_owned());
+        }
+        let kept = self.kept.get(&assignment.address)?;
+        let own = assignment.hold.as_ref().map(|hold| &hold.identity);
+        match &kept.identity {
+            None => Some("it cools down".to_owned()),
+            Some(identity) if Some(identity) == own => None,
+            Some(identity) => Some(format!("it is kept for {identity:?}")),
+        }
+    }
+}
+
+/// Those of which any other would do.
+pub(super) fn dynamic(proposals: &[Proposal]) -> impl Iterator<Item = &Assignment> {
+    proposals.iter().flatten().filter(|assignment| assignment.kind == Kind::Dynamic)
+}
+
+/// For a sentence.
+pub(super) fn told(proposals: &[Proposal]) -> String {
+    let one = |proposal: &Proposal| list(proposal.iter().map(|assignment| assignment.address)).replace(", ", " + ");
+    list(proposals.iter().take(4).map(one))
+}
+
+/// For a sentence.
+pub(super) fn outcome(verdict: &Result<Vec<Proposal>, kube_ipam::verbs::Error>) -> String {
+    match verdict {
+        Ok(proposals) => told(proposals),
+        Err(error) => refusal(error).map_or_else(|| error.to_string(), quoted),
+    }
+}

@@ -1,0 +1,134 @@
+//! What a simulation has to tell, in numbers. All but the times depends on nothing but policy, network and model.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::history::{Event, History, Refused, Run};
+use super::model::Model;
+use super::space::Space;
+use super::statistics::{FreeSpace, Reuse, Spread, Utilisation, free_space, held_at, mean, reuse, utilisation};
+use crate::lab::World;
+use ipam::{PolicyName, RangeSet};
+
+/// How often the free space is looked at.
+const LOOKS: u32 = 100;
+
+/// The numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whose decisions.
+    pub policy: PolicyName,
+    /// On what.
+    pub model: Model,
+    /// How much time passed in the world, in seconds.
+    pub simulated_seconds: u64,
+    /// Pods that got their addresses.
+    pub allocations: u64,
+    /// Pods that did not, by kind.
+    pub refusals: BTreeMap<&'static str, Refused>,
+    /// How many allocations took how many runs of the policy beyond the first.
+    pub retries: BTreeMap<u64, u64>,
+    /// Pods of StatefulSets that came back.
+    pub returns: Returns,
+    /// Fuel of a run.
+    pub fuel: Spread,
+    /// Questions and log lines of a run.
+    pub host_calls: Spread,
+    /// In the order of the configuration.
+    pub range_sets: Vec<OfRangeSet>,
+    /// On this machine.
+    pub times: Times,
+}
+
+/// Pods that came back under their name and were served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Returns {
+    /// How many.
+    pub count: u64,
+    /// How many of them got all the addresses they had.
+    pub same_addresses: u64,
+}
+
+/// The numbers of a range set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfRangeSet {
+    /// Its subnets.
+    pub subnets: Vec<String>,
+    /// How many addresses it offers.
+    pub size: u128,
+    /// How many of them were ever held.
+    pub ever_held: u64,
+    /// How much was held.
+    pub utilisation: Utilisation,
+    /// Into what the rest is cut, on average since the ranges were filled.
+    pub free_space: FreeSpace,
+    /// The same at the end.
+    pub free_space_at_end: FreeSpace,
+    /// How soon addresses are claimed again.
+    pub reuse: Reuse,
+}
+
+/// What differs from machine to machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Times {
+    /// Microseconds of a run of the policy.
+    pub decision_micros: Spread,
+    /// Seconds of the whole simulation.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// The report on a history.
+    pub fn of(world: &World, model: &Model, history: &History, took: Duration) -> Self {
+        let spread = |of: fn(&Run) -> u64| Spread::of(history.runs.iter().map(of).collect());
+        let micros = spread(|run| u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX));
+        Self {
+            policy: world.policy().name().clone(),
+            model: model.clone(),
+            simulated_seconds: history.ended.as_secs(),
+            allocations: history.allocations,
+            refusals: history.refusals.clone(),
+            retries: history.retries.clone(),
+            returns: Returns {
+                count: history.returns.len() as u64,
+                same_addresses: history.returns.iter().filter(|same| **same).count() as u64,
+            },
+            fuel: spread(|run| run.fuel),
+            host_calls: spread(|run| run.host_calls),
+            range_sets: (0..)
+                .zip(world.range_sets().iter())
+                .map(|(nth, set)| OfRangeSet::of(set, nth, history))
+                .collect(),
+            times: Times { decision_micros: micros, seconds: took.as_secs_f64() },
+        }
+    }
+}
+
+impl OfRangeSet {
+    fn of(set: &RangeSet, nth: usize, history: &History) -> Self {
+        let events: Vec<Event> = history.events.iter().filter(|event| event.range_set == nth).copied().collect();
+        let stretches = Space::of(set).stretches();
+        let since = history.ended - history.filled;
+        let looks: Vec<Duration> = (0..=LOOKS).map(|look| history.filled + since * look / LOOKS).collect();
+        let mut spaces = Vec::new();
+        held_at(&events, &looks, |held| spaces.push(free_space(&stretches, held)));
+        let mut places: Vec<u128> = events.iter().map(|event| event.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        Self {
+            subnets: set.ranges().iter().map(|range| range.subnet().to_string()).collect(),
+            size: set.size(),
+            ever_held: places.len() as u64,
+            utilisation: utilisation(&events, set.size(), history.filled, history.ended),
+            free_space: mean(&spaces),
+            free_space_at_end: spaces.last().copied().unwrap_or_default(),
+            reuse: reuse(&events),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What ARCHITECTURE.md says of the crates is so: the map has every arrow and no other, and the programs carry what is
+//! theirs alone.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// From a crate to those it depends on.
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The lines `crate ──► crate, crate` of ARCHITECTURE.md; a crate without arrows has a line without them.
+fn drawn() -> Arrows {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let map = text.split("```arrows\n").nth(1).unwrap().split("```").next().unwrap();
+    let line = |line: &str| {
+        let (from, to) = line.split_once("──►").unwrap_or((line, ""));
+        let to = to.split(',').map(str::trim).filter(|name| !name.is_empty());
+        (from.trim().to_owned(), to.map(str::to_owned).collect())
+    };
+    map.lines().map(line).collect()
+}
+
+/// What the manifests of `host/` and of the author's program say; what only tests and builds need is no arrow.
+fn real() -> Arrows {
+    let metadata = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let is_drawn = |package: &&Value| {
+        let manifest = package["manifest_path"].as_str().unwrap();
+        ["/host/", "/policies/builders/", "/policies/workbench/"].iter().any(|part| manifest.contains(part))
+    };
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let drawn: BTreeSet<String> = packages.iter().filter(is_drawn).map(name).collect();
+    let arrows = |package: &Value| {
+        let dependencies = package["dependencies"].as_array().unwrap();
+        dependencies.iter().filter(|one| one["kind"].is_null()).map(name).filter(|one| drawn.contains(one)).collect()
+    };
+    packages.iter().filter(is_drawn).map(|package| (name(package), arrows(package))).collect()
+}
+
+#[test]
+fn the_map_has_every_arrow_and_no_other() {
+    assert_eq!(drawn(), real(), "left: ARCHITECTURE.md; right: the manifests");
+}
+
+/// What only an author needs. `wit-parser` and `wit-bindgen` also serve the macro that reads the policy world while the
+/// node's program is compiled, and are in that program only as far as the macro's result is.
+const ONLY_FOR_AUTHORS: [&str; 10] = [
+    "builders",
+    "indicatif",
+    "kube-ipam-workbench",
+    "proptest",
+    "quick-junit",
+    "rand_chacha",
+    "similar",
+    "svg",
+    "wit-component",
+    "wit-parser",
+];
+
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let tree = cargo(&["tree", "--locked", "--offline", "-p", package, "-e", "normal,no-proc-macro", "--prefix", "none"]);
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_node_carries_nothing_that_only_authors_need() {
+    let (node, author) = (dependencies("kube-ipam"), dependencies("kube-ipam-workbench"));
+    for name in ONLY_FOR_AUTHORS {
+        assert!(!node.contains(name), "{name} is in kube-ipam");
+        assert!(author.contains(name), "{name} is in no program: is it still called that?");
+    }
+}
+
+#[test]
+fn the_subject_knows_no_runtime_no_client_and_no_engine() {
+    let ipam = dependencies("ipam");
+    for name in ["tokio", "rustix", "libc", "wasmtime", "kube", "etcd-client", "heed", "tracing"] {
+        assert!(!ipam.contains(name), "ipam depends on {name}");
+    }
+}
