@@ -27,6 +27,7 @@ pub mod record;
 mod regular;
 pub mod requested;
 pub mod routes;
+mod runtime;
 pub mod store;
 mod synonyms;
 pub mod unknown;
