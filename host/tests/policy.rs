@@ -267,7 +267,7 @@ fn a_note_that_is_damaged_or_open_to_others_is_not_believed() {
 #[test]
 fn a_known_module_is_not_asked_again_which_annotations_it_reads() {
     let (mut site, path) = known();
-    site.limits.set("fuel", 1).unwrap();
+    site.limits.fuel = 1;
     let policy = site.load(&path, None).unwrap();
     assert!(policy.describe().is_err());
     let reads = policy.annotations().unwrap();
