@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ipam::{Proposal, Verdict};
 use engine::{Class, Outcome, Policy, PolicyError, Source};
+use ipam::{Proposal, Verdict};
 
 use super::guests::{request, snapshot};
 

@@ -114,3 +114,33 @@ fn a_directory_in_no_language_or_in_two_is_refused() {
     let (status, printed) = policy(directory.path(), &["build", "elsewhere"]);
     assert!(status == 1 && printed.contains("elsewhere"), "{printed}");
 }
+
+/// The node's program on its own in a directory.
+fn alone() -> (TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let alone = directory.path().join("kube-ipam");
+    fs::copy(program(), &alone).unwrap();
+    (directory, alone)
+}
+
+#[test]
+fn a_node_without_the_author_s_program_says_how_to_get_it() {
+    let (_directory, alone) = alone();
+    let (status, printed) = finish(Command::new(&alone).args(["policy", "check", "x.wasm"]).env("PATH", "/nonexistent"));
+    assert_eq!(status, 1, "{printed}");
+    assert!(printed.contains("`kube-ipam policy check` needs the program kube-ipam-policy"), "{printed}");
+    assert!(printed.contains("hint: put kube-ipam-policy beside kube-ipam or on PATH"), "{printed}");
+    let (status, printed) = finish(Command::new(&alone).args(["policy", "ls"]).env("PATH", "/nonexistent"));
+    assert!(status == 0 && printed.contains("range-fixed"), "{printed}");
+}
+
+#[test]
+fn an_author_s_verb_is_handed_over_with_its_arguments_and_gives_its_exit_status() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, alone) = alone();
+    let author = directory.path().join("kube-ipam-policy");
+    fs::write(&author, "#!/bin/sh\necho \"$# $*\"\nexit 7\n").unwrap();
+    fs::set_permissions(&author, fs::Permissions::from_mode(0o755)).unwrap();
+    let handed = finish(Command::new(&alone).args(["policy", "check", "a b.wasm", "--seed", "1"]));
+    assert_eq!(handed, (7, "4 check a b.wasm --seed 1\n".to_owned()));
+}

@@ -72,7 +72,8 @@ const ONLY_FOR_AUTHORS: [&str; 10] = [
 ];
 
 fn dependencies(package: &str) -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--locked", "--offline", "-p", package, "-e", "normal,no-proc-macro", "--prefix", "none"]);
+    let tree =
+        cargo(&["tree", "--locked", "--offline", "-p", package, "-e", "normal,no-proc-macro", "--prefix", "none"]);
     tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 

@@ -8,6 +8,10 @@ use super::{NAME, is_name};
 use ipam::PodName;
 use ipam::address::{canonical, parse_address};
 
+/// The keys that mean something here.
+const KEYS: [&str; 6] =
+    ["IgnoreUnknown", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_UID", "K8S_POD_INFRA_CONTAINER_ID", "IP"];
+
 /// What a runtime may say of the pod. All of it may be absent: some callers know no pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
@@ -69,7 +73,11 @@ impl Args {
                     args.infra_container = Some(value.to_owned()).filter(|id| !id.is_empty());
                 }
                 "IP" => args.addresses = addresses(value)?,
-                key => unknown = Some(key.to_owned()),
+                // Not even IgnoreUnknown excuses what is ours but for its case: an address would be passed over.
+                key => match KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key)) {
+                    Some(known) => return Err(Error::MisspeltArgument { key: key.to_owned(), known }),
+                    None => unknown = Some(key.to_owned()),
+                },
             }
         }
         // Only now: IgnoreUnknown may come after the key it excuses.
@@ -144,6 +152,19 @@ mod tests {
         assert!(Args::parse("COLOUR=red;IgnoreUnknown=false").is_err());
         assert!(Args::parse("COLOUR=red;IgnoreUnknown=perhaps;").is_err());
         assert!(Args::parse("COLOUR=a=b;IgnoreUnknown=true;").is_ok());
+    }
+
+    #[test]
+    fn a_key_in_another_case_is_not_passed_over() {
+        for (args, key) in [
+            ("IgnoreUnknown=1;ip=10.0.0.5", "ip"),
+            ("k8s_pod_name=x;IgnoreUnknown=1", "k8s_pod_name"),
+            ("ignoreunknown=1", "ignoreunknown"),
+        ] {
+            let error = Args::parse(args).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("CNI_ARGS has the key {key:?}")), "{error}");
+        }
+        assert!(Args::parse("IgnoreUnknown=1;IPS=10.0.0.5;MAC=x").is_ok());
     }
 
     #[test]

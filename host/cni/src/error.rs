@@ -35,6 +35,14 @@ pub enum Error {
     /// A key of `CNI_ARGS` nobody knows.
     #[error("CNI_ARGS has the unknown key {0:?}")]
     UnknownArgument(String),
+    /// A key of `CNI_ARGS` that is known in another case.
+    #[error("CNI_ARGS has the key {key:?}, which is written {known}")]
+    MisspeltArgument {
+        /// As the runtime writes it.
+        key: String,
+        /// As it is known.
+        known: &'static str,
+    },
     /// Nothing at all.
     #[error("the network configuration is empty")]
     Empty,
@@ -118,9 +126,11 @@ impl Error {
     /// The code to answer with.
     pub fn code(&self) -> u32 {
         match self {
-            Self::NoCommand | Self::MissingVariables { .. } | Self::Variable { .. } | Self::UnknownArgument(_) => {
-                code::ENVIRONMENT
-            }
+            Self::NoCommand
+            | Self::MissingVariables { .. }
+            | Self::Variable { .. }
+            | Self::UnknownArgument(_)
+            | Self::MisspeltArgument { .. } => code::ENVIRONMENT,
             Self::Empty | Self::TooLong | Self::NotJson { .. } | Self::NotAnObject => code::DECODE,
             Self::WrongType { .. } | Self::Twice { .. } => code::DECODE,
             Self::Unreadable(_) => code::IO,
@@ -138,6 +148,9 @@ impl Error {
                 "a container runtime sets it; by hand, cnitool does".to_owned()
             }
             Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1".to_owned(),
+            Self::MisspeltArgument { known, .. } => {
+                format!("write {known}: keys of CNI_ARGS have capital letters, and this one would be passed over")
+            }
             Self::Empty => "a runtime passes the configuration of the network on stdin".to_owned(),
             Self::TooLong => "shorten it: a network with every allowed range is a tenth of this".to_owned(),
             Self::Unreadable(_) => "the runtime passes it on stdin: see its log".to_owned(),

@@ -6,6 +6,7 @@
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -321,9 +322,9 @@ impl NetConf {
         self.ipam.as_ref().ok_or_else(|| Error::MissingField { path: "ipam".to_owned(), expected })
     }
 
-    /// What the runtime adds by capability. It may carry many annotations: read it once.
+    /// What the runtime adds by capability. It may carry many annotations: read it once. Keys that no field takes are noted.
     pub fn runtime_config(&self) -> Result<RuntimeConfig, Error> {
-        let read = self.runtime_config.as_ref().map(|runtime| runtime.read("runtimeConfig"));
+        let read = self.runtime_config.as_ref().map(|runtime| self.part(runtime, "runtimeConfig"));
         Ok(read.transpose()?.unwrap_or_default())
     }
 
@@ -352,6 +353,13 @@ impl NetConf {
         let expected = "the result of the ADD";
         let missing = || Error::MissingField { path: "prevResult".to_owned(), expected };
         self.prev_result.as_ref().ok_or_else(missing)?.read("prevResult")
+    }
+
+    /// What earlier plugins of the list were given, where our main plugin is not the first. What cannot be read of it is
+    /// none of an ADD's business.
+    pub fn given_before(&self) -> Vec<IpAddr> {
+        let previous = self.prev_result.as_ref().and_then(|previous| previous.read("prevResult").ok());
+        previous.and_then(|previous| previous.addresses().ok()).unwrap_or_default()
     }
 
     /// What GC is told.

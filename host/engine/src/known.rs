@@ -7,7 +7,7 @@
 use super::cache::Cache;
 use super::file::Stamp;
 
-/// One note: `version`, the stamps of module and code, the module's digest.
+/// One note: `version`, the stamps of module and code, the module's digest, and what it says of annotations, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     /// Of the module file that was read.
@@ -16,10 +16,18 @@ pub(super) struct Known {
     pub(super) sha256: String,
     /// Of the compiled form, whose checksum was right.
     pub(super) code: Stamp,
+    /// The annotations that the module says it reads, if it says so; `None` where it was not asked, or did not answer.
+    pub(super) annotations: Told,
 }
 
+/// What a module was asked about the annotations it reads, and what it said of them.
+pub(super) type Told = Option<Option<Vec<String>>>;
+
 /// Changes with the form of a note.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+
+/// The words of a note: its version, two stamps of five, the digest, and what the module said.
+const WORDS: usize = 13;
 
 impl Known {
     /// What is known of the module file of this stamp.
@@ -39,16 +47,23 @@ impl Known {
         let stamp = |Stamp { device, inode, size, modified, changed }: Stamp| {
             format!("{device} {inode} {size} {modified} {changed}")
         };
-        format!("{VERSION} {} {} {}", stamp(self.module), stamp(self.code), self.sha256)
+        let told = self.annotations.as_ref().and_then(|told| serde_json::to_string(told).ok());
+        let (module, code, told) = (stamp(self.module), stamp(self.code), told.unwrap_or_default());
+        format!("{VERSION} {module} {code} {} {told}", self.sha256)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
+        let mut words = text.splitn(WORDS, ' ');
         if words.next() != Some(VERSION) {
             return None;
         }
         let (module, code) = (stamp(&mut words)?, stamp(&mut words)?);
-        Some(Self { module, code, sha256: words.next()?.to_owned() })
+        let sha256 = words.next()?.to_owned();
+        let annotations = match words.next()? {
+            "" => None,
+            told => Some(serde_json::from_str(told).ok()?),
+        };
+        Some(Self { module, code, sha256, annotations })
     }
 }
 
@@ -86,9 +101,15 @@ mod tests {
             modified: -i128::from(seed),
             changed: i128::from(u64::MAX) * 1_000,
         };
-        let known = Known { module: stamp(7), sha256: "ab".repeat(32), code: stamp(0) };
-        assert_eq!(Known::parse(&known.text()).as_ref(), Some(&known));
-        for damaged in ["", "1", "2 1 2 3 4 5 1 2 3 4 5 x", &known.text()[..20], &known.text().replace(' ', "  ")] {
+        let list = vec!["kube-ipam.ip".to_owned(), "kube-ipam.a b".to_owned()];
+        for annotations in [None, Some(None), Some(Some(Vec::new())), Some(Some(list))] {
+            let known = Known { module: stamp(7), sha256: "ab".repeat(32), code: stamp(0), annotations };
+            assert_eq!(Known::parse(&known.text()).as_ref(), Some(&known));
+        }
+        let known = Known { module: stamp(7), sha256: "ab".repeat(32), code: stamp(0), annotations: Some(None) };
+        let cut = &known.text()[..known.text().len() - 1];
+        for damaged in ["", "1", "1 1 2 3 4 5 1 2 3 4 5 x", &known.text()[..20], &known.text().replace(' ', "  "), cut]
+        {
             assert_eq!(Known::parse(damaged), None, "{damaged}");
         }
     }

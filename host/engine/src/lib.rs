@@ -47,7 +47,8 @@ use recording::Recording;
 use sandbox::{Run, Stopped};
 
 /// The annotations that the built-in policy reads: to have it say so would cost every pod with one of them a run of it.
-const READ_BY_DEFAULT: [&str; 4] = ["kube-ipam.ip", "kube-ipam.ip-pool", "kube-ipam.netmask", "kube-ipam.gateway"];
+pub const READ_BY_DEFAULT: [&str; 4] =
+    ["kube-ipam.ip", "kube-ipam.ip-pool", "kube-ipam.netmask", "kube-ipam.gateway"];
 
 /// A module that is ready to run. A copy shares its code.
 #[derive(Clone)]
@@ -117,7 +118,10 @@ impl Policy {
     /// The annotations beginning with `kube-ipam.` that the module reads, without network and interface. One that says nothing
     /// of them is taken to read what the built-in policy reads.
     pub fn annotations(&self) -> Result<Vec<String>, PolicyError> {
-        let told = if self.loaded.is_built_in() { None } else { self.describe()?.annotations };
+        let told = match &self.loaded.told {
+            Some(told) => told.clone(),
+            None => self.describe()?.annotations,
+        };
         Ok(told.unwrap_or_else(|| READ_BY_DEFAULT.map(str::to_owned).to_vec()))
     }
 

@@ -15,9 +15,9 @@ use super::cache::{Cache, Lock, Miss};
 use super::compile::{Compiler, Errand, Flaws};
 use super::error::{Compiling, Flaw, PolicyError};
 use super::file::{ModuleFile, Stamp};
-use super::known::Known;
+use super::known::{Known, Told};
 use super::sandbox::Sandbox;
-use super::{native, world};
+use super::{Policy, native, world};
 use ipam::PolicyName;
 use limits::Limits;
 
@@ -66,13 +66,8 @@ pub(super) struct Loaded {
     pub(super) pre: AllocationPolicyPre<Sandbox>,
     /// Size of the native code, where it was not built in.
     pub(super) code_bytes: Option<u64>,
-}
-
-impl Loaded {
-    /// Whether it is the one that is compiled into the binary.
-    pub(super) fn is_built_in(&self) -> bool {
-        self.code_bytes.is_none()
-    }
+    /// What it says of annotations, as far as that is known without asking it. Of the built-in one nobody asks.
+    pub(super) told: Told,
 }
 
 /// Load the module of a source, or say what is wrong with it.
@@ -84,7 +79,7 @@ pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
 }
 
 fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
-    let loaded = compiled_file(path, source).and_then(|(sha256, compiled)| finish(path, sha256, compiled));
+    let loaded = find_module(path, source);
     loaded.map_err(|flaws| PolicyError::Flawed { module: path.display().to_string(), flaw: first(flaws) })
 }
 
@@ -93,31 +88,36 @@ pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Resul
     let sha256 = digest(wasm);
     check_pin(source.sha256, &sha256).map_err(one)?;
     let compiled = compiled(wasm, &sha256, open_cache(source).as_ref(), source)?;
-    finish(path, sha256, compiled)
+    finish(path, sha256, compiled, None)
 }
 
-/// The digest and the code of a module file. What an earlier call found out of this very file is taken for granted;
-/// otherwise the file is read, compared with the pin, and found in the cache or compiled.
-fn compiled_file(path: &Path, source: &Source<'_>) -> Result<(String, Compiled), Flaws> {
+/// The module of a file. What an earlier call found out of this very file is taken for granted; otherwise the file is read,
+/// compared with the pin, and found in the cache or compiled.
+fn find_module(path: &Path, source: &Source<'_>) -> Result<Loaded, Flaws> {
     let file = ModuleFile::open(path).map_err(one)?;
     let cache = open_cache(source);
     if let Some((cache, known)) = cache.as_ref().and_then(|cache| Some((cache, Known::recall(cache, &file.stamp)?))) {
         check_pin(source.sha256, &known.sha256).map_err(one)?;
         if let Some(compiled) = cached(cache, &known.sha256, Some(&known.code))? {
-            return Ok((known.sha256, compiled));
+            return finish(path, known.sha256, compiled, known.annotations);
         }
     }
     let wasm = file.read().map_err(one)?;
     let sha256 = digest(&wasm);
     check_pin(source.sha256, &sha256).map_err(one)?;
     let compiled = compiled(&wasm, &sha256, cache.as_ref(), source)?;
-    if let (Some(cache), Some(code)) = (cache, compiled.kept)
+    let kept = compiled.kept;
+    let mut loaded = finish(path, sha256, compiled, None)?;
+    if let (Some(cache), Some(code)) = (cache, kept)
         && file.stamp.is_settled()
         && file.is_unchanged()
     {
-        Known { module: file.stamp, sha256: sha256.clone(), code }.remember(&cache);
+        // Asked here, once, so that not every ADD of a pod with annotations of ours has to.
+        loaded.told = Policy::of(loaded.clone(), source.limits).describe().ok().map(|said| said.annotations);
+        let (sha256, annotations) = (loaded.name.sha256.clone(), loaded.told.clone());
+        Known { module: file.stamp, sha256, code, annotations }.remember(&cache);
     }
-    Ok((sha256, compiled))
+    Ok(loaded)
 }
 
 fn one(flaw: Flaw) -> Flaws {
@@ -143,14 +143,14 @@ fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     };
     let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
     let pre = world::link(&component).map_err(flawed)?;
-    Ok(Loaded { name, label: DEFAULT_NAME.to_owned(), pre, code_bytes: None })
+    Ok(Loaded { name, label: DEFAULT_NAME.to_owned(), pre, code_bytes: None, told: Some(None) })
 }
 
-fn finish(path: &Path, sha256: String, compiled: Compiled) -> Result<Loaded, Flaws> {
+fn finish(path: &Path, sha256: String, compiled: Compiled, told: Told) -> Result<Loaded, Flaws> {
     let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let name = PolicyName { name: text(path.file_stem()), sha256, instead_of: None };
     let pre = world::link(&compiled.component).map_err(one)?;
-    Ok(Loaded { name, label: text(path.file_name()), pre, code_bytes: Some(compiled.bytes) })
+    Ok(Loaded { name, label: text(path.file_name()), pre, code_bytes: Some(compiled.bytes), told })
 }
 
 /// The one engine of this process; it cannot compile.

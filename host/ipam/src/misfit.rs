@@ -38,7 +38,7 @@ impl Misfit {
     }
 }
 
-/// `None` where it could. Alone in its subnet every address can be used: there the main plugin routes it.
+/// `None` where it could. Alone in its subnet every address can be used: there main plugins such as `ptp` route it.
 pub fn misfit(assignment: &Assignment, range: &Range) -> Option<Misfit> {
     let &Assignment { address, prefix_length, gateway, .. } = assignment;
     let subnet = network_of(IpNetwork::new(address, prefix_length).ok()?);

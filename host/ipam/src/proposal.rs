@@ -118,6 +118,14 @@ pub enum ProposalError {
         /// Its gateway.
         gateway: IpAddr,
     },
+    /// A pod that would send everything to itself.
+    #[error("gateway {gateway} of {address} is an address of the pod itself")]
+    OwnGateway {
+        /// The address.
+        address: IpAddr,
+        /// Its gateway.
+        gateway: IpAddr,
+    },
     /// A hold for nobody.
     #[error("the hold on {0} names no identity")]
     HoldIdentity(IpAddr),
@@ -149,6 +157,11 @@ pub fn check(proposal: &[Assignment], range_sets: &RangeSets) -> Result<(), Prop
         check_assignment(assignment, range_sets)?;
         if proposal[..nth].iter().any(|earlier| earlier.address == assignment.address) {
             return Err(ProposalError::Duplicate(assignment.address));
+        }
+        if let Some(gateway) = assignment.gateway
+            && proposal.iter().any(|one| one.address == gateway)
+        {
+            return Err(ProposalError::OwnGateway { address: assignment.address, gateway });
         }
         if let Some(slot) = &assignment.slot
             && proposal[..nth].iter().any(|earlier| earlier.slot.as_ref() == Some(slot))
@@ -247,6 +260,22 @@ mod tests {
         assert_eq!(verdict(&[("10.0.0.70", 24)]), "10.0.0.70 is excluded by 10.0.0.64/28");
         assert_eq!(verdict(&[("10.9.0.1", 24)]), "10.9.0.1 is outside every configured subnet");
         assert_eq!(verdict(&[("fd00::", 64)]), "fd00:: is the network address of fd00::/64");
+    }
+
+    #[test]
+    fn a_pod_is_not_its_own_gateway() {
+        let with_gateway = |gateway: &str| {
+            let gateway = gateway.parse().ok();
+            let proposal = [
+                Assignment { gateway, ..assignment("10.0.0.9", 24) },
+                assignment("fd00::9", 64),
+                assignment("10.0.0.8", 24),
+            ];
+            check(&proposal, &dual_stack()).map_or_else(|error| error.to_string(), |()| "good".to_owned())
+        };
+        assert_eq!(with_gateway("10.0.0.7"), "good");
+        assert_eq!(with_gateway("10.0.0.9"), "gateway 10.0.0.9 of 10.0.0.9 is an address of the pod itself");
+        assert_eq!(with_gateway("10.0.0.8"), "gateway 10.0.0.8 of 10.0.0.9 is an address of the pod itself");
     }
 
     #[test]

@@ -131,9 +131,17 @@ pub enum RangeError {
     },
     /// Nothing is left to hand out.
     #[error(
-        "the range {span} of subnet {subnet} has no usable address: all of it is gateway, network, broadcast or excluded"
+        "the range {span} of subnet {subnet} has no usable address: all of it is gateway, network or broadcast address"
     )]
     Empty {
+        /// The range.
+        span: Span,
+        /// Its subnet.
+        subnet: IpNetwork,
+    },
+    /// Nothing is left to hand out by what is excluded.
+    #[error("every usable address of the range {span} of subnet {subnet} is excluded")]
+    Excluded {
         /// The range.
         span: Span,
         /// Its subnet.
@@ -182,6 +190,8 @@ impl RangeError {
             Self::ContainsIpv4 { .. } => Some("choose another one, for example fd00:188::/64"),
             Self::GatewayFamily { .. } => Some("a network of two families has a range set, and a gateway, for each"),
             Self::GatewayNowhere { .. } => Some("name the router's address, or write \"none\" for no gateway"),
+            Self::Empty { .. } => Some("enlarge the range: rangeStart and rangeEnd leave too little of the subnet"),
+            Self::Excluded { .. } => Some("exclude less of it, or leave out the range"),
             _ => None,
         }
     }

@@ -188,7 +188,11 @@ impl RangeSets {
             for range in &set.ranges {
                 let usable = self.without_unusable(vec![range.span()]);
                 if usable.is_empty() {
-                    return Err(RangeError::Empty { span: range.span(), subnet: range.subnet() });
+                    let (span, subnet) = (range.span(), range.subnet());
+                    if self.without_special(vec![span]).is_empty() {
+                        return Err(RangeError::Empty { span, subnet });
+                    }
+                    return Err(RangeError::Excluded { span, subnet });
                 }
                 spans.extend(usable);
             }
@@ -202,11 +206,15 @@ impl RangeSets {
     }
 
     fn without_unusable(&self, spans: Vec<Span>) -> Vec<Span> {
+        let excluded = self.excluded.iter().copied().map(Span::of_subnet);
+        excluded.fold(self.without_special(spans), |spans, hole| punch(spans, &hole))
+    }
+
+    fn without_special(&self, spans: Vec<Span>) -> Vec<Span> {
         let special = self.ranges().flat_map(|range| {
             [range.gateway(), range.network_address(), range.broadcast_address()].into_iter().flatten()
         });
-        let holes = special.map(Span::single).chain(self.excluded.iter().copied().map(Span::of_subnet));
-        holes.fold(spans, |spans, hole| punch(spans, &hole))
+        special.map(Span::single).fold(spans, |spans, hole| punch(spans, &hole))
     }
 }
 
@@ -251,7 +259,13 @@ mod tests {
         let mixed = sets(vec![vec![spec("10.0.0.0/24"), spec("fd00::/64")]], &[]).unwrap_err();
         assert!(mixed.to_string().contains("mixes families: 10.0.0.0/24 and fd00::/64"), "{mixed}");
         assert!(matches!(sets(vec![vec![]], &[]), Err(RangeError::EmptySet { set: 0 })));
-        assert!(matches!(sets(vec![vec![spec("10.0.0.0/24")]], &["10.0.0.0/16"]), Err(RangeError::Empty { .. })));
+        assert!(matches!(sets(vec![vec![spec("10.0.0.0/24")]], &["10.0.0.0/16"]), Err(RangeError::Excluded { .. })));
+        let ends = RangeSpec {
+            last: Some("10.0.0.1".parse().unwrap()),
+            first: Some("10.0.0.0".parse().unwrap()),
+            ..spec("10.0.0.0/24")
+        };
+        assert!(matches!(sets(vec![vec![ends]], &["10.0.0.0/16"]), Err(RangeError::Empty { .. })));
     }
 
     #[test]

@@ -262,6 +262,19 @@ fn a_note_that_is_damaged_or_open_to_others_is_not_believed() {
     }
 }
 
+/// A run of it would need more fuel than there is.
+#[test]
+fn a_known_module_is_not_asked_again_which_annotations_it_reads() {
+    let (mut site, path) = known();
+    site.limits.fuel = 1;
+    let policy = site.load(&path, None).unwrap();
+    assert!(policy.describe().is_err());
+    let reads = policy.annotations().unwrap();
+    assert!(reads.contains(&"kube-ipam.ip".to_owned()), "{reads:?}");
+    fs::remove_file(note(&site)).unwrap();
+    assert!(site.load(&path, None).unwrap().annotations().is_err());
+}
+
 #[test]
 fn a_compiler_that_is_not_there_is_named() {
     let mut site = Site::new();

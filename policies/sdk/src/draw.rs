@@ -95,7 +95,9 @@ pub fn propose(
     let count = count.at(request.attempt);
     let mut drawn = Vec::with_capacity(draws.len());
     for draw in draws {
-        drawn.push(wish.fitted(draw)?.candidates(request, count, pool)?);
+        let fitted = wish.fitted(draw)?;
+        let candidates = fitted.candidates(request, count, pool);
+        drawn.push(candidates.map_err(|refusal| wish.blame(refusal, draw, &fitted))?);
     }
     let longest = drawn.iter().map(Vec::len).max().unwrap_or(1);
     Ok((0..longest)

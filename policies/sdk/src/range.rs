@@ -67,6 +67,12 @@ impl AddressRange {
         self.subnet.contains(gateway) || self.gateway == Some(gateway) || is_link_local && self.family() == Family::V6
     }
 
+    /// What is never handed out of the subnet.
+    fn holes(&self) -> impl Iterator<Item = Span> {
+        let special = [self.gateway, self.network_address(), self.broadcast_address()];
+        special.into_iter().flatten().map(Span::single).chain(self.excluded.iter().map(Prefix::span))
+    }
+
     fn unusable(&self, address: IpAddr) -> Option<Unusable> {
         let excluded = || self.excluded.iter().find(|part| part.contains(address)).copied();
         match Some(address) {
@@ -112,6 +118,15 @@ impl RangeSets {
             return Some(Unusable::Outside);
         }
         self.ranges().find_map(|range| range.unusable(address))
+    }
+
+    /// Whether a pod could have any address of a span in the subnets, held or not.
+    pub fn has_usable(&self, span: Span) -> bool {
+        let holes = self.ranges().flat_map(AddressRange::holes).filter_map(|hole| hole.intersection(&span));
+        let holes: Vec<Span> = holes.collect();
+        // Most spans are larger than all that is taken out of them: nothing has to be taken out to see that.
+        let largest = holes.iter().map(Span::size).fold(0, u128::saturating_add);
+        largest < span.size() || !without(vec![span], holes).is_empty()
     }
 
     /// Where dynamic addresses of a range set come from, in the order of its ranges: the spans without any part kept
@@ -206,6 +221,23 @@ mod tests {
         let gateway = |address: &str| sets.containing(address.parse().unwrap()).unwrap().gateway.unwrap().to_string();
         assert_eq!(gateway("10.0.0.150"), "10.0.0.254");
         assert_eq!(gateway("10.0.0.220"), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_span_of_nothing_but_special_addresses_has_none_for_a_pod() {
+        let mut sets = testing::range_sets(&["10.0.0.0/24", "fd00::/64"]);
+        sets.0[0].0[0].excluded = vec!["10.0.0.64/28".parse().unwrap(), "10.0.0.72/29".parse().unwrap()];
+        for (span, expected) in [
+            ("10.0.0.0-10.0.0.1", false),
+            ("10.0.0.0-10.0.0.2", true),
+            ("10.0.0.64/28", false),
+            ("10.0.0.64-10.0.0.80", true),
+            ("10.0.0.255", false),
+            ("fd00::/127", false),
+            ("fd00::/126", true),
+        ] {
+            assert_eq!(sets.has_usable(span.parse().unwrap()), expected, "{span}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::range::{Unusable, list};
 use crate::request::Request;
 use crate::ring::Ring;
 
+/// Where a runtime says which addresses it wants.
+const RUNTIME: &str = "CNI_ARGS IP, args.cni.ips or runtimeConfig.ips";
+
 /// The addresses a pod names, or the pool it names. A family of which it names none is served dynamically.
 #[derive(Clone, Debug)]
 pub struct Wish<'a> {
@@ -50,6 +53,7 @@ impl<'a> Wish<'a> {
             Origin::Runtime => (request.requested.iter().map(|&address| (address, None)).collect(), Vec::new()),
             Origin::Nowhere | Origin::Rule(_) => (Vec::new(), Vec::new()),
         };
+        refuse_contradiction(request, &origin, &addresses)?;
         Self::check(request, origin, addresses, choice)
     }
 
@@ -75,6 +79,7 @@ impl<'a> Wish<'a> {
         for span in &choice {
             refuse_outside(request, &origin, span)?;
         }
+        refuse_unusable_choice(request, &origin, &choice)?;
         let appearance = Appearance::read(request, &addresses, &choice)?;
         let mut fixed = Vec::with_capacity(addresses.len());
         for (address, length) in addresses {
@@ -144,6 +149,18 @@ impl<'a> Wish<'a> {
         Ok(Cow::Owned(Draw { ring, kept, ..draw.clone() }))
     }
 
+    /// Where none of the fitting addresses is free: an annotation that left out others is named, too.
+    pub(crate) fn blame(&self, refusal: Refusal, whole: &Draw, fitted: &Draw) -> Refusal {
+        match refusal {
+            Refusal::Exhausted(text) if fitted.ring.size() < whole.ring.size() => {
+                let annotations =
+                    [NETMASK, GATEWAY].into_iter().filter_map(|base| Annotation::find(self.request, base));
+                Refusal::Exhausted(format!("{text}; there are no others with {}", list(annotations)))
+            }
+            other => other,
+        }
+    }
+
     fn names(&self, family: Family) -> bool {
         self.fixed.iter().any(|assignment| Family::of(assignment.address) == family)
             || self.choice.iter().any(|span| span.family() == family)
@@ -162,7 +179,7 @@ impl fmt::Display for Origin<'_> {
         match self {
             Self::Nowhere => f.write_str("nowhere"),
             Self::Annotation(annotation) => annotation.fmt(f),
-            Self::Runtime => f.write_str("the runtime's request (CNI_ARGS IP, args.cni.ips or runtimeConfig.ips)"),
+            Self::Runtime => write!(f, "the runtime's request ({RUNTIME})"),
             Self::Rule(rule) => f.write_str(rule),
         }
     }
@@ -182,6 +199,20 @@ fn origin(request: &Request) -> Result<Origin<'_>, Refusal> {
     Ok(if request.requested.is_empty() { Origin::Nowhere } else { Origin::Runtime })
 }
 
+/// Whoever follows one of the two passes over the other, and neither the pod nor the runtime would learn of it.
+fn refuse_contradiction(request: &Request, origin: &Origin<'_>, named: &[(IpAddr, Option<u8>)]) -> Result<(), Refusal> {
+    if !matches!(origin, Origin::Annotation(_)) {
+        return Ok(());
+    }
+    let is_named = |asked: &IpAddr| named.iter().any(|(address, _)| address == asked);
+    match request.requested.iter().find(|asked| !is_named(asked)) {
+        None => Ok(()),
+        Some(asked) => Err(origin.invalid(format_args!(
+            "it contradicts the runtime, which asks for {asked} ({RUNTIME}); keep one of the two"
+        ))),
+    }
+}
+
 fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> Result<(), Refusal> {
     match request.range_sets.unusable(address) {
         None => Ok(()),
@@ -197,6 +228,21 @@ fn refuse_outside(request: &Request, origin: &Origin<'_>, span: &Span) -> Result
         return Err(outside(request, origin, span.family(), span));
     }
     if span.size() == 1 { refuse_unusable(request, origin, span.first()) } else { Ok(()) }
+}
+
+/// Of a family that a pool names, some address has to be one that pods can have: otherwise the pod would wait until somebody
+/// releases what nobody holds.
+fn refuse_unusable_choice(request: &Request, origin: &Origin<'_>, choice: &[Span]) -> Result<(), Refusal> {
+    for family in Family::BOTH {
+        let mut spans = choice.iter().filter(|span| span.family() == family).peekable();
+        if spans.peek().is_some() && !spans.any(|span| request.range_sets.has_usable(*span)) {
+            return Err(origin.invalid(format_args!(
+                "no pod can have any of its {family} addresses: each is a gateway, a network or broadcast address, or \
+                 excluded"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn outside(request: &Request, origin: &Origin<'_>, family: Family, what: impl fmt::Display) -> Refusal {

@@ -26,6 +26,7 @@ pub mod ranges;
 pub mod record;
 pub mod requested;
 pub mod routes;
+mod runtime;
 pub mod store;
 mod synonyms;
 pub mod unknown;

@@ -1,6 +1,7 @@
 //! What an ADD needs on top of the base: ranges, policy, pod, requests.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::base::{Base, check_settings};
@@ -9,7 +10,7 @@ use super::field::{duration, read_text};
 use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
-use super::{dns, gateway, ranges, requested, routes, store, unknown};
+use super::{dns, gateway, ranges, requested, routes, runtime, store, unknown};
 use cni::args::Requested;
 use cni::{Args, Dns, NetConf, Route};
 use ipam::RangeSets;
@@ -24,6 +25,8 @@ pub struct Network {
     pub routes: Vec<Route>,
     /// As `dns` says, or else `resolvConf`.
     pub dns: Dns,
+    /// What plugins before the main plugin were given, where it is not the first of its list.
+    pub given_before: Vec<IpAddr>,
     /// Addresses the runtime asks for, each once.
     pub requested: Vec<Requested>,
     /// Which policy decides.
@@ -49,6 +52,7 @@ impl Network {
         // Only now is it known which keys of the parts no field takes. They come first: a misspelt key often explains
         // why a part cannot be used.
         unknown::refuse(netconf)?;
+        runtime::warn_of_near(netconf);
         network
     }
 
@@ -66,6 +70,7 @@ impl Network {
             range_sets,
             routes: routes::read(netconf)?,
             dns: dns::read(netconf)?,
+            given_before: netconf.given_before(),
             requested,
             policy: policy::read(netconf)?,
             cooldown: cooldown(netconf)?,

@@ -130,6 +130,10 @@ fn culprit(sets: &[PlacedSet], error: &RangeError) -> String {
     let ranges = || sets.iter().flat_map(|set| &set.ranges);
     let spanning = |span| ranges().rfind(|range| Range::new(&range.spec).is_ok_and(|range| range.span() == span));
     let range = match error {
+        RangeError::Excluded { span, .. } => {
+            let own = spanning(*span).filter(|range| !range.exclude.is_empty());
+            return own.map_or("ipam.exclude".to_owned(), |range| format!("{}.exclude", range.path));
+        }
         RangeError::Empty { span, .. } => spanning(*span),
         RangeError::Overlap { two, .. } => spanning(*two),
         _ => None,

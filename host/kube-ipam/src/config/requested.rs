@@ -20,6 +20,10 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> R
         [] => args.addresses.clone(),
         given => parse("args.cni.ips", given)?,
     };
+    let is_passed_over = |asked: &Requested| !requested.iter().any(|one| one.address == asked.address);
+    if let Some(asked) = args.addresses.iter().find(|asked| is_passed_over(asked)) {
+        tracing::warn!(%asked, "IP in CNI_ARGS is passed over: args.cni.ips names other addresses, and comes first");
+    }
     requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
     field::at_most(ALL, requested.len(), limits::REQUESTED)?;
     without_duplicates(requested)

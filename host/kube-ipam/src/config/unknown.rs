@@ -69,7 +69,7 @@ fn is_of_ipam(ignored: &IgnoredKey) -> bool {
 }
 
 /// A key as a message can show it: not of any length, and without characters that would move a terminal's cursor.
-fn shown(key: &str) -> String {
+pub(super) fn shown(key: &str) -> String {
     let is_plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
     if is_plain && key.len() <= 64 {
         return key.to_owned();
@@ -125,7 +125,7 @@ fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
 }
 
 /// Which key may have been meant, or where this one belongs. `object` is the path of the object that has it.
-fn suggestion(object: &str, key: &str, schema: &Value) -> Option<String> {
+pub(super) fn suggestion(object: &str, key: &str, schema: &Value) -> Option<String> {
     let siblings = schema_of(object, schema).and_then(properties)?;
     let names = || siblings.keys().map(String::as_str);
     let same = names().find(|name| is_same(key, name));
@@ -148,7 +148,7 @@ fn schema_of<'a>(object: &str, schema: &'a Value) -> Option<&'a Value> {
 }
 
 /// Whether two keys differ in no more than case and separators, as `range_start` and `rangeStart` do.
-pub(super) fn is_same(one: &str, two: &str) -> bool {
+pub fn is_same(one: &str, two: &str) -> bool {
     let letters = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
     letters(one) == letters(two)
 }
@@ -175,6 +175,22 @@ pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option
     let known = known.into_iter().map(|known| (likeness(known), known));
     let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
     best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
+}
+
+/// Whether one word may be the other misspelt: a letter or two are other, missing, too many or changed places. Words that
+/// differ in case alone are; `net1` and `net2` are not.
+pub fn is_near(one: &str, two: &str) -> bool {
+    if one == two {
+        return false;
+    }
+    let (one, two) = (one.to_lowercase(), two.to_lowercase());
+    let letters = |word: &str| word.replace(|c: char| c.is_ascii_digit(), "");
+    if one != two && letters(&one) == letters(&two) {
+        return false;
+    }
+    let length = two.chars().count();
+    let most = if length < 6 { 1 } else { 2 };
+    one.chars().count().abs_diff(length) <= most && strsim::osa_distance(&one, &two) <= most
 }
 
 /// Where in the section a key would be known, and how it is spelt there.

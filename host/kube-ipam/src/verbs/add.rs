@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tracing::{Instrument, debug_span};
 
-use super::annotations::{refuse_unknown, wanted_families};
+use super::annotations::{self, wanted_families};
 use super::asking::{Asking, who_asks};
 use super::cluster::{Cluster, api_server, which_cluster};
 use super::decide::contested;
@@ -15,7 +15,7 @@ use super::load::{load_if_compiled, load_whoever_decides};
 use super::meanwhile::meanwhile;
 use super::races::Races;
 use super::{Deadline, Error, Waited, elsewhere, exhausted};
-use crate::config::{Base, Network, OnFault};
+use crate::config::{Base, Network};
 use cni::args::Requested;
 use cni::result::check_room;
 use cni::{Container, Ip, Success};
@@ -45,7 +45,9 @@ pub async fn add<M: OrderedMap>(
     let ((look, policy), asking) = tokio::join!(look, asking);
     let look = look?;
     if let Some(claim) = look.claim {
-        return Ok(success(&whole(claim)?.addresses, network));
+        let claim = whole(claim)?;
+        refuse_second_plugin(&claim, network)?;
+        return Ok(success(&claim.addresses, network));
     }
     // Containers that have their addresses in a store that was left behind would share them with new ones.
     elsewhere::refuse_earlier_stores(base).await?;
@@ -137,6 +139,16 @@ fn whole(claim: Claim) -> Result<Claim, Error> {
     Err(Error::Ceded { attachment: claim.attachment, ceded: claim.ceded })
 }
 
+/// Two plugins of one list ask for the same interface of the same container: to CNI that is one attachment, which would be
+/// told the addresses of the first plugin for the second one, too. A runtime that merely repeats an ADD begins with the first
+/// plugin, and without its result.
+fn refuse_second_plugin(claim: &Claim, network: &Network) -> Result<(), Error> {
+    match claim.addresses().find(|address| network.given_before.contains(address)) {
+        Some(address) => Err(Error::AskedTwice { attachment: claim.attachment.clone(), address }),
+        None => Ok(()),
+    }
+}
+
 impl<'a> Inquiry<'a> {
     /// Annotations of ours that mean nothing are refused here, before anybody decides.
     pub fn new(
@@ -147,11 +159,7 @@ impl<'a> Inquiry<'a> {
         hand_overs: HandOvers<'a>,
         policy: &Policy,
     ) -> Result<Self, Error> {
-        match refuse_unknown(&asking, &claimant.attachment, policy) {
-            // It will hardly do better when it is asked for addresses, and another decides in its stead.
-            Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {}
-            read => read?,
-        }
+        annotations::judge(&asking, &claimant.attachment, policy, network.policy.on_fault)?;
         let families = wanted_families(&asking, &claimant.attachment, &network.range_sets)?;
         Ok(Self { claimant, asking, base, network, hand_overs, families })
     }
@@ -248,7 +256,12 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
         let (Some(prefix_length), Some(range)) = (prefix_length, range) else { continue };
         let own = range.subnet().prefix();
         for assignment in proposals.iter_mut().flatten().filter(|one| one.address == address) {
-            if assignment.kind != Kind::Fixed || assignment.prefix_length != own || prefix_length == own {
+            if assignment.kind != Kind::Fixed || prefix_length == own || prefix_length == assignment.prefix_length {
+                continue;
+            }
+            if assignment.prefix_length != own {
+                let length = assignment.prefix_length;
+                tracing::warn!(%address, length, "the runtime asks for the prefix /{prefix_length}, which is passed over");
                 continue;
             }
             assignment.prefix_length = prefix_length;

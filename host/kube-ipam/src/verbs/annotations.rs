@@ -10,11 +10,14 @@
 //!
 //! What is for another network is that network's to judge, under its own policy.
 
+mod near;
+
 use super::Error;
 use super::asking::Asking;
-use crate::config::unknown::alike;
+use crate::config::OnFault;
+use crate::config::unknown::{alike, is_same};
 use cluster::HAND_OVER;
-use engine::{self, Policy};
+use engine::{Policy, READ_BY_DEFAULT};
 use ipam::{Attachment, Family, RangeSets};
 
 /// The families of which the pod wants addresses. Of every policy the host keeps the others away.
@@ -46,6 +49,18 @@ pub enum Unfollowed {
         /// All that somebody reads.
         known: String,
     },
+    /// It ends in the name of an interface, where that of a network belongs.
+    #[error("annotation {name} of {whose} begins with the interface where it should name the network")]
+    Interface {
+        /// The annotation.
+        name: String,
+        /// The pod that has it, or the container where no pod is named.
+        whose: String,
+        /// How it is written for that interface.
+        meant: String,
+        /// The interface, where a network might have the same name.
+        interface: Option<String>,
+    },
     /// The families the pod wants are not to be had.
     #[error("annotation {name} of {whose} is {value:?}: {why}")]
     Families {
@@ -74,6 +89,11 @@ impl Unfollowed {
             Self::Unknown { nearest: None, known, .. } => {
                 format!("known are {known}; if it is for another network, put that one's name at the end")
             }
+            Self::Interface { meant, interface: None, .. } => format!("did you mean {meant}?"),
+            Self::Interface { meant, interface: Some(interface), .. } => format!(
+                "did you mean {meant}? If it is for a network called {interface:?}, put one of its interfaces behind that \
+                 name"
+            ),
             Self::Families { name, .. } if name == FAMILIES => format!(
                 "name what the network has, or leave it out for all; if it is for another network, name that: \
                  {FAMILIES}.NETWORK"
@@ -83,29 +103,74 @@ impl Unfollowed {
     }
 }
 
-/// Refuse what nobody reads. Where the built-in policy stands in for another, nobody can say what that one would read: the
-/// site chose that pods get an address all the same.
-pub(super) fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy) -> Result<(), Error> {
+/// Refuse what cannot be meant as it stands; of what may be misspelt, tell the log.
+pub(super) fn judge(asking: &Asking, attachment: &Attachment, policy: &Policy, on_fault: OnFault) -> Result<(), Error> {
+    refuse_unknown(asking, attachment, policy, on_fault)?;
+    near::refuse_interface_for_network(asking, attachment)?;
+    near::warn_of_near(asking, attachment);
+    Ok(())
+}
+
+/// Refuse what nobody reads.
+fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy, on_fault: OnFault) -> Result<(), Error> {
     let names = asking.annotations().keys().map(String::as_str);
-    let ours: Vec<&str> =
+    let mut ours: Vec<&str> =
         names.filter(|name| is_ours(name) && *name != HAND_OVER && !is_form_of(name, FAMILIES)).collect();
-    if ours.is_empty() || policy.name().instead_of.is_some() {
+    if ours.is_empty() {
         return Ok(());
     }
-    let read = policy.annotations()?;
-    let mut unknown = ours.into_iter().filter(|name| !read.iter().any(|known| is_form_of(name, known)));
-    let Some(name) = unknown.find(|name| !is_for_another_network(name, attachment)) else { return Ok(()) };
-    let known: Vec<String> = read.into_iter().chain([FAMILIES.to_owned(), HAND_OVER.to_owned()]).collect();
+    let read = read_by(policy, on_fault)?;
+    let is_told = read.is_some();
+    let known = read.unwrap_or_else(|| READ_BY_DEFAULT.map(str::to_owned).to_vec());
+    ours.retain(|name| !known.iter().any(|known| is_form_of(name, known)) && !is_for_another_network(name, attachment));
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<String> = known.into_iter().chain([FAMILIES.to_owned(), HAND_OVER.to_owned()]).collect();
+    let mut refused = ours.iter().filter(|name| is_told || is_read_by_no_policy(name, &all));
+    if let Some(name) = refused.next() {
+        return Err(unknown(name, asking.whose(), policy, &all));
+    }
+    for name in ours {
+        let annotation = engine::text::tame(name, QUOTED);
+        tracing::warn!(annotation, "nobody can say whether the policy would read an annotation: it is at fault");
+    }
+    Ok(())
+}
+
+/// What the policy reads; `None` where it cannot say so and another decides in its stead, as the site wants it: pods get
+/// addresses all the same.
+fn read_by(policy: &Policy, on_fault: OnFault) -> Result<Option<Vec<String>>, Error> {
+    if policy.name().instead_of.is_some() {
+        return Ok(None);
+    }
+    match policy.annotations().map_err(Error::from) {
+        Ok(read) => Ok(Some(read)),
+        Err(fault) if on_fault == OnFault::Default && fault.may_be_replaced() => {
+            tracing::warn!(%fault, "the policy does not say which annotations it reads");
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Whether no policy whatever could read it: it does not begin as ours do, or is one that is known in another spelling.
+fn is_read_by_no_policy(name: &str, known: &[String]) -> bool {
+    let word = word_and_form(name).0;
+    word.is_empty() || !name.starts_with(OURS) || known.iter().any(|known| is_same(word, word_and_form(known).0))
+}
+
+fn unknown(name: &str, whose: String, policy: &Policy, known: &[String]) -> Error {
     let (word, form) = word_and_form(name);
     let words = known.iter().map(|known| word_and_form(known).0);
     let nearest = alike(word, words).and_then(|nearest| known.iter().find(|known| word_and_form(known).0 == nearest));
-    Err(Error::from(Box::new(Unfollowed::Unknown {
+    Error::from(Box::new(Unfollowed::Unknown {
         name: engine::text::tame(name, QUOTED),
-        whose: asking.whose(),
+        whose,
         policy: policy.name().name.clone(),
         nearest: nearest.map(|nearest| if nearest == HAND_OVER { nearest.clone() } else { format!("{nearest}{form}") }),
         known: known.join(", "),
-    })))
+    }))
 }
 
 /// The ranges that a pod wants addresses of.
@@ -210,7 +275,7 @@ mod tests {
             ("kube-ipam.", None),
             ("kube-ipam..red", None),
         ] {
-            let refused = refuse_unknown(&one(name, "x"), &eth0(), &policy).unwrap_err();
+            let refused = refuse_unknown(&one(name, "x"), &eth0(), &policy, OnFault::Fail).unwrap_err();
             let Error::Annotated(unfollowed) = &refused else { panic!("{name}: {refused}") };
             let Unfollowed::Unknown { nearest: found, .. } = &**unfollowed else { panic!("{name}: {refused}") };
             assert_eq!(found.as_deref(), nearest, "{name}");
@@ -233,7 +298,26 @@ mod tests {
             "example.com/kube-ipam.ips",
             "\u{2603}\u{2603}\u{2603}\u{2603}",
         ] {
-            refuse_unknown(&one(name, "x"), &eth0(), &policy).unwrap();
+            refuse_unknown(&one(name, "x"), &eth0(), &policy, OnFault::Fail).unwrap();
+        }
+    }
+
+    #[test]
+    fn in_the_stead_of_another_policy_only_what_no_policy_reads_is_refused() {
+        let policy = Policy::load(&Source::alone(None)).unwrap().instead_of("site.wasm".to_owned());
+        let refused = |name: &str| refuse_unknown(&one(name, "x"), &eth0(), &policy, OnFault::Default).is_err();
+        for name in [
+            "kube-ipam/ip",
+            "Kube-IPAM.ip",
+            "kube-ipam.IP",
+            "kube-ipam.ippool.blue",
+            "kube-ipam.handover",
+            "kube-ipam.",
+        ] {
+            assert!(refused(name), "{name}");
+        }
+        for name in ["kube-ipam.ip", "kube-ipam.rack", "kube-ipam.ips", "kube-ipam.sticky.blue", "kube-ipam.IP.red"] {
+            assert!(!refused(name), "{name}");
         }
     }
 

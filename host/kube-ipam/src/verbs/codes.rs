@@ -31,6 +31,7 @@ fn of(error: &Error) -> u32 {
     match error {
         Error::Cni(error) => error.code(),
         Error::Config(error) => error.code(),
+        Error::AskedTwice { .. } => code::CONFIGURATION,
         Error::Store(error) => store(error),
         Error::Policy(error) => match error.class() {
             Class::Configuration => code::CONFIGURATION,

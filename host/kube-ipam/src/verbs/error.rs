@@ -64,6 +64,14 @@ pub enum Error {
         /// What it ceded, and to whom.
         ceded: Vec<Ceded>,
     },
+    /// ADD by a second plugin of the list that the runtime works through.
+    #[error("{attachment} has {address} already, by a plugin that stands earlier in the list of plugins")]
+    AskedTwice {
+        /// For whom both plugins ask.
+        attachment: Attachment,
+        /// What the earlier one was given.
+        address: IpAddr,
+    },
     /// What the pod says about letting another have its address.
     #[error("annotation {HAND_OVER} of {whose} is {value:?}, and not \"rolling-update\" or \"never\"")]
     HandOverAnnotation {
@@ -143,10 +151,12 @@ pub enum Error {
         ceded: Vec<Ceded>,
     },
     /// GC could not release everything.
-    #[error("{} could not be released: {}", attachments(failures.len()), failures_text(failures))]
+    #[error("{} could not be released: {}", attachments(failures.len()), failures_text(failures, stopped.as_deref()))]
     Garbage {
         /// Each with its reason.
         failures: Vec<(Attachment, store::StoreError)>,
+        /// Why not everything was looked at, if it was not.
+        stopped: Option<Box<Self>>,
     },
     /// STATUS: an ADD could not work.
     #[error("network {network:?} cannot serve an ADD")]
@@ -196,6 +206,12 @@ impl Error {
             Self::Ceded { .. } => Some(
                 "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
             ),
+            Self::AskedTwice { .. } => Some(
+                "an interface gets its addresses once: keep ipam of type kube-ipam in one plugin of the list; for a second \
+                 interface make a second network, with a file and a name of its own. `kube-ipam config check` names both \
+                 plugins"
+                    .to_owned(),
+            ),
             Self::HandOverAnnotation { .. } => Some(
                 "\"rolling-update\" lets a pod of a newer revision of the same Deployment have the address while this one \
                  still runs; \"never\" does not, as without the annotation"
@@ -209,7 +225,7 @@ impl Error {
                  `kube-ipam fsck --containers` shows what else the store does not know"
                     .to_owned(),
             ),
-            Self::Garbage { failures } => failures.first().and_then(|(_, error)| error.hint()),
+            Self::Garbage { failures, .. } => failures.first().and_then(|(_, error)| error.hint()),
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
                 "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
             )),
@@ -284,8 +300,12 @@ fn attachments(count: usize) -> String {
     if count == 1 { "1 attachment".to_owned() } else { format!("{count} attachments") }
 }
 
-fn failures_text(failures: &[(Attachment, store::StoreError)]) -> String {
-    first_of(failures, 2, "; ", |(attachment, error)| format!("{attachment}: {}", joined(error)))
+fn failures_text(failures: &[(Attachment, store::StoreError)], stopped: Option<&Error>) -> String {
+    let text = |most| first_of(failures, most, "; ", |(attachment, error)| format!("{attachment}: {}", joined(error)));
+    match stopped {
+        None => text(2),
+        Some(error) => format!("{}; the rest could not be looked at: {}", text(1), joined(error)),
+    }
 }
 
 /// Some of them by name, and how many there are besides.

@@ -20,27 +20,21 @@ pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &St
         return Ok(());
     }
     let mut garbage = Garbage { base, valid, began: Timestamp::now(), failures: Vec::new() };
-    garbage.collect(store).await?;
-    // The list is of the network by this name: what it held in other books is in the list, what others hold is not.
-    if let Some(former) = store.registered_elsewhere(&base.network).await? {
-        garbage.collect(&store.beside(&former)).await?;
-    }
-    for dir in elsewhere::earlier_dirs(base) {
-        let earlier = elsewhere::open_for(base, dir);
-        match earlier.domains().await {
-            Ok(domains) => {
-                for domain in domains {
-                    garbage.collect(&earlier.beside(&domain)).await?;
-                }
-            }
-            Err(error) => tracing::warn!(%error, dir = %dir.display(), "passed over"),
-        }
-    }
-    if let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await {
+    let walked = garbage.collect_everywhere(store).await;
+    if walked.is_ok()
+        && let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await
+    {
         tracing::warn!(%error, "holds that are over stay for another time");
     }
-    let failures = garbage.failures;
-    if failures.is_empty() { Ok(()) } else { Err(Error::Garbage { failures }) }
+    outcome(garbage.failures, walked)
+}
+
+/// What could not be released is told even where the walk did not come to its end.
+fn outcome(failures: Vec<(Attachment, StoreError)>, walked: Result<(), Error>) -> Result<(), Error> {
+    match walked {
+        walked if failures.is_empty() => walked,
+        walked => Err(Error::Garbage { failures, stopped: walked.err().map(Box::new) }),
+    }
 }
 
 /// What is garbage, and what of it could not be released.
@@ -52,6 +46,27 @@ struct Garbage<'a> {
 }
 
 impl Garbage<'_> {
+    /// Here, and wherever the network kept its addresses before.
+    async fn collect_everywhere<M: OrderedMap>(&mut self, store: &Store<M>) -> Result<(), Error> {
+        self.collect(store).await?;
+        // The list is of the network by this name: what it held in other books is in the list, what others hold is not.
+        if let Some(former) = store.registered_elsewhere(&self.base.network).await? {
+            self.collect(&store.beside(&former)).await?;
+        }
+        for dir in elsewhere::earlier_dirs(self.base) {
+            let earlier = elsewhere::open_for(self.base, dir);
+            match earlier.domains().await {
+                Ok(domains) => {
+                    for domain in domains {
+                        self.collect(&earlier.beside(&domain)).await?;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, dir = %dir.display(), "passed over"),
+            }
+        }
+        Ok(())
+    }
+
     async fn collect<M: OrderedMap>(&mut self, store: &Store<M>) -> Result<(), Error> {
         let Base { node, machine, network, .. } = self.base;
         for attachment in store.attachments_on(node, machine, network).await? {
@@ -61,9 +76,32 @@ impl Garbage<'_> {
             match store.release_older(&attachment, self.began, Timestamp::now()).await {
                 Ok(Some(_)) => tracing::info!(%attachment, "released"),
                 Ok(None) => tracing::info!(%attachment, "nothing to release that was claimed before this call"),
-                Err(error) => self.failures.push((attachment, error)),
+                Err(error) => {
+                    // Should the call come too late for an answer, it is in the log.
+                    tracing::warn!(%attachment, %error, "not released");
+                    self.failures.push((attachment, error));
+                }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_released_is_told_although_the_walk_was_stopped() {
+        let attachment = Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() };
+        let failures = || vec![(attachment.clone(), StoreError::TooLate)];
+        let stopped = || Err(Error::Store(StoreError::TooLate));
+        let told = outcome(failures(), stopped()).unwrap_err().to_string();
+        assert!(told.starts_with("1 attachment could not be released: ") && told.contains("c1"), "{told}");
+        assert!(told.contains("; the rest could not be looked at: "), "{told}");
+        let told = outcome(failures(), Ok(())).unwrap_err().to_string();
+        assert!(told.contains("c1") && !told.contains("the rest"), "{told}");
+        assert!(matches!(outcome(Vec::new(), stopped()), Err(Error::Store(_))));
+        assert!(outcome(Vec::new(), Ok(())).is_ok());
     }
 }

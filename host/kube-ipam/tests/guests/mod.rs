@@ -103,8 +103,8 @@ pub fn component_of(guest: &Guest, version: &str) -> Vec<u8> {
 /// A core module made a component of a version of our world, or of a world that has ours in it.
 pub fn component(mut core: Vec<u8>, version: &str, world: &str) -> Option<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
-    let ours =
-        include_str!("../../../../wit/policy.wit").replace(&format!("policy@{VERSION};"), &format!("policy@{version};"));
+    let ours = include_str!("../../../../wit/policy.wit")
+        .replace(&format!("policy@{VERSION};"), &format!("policy@{version};"));
     let mut package = resolve.push_str("policy.wit", &ours).unwrap();
     if world != WORLD {
         for (name, text) in BOTH {

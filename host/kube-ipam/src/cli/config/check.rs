@@ -77,11 +77,30 @@ fn missing_file(error: &config::Error) -> Option<Named> {
     }
 }
 
-/// One doubt a network is enough: where many share a subnet, each is told of the first before it.
+/// One finding a network is enough: where many share a subnet, each is told of the first before it.
 fn beside_others(earlier: &mut Vec<(Claimed, Place)>, section: &Section, place: &Place) -> Option<Finding> {
     let claimed = Claimed::by(&NetConf::parse(&section.json()).ok()?)?;
-    let doubt = earlier.iter().find_map(|(other, where_it_is)| between(&claimed, other, &where_it_is.to_string()));
+    let rival =
+        earlier.iter().find(|(other, of_it)| of_it.shares_a_list_with(place) && claimed.has_attachments_of(other));
+    let finding = match rival {
+        Some((_, of_it)) => Some(asked_twice(claimed.network(), of_it, place)),
+        None => {
+            let doubt = earlier.iter().find_map(|(other, of_it)| between(&claimed, other, &of_it.to_string()));
+            doubt.map(|doubt| place.warning(doubt.message, Some(doubt.hint)))
+        }
+    };
     earlier.push((claimed, place.clone()));
-    let doubt = doubt?;
-    Some(place.warning(doubt.message, Some(doubt.hint)))
+    finding
+}
+
+/// A runtime calls all plugins of a list for one interface of a container.
+fn asked_twice(network: &str, earlier: &Place, place: &Place) -> Finding {
+    let message = format!(
+        "network {network:?} asks kube-ipam twice for the addresses of one interface, here and in {}: the second ADD is \
+         refused",
+        earlier.section
+    );
+    let hint = "keep ipam of type kube-ipam in one plugin of the list; for a second interface make a second network, with \
+                a file and a name of its own";
+    place.error(message, Some(hint.to_owned()))
 }

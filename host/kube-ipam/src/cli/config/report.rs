@@ -78,6 +78,22 @@ impl Place {
         Self { file: self.file.clone(), section: format!("{}{separator}{part}", self.section) }
     }
 
+    /// Whether they are two plugins of one list. What one plugin calls by itself is a part of it.
+    pub(super) fn shares_a_list_with(&self, other: &Self) -> bool {
+        match (self.plugin(), other.plugin()) {
+            (Some((list, nth)), Some((other_list, other_nth))) => {
+                self.file == other.file && list == other_list && nth != other_nth
+            }
+            _ => false,
+        }
+    }
+
+    /// Where its list of plugins stands, and which of them it is in.
+    fn plugin(&self) -> Option<(&str, &str)> {
+        let (list, rest) = self.section.split_once("plugins[")?;
+        Some((list, rest.split_once(']')?.0))
+    }
+
     pub(super) fn error(&self, message: impl Into<String>, hint: Option<String>) -> Finding {
         self.finding(Severity::Error, message, hint)
     }

@@ -258,7 +258,11 @@ mod tests {
         let other = opened.lock(Instant::now()).unwrap();
         let error = opened.lock(Instant::now() + Duration::from_millis(50)).err().unwrap();
         let lock = directory.path().join(LOCK).display().to_string();
-        assert!(error.to_string().contains(&lock) && error.hint().unwrap().contains("fuser"), "{error}; {}", error.hint().unwrap());
+        assert!(
+            error.to_string().contains(&lock) && error.hint().unwrap().contains("fuser"),
+            "{error}; {}",
+            error.hint().unwrap()
+        );
         drop(other);
         drop(opened.lock(Instant::now()).unwrap());
     }

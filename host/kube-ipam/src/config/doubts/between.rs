@@ -29,6 +29,17 @@ impl Claimed {
         Some(Self { base, range_sets })
     }
 
+    /// Whether an interface of a container that both are asked for is one attachment, with the same addresses for both.
+    pub fn has_attachments_of(&self, other: &Self) -> bool {
+        let (one, two) = (&self.base, &other.base);
+        one.network == two.network && one.domain == two.domain && is_one_store(&one.store, &two.store)
+    }
+
+    /// The network's name.
+    pub fn network(&self) -> &str {
+        &self.base.network
+    }
+
     fn ranges(&self) -> impl Iterator<Item = &Range> {
         self.range_sets.iter().flat_map(|set| set.ranges())
     }

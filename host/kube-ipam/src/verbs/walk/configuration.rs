@@ -25,6 +25,9 @@ pub(super) fn of_protocol() -> Vec<cni::Error> {
             expected: "1 to 15 bytes",
         }],
         cni::Error::UnknownArgument(_) => [cni::Error::UnknownArgument("COLOUR".to_owned())],
+        cni::Error::MisspeltArgument { .. } => [
+            cni::Error::MisspeltArgument { key: "k8s_pod_namespace".to_owned(), known: "K8S_POD_NAMESPACE" },
+        ],
         cni::Error::Empty => [decoded(" ")],
         cni::Error::TooLong => [cni::Error::TooLong],
         cni::Error::Unreadable(_) => [cni::Error::Unreadable(io::ErrorKind::BrokenPipe.into())],
@@ -131,6 +134,7 @@ fn of_ranges() -> Vec<RangeError> {
         }],
         RangeError::HalfFixed { .. } => [RangeError::HalfFixed { missing: "fixedEnd", subnet }],
         RangeError::Empty { .. } => [RangeError::Empty { span, subnet }],
+        RangeError::Excluded { .. } => [RangeError::Excluded { span, subnet }],
         RangeError::EmptySet { .. } => [RangeError::EmptySet { set: 3 }],
         RangeError::MixedFamilies { .. } => [RangeError::MixedFamilies { set: 0, one: subnet, two: other }],
         RangeError::Overlap { .. } => [RangeError::Overlap { one: span, one_set: 0, two: span, two_set: 1 }],

@@ -93,6 +93,7 @@ fn proposals() -> Vec<ProposalError> {
             ProposalError::PrefixLength { address, prefix_length: 129, family: Family::V6 },
         ],
         ProposalError::GatewayFamily { .. } => [ProposalError::GatewayFamily { address, gateway: ip("10.188.0.1") }],
+        ProposalError::OwnGateway { .. } => [ProposalError::OwnGateway { address, gateway: address }],
         ProposalError::HoldIdentity(_) => [ProposalError::HoldIdentity(address)],
         ProposalError::HoldTooLong { .. } => [ProposalError::HoldTooLong { address, seconds: u64::MAX }],
         ProposalError::SlotName(_) => [ProposalError::SlotName(address)],

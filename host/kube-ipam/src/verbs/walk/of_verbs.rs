@@ -40,6 +40,9 @@ pub(super) fn examples() -> Vec<Error> {
         Error::Kubernetes(_) => [cluster::Error::NoPod { pod: pod.clone() }.into()],
         Error::Taken { .. } => [taken(holder(), Stays::NotAsked)],
         Error::Ceded { .. } => [Error::Ceded { attachment: attachment(), ceded: vec![ceded()] }],
+        Error::AskedTwice { .. } => [
+            Error::AskedTwice { attachment: attachment(), address: ip("10.188.0.216") },
+        ],
         Error::HandOverAnnotation { .. } => [
             Error::HandOverAnnotation { whose: format!("pod {pod}"), value: "nope".to_owned() },
         ],
@@ -63,7 +66,7 @@ pub(super) fn examples() -> Vec<Error> {
             Error::NotHeld { attachment: attachment().into(), addresses: addresses(32), ceded: Vec::new() },
             Error::NotHeld { attachment: attachment().into(), addresses: addresses(1), ceded: vec![ceded()] },
         ],
-        Error::Garbage { .. } => [garbage(1), garbage(250)],
+        Error::Garbage { .. } => [garbage(1, None), garbage(250, None), garbage(250, Some(StoreError::TooLate))],
         Error::NotReady { .. } => [
             Error::NotReady { network, cause: Box::new(StoreError::TooLate.into()) },
         ],
@@ -93,6 +96,12 @@ fn unknown_annotation() -> Unfollowed {
 fn unfollowed() -> Vec<Unfollowed> {
     every!(Unfollowed {
         Unfollowed::Unknown { .. } => [unknown_annotation()],
+        Unfollowed::Interface { .. } => [Unfollowed::Interface {
+            name: "kube-ipam.ip.eth0".to_owned(),
+            whose: format!("pod {}", pod()),
+            meant: "kube-ipam.ip.production-blue.eth0".to_owned(),
+            interface: Some("eth0".to_owned()),
+        }],
         Unfollowed::Families { .. } => [Unfollowed::Families {
             name: "kube-ipam.families".to_owned(),
             whose: format!("pod {}", pod()),
@@ -106,9 +115,10 @@ fn taken(holder: Holder, stays: Stays) -> Error {
     Error::Taken { address: ip("10.188.0.216"), holder, stays }
 }
 
-fn garbage(count: usize) -> Error {
+fn garbage(count: usize, stopped: Option<StoreError>) -> Error {
     let full = || StoreError::DiskFull { path: file(), source: None };
-    Error::Garbage { failures: (0..count).map(|_| (attachment(), full())).collect() }
+    let failures = (0..count).map(|_| (attachment(), full())).collect();
+    Error::Garbage { failures, stopped: stopped.map(|error| Box::new(error.into())) }
 }
 
 fn refusals() -> Vec<Refusal> {
