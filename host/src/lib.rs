@@ -15,6 +15,7 @@ pub mod lab;
 pub mod limits;
 pub mod plugin;
 pub mod policy;
+mod regular;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]

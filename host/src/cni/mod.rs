@@ -13,8 +13,10 @@ pub mod netconf;
 pub mod path_or;
 pub mod respond;
 pub mod result;
+pub(crate) mod syntax;
 pub mod unread;
 pub mod version;
+pub mod written;
 
 pub use args::Args;
 pub use attachments::ValidAttachments;
@@ -28,6 +30,7 @@ pub use respond::{Answer, respond};
 pub use result::{Dns, Ip, Route, Success};
 pub use unread::Unread;
 pub use version::Version;
+pub use written::{Stated, Text};
 
 use crate::limits;
 

@@ -60,8 +60,7 @@ pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
         let path = format!("{object}.{}", shown(key));
         return Err(Error::UnknownKey { path, others: unknown.count(), suggestion });
     }
-    let beside = ignored.iter().filter(|key| key.object.is_empty());
-    beside::refuse(netconf, beside.map(|key| key.key.as_str()))
+    beside::refuse(netconf)
 }
 
 fn is_of_ipam(ignored: &IgnoredKey) -> bool {
@@ -86,6 +85,19 @@ pub fn unknown_keys(ipam: &Value) -> Vec<UnknownKey> {
         found.push(UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
     });
     found
+}
+
+/// The setting that may have been meant by one that the schema of a policy does not have; both are JSON texts.
+pub fn nearest_setting(settings: &str, schema: &str) -> Option<String> {
+    let (settings, schema): (Value, Value) = (serde_json::from_str(settings).ok()?, serde_json::from_str(schema).ok()?);
+    let mut nearest = None;
+    search(&settings, &schema, "settings", &mut |object, key| {
+        let Some(known) = schema_of(object, &schema).and_then(properties) else { return };
+        let names = || known.keys().map(String::as_str);
+        let name = names().find(|name| is_same(key, name)).or_else(|| alike(key, names()));
+        nearest = nearest.take().or_else(|| Some(format!("policy.{object}.{}", name?)));
+    });
+    nearest
 }
 
 fn search(value: &Value, schema: &Value, path: &str, found: &mut impl FnMut(&str, &str)) {

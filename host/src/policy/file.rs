@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::Flaw;
 use crate::limits::MODULE;
+use crate::regular::check_is_file;
 
 /// Clocks of file systems tick in milliseconds: a file that changed this recently may change again within one tick.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -53,9 +54,7 @@ impl ModuleFile {
         // To open a named pipe would be to wait for its writer.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(Flaw::Unreadable("it is no regular file".to_owned()));
-        }
+        check_is_file(&metadata).map_err(unreadable)?;
         match metadata.len() <= MODULE.default << 20 {
             true => Ok(Self { file, stamp: Stamp::of(&metadata) }),
             false => Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default }),

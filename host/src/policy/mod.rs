@@ -43,6 +43,7 @@ pub use module::Source;
 pub use recording::Call;
 pub use sandbox::{Line, Spent};
 
+use crate::config::unknown::nearest_setting;
 use crate::ipam::{PolicyName, Proposal, Question, RangeSets, Request, Snapshot, Verdict, proposal};
 use crate::limits::{Limits, TEXT};
 use recording::Recording;
@@ -131,7 +132,12 @@ impl Policy {
         });
         let Err(reason) = self.finish(run)?.map_err(|_| self.asked(function))? else { return Ok(()) };
         let reason = convert::text(&reason, &TEXT).map_err(|fault| self.faulted(function, fault))?;
-        Err(PolicyError::Settings { module: self.loaded.label.clone(), reason })
+        // The module's schema is asked for now that there is something to say.
+        let spent = self.spent.get();
+        let schema = self.describe().map(|description| description.settings_schema).unwrap_or_default();
+        self.spent.set(spent);
+        let nearest = nearest_setting(settings, &schema).map(|nearest| text::tame(&nearest, TEXT.default));
+        Err(PolicyError::Settings { module: self.loaded.label.clone(), reason, nearest })
     }
 
     /// Ask the policy for an attachment's addresses.

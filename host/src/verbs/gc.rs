@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Error, elsewhere};
+use super::{Deadline, Error, elsewhere};
 use crate::cni::ValidAttachments;
 use crate::config::Base;
 use crate::ipam::Attachment;
@@ -15,7 +15,12 @@ use crate::store::{Store, StoreError};
 /// name, nothing of another machine. Holds that are over are nobody's: they go, too.
 ///
 /// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
-pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &Store<M>) -> Result<(), Error> {
+pub async fn gc<M: OrderedMap>(
+    base: &Base,
+    valid: &ValidAttachments,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<(), Error> {
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
@@ -26,7 +31,7 @@ pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &St
         garbage.collect(&store.beside(&former)).await?;
     }
     for dir in elsewhere::earlier_dirs(base) {
-        let earlier = elsewhere::open_for(base, dir);
+        let earlier = elsewhere::open(dir, Some(deadline.at()));
         match earlier.domains().await {
             Ok(domains) => {
                 for domain in domains {

@@ -1,6 +1,8 @@
 //! `policy.settings` of the network's configuration: JSON text into a type of the policy.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,11 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
         return Err(SettingsError::NotAnObject);
     }
     let mut json = serde_json::Deserializer::from_str(settings);
-    let decoded = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| SettingsError::Field { path: error.path().to_string(), problem: problem(error.inner()) })?;
+    let decoded = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let words = words_for::<T>(settings, error.path(), error.inner());
+        let problem = words.unwrap_or_else(|| problem(error.inner()));
+        SettingsError::Field { path: error.path().to_string(), problem }
+    })?;
     match json.end() {
         Ok(()) => Ok(decoded),
         Err(error) => Err(SettingsError::Field { path: ".".to_owned(), problem: problem(&error) }),
@@ -49,6 +54,33 @@ fn problem(error: &serde_json::Error) -> String {
         Some((found, expected)) => format!("{}: expected {}", found_in_words(found), expected_in_words(expected)),
         None => text.to_owned(),
     }
+}
+
+/// Of a setting that is one of some words, and holds no text at all, the decoder says "expected value". It names the words
+/// once it is given a text that is none of them.
+fn words_for<T: DeserializeOwned>(settings: &str, path: &Path, error: &serde_json::Error) -> Option<String> {
+    if !error.to_string().starts_with("expected value") {
+        return None;
+    }
+    let mut whole: Value = serde_json::from_str(settings).ok()?;
+    let mut at = &mut whole;
+    for segment in path {
+        at = match segment {
+            Segment::Seq { index } => at.get_mut(index)?,
+            Segment::Map { key } => at.get_mut(key)?,
+            Segment::Enum { .. } | Segment::Unknown => return None,
+        };
+    }
+    let held = match &*at {
+        Value::Number(number) => format!("the number {number}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        other => other.to_string(),
+    };
+    *at = Value::String(String::new());
+    let error = serde_json::from_value::<T>(whole).err()?.to_string();
+    let (_, words) = error.strip_prefix("unknown variant ")?.split_once(", expected ")?;
+    Some(format!("{held}: expected {words}"))
 }
 
 fn found_in_words(found: &str) -> String {
@@ -105,7 +137,15 @@ mod tests {
                 r#"{"strategy": "fastest"}"#,
                 "policy.settings.strategy: unknown value `fastest`, expected one of `round-robin`, `lowest`, `hash`",
             ),
-            (r#"{"nested": ["hash", 7]}"#, "policy.settings.nested[1]: expected value"),
+            (
+                r#"{"nested": ["hash", 7]}"#,
+                "policy.settings.nested[1]: the number 7: expected one of `round-robin`, `lowest`, `hash`",
+            ),
+            (
+                r#"{"strategy": null}"#,
+                "policy.settings.strategy: null: expected one of `round-robin`, `lowest`, `hash`",
+            ),
+            (r#"{"strategy": ["hash"]}"#, "policy.settings.strategy: a list: expected one of `round-robin`"),
             (r#"{"proposals": 65}"#, "policy.settings.proposals: 65: expected a whole number from 1 to 64"),
             (r#"{"proposals": -1}"#, "policy.settings.proposals: the number -1: expected a whole number"),
             (r#"{"proposals": "8"}"#, "policy.settings.proposals: the text \"8\": expected a whole number"),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -14,11 +15,14 @@ use super::report::{Finding, Place, Severity};
 use crate::cli::network::DIRECTORY;
 use crate::cni::NetConf;
 use crate::config::{Base, EtcdConfig, Network, OnFault, PolicyConfig, StoreConfig};
+use crate::decisions::record;
 use crate::kubernetes::ApiServer;
 use crate::limits::Limits;
 use crate::plugin;
 use crate::policy::{Compiler, Policy, PolicyError, Source, install};
+use crate::regular::check_appendable;
 use crate::store::check_credentials;
+use crate::telemetry;
 
 /// What is made of the files that a network names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +95,7 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     }
     findings.extend(kubeconfig(netconf, place));
     findings.extend(data_dir(netconf, place));
+    findings.extend(appended(netconf, place));
     findings
 }
 
@@ -222,6 +227,33 @@ fn kubeconfig(netconf: &NetConf, place: &Place) -> Option<Finding> {
     let server = ApiServer::of_kubeconfig(&file);
     let error = plugin::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
     Some(place.error(format!("ipam.kubeConfig: {error}"), error.hint()))
+}
+
+/// Record and log: an ADD works without them, and nobody would notice.
+fn appended(netconf: &NetConf, place: &Place) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(record) = Network::policy(netconf).ok().and_then(|policy| policy.record) {
+        let error = record::size(&record.file).err().filter(|error| is_told(&record.file, error));
+        findings.extend(error.map(|error| {
+            let file = record.file.display();
+            let message = format!("ipam.policy.record is {file}, and no decision is recorded: {error}");
+            place.warning(message, Some(record::HINT.to_owned()))
+        }));
+    }
+    if let Some(file) = Base::read(netconf).ok().and_then(|base| base.log.file) {
+        let error = check_appendable(&file).err().filter(|error| is_told(&file, error));
+        findings.extend(error.map(|error| {
+            let message = format!("ipam.logFile is {}, and nothing is logged: {error}", file.display());
+            place.warning(message, Some(telemetry::HINT.to_owned()))
+        }));
+    }
+    findings
+}
+
+/// A directory that is missing is told by its name; and what root may do with a file, only root can tell.
+fn is_told(file: &Path, error: &io::Error) -> bool {
+    let is_ours = error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root();
+    !is_ours && file.parent().is_some_and(|directory| unseen(directory).is_none())
 }
 
 /// The directory is made where it is missing, below the nearest one that is there.

@@ -13,6 +13,7 @@ use super::twice::keys_written_twice;
 use crate::cli::network::EXTENSIONS;
 use crate::cni::NetConf;
 use crate::cni::failure::joined;
+use crate::cni::syntax::problem;
 use crate::config::beside;
 use crate::config::file::{Section, sections};
 
@@ -120,7 +121,10 @@ impl Source {
             Err(error) => Err(error),
         };
         match text {
-            Ok(text) if text.trim_ascii().is_empty() => source.findings.push(place.error("the file is empty", None)),
+            Ok(text) if text.trim_ascii().is_empty() => {
+                let hint = "write the configuration of a network into it, or remove the file".to_owned();
+                source.findings.push(place.error("the file is empty", Some(hint)));
+            }
             Ok(text) => source.take_apart(path, &text, &place),
             Err(error) => source.findings.push(place.error(error, None)),
         }
@@ -232,14 +236,10 @@ fn from_json(text: &[u8]) -> Result<Vec<Value>, Unreadable> {
     match serde_json::from_slice(text) {
         Ok(value) => Ok(vec![value]),
         Err(error) => {
-            Err(Unreadable { message: format!("the file is not JSON: {}", problem(&error)), hint: JSON.to_owned() })
+            let message = format!("the file is not JSON: {}", problem(text, &error));
+            Err(Unreadable { message, hint: JSON.to_owned() })
         }
     }
-}
-
-/// What is wrong with a JSON text, and where.
-pub(super) fn problem(error: &serde_json::Error) -> String {
-    if error.is_eof() { format!("it ends in the middle, at line {}", error.line()) } else { error.to_string() }
 }
 
 fn from_yaml(text: &[u8]) -> Result<Vec<Value>, Unreadable> {

@@ -5,7 +5,7 @@ use crate::cli::network::Opened;
 use crate::config::{Base, EtcdConfig, StoreConfig};
 use crate::ipam::RangeSets;
 use crate::store::{Registered, Search, StoreError};
-use crate::verbs;
+use crate::verbs::{self, Deadline};
 
 /// What an ADD would be refused for, what it could not know of, and which networks share a subnet.
 pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
@@ -14,7 +14,9 @@ pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check>
     if let Err(error) = opened.store.check_registration(network, range_sets, Search::Whole).await {
         checks.push(Check::failed("books", &error.into()));
     }
-    if let Err(error) = verbs::elsewhere::refuse_earlier_stores(&opened.base).await {
+    if let Err(error) =
+        verbs::elsewhere::refuse_earlier_stores(&opened.base, &Deadline::after(opened.base.timeout)).await
+    {
         checks.push(Check::failed("books", &error));
     }
     checks.extend(default_prefix(opened).await);

@@ -15,7 +15,7 @@ use crate::containers::{Container, Containers, Life};
 use crate::ipam::{Claim, HeldAddress, PodName};
 use crate::limits::DEL_MAY_TAKE;
 use crate::store::{Occupant, Restoration, Rival, Search};
-use crate::verbs;
+use crate::verbs::{self, Deadline};
 
 /// What was found, and what to say where that is nothing.
 pub(crate) struct Compared {
@@ -82,7 +82,8 @@ async fn restorations(
 ) -> Result<Compared, verbs::Error> {
     // Whoever has its addresses in other books is not missing here: it has to be moved, not claimed twice.
     opened.store.check_registration(&opened.base.network, &opened.range_sets()?, Search::Whole).await?;
-    verbs::elsewhere::refuse_earlier_stores(&opened.base).await?;
+    let deadline = Deadline::after(opened.base.timeout);
+    verbs::elsewhere::refuse_earlier_stores(&opened.base, &deadline).await?;
     let cluster = opened.cluster().await?;
     let occupants: Vec<Occupant> =
         living.iter().map(|container| occupant(opened, cluster.as_ref(), container)).collect();

@@ -11,8 +11,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::Options;
 use super::validity::valid_until;
-use crate::config::read_regular;
 use crate::limits::CREDENTIAL_BYTES;
+use crate::regular::read_regular;
 use crate::store::error::StoreError;
 
 const CERT: &str = "etcdCertFile";
@@ -95,11 +95,7 @@ fn private_key(path: &Path) -> Result<Vec<u8>, StoreError> {
 }
 
 fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let bytes = read_regular(path, CREDENTIAL_BYTES + 1).map_err(|error| unusable(field, path, error.to_string()))?;
-    if bytes.len() as u64 > CREDENTIAL_BYTES {
-        return Err(unusable(field, path, format!("it is longer than {CREDENTIAL_BYTES} bytes")));
-    }
-    Ok(bytes)
+    read_regular(path, CREDENTIAL_BYTES).map_err(|error| unusable(field, path, error.to_string()))
 }
 
 fn unusable(field: &'static str, path: &Path, what: String) -> StoreError {
