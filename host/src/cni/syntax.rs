@@ -30,7 +30,9 @@ pub(super) fn in_plain_words(error: &serde_json::Error) -> &'static str {
         "number out of range" => "a number is too large",
         "invalid unicode code point" => "a text is not UTF-8",
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => "half of a \\u escape is missing",
-        problem if problem.starts_with("control character") => "a text has a line break or a tab in it",
+        problem if problem.starts_with("control character") => {
+            "a text has a line break or another control character in it"
+        }
         _ => "it is malformed",
     }
 }
@@ -88,7 +90,7 @@ mod tests {
             (b"{\"a\": nil}", "a word that JSON does not know (line 1, column 8)"),
             (b"{\"a\": 01}", "a number is malformed (line 1, column 8)"),
             (b"{\"a\": 1e999}", "a number is too large (line 1, column 11)"),
-            (b"{\"a\": \"x\ny\"}", "a text has a line break or a tab in it (line 2, column 0)"),
+            (b"{\"a\": \"x\ny\"}", "a text has a line break or another control character in it (line 2, column 0)"),
             (
                 b"{\"a\": \"\\x\"}",
                 "a backslash in a text is followed by a character that it cannot escape (line 1, column 9)",

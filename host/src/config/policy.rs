@@ -99,7 +99,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         let path = "ipam.policy.module".to_owned();
         return Err(Error::Missing { path, expected: "the module that has the digest ipam.policy.sha256" });
     }
-    let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "it is the directory policies in dataDir")?;
+    let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "the directory is policies in dataDir")?;
     let settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
     let settings = settings.map_or_else(|| "{}".to_owned(), as_json);
     let own_limits = stated(&policy.limits, "ipam.policy.limits", "the default limits hold")?;

@@ -82,7 +82,7 @@ pub(super) fn check_stated(ipam: &Ipam) -> [Option<Error>; 4] {
     [
         stated(&ipam.etcd_config, "ipam.etcdConfig", "the embedded store keeps the addresses").err(),
         prefix.and_then(Result::err),
-        stated_text(&ipam.data_dir, "ipam.dataDir", "it is /var/lib/cni/kube-ipam").err(),
+        stated_text(&ipam.data_dir, "ipam.dataDir", "the directory is /var/lib/cni/kube-ipam").err(),
         stated_text(&ipam.domain, "ipam.domain", "the domain is called like the network").err(),
     ]
 }

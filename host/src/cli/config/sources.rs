@@ -20,7 +20,7 @@ use crate::config::file::{Section, sections};
 /// Files of Kubernetes objects. A runtime does not read them, but they lie in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];
 
-const JSON: &str = "JSON has no comments and no comma after the last entry; a file of Kubernetes objects ends in .yaml";
+const JSON: &str = "correct the file: JSON has no comments and no comma after the last entry; a file of Kubernetes objects ends in .yaml";
 
 const YAML: &str = "documents are separated by a line with three dashes; text with a colon and a space needs quotes";
 

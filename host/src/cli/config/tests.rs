@@ -61,6 +61,8 @@ fn every_fault_is_told_and_names_a_field_or_the_file() {
                 "network",
                 "subnet",
                 "spec.config",
+                "args",
+                "capabilities",
                 "file",
                 "plugins",
                 "directory",
