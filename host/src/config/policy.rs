@@ -95,6 +95,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     };
     let module = stated_text(&policy.module, "ipam.policy.module", BUILT_IN_DECIDES)?;
     let sha256 = stated_text(&policy.sha256, "ipam.policy.sha256", ANY_CONTENT)?;
+    let sha256 = sha256.map(|held| digest("ipam.policy.sha256", held)).transpose()?;
     if module.is_none() && sha256.is_some() {
         let path = "ipam.policy.module".to_owned();
         return Err(Error::Missing { path, expected: "the module that has the digest ipam.policy.sha256" });
@@ -105,7 +106,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     let own_limits = stated(&policy.limits, "ipam.policy.limits", "the default limits hold")?;
     Ok(PolicyConfig {
         module: module.map(|module| field::absolute_path("ipam.policy.module", module)).transpose()?,
-        sha256: sha256.map(|held| digest("ipam.policy.sha256", held)).transpose()?,
+        sha256,
         limits: own_limits.map(limits).transpose()?.unwrap_or_default(),
         cache_dir: match cache_dir {
             Some(dir) => field::absolute_path("ipam.policy.cacheDir", dir)?,
