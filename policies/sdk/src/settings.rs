@@ -1,8 +1,6 @@
 //! `policy.settings` of the network's configuration: JSON text into a type of the policy.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_path_to_error::{Path, Segment};
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +25,7 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
     }
     let mut json = serde_json::Deserializer::from_str(settings);
     let decoded = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let words = words_for::<T>(settings, error.path(), error.inner());
+        let words = words_for::<T>(settings, error.inner());
         let problem = words.unwrap_or_else(|| problem(error.inner()));
         SettingsError::Field { path: error.path().to_string(), problem }
     })?;
@@ -57,30 +55,31 @@ fn problem(error: &serde_json::Error) -> String {
 }
 
 /// Of a setting that is one of some words, and holds no text at all, the decoder says "expected value". It names the words
-/// once it is given a text that is none of them.
-fn words_for<T: DeserializeOwned>(settings: &str, path: &Path, error: &serde_json::Error) -> Option<String> {
+/// once it finds a text there that is none of them: so it reads again up to there, and an empty text.
+fn words_for<T: DeserializeOwned>(settings: &str, error: &serde_json::Error) -> Option<String> {
     if !error.to_string().starts_with("expected value") {
         return None;
     }
-    let mut whole: Value = serde_json::from_str(settings).ok()?;
-    let mut at = &mut whole;
-    for segment in path {
-        at = match segment {
-            Segment::Seq { index } => at.get_mut(index)?,
-            Segment::Map { key } => at.get_mut(key)?,
-            Segment::Enum { .. } | Segment::Unknown => return None,
-        };
+    let lines_before = settings.split_inclusive('\n').take(error.line().checked_sub(1)?);
+    let at = lines_before.map(str::len).sum::<usize>() + error.column().checked_sub(1)?;
+    let (before, held) = settings.split_at_checked(at)?;
+    let asking = format!("{before}\"\"");
+    let mut json = serde_json::Deserializer::from_str(&asking);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut json).err()?.into_inner();
+    let problem = problem(&error);
+    let (_, words) = problem.strip_prefix("unknown value ")?.split_once(", expected ")?;
+    Some(format!("{}: expected {words}", begun_in_words(held)))
+}
+
+/// The value that a text begins with, which is none in quotes.
+fn begun_in_words(text: &str) -> String {
+    let word = text.split([',', ']', '}', ' ', '\n']).next().unwrap_or_default();
+    match text.chars().next() {
+        Some('[') => "a list".to_owned(),
+        Some('{') => "an object".to_owned(),
+        Some('-' | '0'..='9') => format!("the number {word}"),
+        _ => word.to_owned(),
     }
-    let held = match &*at {
-        Value::Number(number) => format!("the number {number}"),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-        other => other.to_string(),
-    };
-    *at = Value::String(String::new());
-    let error = serde_json::from_value::<T>(whole).err()?.to_string();
-    let (_, words) = error.strip_prefix("unknown variant ")?.split_once(", expected ")?;
-    Some(format!("{held}: expected {words}"))
 }
 
 fn found_in_words(found: &str) -> String {
