@@ -126,7 +126,8 @@ fn alone() -> (TempDir, std::path::PathBuf) {
 #[test]
 fn a_node_without_the_author_s_program_says_how_to_get_it() {
     let (_directory, alone) = alone();
-    let (status, printed) = finish(Command::new(&alone).args(["policy", "check", "x.wasm"]).env("PATH", "/nonexistent"));
+    let (status, printed) =
+        finish(Command::new(&alone).args(["policy", "check", "x.wasm"]).env("PATH", "/nonexistent"));
     assert_eq!(status, 1, "{printed}");
     assert!(printed.contains("`kube-ipam policy check` needs the program kube-ipam-policy"), "{printed}");
     assert!(printed.contains("hint: put kube-ipam-policy beside kube-ipam or on PATH"), "{printed}");

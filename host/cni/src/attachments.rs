@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::error::Error;
 use super::unread::Unread;
 
-/// A list, or `null`: the way Go programs write a list without entries.
+/// A list, or `null`: the way Go programs write a list without entries. The key is required (CNI specification 1.1, "GC"), and
+/// libcni writes `null` for it when its caller names no valid attachment; without a caller's list it writes no key. So `null`
+/// says that nothing is attached any more, and only a missing key says nothing.
 pub type List = Option<Vec<Entry>>;
 
 /// One attachment of the list.

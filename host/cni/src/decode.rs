@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_ignored::Path;
 
 use super::error::Error;
+use super::syntax::{self, without_line};
 
 /// A key that no field takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub(super) fn decode<T: DeserializeOwned>(
     let value = serde_path_to_error::deserialize(noting).map_err(|error| {
         let inner = error.path().to_string();
         let error = error.into_inner();
-        if error.is_data() { explain(join(path, &inner), &error) } else { unreadable(path, &error) }
+        if error.is_data() { explain(join(path, &inner), &error) } else { unreadable(json, path, &error) }
     })?;
-    deserializer.end().map_err(|error| unreadable(path, &error))?;
+    deserializer.end().map_err(|error| unreadable(json, path, &error))?;
     Ok(value)
 }
 
@@ -78,27 +79,12 @@ fn explain(path: String, error: &serde_json::Error) -> Error {
 }
 
 /// What is not JSON has no fields that could be named.
-fn unreadable(path: &str, error: &serde_json::Error) -> Error {
-    let problem = match without_line(&error.to_string()) {
-        "recursion limit exceeded" => "it is nested too deeply".to_owned(),
-        _ if error.is_eof() => "it ends too early".to_owned(),
-        "expected ident" => "a word that JSON does not know".to_owned(),
-        "trailing characters" => "something follows after its end".to_owned(),
-        problem => problem.to_owned(),
-    };
+fn unreadable(json: &[u8], path: &str, error: &serde_json::Error) -> Error {
     if path.is_empty() {
-        let (line, column) = (error.line(), error.column());
-        return Error::NotJson {
-            what: "the network configuration".to_owned(),
-            problem: format!("{problem} (line {line}, column {column})"),
-        };
+        return Error::NotJson { what: "the network configuration".to_owned(), problem: syntax::problem(json, error) };
     }
     // The line and column would be those of a fragment; the path says more.
-    Error::NotJson { what: path.to_owned(), problem }
-}
-
-fn without_line(text: &str) -> &str {
-    text.rsplit_once(" at line ").map_or(text, |(problem, _)| problem)
+    Error::NotJson { what: path.to_owned(), problem: syntax::in_plain_words(error).to_owned() }
 }
 
 fn quoted<'a>(problem: &'a str, what: &str) -> Option<&'a str> {

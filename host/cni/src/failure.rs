@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn an_answer_is_one_line_that_a_terminal_survives() {
         let failure = Failure::new(7, &Told("interface \x1b[2Jeth0\n".into()), Some("end\r\u{202e}it".into()));
-        assert_eq!(failure.msg, "interface \\u001b[2Jeth0\\n");
-        assert_eq!(failure.details, "end\\r\\u202eit");
+        assert_eq!(failure.msg, "interface \\u{1b}[2Jeth0\\n");
+        assert_eq!(failure.details, "end\\r\\u{202e}it");
     }
 
     #[test]

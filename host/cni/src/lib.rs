@@ -14,8 +14,10 @@ pub mod netconf;
 pub mod path_or;
 pub mod respond;
 pub mod result;
+pub mod syntax;
 pub mod unread;
 pub mod version;
+pub mod written;
 
 pub use args::Args;
 pub use attachments::ValidAttachments;
@@ -29,6 +31,7 @@ pub use respond::{Answer, respond};
 pub use result::{Dns, Ip, Route, Success};
 pub use unread::Unread;
 pub use version::Version;
+pub use written::{Stated, Text};
 
 use limits;
 

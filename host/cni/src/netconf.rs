@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::attachments::{self, ValidAttachments};
@@ -19,6 +19,7 @@ use super::error::Error;
 use super::result::Previous;
 use super::unread::{Unread, even_null};
 use super::version::Version;
+use super::written::{Stated, Text};
 use super::{NAME, is_name};
 use limits;
 
@@ -33,9 +34,11 @@ pub struct NetConf {
     cni_version: Option<String>,
     name: Option<String>,
     #[serde(rename = "type")]
-    main_plugin: Option<Unread<String>>,
+    main_plugin: Option<Text>,
     is_gateway: Option<Unread<bool>>,
     is_default_gateway: Option<Unread<bool>>,
+    force_address: Option<Unread<bool>>,
+    capabilities: Option<Unread<BTreeMap<String, Value>>>,
     ipam: Option<Ipam>,
     runtime_config: Option<Unread<RuntimeConfig>>,
     args: Option<Unread<ConventionalArgs>>,
@@ -63,31 +66,32 @@ pub struct Ipam {
     #[schemars(with = "Option<Value>")]
     args: Option<Unread<ConventionalArgs>>,
     /// The etcd cluster that keeps the addresses of all nodes. Without it an embedded store in `dataDir` serves this node.
-    #[serde(default, deserialize_with = "even_null")]
-    #[schemars(with = "EtcdConfig")]
-    pub etcd_config: Option<Option<EtcdConfig>>,
+    #[serde(default)]
+    pub etcd_config: Stated<EtcdConfig>,
     /// Directory of the embedded store and of compiled policies. Default: /var/lib/cni/kube-ipam.
-    pub data_dir: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub data_dir: Stated<String>,
     /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
-    pub kube_config: Option<Unread<String>>,
+    pub kube_config: Option<Text>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
     /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, asked of the API server.
-    pub cluster: Option<Unread<String>>,
+    pub cluster: Option<Text>,
     /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
-    pub hand_over_wait: Option<Unread<String>>,
+    pub hand_over_wait: Option<Text>,
     /// A subnet in CIDR form; the first range set. `ranges` may follow.
-    pub subnet: Option<Unread<String>>,
+    pub subnet: Option<Text>,
     /// First dynamic address of `subnet`. Default: the second usable one; the first where the gateway is none or elsewhere.
-    pub range_start: Option<Unread<String>>,
+    pub range_start: Option<Text>,
     /// Last dynamic address of `subnet`. Default: the last usable one.
-    pub range_end: Option<Unread<String>>,
+    pub range_end: Option<Text>,
     /// Gateway of `subnet`, in it or elsewhere (`fe80::1`), or `none`. Default: its first usable address; of two addresses the second.
-    pub gateway: Option<Unread<String>>,
+    pub gateway: Option<Text>,
     /// First of the addresses kept for pods that name theirs.
-    pub fixed_start: Option<Unread<String>>,
+    pub fixed_start: Option<Text>,
     /// Last of the addresses kept for pods that name theirs.
-    pub fixed_end: Option<Unread<String>>,
+    pub fixed_end: Option<Text>,
     /// Range sets: a pod gets one address of each. All ranges of a set are of one family.
     pub ranges: Option<Unread<Vec<Vec<Range>>>>,
     /// Subnets, addresses or ranges (`first-last`) that are never handed out.
@@ -97,24 +101,25 @@ pub struct Ipam {
     /// Name resolution for the pod, as with the `static` plugin. Where it says anything, `resolvConf` is not read.
     pub dns: Option<Unread<Dns>>,
     /// A resolv.conf file whose settings the pod gets.
-    pub resolv_conf: Option<Unread<String>>,
+    pub resolv_conf: Option<Text>,
     /// The rule by which addresses are chosen. Without it: fixed by annotation, else dynamic.
-    #[serde(default, deserialize_with = "even_null")]
-    #[schemars(with = "Policy")]
-    pub policy: Option<Unread<Policy>>,
+    #[serde(default)]
+    pub policy: Stated<Unread<Policy>>,
     /// The scope inside which an address is unique. Networks with equal domains never share an address. Default: the network's name.
     /// To change it while pods run: kube-ipam import --from kube-ipam.
-    pub domain: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub domain: Stated<String>,
     /// The Kubernetes node this runs on; with etcdConfig not localhost and not only digits. Default: the host name.
-    pub node_name: Option<Unread<String>>,
+    pub node_name: Option<Text>,
     /// For how long a released address is kept from everybody, for example `30s`. Default: not at all.
-    pub cooldown: Option<Unread<String>>,
+    pub cooldown: Option<Text>,
     /// How long one invocation may take, for example `10s`, which is the default.
-    pub timeout: Option<Unread<String>>,
+    pub timeout: Option<Text>,
     /// A file to log to. Default: no log.
-    pub log_file: Option<Unread<String>>,
+    pub log_file: Option<Text>,
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
-    pub log_level: Option<Unread<String>>,
+    pub log_level: Option<Text>,
 }
 
 /// How to reach etcd.
@@ -140,10 +145,11 @@ pub struct EtcdConfig {
     #[serde(rename = "etcdPasswordFile")]
     pub password_file: Option<String>,
     /// Under which all keys lie. Default: /kube-ipam.
-    #[serde(rename = "etcdPrefix")]
-    pub prefix: Option<String>,
+    #[serde(rename = "etcdPrefix", default)]
+    #[schemars(length(min = 1))]
+    pub prefix: Stated<String>,
     /// As `kubeConfig` of the section itself, which is the better place.
-    pub kube_config: Option<Unread<String>>,
+    pub kube_config: Option<Text>,
 }
 
 /// What a policy is told of the cluster.
@@ -225,8 +231,6 @@ pub struct RuntimeConfig {
 #[serde(expecting = "an object")]
 struct ConventionalArgs {
     cni: Option<CniArgs>,
-    #[serde(alias = "IP", alias = "ips", alias = "IPs", alias = "IPS")]
-    ip: Option<IgnoredAny>,
 }
 
 /// `args.cni`
@@ -235,8 +239,6 @@ struct ConventionalArgs {
 pub struct CniArgs {
     /// Addresses asked for; they beat `IP` in `CNI_ARGS`.
     pub ips: Option<Vec<String>>,
-    #[serde(alias = "IP", alias = "IPs", alias = "IPS")]
-    ip: Option<IgnoredAny>,
 }
 
 impl NetConf {
@@ -279,14 +281,30 @@ impl NetConf {
     }
 
     /// The main plugin that called us, as the configuration names it.
-    pub fn main_plugin(&self) -> Option<String> {
+    pub fn main_plugin(&self) -> Option<&str> {
         self.main_plugin.as_ref()?.read("type").ok()
     }
 
     /// Whether the main plugin is to be the pods' gateway. What it makes of a value that is not true or false is its own
     /// business.
     pub fn is_pods_gateway(&self) -> bool {
-        [&self.is_gateway, &self.is_default_gateway].into_iter().flatten().any(|field| field.json() == "true")
+        is_true(&self.is_gateway) || self.is_default_gateway()
+    }
+
+    /// Whether the main plugin adds a default route, where the result of the ADD has none with a next hop.
+    pub fn is_default_gateway(&self) -> bool {
+        is_true(&self.is_default_gateway)
+    }
+
+    /// Whether the main plugin replaces an address that its interface has already.
+    pub fn forces_address(&self) -> bool {
+        is_true(&self.force_address)
+    }
+
+    /// What the file asks the runtime for. A runtime takes this out before it calls anybody.
+    pub fn capabilities(&self) -> Result<BTreeMap<String, Value>, Error> {
+        let read = self.capabilities.as_ref().map(|capabilities| capabilities.read("capabilities"));
+        Ok(read.transpose()?.unwrap_or_default())
     }
 
     /// The version to answer in, even when the rest of the configuration is beyond help.
@@ -328,24 +346,19 @@ impl NetConf {
         Ok(read.transpose()?.unwrap_or_default())
     }
 
-    /// `args.cni`: what a person adds by convention.
-    pub fn conventional_args(&self) -> Result<CniArgs, Error> {
-        let read = self.args.as_ref().map(|args| args.read("args"));
-        Ok(read.transpose()?.unwrap_or_default().cni.unwrap_or_default())
-    }
-
-    /// Where addresses are asked for in a place that nobody reads, if they are.
-    pub fn misplaced_request(&self) -> Option<&'static str> {
-        let within = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()?.read("ipam.args").ok());
-        let beside = self.args.as_ref().and_then(|args| args.read("args").ok());
-        match (within, beside) {
-            (Some(ConventionalArgs { ip: Some(_), .. }), _) => Some("ipam.args.ips"),
-            (Some(ConventionalArgs { cni: Some(cni), .. }), _) if cni.ips.is_some() => Some("ipam.args.cni.ips"),
-            (Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. }), _) => Some("ipam.args.cni.ip"),
-            (_, Some(ConventionalArgs { ip: Some(_), .. })) => Some("args.ips"),
-            (_, Some(ConventionalArgs { cni: Some(CniArgs { ip: Some(_), .. }), .. })) => Some("args.cni.ip"),
-            _ => None,
+    /// `args.cni`: what a person adds by convention. Where addresses are asked for in a place that nobody reads, beside it or
+    /// in `ipam.args`, `misplaced` is told the field.
+    pub fn conventional_args(&self, mut misplaced: impl FnMut(String)) -> Result<CniArgs, Error> {
+        if let Some(within) = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()) {
+            // Free form: what is no object there asks for nothing.
+            let read = within.read_noting("ipam.args", &mut |key| misplaced_request(key, &mut misplaced));
+            if read.is_ok_and(|args| args.cni.is_some_and(|cni| cni.ips.is_some())) {
+                misplaced("ipam.args.cni.ips".to_owned());
+            }
         }
+        let Some(args) = &self.args else { return Ok(CniArgs::default()) };
+        let read = args.read_noting("args", &mut |key| misplaced_request(key, &mut misplaced))?;
+        Ok(read.cni.unwrap_or_default())
     }
 
     /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.
@@ -368,5 +381,17 @@ impl NetConf {
             ("cni.dev/valid-attachments", self.valid_attachments.as_ref()),
             ("cni.dev/attachments", self.attachments.as_ref()),
         ])
+    }
+}
+
+fn is_true(field: &Option<Unread<bool>>) -> bool {
+    field.as_ref().is_some_and(|field| field.json() == "true")
+}
+
+/// Of the keys that no field takes, one that asks for addresses: `ip` and `ips`, in whatever case.
+fn misplaced_request(IgnoredKey { object, key }: IgnoredKey, misplaced: &mut impl FnMut(String)) {
+    let asks = key.eq_ignore_ascii_case("ip") || key.eq_ignore_ascii_case("ips");
+    if asks && ["args", "args.cni", "ipam.args", "ipam.args.cni"].contains(&object.as_str()) {
+        misplaced(format!("{object}.{key}"));
     }
 }

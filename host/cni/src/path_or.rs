@@ -18,16 +18,6 @@ pub enum PathOr<T> {
     Object(T),
 }
 
-impl<T> PathOr<T> {
-    /// An empty text is an absent one.
-    pub fn given(self) -> Option<Self> {
-        match self {
-            Self::Path(path) if path.is_empty() => None,
-            given => Some(given),
-        }
-    }
-}
-
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for PathOr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Either(PhantomData))

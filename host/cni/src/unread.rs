@@ -38,11 +38,6 @@ impl<T> Unread<T> {
     pub fn json(&self) -> &str {
         self.json.get()
     }
-
-    /// Whether it was written as `null`, where that is told apart from its absence.
-    pub fn is_null(&self) -> bool {
-        self.json.get() == "null"
-    }
 }
 
 impl<'de, T> Deserialize<'de> for Unread<T> {

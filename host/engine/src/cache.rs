@@ -22,6 +22,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat,
 
 use super::file::Stamp;
 use super::known::NOTE_END;
+use files::check_is_file;
 use limits::CACHED_MODULES;
 
 /// In the name of every module, and of one that is being written.
@@ -251,13 +252,10 @@ fn check_parent(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
 }
 
 fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
-    let untrusted = |why: String| Err(Miss::Untrusted(format!("{} {why}", path.display())));
-    if !metadata.is_file() {
-        return untrusted("is no regular file".to_owned());
-    }
+    check_is_file(metadata).map_err(|error| Miss::Untrusted(format!("{}: {error}", path.display())))?;
     check_owner(path, metadata)?;
     if metadata.nlink() != 1 {
-        return untrusted(format!("has {} links, expected 1", metadata.nlink()));
+        return Err(Miss::Untrusted(format!("{} has {} links, expected 1", path.display(), metadata.nlink())));
     }
     match metadata.mode() & 0o022 {
         0 => Ok(()),

@@ -25,6 +25,8 @@ pub enum PolicyError {
         module: String,
         /// The module's own words.
         reason: String,
+        /// Which setting may have been meant, by the module's schema.
+        nearest: Option<String>,
     },
     /// The module ran and misbehaved. Nothing was claimed.
     #[error("policy {module}: {function} {fault}")]
@@ -70,7 +72,10 @@ impl PolicyError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Flawed { module, flaw } => flaw.hint(module),
-            Self::Settings { module, .. } => Some(format!("the settings' schema: kube-ipam policy inspect {module}")),
+            Self::Settings { module, nearest, .. } => {
+                let nearest = nearest.as_ref().map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
+                Some(format!("{nearest}the settings' schema: kube-ipam policy inspect {module}"))
+            }
             Self::Faulted { fault: Fault::Limit { limit, .. }, .. } if limit.least < limit.most => {
                 Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
             }

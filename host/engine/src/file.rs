@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::Flaw;
+use files::check_is_file;
 use limits::MODULE;
 
 /// Clocks of file systems tick in milliseconds: a file that changed this recently may change again within one tick.
@@ -53,9 +54,7 @@ impl ModuleFile {
         // To open a named pipe would be to wait for its writer.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(Flaw::Unreadable("it is no regular file".to_owned()));
-        }
+        check_is_file(&metadata).map_err(unreadable)?;
         match metadata.len() <= MODULE.default << 20 {
             true => Ok(Self { file, stamp: Stamp::of(&metadata) }),
             false => Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default }),

@@ -45,10 +45,10 @@ use ipam::{PolicyName, Proposal, Question, RangeSets, Request, Snapshot, Verdict
 use limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
+use spelling::schema::nearest_setting;
 
 /// The annotations that the built-in policy reads: to have it say so would cost every pod with one of them a run of it.
-pub const READ_BY_DEFAULT: [&str; 4] =
-    ["kube-ipam.ip", "kube-ipam.ip-pool", "kube-ipam.netmask", "kube-ipam.gateway"];
+pub const READ_BY_DEFAULT: [&str; 4] = ["kube-ipam.ip", "kube-ipam.ip-pool", "kube-ipam.netmask", "kube-ipam.gateway"];
 
 /// A module that is ready to run. A copy shares its code.
 #[derive(Clone)]
@@ -133,7 +133,12 @@ impl Policy {
         });
         let Err(reason) = self.finish(run)?.map_err(|_| self.asked(function))? else { return Ok(()) };
         let reason = convert::text(&reason, &TEXT).map_err(|fault| self.faulted(function, fault))?;
-        Err(PolicyError::Settings { module: self.loaded.label.clone(), reason })
+        // The module's schema is asked for now that there is something to say.
+        let spent = self.spent.get();
+        let schema = self.describe().map(|description| description.settings_schema).unwrap_or_default();
+        self.spent.set(spent);
+        let nearest = nearest_setting(settings, &schema).map(|nearest| text::tame(&nearest, TEXT.default));
+        Err(PolicyError::Settings { module: self.loaded.label.clone(), reason, nearest })
     }
 
     /// Ask the policy for an attachment's addresses.

@@ -1,19 +1,13 @@
 //! Text from a guest, made safe for a log, a terminal and an error message.
 
-use ipam::shown::is_harmless;
+use ipam::shown::one_line;
 
 /// On one line, with no character that moves the cursor, colours the terminal or reorders the text, and at most this
 /// many bytes of the original.
 pub fn tame(text: &str, most: u64) -> String {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let cut = if text.len() <= most { text.len() } else { text.floor_char_boundary(most) };
-    let mut tamed = String::with_capacity(cut);
-    for character in text[..cut].chars() {
-        match character {
-            _ if is_harmless(character) => tamed.push(character),
-            _ => tamed.extend(character.escape_default()),
-        }
-    }
+    let mut tamed = one_line(&text[..cut]).into_owned();
     if cut < text.len() {
         tamed.push_str(&format!("… ({} bytes more)", text.len() - cut));
     }

@@ -3,4 +3,4 @@
 
 mod regular;
 
-pub use regular::{check_regular, read_regular};
+pub use regular::{check_appendable, check_is_file, check_regular, not_regular, read_regular};

@@ -2,20 +2,26 @@
 //! rest, begins a line of its own nor reorders what follows.
 //!
 //! Names come from runtimes, from pods' authors and from the store, and none of them is trusted here. What could do harm is
-//! written as JSON writes it (`\u001b`), so that JSON stays JSON.
+//! written as everywhere in our messages, where Rust puts a name in quotes: `\u{1b}`. What is JSON stays JSON: there it is
+//! `\u001b`.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io;
 
 /// The text on one line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_harmless)
+    escape(text, is_harmless, |character| character.escape_default().to_string())
 }
 
-/// A text of several lines: they stay apart, and so do columns that tabs keep apart.
+/// A text of several lines: they stay apart, and so do columns that tabs keep apart. It may be JSON, for programs.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'))
+    let is_json = text.starts_with(['{', '[']);
+    let is_kept = |character| is_harmless(character) || matches!(character, '\n' | '\t');
+    escape(
+        text,
+        is_kept,
+        |character| if is_json { json_escape(character) } else { character.escape_default().to_string() },
+    )
 }
 
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
@@ -25,25 +31,24 @@ pub fn is_harmless(character: char) -> bool {
     !character.is_control() && !is_format
 }
 
-fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escape(text: &str, is_kept: impl Fn(char) -> bool, escaped: impl Fn(char) -> String) -> Cow<'_, str> {
     if text.chars().all(&is_kept) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        match character {
-            character if is_kept(character) => shown.push(character),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            character => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(shown, "\\u{unit:04x}");
-                }
-            }
+        if is_kept(character) {
+            shown.push(character);
+        } else {
+            shown.push_str(&escaped(character));
         }
     }
     Cow::Owned(shown)
+}
+
+fn json_escape(character: char) -> String {
+    let mut units = [0; 2];
+    character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// Where the log is written to: each of its lines arrives in one piece, and stays one line.
@@ -78,9 +83,10 @@ mod tests {
 
     #[test]
     fn nothing_of_a_name_reaches_the_terminal() {
-        let shown = "a\\u001b[31mred\\nnext\\r\\u009b2J\\t\\u202eolleh \\udb40\\udc41grün";
+        let shown = "a\\u{1b}[31mred\\nnext\\r\\u{9b}2J\\t\\u{202e}olleh \\u{e0041}grün";
         assert_eq!(one_line(WICKED), shown);
-        assert_eq!(lines("one\n\ttwo\x1b[2J\r\n"), "one\n\ttwo\\u001b[2J\\r\n");
+        assert_eq!(format!("\"{shown}\""), format!("{WICKED:?}"), "as in quotes");
+        assert_eq!(lines("one\n\ttwo\x1b[2J\r\n"), "one\n\ttwo\\u{1b}[2J\\r\n");
         assert!(matches!(one_line("pod shop/web, 10.0.0.2: grün"), Cow::Borrowed(_)));
     }
 

@@ -70,16 +70,18 @@ async fn serve<M: OrderedMap>(
             let success = Box::pin(verbs::add(container, base, &network, store, deadline)).await?;
             return Ok(Answer::Success(base.version, success));
         }
-        Call::Del(container) => Box::pin(verbs::del(&container.attachment(&base.network), base, store)).await?,
+        Call::Del(container) => {
+            Box::pin(verbs::del(&container.attachment(&base.network), base, store, deadline)).await?
+        }
         Call::Check(container) => {
             let attachment = container.attachment(&base.network);
             let (previous, range_sets) = (netconf.previous()?.addresses()?, Network::range_sets(netconf)?);
             let checked = verbs::check(&attachment, &previous, &range_sets, store).await;
-            Box::pin(verbs::elsewhere::excuse(checked, &attachment, base, store)).await?;
+            Box::pin(verbs::elsewhere::excuse(checked, &attachment, base, store, deadline)).await?;
         }
         Call::Gc => {
             base.check_node()?;
-            Box::pin(verbs::gc(base, &netconf.valid_attachments()?, store)).await?;
+            Box::pin(verbs::gc(base, &netconf.valid_attachments()?, store, deadline)).await?;
         }
         Call::Status => {
             base.check_node()?;

@@ -18,6 +18,11 @@ use ipam::shown::{self, OneLineEach};
 /// The crates whose words are logged: our own, because libraries have nothing to tell an operator.
 const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
 
+use files::{check_is_file, not_regular};
+
+/// What to do about a log that cannot be written.
+pub(crate) const HINT: &str = "let logFile name a regular file in a directory that exists; or remove logFile";
+
 /// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
 ///
 /// Without a call of this the log costs nothing. A file that cannot be written is told on stderr: no pod shall fail
@@ -43,10 +48,11 @@ fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
         // What opening a pipe without a reader says.
-        Some(libc::ENXIO) => io::Error::other("not a regular file"),
+        Some(libc::ENXIO) => not_regular(),
         _ => error,
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    check_is_file(&file.metadata()?)?;
+    Ok(file)
 }
 
 /// For commands: warnings and errors to stderr.

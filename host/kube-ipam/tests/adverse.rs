@@ -235,9 +235,12 @@ fn other(network: &Value, container: &str) -> Value {
     network
 }
 
+/// Whether there was a store in the default directory before, every ADD looks; on this machine the directory may be closed to
+/// other users, or have one. So it is an empty one.
 fn as_user(node: &Node, program: &Path, user: u32, limit: &str, network: &Value) -> Answer {
-    let mut shell = Command::new("sh");
+    let mut shell = Command::new("unshare");
+    let empty = "{ [ ! -d /var/lib/cni ] || mount -t tmpfs -o mode=755 none /var/lib/cni; }";
     let become_user = format!("exec setpriv --reuid {user} --regid {user} --clear-groups {limit} \"$0\"");
-    shell.args(["-c", &become_user]).arg(program);
+    shell.args(["--mount", "sh", "-c", &format!("{empty} && {become_user}")]).arg(program);
     answer(node.start(shell, "ADD", network["container"].as_str().unwrap_or("c1"), network))
 }

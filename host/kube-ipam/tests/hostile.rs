@@ -146,12 +146,12 @@ fn files_that_are_not_there() {
     let missing = site.load(&folder().join("nowhere.wasm"), None).err().unwrap().to_string();
     assert!(missing.ends_with("nowhere.wasm does not exist"), "{missing}");
     let directory = site.load(&folder(), None).err().unwrap().to_string();
-    assert!(directory.ends_with("cannot be read: it is no regular file"), "{directory}");
+    assert!(directory.ends_with("cannot be read: it is not a regular file"), "{directory}");
     // Nobody ever writes into it.
     let pipe = site.install("pipe", b"").with_extension("fifo");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = site.load(&pipe, None).err().unwrap().to_string();
-    assert!(pipe.ends_with("cannot be read: it is no regular file"), "{pipe}");
+    assert!(pipe.ends_with("cannot be read: it is not a regular file"), "{pipe}");
 }
 
 #[test]

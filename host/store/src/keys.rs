@@ -24,14 +24,17 @@
 //!
 //! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
 
+mod spelling;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::spelling::{address_in, seconds_until, slot_number_in};
+use self::spelling::{digit, digits, escape, inclusive, parse_digits, parse_number, under, unescape};
 use super::ordered::KeyRange;
-use ipam::address::number;
 use ipam::{Attachment, Claim, Family, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
 
@@ -264,93 +267,6 @@ impl Keys {
         let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
         format!("{}{section}/{}", self.root, parts.join("/"))
     }
-}
-
-/// The address that a key under `addresses`, `holds` or `identities` ends in.
-pub(crate) fn address_in(key: &str) -> Option<IpAddr> {
-    let mut parts = key.rsplit('/');
-    let digits = parts.next()?;
-    parse_digits(parts.next()?, digits)
-}
-
-fn digit(family: Family) -> char {
-    match family {
-        Family::V4 => '4',
-        Family::V6 => '6',
-    }
-}
-
-fn digits(address: IpAddr) -> String {
-    let family = Family::of(address);
-    format!("{}/{:0width$x}", digit(family), number(address), width = usize::from(family.bits()) / 4)
-}
-
-/// The number that a key under `slots` ends in.
-pub(crate) fn slot_number_in(key: &str) -> Option<u32> {
-    parse_number(key.rsplit('/').next()?)
-}
-
-/// The first whole second at which a hold is over.
-pub(crate) fn seconds_until(until: Timestamp) -> u64 {
-    let begun = i64::from(until.subsec_nanosecond() > 0);
-    until.as_second().saturating_add(begun).max(0).unsigned_abs()
-}
-
-fn parse_number(digits: &str) -> Option<u32> {
-    let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:08x}") == digits).then_some(number)
-}
-
-fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
-    let family = match family {
-        "4" => Family::V4,
-        "6" => Family::V6,
-        _ => return None,
-    };
-    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let complete = digits.len() == usize::from(family.bits()) / 4;
-    let number = u128::from_str_radix(digits, 16).ok()?;
-    (lower && complete).then(|| family.address(number))
-}
-
-/// The keys that begin with `start`, which ends in `/`.
-fn under(start: String) -> KeyRange {
-    // '0' is the character after '/'.
-    let to = format!("{}0", start.strip_suffix('/').unwrap_or(&start));
-    KeyRange { from: start, to }
-}
-
-fn inclusive(from: String, last: String) -> KeyRange {
-    KeyRange { from, to: last + "\0" }
-}
-
-fn escape(part: &str) -> String {
-    let mut escaped = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b':' | b'@' => escaped.push(byte.into()),
-            _ => {
-                let _ = write!(escaped, "%{byte:02x}");
-            }
-        }
-    }
-    escaped
-}
-
-fn unescape(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, after @ ..] = rest {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

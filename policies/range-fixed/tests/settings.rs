@@ -19,7 +19,7 @@ fn what_is_not_understood_is_named() {
             r#"{"Strategy": "hash"}"#,
             "policy.settings.Strategy: unknown field `Strategy`, expected one of `strategy`, `proposals`, `fixed`",
         ),
-        (r#"{"fixed": true}"#, "policy.settings.fixed: "),
+        (r#"{"fixed": true}"#, "policy.settings.fixed: true: expected "),
         ("null", "policy.settings must be a JSON object"),
     ] {
         let said = decode::<Settings>(settings).unwrap_err().to_string();

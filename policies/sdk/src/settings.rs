@@ -24,8 +24,11 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
         return Err(SettingsError::NotAnObject);
     }
     let mut json = serde_json::Deserializer::from_str(settings);
-    let decoded = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| SettingsError::Field { path: error.path().to_string(), problem: problem(error.inner()) })?;
+    let decoded = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let words = words_for::<T>(settings, error.inner());
+        let problem = words.unwrap_or_else(|| problem(error.inner()));
+        SettingsError::Field { path: error.path().to_string(), problem }
+    })?;
     match json.end() {
         Ok(()) => Ok(decoded),
         Err(error) => Err(SettingsError::Field { path: ".".to_owned(), problem: problem(&error) }),
@@ -48,6 +51,34 @@ fn problem(error: &serde_json::Error) -> String {
     match of_type.and_then(|rest| rest.split_once(", expected ")) {
         Some((found, expected)) => format!("{}: expected {}", found_in_words(found), expected_in_words(expected)),
         None => text.to_owned(),
+    }
+}
+
+/// Of a setting that is one of some words, and holds no text at all, the decoder says "expected value". It names the words
+/// once it finds a text there that is none of them: so it reads again up to there, and an empty text.
+fn words_for<T: DeserializeOwned>(settings: &str, error: &serde_json::Error) -> Option<String> {
+    if !error.to_string().starts_with("expected value") {
+        return None;
+    }
+    let lines_before = settings.split_inclusive('\n').take(error.line().checked_sub(1)?);
+    let at = lines_before.map(str::len).sum::<usize>() + error.column().checked_sub(1)?;
+    let (before, held) = settings.split_at_checked(at)?;
+    let asking = format!("{before}\"\"");
+    let mut json = serde_json::Deserializer::from_str(&asking);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut json).err()?.into_inner();
+    let problem = problem(&error);
+    let (_, words) = problem.strip_prefix("unknown value ")?.split_once(", expected ")?;
+    Some(format!("{}: expected {words}", begun_in_words(held)))
+}
+
+/// The value that a text begins with, which is none in quotes.
+fn begun_in_words(text: &str) -> String {
+    let word = text.split([',', ']', '}', ' ', '\n']).next().unwrap_or_default();
+    match text.chars().next() {
+        Some('[') => "a list".to_owned(),
+        Some('{') => "an object".to_owned(),
+        Some('-' | '0'..='9') => format!("the number {word}"),
+        _ => word.to_owned(),
     }
 }
 
@@ -105,7 +136,15 @@ mod tests {
                 r#"{"strategy": "fastest"}"#,
                 "policy.settings.strategy: unknown value `fastest`, expected one of `round-robin`, `lowest`, `hash`",
             ),
-            (r#"{"nested": ["hash", 7]}"#, "policy.settings.nested[1]: expected value"),
+            (
+                r#"{"nested": ["hash", 7]}"#,
+                "policy.settings.nested[1]: the number 7: expected one of `round-robin`, `lowest`, `hash`",
+            ),
+            (
+                r#"{"strategy": null}"#,
+                "policy.settings.strategy: null: expected one of `round-robin`, `lowest`, `hash`",
+            ),
+            (r#"{"strategy": ["hash"]}"#, "policy.settings.strategy: a list: expected one of `round-robin`"),
             (r#"{"proposals": 65}"#, "policy.settings.proposals: 65: expected a whole number from 1 to 64"),
             (r#"{"proposals": -1}"#, "policy.settings.proposals: the number -1: expected a whole number"),
             (r#"{"proposals": "8"}"#, "policy.settings.proposals: the text \"8\": expected a whole number"),

@@ -28,14 +28,14 @@ fn what_an_interface_is_called_reaches_no_terminal() {
         assert!(status == 0 && is_harmless(&printed), "{arguments:?}: {printed:?}");
     }
     let (_, table) = site.run(&["list"]);
-    assert!(table.contains("e\\u001b[2J\\u202e"), "{table}");
+    assert!(table.contains("e\\u{1b}[2J\\u{202e}"), "{table}");
     assert_eq!(site.listed()[0]["interface"], WICKED, "JSON means what is there");
 
     let mut check = site.configuration.clone();
     check["prevResult"] = json!({"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.3/30"}]});
     let call = kube_ipam_tests::Call::new("CHECK", "c1", &check).with("CNI_IFNAME", WICKED);
     let (code, says) = call.run().failure();
-    assert!(code == 106 && says.contains("interface e\\u001b[2J") && is_harmless(&says), "{says:?}");
+    assert!(code == 106 && says.contains("interface e\\u{1b}[2J") && is_harmless(&says), "{says:?}");
     let (code, says) = site.call("ADD", "c2").with("CNI_IFNAME", "two\nlines").run().failure();
     assert!(code == 4 && is_harmless(&says) && !says.contains('\n'), "{says:?}");
 

@@ -5,30 +5,40 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::path_or::PathOr;
-use crate::unread::even_null;
+use crate::written::Stated;
 
 /// The rule by which addresses are chosen.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct Policy {
     /// The module, a WebAssembly component. Default: the built-in `range-fixed`.
-    pub module: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub module: Stated<String>,
     /// The SHA-256 digest the module must have, 64 hexadecimal digits.
-    pub sha256: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub sha256: Stated<String>,
     /// What the module understands; `kube-ipam policy inspect` shows it.
-    #[serde(default, deserialize_with = "even_null")]
-    #[schemars(with = "Map<String, Value>", skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Option<Map<String, Value>>>,
+    #[serde(default)]
+    pub settings: Stated<Map<String, Value>>,
     /// How much one decision may consume.
-    pub limits: Option<PolicyLimits>,
+    #[serde(default)]
+    pub limits: Stated<PolicyLimits>,
     /// A module that is asked as well: where its answer is another one, that is logged and counted, and nothing more.
-    pub shadow: Option<PathOr<Shadow>>,
+    #[serde(default)]
+    pub shadow: Stated<PathOr<Shadow>>,
     /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
-    pub record: Option<PathOr<Record>>,
+    #[serde(default)]
+    pub record: Stated<PathOr<Record>>,
     /// When the policy cannot be loaded, traps or answers badly: `fail` the pod (the default), or let the built-in policy decide by `default`. A policy that reached a limit always fails the pod.
-    pub on_fault: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub on_fault: Stated<String>,
     /// Directory of compiled modules. Default: `policies` in `dataDir`.
-    pub cache_dir: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub cache_dir: Stated<String>,
 }
 
 /// A module that is asked as well.
@@ -38,9 +48,12 @@ pub struct Shadow {
     /// The module, a WebAssembly component.
     pub module: Option<String>,
     /// The SHA-256 digest the module must have, 64 hexadecimal digits.
-    pub sha256: Option<String>,
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub sha256: Stated<String>,
     /// What the module understands. Default: the settings of the policy that decides.
-    pub settings: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub settings: Stated<Map<String, Value>>,
 }
 
 /// Where decisions are recorded.

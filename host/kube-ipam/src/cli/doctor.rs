@@ -47,6 +47,7 @@ enum Verdict {
     Good,
     /// Pods get addresses, but somebody should look.
     Warning,
+    /// Pods get none, or something that the configuration asks for does not happen.
     Bad,
 }
 
@@ -78,6 +79,7 @@ pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -
 
 async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
     let mut checks = vec![machine::node(&opened.base)];
+    checks.extend(watched::log(&opened.base));
     let network = Network::read(&opened.netconf, &Args::default());
     if let Ok(network) = &network {
         checks.push(policy(network));

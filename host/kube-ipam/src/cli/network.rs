@@ -12,6 +12,7 @@ use crate::plugin;
 use crate::verbs;
 use cluster::{ApiServer, Home};
 use cni::NetConf;
+use cni::syntax::problem;
 use ipam::RangeSets;
 use store::StoreConfig;
 use store::{AnyMap, Store};
@@ -27,8 +28,8 @@ pub(super) const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 pub(crate) enum NetworkError {
     #[error("{path}: {cause}", path = .path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
-    #[error("{path} is not JSON: {cause}", path = .path.display())]
-    NotJson { path: PathBuf, cause: serde_json::Error },
+    #[error("{path} is not JSON: {problem}", path = .path.display())]
+    NotJson { path: PathBuf, problem: String },
     #[error("{path} has no network with \"ipam\": {{\"type\": \"kube-ipam\"}}", path = .path.display())]
     NoNetwork { path: PathBuf },
 }
@@ -149,7 +150,7 @@ fn first_in(directory: &Path) -> Result<(PathBuf, Vec<Vec<u8>>), NetworkError> {
 /// The networks of ours in a `.conf` or `.conflist`, as libcni hands them on.
 fn kube_ipam_networks(file: &Path) -> Result<Vec<Vec<u8>>, NetworkError> {
     let text = std::fs::read(file).map_err(|cause| NetworkError::Unreadable { path: file.to_owned(), cause })?;
-    let network: Value =
-        serde_json::from_slice(&text).map_err(|cause| NetworkError::NotJson { path: file.to_owned(), cause })?;
+    let network: Value = serde_json::from_slice(&text)
+        .map_err(|error| NetworkError::NotJson { path: file.to_owned(), problem: problem(&text, &error) })?;
     Ok(sections(&network).iter().map(Section::json).collect())
 }

@@ -66,7 +66,7 @@ impl Base {
     /// The same without a word of keys that are not known.
     pub(super) fn read_known(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
-        let domain = given(ipam.domain.as_ref()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
+        let domain = given(ipam.domain.value()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
         let store = read_store(ipam)?;
         let node_name = field::read_text(ipam.node_name.as_ref(), NODE_NAME);
         Ok(Self {
@@ -76,7 +76,7 @@ impl Base {
             domain: domain.unwrap_or_else(|| network.to_owned()),
             node_given: !matches!(node_name, Ok(None)),
             // One that is not even a text is none: no claim is made in its name.
-            node: node_name.unwrap_or_else(|_| Some(String::new())).unwrap_or_else(host_name),
+            node: node_name.unwrap_or(Some("")).map_or_else(host_name, str::to_owned),
             machine: machine::id(),
             earlier_dirs: store::earlier_dirs(ipam, &store),
             store,
@@ -122,14 +122,14 @@ pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 3] {
 
 pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
     match field::read_text(ipam.timeout.as_ref(), "ipam.timeout")? {
-        Some(held) => field::duration("ipam.timeout", &held, limits::TIMEOUT),
+        Some(held) => field::duration("ipam.timeout", held, limits::TIMEOUT),
         None => Ok(DEFAULT_TIMEOUT),
     }
 }
 
 fn log_file(ipam: &Ipam) -> Result<Option<PathBuf>, Error> {
     let held = field::read_text(ipam.log_file.as_ref(), "ipam.logFile")?;
-    held.map(|held| field::absolute_path("ipam.logFile", &held)).transpose()
+    held.map(|held| field::absolute_path("ipam.logFile", held)).transpose()
 }
 
 fn log_level(ipam: &Ipam) -> Result<LevelFilter, Error> {

@@ -12,9 +12,11 @@
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use super::unknown::{is_same, properties, schema};
-use cni::NetConf;
+use super::unknown::schema;
 use cni::netconf::Ipam;
+use cni::{IgnoredKey, NetConf};
+use spelling::is_same;
+use spelling::schema::properties;
 
 /// What decides the store, the policy, and whether a fixed address is found out about.
 const DECIDING: [&str; 6] = ["etcdConfig", "etcdURL", "dataDir", "domain", "policy", "kubeConfig"];
@@ -37,24 +39,17 @@ const MAIN_PLUGINS: [(&str, &[&str]); 8] = [
     ("cluster", &["ovn-k8s-cni-overlay"]),
 ];
 
-/// Refuse the first of these keys that would decide the store or the policy inside `ipam`.
-pub(super) fn refuse<'a>(netconf: &NetConf, keys: impl Iterator<Item = &'a str>) -> Result<(), Error> {
-    let mut keys = keys.filter_map(|key| Some((key, decides(key)?))).peekable();
-    if keys.peek().is_none() {
-        return Ok(()); // as always, and without a look at anything else
-    }
-    let (ipam, main_plugin) = (netconf.ipam()?, netconf.main_plugin());
-    let misplaced = keys.find(|(_, ours)| !says(ipam, ours) && !is_main_plugins(ours, main_plugin.as_deref()));
-    misplaced.map_or(Ok(()), |(key, ours)| Err(error(key, ours)))
+/// Refuse the first key beside `ipam` that would decide the store or the policy inside it.
+pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
+    errors(netconf).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The same for a file, all of them: what an ADD refuses.
-pub fn errors(configuration: &Map<String, Value>) -> Vec<Error> {
-    let main_plugin = configuration.get("type").and_then(Value::as_str);
+/// All of them.
+pub fn errors(netconf: &NetConf) -> Vec<Error> {
     let mut errors = Vec::new();
-    for key in configuration.keys() {
-        let Some(ours) = decides(key) else { continue };
-        if !is_said(configuration, ours) && !is_main_plugins(ours, main_plugin) {
+    for IgnoredKey { object, key } in netconf.ignored().iter() {
+        let deciding = if object.is_empty() { decides(key) } else { None };
+        if let Some(ours) = deciding.filter(|ours| is_refused(netconf, ours)) {
             errors.push(error(key, ours));
         }
     }
@@ -62,18 +57,23 @@ pub fn errors(configuration: &Map<String, Value>) -> Vec<Error> {
 }
 
 /// Every other key of ours beside `ipam`: an ADD works, and passes over it.
-pub fn ignored(configuration: &Map<String, Value>) -> Vec<String> {
-    let main_plugin = configuration.get("type").and_then(Value::as_str);
+pub fn ignored(netconf: &NetConf) -> Vec<String> {
     let schema = schema();
     let mut ignored = Vec::new();
-    for key in configuration.keys() {
+    for IgnoredKey { key, .. } in netconf.ignored().iter().filter(|key| key.object.is_empty()) {
         let Some(ours) = key_of_ours(key, &schema) else { continue };
-        let is_refused = decides(key).is_some() && !is_said(configuration, ours);
-        if !is_refused && !is_main_plugins(ours, main_plugin) {
+        let is_told = decides(key).is_some() && is_refused(netconf, ours);
+        if !is_told && !is_main_plugins(ours, netconf.main_plugin()) {
             ignored.push(key.clone());
         }
     }
     ignored
+}
+
+/// Whether this key of ours is missing in `ipam`, and nobody but us can have been meant.
+fn is_refused(netconf: &NetConf, ours: &str) -> bool {
+    let is_said = netconf.ipam().is_ok_and(|ipam| says(ipam, ours));
+    !is_said && !is_main_plugins(ours, netconf.main_plugin())
 }
 
 /// The keys of an object outside `ipam` that are ours by their names.
@@ -101,18 +101,14 @@ fn is_main_plugins(ours: &str, main_plugin: Option<&str>) -> bool {
     MAIN_PLUGINS.iter().any(|(key, plugins)| *key == ours && plugins.contains(&main_plugin))
 }
 
-fn is_said(configuration: &Map<String, Value>, ours: &str) -> bool {
-    let inside = if ours == "etcdURL" { "etcdConfig" } else { ours };
-    configuration.get("ipam").and_then(|ipam| ipam.get(inside)).is_some_and(|value| !value.is_null())
-}
-
+/// Whether `ipam` has the key itself. One that is `null` there is refused as such.
 fn says(ipam: &Ipam, ours: &str) -> bool {
     match ours {
-        "dataDir" => ipam.data_dir.is_some(),
-        "domain" => ipam.domain.is_some(),
-        "policy" => ipam.policy.is_some(),
+        "dataDir" => !ipam.data_dir.is_absent(),
+        "domain" => !ipam.domain.is_absent(),
+        "policy" => !ipam.policy.is_absent(),
         "kubeConfig" => ipam.kube_config.is_some(),
-        _ => ipam.etcd_config.is_some(),
+        _ => !ipam.etcd_config.is_absent(),
     }
 }
 
@@ -143,10 +139,10 @@ mod tests {
         let mut whole = json!({"type": "kube-ipam", "subnet": "10.1.0.0/24"});
         whole.as_object_mut().unwrap().extend(ipam.as_object().unwrap().clone());
         object.insert("ipam".to_owned(), whole);
-        let of_file: Vec<String> = errors(object).iter().map(ToString::to_string).collect();
-        let ignored = ignored(object);
 
         let netconf = NetConf::parse(configuration.to_string().as_bytes()).unwrap();
+        let of_file: Vec<String> = errors(&netconf).iter().map(ToString::to_string).collect();
+        let ignored = ignored(&netconf);
         let of_add = Network::read(&netconf, &Args::default()).err().map(|error| error.to_string());
         assert_eq!(of_add.as_ref(), of_file.first(), "`config check` says what an ADD says");
         (of_file, ignored)

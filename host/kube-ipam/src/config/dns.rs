@@ -21,7 +21,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<Dns, Error> {
         return Ok(written);
     }
     let Some(held) = read_text(netconf.ipam()?.resolv_conf.as_ref(), FIELD)? else { return Ok(Dns::default()) };
-    let file = absolute_path(FIELD, &held)?;
+    let file = absolute_path(FIELD, held)?;
     match read_regular(&file, limits::RESOLV_CONF_BYTES) {
         Ok(text) => Ok(parse(&String::from_utf8_lossy(&text))),
         Err(source) => Err(Error::File { field: FIELD, file, source }),

@@ -37,8 +37,8 @@ pub enum Error {
     /// Addresses are asked for where nobody reads it.
     #[error("addresses are asked for by {path}, which nobody reads")]
     MisplacedRequest {
-        /// The field.
-        path: &'static str,
+        /// The field, as it is spelt.
+        path: String,
     },
     /// No range at all.
     #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
@@ -74,11 +74,13 @@ pub enum Error {
         /// Where it belongs.
         hint: String,
     },
-    /// `null` for what decides the store or the policy.
-    #[error("{path} is null: expected an object, or no such key")]
-    Null {
+    /// `null` or an empty text for what decides the store or the policy.
+    #[error("{path} is {held}: expected a value, or no such key")]
+    Unsaid {
         /// The key.
         path: &'static str,
+        /// What stands in place of a value.
+        held: &'static str,
         /// What becomes of the network without the key.
         without: &'static str,
     },
@@ -155,7 +157,7 @@ impl Error {
                 format!("{}{rest}", suggestion.as_deref().unwrap_or(advice))
             }
             Self::Misplaced { hint, .. } => hint.clone(),
-            Self::Null { without, .. } => format!(
+            Self::Unsaid { without, .. } => format!(
                 "write what was meant (a template may have had no value for it), or remove the key: then {without}"
             ),
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),

@@ -1,4 +1,5 @@
-//! Single fields: from text to types that cannot be wrong. As everywhere in CNI an empty text is an absent one.
+//! Single fields: from text to types that cannot be wrong. As everywhere in CNI an empty text is an absent one, except where
+//! a field decides about the store or the policy.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -10,9 +11,12 @@ use ipnetwork::IpNetwork;
 use jiff::SignedDuration;
 
 use super::error::Error;
-use cni::{NAME, Unread, is_name};
+use cni::{NAME, Stated, Text, is_name};
 use ipam::Gateway;
 use ipam::address::{parse_address, parse_subnet};
+
+/// How an error shows an empty text.
+pub(super) const EMPTY: &str = "\"\"";
 
 /// The text of a field, unless it is absent or empty.
 pub(super) fn given(text: Option<&String>) -> Option<&str> {
@@ -20,9 +24,34 @@ pub(super) fn given(text: Option<&String>) -> Option<&str> {
 }
 
 /// The text of a field that nobody has looked at yet.
-pub(super) fn read_text(field: Option<&Unread<String>>, path: &str) -> Result<Option<String>, Error> {
+pub(super) fn read_text<'a>(field: Option<&'a Text>, path: &str) -> Result<Option<&'a str>, Error> {
     let text = field.map(|field| field.read(path)).transpose()?;
     Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// What a field says that decides about the store or the policy. `null` is refused; `without` says what would become of the
+/// network without the key.
+pub(super) fn stated<'a, T>(
+    field: &'a Stated<T>,
+    path: &'static str,
+    without: &'static str,
+) -> Result<Option<&'a T>, Error> {
+    match field {
+        Stated::Null => Err(Error::Unsaid { path, held: "null", without }),
+        stated => Ok(stated.value()),
+    }
+}
+
+/// The same for a text: an empty one says nothing either.
+pub(super) fn stated_text<'a>(
+    field: &'a Stated<String>,
+    path: &'static str,
+    without: &'static str,
+) -> Result<Option<&'a str>, Error> {
+    match stated(field, path, without)? {
+        Some(text) if text.is_empty() => Err(Error::Unsaid { path, held: EMPTY, without }),
+        text => Ok(text.map(String::as_str)),
+    }
 }
 
 pub(super) fn wrong(path: &str, held: impl Debug, expected: impl Into<String>) -> Error {

@@ -20,7 +20,7 @@ pub enum GatewayUser {
 
 impl GatewayUser {
     fn of(netconf: &NetConf) -> Option<Self> {
-        match netconf.main_plugin()?.as_str() {
+        match netconf.main_plugin()? {
             "bridge" if netconf.is_pods_gateway() => Some(Self::Bridge),
             "ptp" => Some(Self::PointToPoint),
             _ => None,

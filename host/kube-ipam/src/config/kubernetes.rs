@@ -63,14 +63,14 @@ pub(super) fn read(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error>
 /// `cluster`: the name of the cluster, where it was given one.
 pub(super) fn cluster(netconf: &NetConf) -> Result<Option<String>, Error> {
     let held = read_text(netconf.ipam()?.cluster.as_ref(), "ipam.cluster")?;
-    held.map(|held| field::name("ipam.cluster", &held)).transpose()
+    held.map(|held| field::name("ipam.cluster", held)).transpose()
 }
 
 /// `handOverWait`: how long an ADD waits for a holder on its way out.
 pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
     let timeout = base::timeout(netconf.ipam()?)?;
     match read_text(netconf.ipam()?.hand_over_wait.as_ref(), "ipam.handOverWait")? {
-        Some(held) => field::duration("ipam.handOverWait", &held, Duration::ZERO..=timeout),
+        Some(held) => field::duration("ipam.handOverWait", held, Duration::ZERO..=timeout),
         None => Ok(timeout * limits::HAND_OVER_WAIT.0 / limits::HAND_OVER_WAIT.1),
     }
 }
@@ -78,11 +78,11 @@ pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
 /// Beside `etcdConfig`, or inside it, where an older manual put it.
 pub(super) fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
     let ipam = netconf.ipam()?;
-    let inside = ipam.etcd_config.iter().flatten().next().and_then(|etcd| etcd.kube_config.as_ref());
+    let inside = ipam.etcd_config.value().and_then(|etcd| etcd.kube_config.as_ref());
     let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];
     for (path, field) in places {
         if let Some(held) = read_text(field, path)? {
-            return absolute_path(path, &held).map(Some);
+            return absolute_path(path, held).map(Some);
         }
     }
     Ok(None)

@@ -57,10 +57,12 @@ impl Network {
     }
 
     fn read_parts(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
-        refuse_what_means_nothing(netconf)?;
-        if let Some(error) = check_settings(netconf.ipam()?).into_iter().flatten().next() {
+        let ipam = netconf.ipam()?;
+        let stumbled = store::check_stated(ipam).into_iter().chain(check_settings(ipam)).flatten().next();
+        if let Some(error) = stumbled {
             return Err(error);
         }
+        ranges::refuse_without_subnet(ipam)?;
         let runtime = netconf.runtime_config()?;
         let range_sets = ranges::read(netconf, &runtime)?;
         gateway::check(netconf, &range_sets)?;
@@ -116,7 +118,7 @@ impl Network {
         let Ok(ipam) = netconf.ipam() else { return errors };
         let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
         let parts = [
-            refuse_what_means_nothing(netconf).err(),
+            ranges::refuse_without_subnet(ipam).err(),
             ranges::read(netconf, &runtime).and_then(|range_sets| gateway::check(netconf, &range_sets)).err(),
             routes::read(netconf).err(),
             dns::read(netconf).err(),
@@ -127,7 +129,8 @@ impl Network {
             kubernetes::cluster(netconf).err(),
             kubernetes::hand_over_wait(netconf).err(),
         ];
-        for error in check_settings(ipam).into_iter().chain(parts).flatten() {
+        let whole = store::check_stated(ipam).into_iter().chain(check_settings(ipam));
+        for error in whole.chain(parts).flatten() {
             // Parts share fields: what two of them stumble over is said once.
             if !errors.iter().any(|known| known.to_string() == error.to_string()) {
                 errors.push(error);
@@ -137,16 +140,9 @@ impl Network {
     }
 }
 
-/// What other verbs pass over, and an ADD must not: a store that is `null`, fields that say nothing where they stand.
-fn refuse_what_means_nothing(netconf: &NetConf) -> Result<(), Error> {
-    let ipam = netconf.ipam()?;
-    store::refuse_null(ipam)?;
-    ranges::refuse_without_subnet(ipam)
-}
-
 /// `cooldown`: also for a DEL, whatever has become of the ranges.
 pub fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
     let Some(held) = read_text(netconf.ipam()?.cooldown.as_ref(), "ipam.cooldown")? else { return Ok(None) };
-    let cooldown = duration("ipam.cooldown", &held, limits::COOLDOWN)?;
+    let cooldown = duration("ipam.cooldown", held, limits::COOLDOWN)?;
     Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))
 }

@@ -2,16 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use super::error::Error;
-use super::field::{self, given, wrong};
+use super::field::{self, given, stated, stated_text, wrong};
 use super::record::{self, RecordConfig};
 use super::store::data_dir;
-use cni::{NetConf, PathOr, netconf};
+use cni::{NetConf, PathOr, Stated, netconf};
 use ipam::PolicyName;
 use limits::{LimitError, Limits};
 
 /// Who decides where no module is configured.
 const BUILT_IN: &str = "range-fixed";
+
+// What becomes of the network without one of the keys.
+const BUILT_IN_DECIDES: &str = "the built-in policy decides";
+const ANY_CONTENT: &str = "the module may have any content";
+const NO_SHADOW: &str = "no other module is asked";
 
 /// Which policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,68 +89,75 @@ fn file_name(path: &Path) -> String {
 
 pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     let ipam = netconf.ipam()?;
-    let policy = match &ipam.policy {
-        Some(policy) if policy.is_null() => {
-            return Err(Error::Null { path: "ipam.policy", without: "the built-in policy decides" });
-        }
+    let policy = match stated(&ipam.policy, "ipam.policy", BUILT_IN_DECIDES)? {
         Some(policy) => netconf.part(policy, "ipam.policy")?,
         None => netconf::Policy::default(),
     };
-    let module = field::optional_path("ipam.policy.module", policy.module.as_ref())?;
-    let sha256 = digest("ipam.policy.sha256", policy.sha256.as_ref())?;
+    let module = stated_text(&policy.module, "ipam.policy.module", BUILT_IN_DECIDES)?;
+    let sha256 = stated_text(&policy.sha256, "ipam.policy.sha256", ANY_CONTENT)?;
+    let sha256 = sha256.map(|held| digest("ipam.policy.sha256", held)).transpose()?;
     if module.is_none() && sha256.is_some() {
         let path = "ipam.policy.module".to_owned();
         return Err(Error::Missing { path, expected: "the module that has the digest ipam.policy.sha256" });
     }
-    let cache_dir = match field::optional_path("ipam.policy.cacheDir", policy.cache_dir.as_ref())? {
-        Some(dir) => dir,
-        None => data_dir(ipam)?.join("policies"),
-    };
-    let settings = match policy.settings {
-        Some(None) => return Err(Error::Null { path: "ipam.policy.settings", without: "the policy has its defaults" }),
-        given => serde_json::Value::Object(given.flatten().unwrap_or_default()).to_string(),
-    };
+    let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "the directory is policies in dataDir")?;
+    let settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
+    let settings = settings.map_or_else(|| "{}".to_owned(), as_json);
+    let own_limits = stated(&policy.limits, "ipam.policy.limits", "the default limits hold")?;
     Ok(PolicyConfig {
-        module,
+        module: module.map(|module| field::absolute_path("ipam.policy.module", module)).transpose()?,
         sha256,
-        limits: limits(&policy.limits.unwrap_or_default())?,
-        cache_dir,
-        shadow: policy.shadow.and_then(PathOr::given).map(|shadow| self::shadow(shadow, &settings)).transpose()?,
-        record: policy.record.and_then(PathOr::given).map(record::read).transpose()?,
-        on_fault: on_fault(policy.on_fault.as_ref())?,
+        limits: own_limits.map(limits).transpose()?.unwrap_or_default(),
+        cache_dir: match cache_dir {
+            Some(dir) => field::absolute_path("ipam.policy.cacheDir", dir)?,
+            None => data_dir(ipam)?.join("policies"),
+        },
+        shadow: shadow(&policy.shadow, &settings)?,
+        record: record::read(&policy.record)?,
+        on_fault: on_fault(&policy.on_fault)?,
         settings,
     })
 }
 
 /// With the settings of the policy that decides, unless it has its own.
-fn shadow(written: PathOr<netconf::Shadow>, settings: &str) -> Result<ShadowConfig, Error> {
-    let (path, written) = match written {
-        PathOr::Path(module) => ("ipam.policy.shadow", netconf::Shadow { module: Some(module), ..Default::default() }),
-        PathOr::Object(written) => ("ipam.policy.shadow.module", written),
+fn shadow(written: &Stated<PathOr<netconf::Shadow>>, settings: &str) -> Result<Option<ShadowConfig>, Error> {
+    let by_path;
+    let (path, shadow) = match stated(written, "ipam.policy.shadow", NO_SHADOW)? {
+        None => return Ok(None),
+        Some(PathOr::Path(module)) if module.is_empty() => {
+            return Err(Error::Unsaid { path: "ipam.policy.shadow", held: field::EMPTY, without: NO_SHADOW });
+        }
+        Some(PathOr::Path(module)) => {
+            by_path = netconf::Shadow { module: Some(module.clone()), ..netconf::Shadow::default() };
+            ("ipam.policy.shadow", &by_path)
+        }
+        Some(PathOr::Object(shadow)) => ("ipam.policy.shadow.module", shadow),
     };
     let missing = Error::Missing { path: path.to_owned(), expected: "the module that is asked as well" };
-    Ok(ShadowConfig {
-        module: field::absolute_path(path, given(written.module.as_ref()).ok_or(missing)?)?,
-        sha256: digest("ipam.policy.shadow.sha256", written.sha256.as_ref())?,
-        settings: match written.settings {
-            Some(own) => serde_json::Value::Object(own).to_string(),
-            None => settings.to_owned(),
-        },
-    })
+    let sha256 = stated_text(&shadow.sha256, "ipam.policy.shadow.sha256", ANY_CONTENT)?;
+    let own = stated(&shadow.settings, "ipam.policy.shadow.settings", "it has those of the policy that decides")?;
+    Ok(Some(ShadowConfig {
+        module: field::absolute_path(path, given(shadow.module.as_ref()).ok_or(missing)?)?,
+        sha256: sha256.map(|held| digest("ipam.policy.shadow.sha256", held)).transpose()?,
+        settings: own.map_or_else(|| settings.to_owned(), as_json),
+    }))
 }
 
-fn on_fault(held: Option<&String>) -> Result<OnFault, Error> {
-    match given(held) {
+fn as_json(settings: &Map<String, Value>) -> String {
+    serde_json::to_string(settings).unwrap_or_default()
+}
+
+fn on_fault(held: &Stated<String>) -> Result<OnFault, Error> {
+    match stated_text(held, "ipam.policy.onFault", "a policy that is at fault fails the pod")? {
         None | Some("fail") => Ok(OnFault::Fail),
         Some("default") => Ok(OnFault::Default),
         Some(other) => Err(wrong("ipam.policy.onFault", other, "\"fail\" or \"default\"")),
     }
 }
 
-fn digest(path: &str, held: Option<&String>) -> Result<Option<String>, Error> {
-    let Some(held) = given(held) else { return Ok(None) };
+fn digest(path: &str, held: &str) -> Result<String, Error> {
     if held.len() == 64 && held.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(Some(held.to_ascii_lowercase()));
+        return Ok(held.to_ascii_lowercase());
     }
     Err(wrong(path, held, "64 hexadecimal digits"))
 }

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::exclude;
 use super::field::{self, given, read_text};
 use cni::netconf::{self, Ipam, RuntimeConfig};
-use cni::{NetConf, result};
+use cni::{NetConf, Text, result};
 use ipam::{Range, RangeError, RangeSets, RangeSpec};
 use limits;
 
@@ -60,13 +60,14 @@ pub(super) fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<P
 fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
     let path = "ipam.subnet";
     let Some(subnet) = read_text(ipam.subnet.as_ref(), path)? else { return Ok(None) };
+    let owned = |field: &Option<Text>, path: &str| read_text(field.as_ref(), path).map(|text| text.map(str::to_owned));
     let range = netconf::Range {
-        subnet,
-        range_start: read_text(ipam.range_start.as_ref(), "ipam.rangeStart")?,
-        range_end: read_text(ipam.range_end.as_ref(), "ipam.rangeEnd")?,
-        gateway: read_text(ipam.gateway.as_ref(), "ipam.gateway")?,
-        fixed_start: read_text(ipam.fixed_start.as_ref(), "ipam.fixedStart")?,
-        fixed_end: read_text(ipam.fixed_end.as_ref(), "ipam.fixedEnd")?,
+        subnet: subnet.to_owned(),
+        range_start: owned(&ipam.range_start, "ipam.rangeStart")?,
+        range_end: owned(&ipam.range_end, "ipam.rangeEnd")?,
+        gateway: owned(&ipam.gateway, "ipam.gateway")?,
+        fixed_start: owned(&ipam.fixed_start, "ipam.fixedStart")?,
+        fixed_end: owned(&ipam.fixed_end, "ipam.fixedEnd")?,
         exclude: None, // that of the whole network
     };
     let range = PlacedRange { path: path.to_owned(), spec: spec("ipam", &range)?, exclude: Vec::new() };

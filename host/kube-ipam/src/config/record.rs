@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use super::field::{self, given, wrong};
-use cni::PathOr;
+use super::field::{self, given, stated, wrong};
 use cni::netconf::Record;
+use cni::{PathOr, Stated};
 use ipam::Attachment;
 use limits::{RECORD_MIB, RECORD_MIB_MOST};
+
+/// What becomes of the network without `policy.record`.
+const NO_RECORD: &str = "no decision is recorded";
 
 /// Where decisions are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +51,18 @@ impl Sample {
     }
 }
 
-pub(super) fn read(record: PathOr<Record>) -> Result<RecordConfig, Error> {
-    let (path, record) = match record {
-        PathOr::Path(file) => ("ipam.policy.record", Record { file: Some(file), ..Record::default() }),
-        PathOr::Object(record) => ("ipam.policy.record.file", record),
+pub(super) fn read(written: &Stated<PathOr<Record>>) -> Result<Option<RecordConfig>, Error> {
+    let by_path;
+    let (path, record) = match stated(written, "ipam.policy.record", NO_RECORD)? {
+        None => return Ok(None),
+        Some(PathOr::Path(file)) if file.is_empty() => {
+            return Err(Error::Unsaid { path: "ipam.policy.record", held: field::EMPTY, without: NO_RECORD });
+        }
+        Some(PathOr::Path(file)) => {
+            by_path = Record { file: Some(file.clone()), ..Record::default() };
+            ("ipam.policy.record", &by_path)
+        }
+        Some(PathOr::Object(record)) => ("ipam.policy.record.file", record),
     };
     let missing = Error::Missing { path: path.to_owned(), expected: "the file that decisions are recorded in" };
     let file = given(record.file.as_ref()).ok_or(missing)?;
@@ -61,7 +72,7 @@ pub(super) fn read(record: PathOr<Record>) -> Result<RecordConfig, Error> {
     if !(1..=RECORD_MIB_MOST).contains(&most) {
         return Err(wrong("ipam.policy.record.maxMiB", most, format!("1 to {RECORD_MIB_MOST} MiB")));
     }
-    Ok(RecordConfig { file: field::absolute_path(path, file)?, sample, most_bytes: most << 20 })
+    Ok(Some(RecordConfig { file: field::absolute_path(path, file)?, sample, most_bytes: most << 20 }))
 }
 
 #[cfg(test)]

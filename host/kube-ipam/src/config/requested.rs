@@ -12,10 +12,12 @@ const ALL: &str = "the list of requested addresses";
 
 /// `args.cni.ips` beats `IP` in `CNI_ARGS`; `runtimeConfig.ips` comes on top. Some callers say the same thing twice.
 pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> Result<Vec<Requested>, Error> {
-    let conventional = netconf.conventional_args()?.ips.unwrap_or_default();
-    if let Some(path) = netconf.misplaced_request() {
+    let mut misplaced = None;
+    let conventional = netconf.conventional_args(|path| misplaced = misplaced.take().or(Some(path)))?;
+    if let Some(path) = misplaced {
         return Err(Error::MisplacedRequest { path });
     }
+    let conventional = conventional.ips.unwrap_or_default();
     let mut requested = match conventional.as_slice() {
         [] => args.addresses.clone(),
         given => parse("args.cni.ips", given)?,

@@ -2,8 +2,9 @@
 //! plugins, so that most of them are others'. What is nearly one of ours is told in the log: what somebody asks for by it is
 //! not followed.
 
-use super::unknown::{is_near, schema, shown, suggestion};
+use super::unknown::{schema, shown, suggestion};
 use cni::{IgnoredKey, NetConf};
+use spelling::is_near;
 
 /// What runtimes tell an IPAM plugin.
 const CAPABILITIES: [&str; 3] = ["ips", "ipRanges", "io.kubernetes.cri.pod-annotations"];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::store::{ClientCertificate, EtcdConfig, StoreConfig, User};
 
 use super::error::Error;
-use super::field::{self, given, wrong};
+use super::field::{self, given, stated, stated_text, wrong};
 use cni::netconf::{self, Ipam};
 use limits;
 
@@ -13,23 +13,30 @@ use limits;
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/kube-ipam";
 
 pub(super) fn read_store(ipam: &Ipam) -> Result<StoreConfig, Error> {
-    match ipam.etcd_config.iter().flatten().next() {
+    match ipam.etcd_config.value() {
         Some(etcd) => read_etcd(etcd, data_dir(ipam).ok()).map(StoreConfig::Etcd),
         None => data_dir(ipam).map(|dir| StoreConfig::Embedded { dir }),
     }
 }
 
-/// `null` comes out of a template whose value was forgotten. It must not make every node a store of its own; that a DEL
-/// looks in the embedded store then does no harm, because nothing was given out.
-pub(super) fn refuse_null(ipam: &Ipam) -> Result<(), Error> {
-    match &ipam.etcd_config {
-        Some(None) => Err(Error::Null { path: "ipam.etcdConfig", without: "the embedded store keeps the addresses" }),
-        _ => Ok(()),
-    }
+/// `null` and empty texts come out of a template whose value was forgotten. They must not make every node a store of its own,
+/// nor two networks one; that a DEL looks in the store that is the default then does no harm, because nothing was given out.
+///
+/// Certificates, user and password do not decide which store it is, and kube-ipam 0.x left them empty for `http://`.
+pub(super) fn check_stated(ipam: &Ipam) -> [Option<Error>; 4] {
+    let prefix = ipam.etcd_config.value().map(|etcd| &etcd.prefix);
+    let prefix =
+        prefix.map(|prefix| stated_text(prefix, "ipam.etcdConfig.etcdPrefix", "all keys lie under /kube-ipam"));
+    [
+        stated(&ipam.etcd_config, "ipam.etcdConfig", "the embedded store keeps the addresses").err(),
+        prefix.and_then(Result::err),
+        stated_text(&ipam.data_dir, "ipam.dataDir", "the directory is /var/lib/cni/kube-ipam").err(),
+        stated_text(&ipam.domain, "ipam.domain", "the domain is called like the network").err(),
+    ]
 }
 
 pub(super) fn data_dir(ipam: &Ipam) -> Result<PathBuf, Error> {
-    let given = field::optional_path("ipam.dataDir", ipam.data_dir.as_ref())?;
+    let given = field::optional_path("ipam.dataDir", ipam.data_dir.value())?;
     Ok(given.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)))
 }
 
@@ -105,7 +112,7 @@ fn is_authority(text: &str) -> bool {
 }
 
 fn prefix(etcd: &netconf::EtcdConfig) -> Result<String, Error> {
-    let held = given(etcd.prefix.as_ref()).unwrap_or(EtcdConfig::DEFAULT_PREFIX);
+    let held = given(etcd.prefix.value()).unwrap_or(EtcdConfig::DEFAULT_PREFIX);
     let prefix = held.trim_end_matches('/');
     if prefix.starts_with('/') && !prefix.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Ok(prefix.to_owned());

@@ -5,15 +5,14 @@
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::beside;
 use super::error::Error;
 use super::synonyms::synonym;
 use cni::{IgnoredKey, NetConf, netconf};
-
-/// Keys that begin with this are for whoever writes the configuration: comments, anchors, notes.
-const FREE: &str = "x-";
+use spelling::schema::{FREE, items, properties, schema_of, search};
+use spelling::{alike, is_same};
 
 /// The JSON Schema of the `ipam` section.
 pub fn schema() -> Value {
@@ -60,8 +59,7 @@ pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
         let path = format!("{object}.{}", shown(key));
         return Err(Error::UnknownKey { path, others: unknown.count(), suggestion });
     }
-    let beside = ignored.iter().filter(|key| key.object.is_empty());
-    beside::refuse(netconf, beside.map(|key| key.key.as_str()))
+    beside::refuse(netconf)
 }
 
 fn is_of_ipam(ignored: &IgnoredKey) -> bool {
@@ -88,42 +86,6 @@ pub fn unknown_keys(ipam: &Value) -> Vec<UnknownKey> {
     found
 }
 
-fn search(value: &Value, schema: &Value, path: &str, found: &mut impl FnMut(&str, &str)) {
-    match value {
-        Value::Object(object) => {
-            let Some(known) = properties(schema) else { return }; // free form, as a policy's settings
-            for (key, value) in object.iter().filter(|(key, _)| !key.starts_with(FREE)) {
-                match known.get(key) {
-                    Some(schema) => search(value, schema, &format!("{path}.{key}"), found),
-                    None => found(path, key),
-                }
-            }
-        }
-        Value::Array(values) => {
-            let Some(items) = items(schema) else { return };
-            for (nth, value) in values.iter().enumerate() {
-                search(value, items, &format!("{path}[{nth}]"), found);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn items(schema: &Value) -> Option<&Value> {
-    alternatives(schema).find_map(|schema| schema.get("items"))
-}
-
-/// The keys an object of this schema has; `None` where it is free form.
-pub(crate) fn properties(schema: &Value) -> Option<&Map<String, Value>> {
-    alternatives(schema).find_map(|schema| schema.get("properties")?.as_object())
-}
-
-/// An optional object is written as "this or null", and "this" may be "a path or an object".
-fn alternatives(schema: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
-    let any_of = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-    Box::new(std::iter::once(schema).chain(any_of.flat_map(alternatives)))
-}
-
 /// Which key may have been meant, or where this one belongs. `object` is the path of the object that has it.
 pub(super) fn suggestion(object: &str, key: &str, schema: &Value) -> Option<String> {
     let siblings = schema_of(object, schema).and_then(properties)?;
@@ -137,20 +99,6 @@ pub(super) fn suggestion(object: &str, key: &str, schema: &Value) -> Option<Stri
         Some((place, name)) => Some(format!("did you mean {name:?}, which belongs in {place}?")),
         None => Some(format!("did you mean {:?}?", alike(key, names())?)),
     }
-}
-
-/// The schema of the object with this path, for example `ipam.ranges[0][1]`.
-fn schema_of<'a>(object: &str, schema: &'a Value) -> Option<&'a Value> {
-    object.split('.').skip(1).try_fold(schema, |schema, part| {
-        let (name, indexes) = part.split_once('[').map_or((part, 0), |(name, rest)| (name, rest.matches(']').count()));
-        (0..indexes).try_fold(properties(schema)?.get(name)?, |schema, _| items(schema))
-    })
-}
-
-/// Whether two keys differ in no more than case and separators, as `range_start` and `rangeStart` do.
-pub fn is_same(one: &str, two: &str) -> bool {
-    let letters = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
-    letters(one) == letters(two)
 }
 
 /// The one place where a key is known, and how it is spelt there.
@@ -167,30 +115,6 @@ fn place_of(key: &str, schema: &Value) -> Option<(String, String)> {
 /// Whether this follows the path of an object in a path of something inside it.
 fn is_part(rest: &str) -> bool {
     rest.starts_with('.')
-}
-
-/// The known word that is most like this one, if any is.
-pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());
-    let known = known.into_iter().map(|known| (likeness(known), known));
-    let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
-    best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
-}
-
-/// Whether one word may be the other misspelt: a letter or two are other, missing, too many or changed places. Words that
-/// differ in case alone are; `net1` and `net2` are not.
-pub fn is_near(one: &str, two: &str) -> bool {
-    if one == two {
-        return false;
-    }
-    let (one, two) = (one.to_lowercase(), two.to_lowercase());
-    let letters = |word: &str| word.replace(|c: char| c.is_ascii_digit(), "");
-    if one != two && letters(&one) == letters(&two) {
-        return false;
-    }
-    let length = two.chars().count();
-    let most = if length < 6 { 1 } else { 2 };
-    one.chars().count().abs_diff(length) <= most && strsim::osa_distance(&one, &two) <= most
 }
 
 /// Where in the section a key would be known, and how it is spelt there.

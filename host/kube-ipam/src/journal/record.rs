@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 use super::lock::exclusively;
 use super::redact;
 use crate::config::RecordConfig;
+use files::{check_appendable, check_is_file};
 use ipam::Decision;
 use limits::RECORDED_DECISION;
 
@@ -31,13 +32,19 @@ pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> 
     write(&config.file, config.most_bytes, &line, Instant::now() + wait)
 }
 
-/// How large a record is by now. Makes nothing.
+/// What to do about a record that cannot be written.
+pub const HINT: &str = "let policy.record name a regular file that belongs to root, has no other name and lies in a directory \
+                        that exists; or remove policy.record";
+
+/// How large a record is by now, if decisions can be appended to it. Makes nothing.
 pub fn size(file: &Path) -> io::Result<u64> {
-    match fs::symlink_metadata(file) {
-        Ok(metadata) => check(&metadata).map(|()| metadata.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
-    }
+    let bytes = match fs::symlink_metadata(file) {
+        Ok(metadata) => check(&metadata).map(|()| metadata.len())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    check_appendable(file)?;
+    Ok(bytes)
 }
 
 /// Where a full record is put aside.
@@ -71,12 +78,10 @@ fn write(path: &Path, most_bytes: u64, line: &[u8], until: Instant) -> io::Resul
 /// Whether decisions may be written to it: not where somebody else would own them, or has the file by another name.
 fn check(metadata: &fs::Metadata) -> io::Result<()> {
     let us = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    check_is_file(metadata)?;
     if metadata.uid() != us {
         let why = format!("it belongs to user {}, and is to belong to user {us} alone", metadata.uid());
-        return Err(io::Error::other(why));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     if metadata.nlink() > 1 {
         return Err(io::Error::other("it has another name, by which others may reach it"));
@@ -178,6 +183,7 @@ mod tests {
         let error = write(&file, 1_000, b"line\n", soon()).unwrap_err();
         assert!(error.to_string().contains("another name"), "{error}");
         assert!(size(&file).is_err());
+        assert!(size(&directory.path().join("absent/record")).is_err(), "nobody makes directories for it");
         let pipe = directory.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert!(write(&pipe, 1_000, b"line\n", soon()).unwrap_err().to_string().contains("regular file"));

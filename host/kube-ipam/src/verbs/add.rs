@@ -50,7 +50,7 @@ pub async fn add<M: OrderedMap>(
         return Ok(success(&claim.addresses, network));
     }
     // Containers that have their addresses in a store that was left behind would share them with new ones.
-    elsewhere::refuse_earlier_stores(base).await?;
+    elsewhere::refuse_earlier_stores(base, deadline).await?;
     let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
     let asking = asking?;
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;

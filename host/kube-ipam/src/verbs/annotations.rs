@@ -15,10 +15,10 @@ mod near;
 use super::Error;
 use super::asking::Asking;
 use crate::config::OnFault;
-use crate::config::unknown::{alike, is_same};
 use cluster::HAND_OVER;
 use engine::{Policy, READ_BY_DEFAULT};
 use ipam::{Attachment, Family, RangeSets};
+use spelling::{alike, is_same};
 
 /// The families of which the pod wants addresses. Of every policy the host keeps the others away.
 pub(super) const FAMILIES: &str = "kube-ipam.families";

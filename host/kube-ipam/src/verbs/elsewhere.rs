@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::Error;
+use super::{Deadline, Error};
 use crate::config::Base;
 use ipam::{Attachment, Claim};
 use store::EtcdConfig;
@@ -24,9 +24,9 @@ type Earlier = Store<Embedded>;
 
 /// Refuse to give out addresses while an embedded store of this node holds some of the network. Where there is no such
 /// file, this is all it costs to know.
-pub(crate) async fn refuse_earlier_stores(base: &Base) -> Result<(), Error> {
+pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> Result<(), Error> {
     for dir in earlier_dirs(base) {
-        match Box::pin(holder_in(&open_for(base, dir), &base.network)).await {
+        match Box::pin(holder_in(&open(dir, Some(deadline.at())), &base.network)).await {
             Ok(None) => {}
             Ok(Some((former, Attachment { container, .. }))) => {
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };
@@ -44,12 +44,13 @@ pub(super) async fn release<M: OrderedMap>(
     attachment: &Attachment,
     base: &Base,
     store: &Store<M>,
+    deadline: &Deadline,
     now: Timestamp,
 ) -> Result<Option<Claim>, Error> {
     let mut looked = false;
     for dir in earlier_dirs(base) {
         looked = true;
-        match release_in(&open_for(base, dir), attachment, now).await {
+        match release_in(&open(dir, Some(deadline.at())), attachment, now).await {
             Ok(None) => {}
             Ok(released) => return Ok(released),
             Err(error) => passed_over(unreadable(dir, base, error))?,
@@ -71,17 +72,23 @@ pub(crate) async fn excuse<M: OrderedMap>(
     attachment: &Attachment,
     base: &Base,
     store: &Store<M>,
+    deadline: &Deadline,
 ) -> Result<(), Error> {
     let Err(Error::NotHeld { addresses, .. }) = &checked else { return checked };
-    let former = held(attachment, base, store).await?;
+    let former = held(attachment, base, store, deadline).await?;
     let is_held = |address: &IpAddr| former.iter().flat_map(Claim::addresses).any(|held| held == *address);
     if addresses.iter().all(is_held) { Ok(()) } else { checked }
 }
 
 /// What an attachment that holds nothing here holds in former books.
-async fn held<M: OrderedMap>(attachment: &Attachment, base: &Base, store: &Store<M>) -> Result<Option<Claim>, Error> {
+async fn held<M: OrderedMap>(
+    attachment: &Attachment,
+    base: &Base,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<Option<Claim>, Error> {
     for dir in earlier_dirs(base) {
-        match held_in(&open_for(base, dir), attachment).await {
+        match held_in(&open(dir, Some(deadline.at())), attachment).await {
             Ok(None) => {}
             Ok(held) => return Ok(held),
             Err(error) => passed_over(unreadable(dir, base, error))?,
@@ -100,15 +107,10 @@ pub(crate) fn earlier_dirs(base: &Base) -> impl Iterator<Item = &PathBuf> {
     base.earlier_dirs.iter().filter(|dir| Embedded::is_in(dir))
 }
 
-/// The store in such a directory. Its domain is of no account: see [`Store::domains`].
-/// Without a deadline a turn to write is waited for as commands do.
+/// The store in such a directory. Its domain is of no account: see [`Store::domains`]. A turn to write is waited for until the
+/// call's deadline; without one, as commands do.
 pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Earlier {
     Store::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, "")
-}
-
-/// The same for a call: a turn to write is waited for no longer than `timeout`, of which the call has used little so far.
-pub(super) fn open_for(base: &Base, dir: &Path) -> Earlier {
-    open(dir, Some(Instant::now() + base.timeout))
 }
 
 /// Some attachment of the network that holds an address there, and in which domain.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Error, elsewhere};
+use super::{Deadline, Error, elsewhere};
 use crate::config::Base;
 use cni::ValidAttachments;
 use ipam::Attachment;
@@ -15,12 +15,17 @@ use store::{Store, StoreError};
 /// name, nothing of another machine. Holds that are over are nobody's: they go, too.
 ///
 /// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
-pub async fn gc<M: OrderedMap>(base: &Base, valid: &ValidAttachments, store: &Store<M>) -> Result<(), Error> {
+pub async fn gc<M: OrderedMap>(
+    base: &Base,
+    valid: &ValidAttachments,
+    store: &Store<M>,
+    deadline: &Deadline,
+) -> Result<(), Error> {
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
     let mut garbage = Garbage { base, valid, began: Timestamp::now(), failures: Vec::new() };
-    let walked = garbage.collect_everywhere(store).await;
+    let walked = garbage.collect_everywhere(store, deadline).await;
     if walked.is_ok()
         && let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await
     {
@@ -47,14 +52,14 @@ struct Garbage<'a> {
 
 impl Garbage<'_> {
     /// Here, and wherever the network kept its addresses before.
-    async fn collect_everywhere<M: OrderedMap>(&mut self, store: &Store<M>) -> Result<(), Error> {
+    async fn collect_everywhere<M: OrderedMap>(&mut self, store: &Store<M>, deadline: &Deadline) -> Result<(), Error> {
         self.collect(store).await?;
         // The list is of the network by this name: what it held in other books is in the list, what others hold is not.
         if let Some(former) = store.registered_elsewhere(&self.base.network).await? {
             self.collect(&store.beside(&former)).await?;
         }
         for dir in elsewhere::earlier_dirs(self.base) {
-            let earlier = elsewhere::open_for(self.base, dir);
+            let earlier = elsewhere::open(dir, Some(deadline.at()));
             match earlier.domains().await {
                 Ok(domains) => {
                     for domain in domains {

@@ -21,7 +21,7 @@ pub async fn status<M: OrderedMap>(
     let not_ready = |cause| not_ready(base, cause);
     load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
-    elsewhere::refuse_earlier_stores(base).await.map_err(not_ready)?;
+    elsewhere::refuse_earlier_stores(base, deadline).await.map_err(not_ready)?;
     let glance = Search::Glance { node: &base.node, machine: &base.machine, range_sets: &network.range_sets };
     let registered = store.check_registration(&base.network, &network.range_sets, glance).await;
     registered.map_err(Error::from).map_err(not_ready)?;

@@ -12,6 +12,7 @@ use rustix::fs::{Access, FallocateFlags, StatVfs};
 
 use super::reserve::{self, Reserve};
 use crate::error::StoreError;
+use files::check_is_file;
 use limits::store::{MAP_BYTES, OPEN_ATTEMPTS, READERS, RESERVE_BYTES};
 
 /// What the file is opened for.
@@ -95,9 +96,7 @@ fn looks_of(file: &Path) -> Result<Option<Metadata>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(failed("open", file, source)),
     };
-    if !metadata.is_file() {
-        return Err(failed("open", file, io::Error::other("it is not a regular file")));
-    }
+    check_is_file(&metadata).map_err(|source| failed("open", file, source))?;
     keep_private(file, &metadata);
     Ok(Some(metadata))
 }

@@ -95,11 +95,7 @@ fn private_key(path: &Path) -> Result<Vec<u8>, StoreError> {
 }
 
 fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let bytes = read_regular(path, CREDENTIAL_BYTES + 1).map_err(|error| unusable(field, path, error.to_string()))?;
-    if bytes.len() as u64 > CREDENTIAL_BYTES {
-        return Err(unusable(field, path, format!("it is longer than {CREDENTIAL_BYTES} bytes")));
-    }
-    Ok(bytes)
+    read_regular(path, CREDENTIAL_BYTES).map_err(|error| unusable(field, path, error.to_string()))
 }
 
 fn unusable(field: &'static str, path: &Path, what: String) -> StoreError {

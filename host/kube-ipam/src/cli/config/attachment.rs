@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::report::{Place, Severity};
-use super::sources::{Source, problem};
+use super::sources::Source;
+use cni::syntax::problem;
 
 const KIND: &str = "NetworkAttachmentDefinition";
 
@@ -38,7 +39,9 @@ fn attachment(object: &Value, place: &Place, source: &mut Source) {
             }
             Err(error) => {
                 let hint = "spec.config is a text with the JSON of one .conf or .conflist".to_owned();
-                source.findings.push(place.error(format!("spec.config is not JSON: {}", problem(&error)), Some(hint)));
+                source.findings.push(
+                    place.error(format!("spec.config is not JSON: {}", problem(config.as_bytes(), &error)), Some(hint)),
+                );
             }
         },
         None | Some(Value::Null | Value::String(_)) => {

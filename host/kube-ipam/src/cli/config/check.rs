@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::named::{self, Files, Named, Role};
-use super::report::{Finding, Place, Report};
+use super::report::{Finding, Place, Report, Severity};
 use super::sources::{Found, sources};
 use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
@@ -38,7 +38,8 @@ fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding>
         Err(_) => Vec::new(),
     };
     let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
-    let unread = unknown.into_iter().map(config::Error::from).chain(beside::errors(&section.configuration));
+    let misplaced = netconf.iter().flat_map(beside::errors);
+    let unread = unknown.into_iter().map(config::Error::from).chain(misplaced);
     for error in unread {
         // It may be the reason that was given for a part that cannot be read.
         if !errors.iter().any(|known| known.to_string() == error.to_string()) {
@@ -57,12 +58,13 @@ fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding>
         Ok(netconf) => findings.extend(named::check(netconf, missing, place, files)),
         Err(error) => findings.push(place.error(joined(error), error.hint())),
     }
-    for key in beside::ignored(&section.configuration) {
+    for key in netconf.iter().flat_map(beside::ignored) {
         let hint = "move it into ipam, unless it is the main plugin's own".to_owned();
         findings.push(place.warning(format!("{key} stands beside ipam, where kube-ipam does not read it"), Some(hint)));
     }
     for doubt in netconf.iter().flat_map(of_network) {
-        findings.push(place.warning(doubt.message, Some(doubt.hint)));
+        let severity = if doubt.is_refused { Severity::Error } else { Severity::Warning };
+        findings.push(place.finding(severity, doubt.message, Some(doubt.hint)));
     }
     findings
 }

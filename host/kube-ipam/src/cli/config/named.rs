@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -13,10 +14,13 @@ use rustix::io::Errno;
 use super::report::{Finding, Place, Severity};
 use crate::cli::network::DIRECTORY;
 use crate::config::{Base, Network, OnFault, PolicyConfig};
+use crate::journal::record;
 use crate::plugin;
+use crate::telemetry;
 use cluster::ApiServer;
 use cni::NetConf;
 use engine::{Compiler, Policy, PolicyError, Source, install};
+use files::check_appendable;
 use limits::Limits;
 use store::check_credentials;
 use store::{EtcdConfig, StoreConfig};
@@ -92,6 +96,7 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     }
     findings.extend(kubeconfig(netconf, place));
     findings.extend(data_dir(netconf, place));
+    findings.extend(appended(netconf, place));
     findings
 }
 
@@ -223,6 +228,33 @@ fn kubeconfig(netconf: &NetConf, place: &Place) -> Option<Finding> {
     let server = ApiServer::of_kubeconfig(&file);
     let error = plugin::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
     Some(place.error(format!("ipam.kubeConfig: {error}"), error.hint()))
+}
+
+/// Record and log: an ADD works without them, and nobody would notice.
+fn appended(netconf: &NetConf, place: &Place) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(record) = Network::policy(netconf).ok().and_then(|policy| policy.record) {
+        let error = record::size(&record.file).err().filter(|error| is_told(&record.file, error));
+        findings.extend(error.map(|error| {
+            let file = record.file.display();
+            let message = format!("ipam.policy.record is {file}, and no decision is recorded: {error}");
+            place.warning(message, Some(record::HINT.to_owned()))
+        }));
+    }
+    if let Some(file) = Base::read(netconf).ok().and_then(|base| base.log.file) {
+        let error = check_appendable(&file).err().filter(|error| is_told(&file, error));
+        findings.extend(error.map(|error| {
+            let message = format!("ipam.logFile is {}, and nothing is logged: {error}", file.display());
+            place.warning(message, Some(telemetry::HINT.to_owned()))
+        }));
+    }
+    findings
+}
+
+/// A directory that is missing is told by its name; and what root may do with a file, only root can tell.
+fn is_told(file: &Path, error: &io::Error) -> bool {
+    let is_ours = error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root();
+    !is_ours && file.parent().is_some_and(|directory| unseen(directory).is_none())
 }
 
 /// The directory is made where it is missing, below the nearest one that is there.

@@ -15,11 +15,12 @@ use crate::config::beside;
 use crate::config::file::{Section, sections};
 use cni::NetConf;
 use cni::failure::joined;
+use cni::syntax::problem;
 
 /// Files of Kubernetes objects. A runtime does not read them, but they lie in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];
 
-const JSON: &str = "JSON has no comments and no comma after the last entry; a file of Kubernetes objects ends in .yaml";
+const JSON: &str = "correct the file: JSON has no comments and no comma after the last entry; a file of Kubernetes objects ends in .yaml";
 
 const YAML: &str = "documents are separated by a line with three dashes; text with a colon and a space needs quotes";
 
@@ -120,7 +121,10 @@ impl Source {
             Err(error) => Err(error),
         };
         match text {
-            Ok(text) if text.trim_ascii().is_empty() => source.findings.push(place.error("the file is empty", None)),
+            Ok(text) if text.trim_ascii().is_empty() => {
+                let hint = "write the configuration of a network into it, or remove the file".to_owned();
+                source.findings.push(place.error("the file is empty", Some(hint)));
+            }
             Ok(text) => source.take_apart(path, &text, &place),
             Err(error) => source.findings.push(place.error(error, None)),
         }
@@ -232,14 +236,10 @@ fn from_json(text: &[u8]) -> Result<Vec<Value>, Unreadable> {
     match serde_json::from_slice(text) {
         Ok(value) => Ok(vec![value]),
         Err(error) => {
-            Err(Unreadable { message: format!("the file is not JSON: {}", problem(&error)), hint: JSON.to_owned() })
+            let message = format!("the file is not JSON: {}", problem(text, &error));
+            Err(Unreadable { message, hint: JSON.to_owned() })
         }
     }
-}
-
-/// What is wrong with a JSON text, and where.
-pub(super) fn problem(error: &serde_json::Error) -> String {
-    if error.is_eof() { format!("it ends in the middle, at line {}", error.line()) } else { error.to_string() }
 }
 
 fn from_yaml(text: &[u8]) -> Result<Vec<Value>, Unreadable> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::unknown::properties;
 use crate::config::{Base, Network};
 use cni::{Args, NetConf};
+use spelling::schema::properties;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/cases/");
 const CASES_OF_ADD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/cases/");
@@ -61,6 +61,8 @@ fn every_fault_is_told_and_names_a_field_or_the_file() {
                 "network",
                 "subnet",
                 "spec.config",
+                "args",
+                "capabilities",
                 "file",
                 "plugins",
                 "directory",

@@ -3,7 +3,7 @@
 use super::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::config::Base;
-use crate::verbs;
+use crate::verbs::{self, Deadline};
 use ipam::RangeSets;
 use store::{EtcdConfig, StoreConfig};
 use store::{Registered, Search, StoreError};
@@ -15,7 +15,9 @@ pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check>
     if let Err(error) = opened.store.check_registration(network, range_sets, Search::Whole).await {
         checks.push(Check::failed("books", &error.into()));
     }
-    if let Err(error) = verbs::elsewhere::refuse_earlier_stores(&opened.base).await {
+    if let Err(error) =
+        verbs::elsewhere::refuse_earlier_stores(&opened.base, &Deadline::after(opened.base.timeout)).await
+    {
         checks.push(Check::failed("books", &error));
     }
     checks.extend(default_prefix(opened).await);

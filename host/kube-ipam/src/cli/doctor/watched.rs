@@ -1,10 +1,12 @@
-//! What is done with decisions beyond following them: a shadow that is asked, a record that is kept.
+//! What is done with decisions beyond following them: a shadow that is asked, a record that is kept, a log.
 
 use super::{Check, Verdict};
 use crate::config::{Base, Network};
 use crate::journal::{Tally, record, tally};
+use crate::telemetry;
 use crate::verbs::Shadow;
 use engine::text::tame;
+use files::check_appendable;
 use limits::TEXT;
 
 /// Whether the shadow can be asked, and how often it answered otherwise on this node. No pod waits for this: a module
@@ -35,25 +37,29 @@ fn describe(tally: &Tally) -> String {
     format!("asked {asked} times beside {policy} since {since:.0}, {differed} answers differed, {faulted} faults")
 }
 
-/// Whether decisions could be recorded.
+/// Whether decisions can be recorded. No pod fails for want of a record, but whoever configured one counts on it.
 pub(super) fn record(network: &Network) -> Option<Check> {
     let config = network.policy.record.as_ref()?;
-    let file = &config.file;
-    let directory = file.parent().filter(|directory| !directory.is_dir());
-    let check = match (directory, record::size(file)) {
-        (Some(directory), _) => Err(format!("{} is no directory", directory.display())),
-        (None, Err(error)) => Err(format!("{}: {error}", file.display())),
-        (None, Ok(bytes)) => {
-            Ok(format!("{}, {bytes} of {} bytes before it is put aside", file.display(), config.most_bytes))
+    let file = config.file.display();
+    Some(match record::size(&config.file) {
+        Ok(bytes) => {
+            Check::good("record", format!("{file}, {bytes} of {} bytes before it is put aside", config.most_bytes))
         }
-    };
-    Some(match check {
-        Ok(detail) => Check::good("record", detail),
-        Err(why) => Check {
-            name: "record",
-            verdict: Verdict::Warning,
-            detail: format!("decisions are not recorded: {why}"),
-            hint: Some("policy.record names a file in a directory that is there".to_owned()),
-        },
+        Err(error) => {
+            let detail = format!("decisions are not recorded in {file}: {error}");
+            Check { name: "record", verdict: Verdict::Bad, detail, hint: Some(record::HINT.to_owned()) }
+        }
+    })
+}
+
+/// The same of the log.
+pub(super) fn log(base: &Base) -> Option<Check> {
+    let file = base.log.file.as_ref()?;
+    Some(match check_appendable(file) {
+        Ok(()) => Check::good("log", file.display().to_string()),
+        Err(error) => {
+            let detail = format!("nothing is logged in {}: {error}", file.display());
+            Check { name: "log", verdict: Verdict::Bad, detail, hint: Some(telemetry::HINT.to_owned()) }
+        }
     })
 }

@@ -13,7 +13,7 @@ use super::super::network::Opened;
 use super::super::{CacheArgs, NetworkArgs};
 use super::{Finding, Options, Outcome, is_wanted};
 use crate::containers::{Container, Containers, Life};
-use crate::verbs;
+use crate::verbs::{self, Deadline};
 use ipam::{Claim, HeldAddress, PodName};
 use limits::DEL_MAY_TAKE;
 use store::{Occupant, Restoration, Rival, Search};
@@ -83,7 +83,8 @@ async fn restorations(
 ) -> Result<Compared, verbs::Error> {
     // Whoever has its addresses in other books is not missing here: it has to be moved, not claimed twice.
     opened.store.check_registration(&opened.base.network, &opened.range_sets()?, Search::Whole).await?;
-    verbs::elsewhere::refuse_earlier_stores(&opened.base).await?;
+    let deadline = Deadline::after(opened.base.timeout);
+    verbs::elsewhere::refuse_earlier_stores(&opened.base, &deadline).await?;
     let cluster = opened.cluster().await?;
     let occupants: Vec<Occupant> =
         living.iter().map(|container| occupant(opened, cluster.as_ref(), container)).collect();

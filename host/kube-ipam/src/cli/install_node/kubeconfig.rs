@@ -76,10 +76,7 @@ fn token(file: &Path) -> Result<String, InstallError> {
 fn read(file: &Path) -> Result<String, InstallError> {
     let hint = "run in a pod whose service account is mounted, or name its directory with --service-account";
     let unreadable = |source| InstallError::unreadable(file, hint, source);
-    let bytes = read_regular(file, CREDENTIAL_BYTES + 1).map_err(unreadable)?;
-    if bytes.len() as u64 > CREDENTIAL_BYTES {
-        return Err(unreadable(io::Error::other(format!("more than {CREDENTIAL_BYTES} bytes"))));
-    }
+    let bytes = read_regular(file, CREDENTIAL_BYTES).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|_| unreadable(io::Error::other("it is not text")))
 }
 

@@ -112,7 +112,7 @@ fn broadcast_subnet(ranges: &[&Range], gw: IpAddr) -> Option<IpNetwork> {
 
 /// In a subnet of the pod, or where an earlier route says so that has no next hop itself. Every interface reaches
 /// link-local IPv6.
-fn is_on_the_wire(ranges: &[&Range], before: &[Route], next_hop: IpAddr) -> bool {
+pub(super) fn is_on_the_wire(ranges: &[&Range], before: &[Route], next_hop: IpAddr) -> bool {
     if matches!(next_hop, IpAddr::V6(next_hop) if next_hop.is_unicast_link_local()) {
         return true;
     }

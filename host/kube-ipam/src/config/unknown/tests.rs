@@ -1,6 +1,6 @@
 //! Tried on every key that the schema has, so that a key added later is tried as well.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Base, Network};
@@ -168,4 +168,52 @@ fn a_key_is_shown_in_a_way_that_a_terminal_survives() {
     let failure = Failure::from(&Error::from(unknown_keys(&json!({ key: 1 })).remove(0)));
     assert!(failure.msg.starts_with(r#"ipam."\u{1b}[2Jxxx"#), "{}", failure.msg);
     assert!(failure.msg.len() < 120, "{}", failure.msg);
+}
+
+/// A template whose value was forgotten must not change the store or the policy.
+#[test]
+fn what_decides_the_store_or_the_policy_is_never_null_or_empty() {
+    let keys = [
+        ("/ipam/etcdConfig", false),
+        ("/ipam/etcdConfig/etcdPrefix", true),
+        ("/ipam/dataDir", true),
+        ("/ipam/domain", true),
+        ("/ipam/policy", false),
+        ("/ipam/policy/module", true),
+        ("/ipam/policy/sha256", true),
+        ("/ipam/policy/settings", false),
+        ("/ipam/policy/limits", false),
+        ("/ipam/policy/shadow", true),
+        ("/ipam/policy/shadow/sha256", true),
+        ("/ipam/policy/shadow/settings", false),
+        ("/ipam/policy/record", true),
+        ("/ipam/policy/onFault", true),
+        ("/ipam/policy/cacheDir", true),
+    ];
+    for (pointer, is_text) in keys {
+        let path = pointer[1..].replace('/', ".");
+        for nothing in [json!(null), json!("")] {
+            if nothing == "" && !is_text {
+                continue;
+            }
+            let mut configuration = whole();
+            let (object, key) = pointer.rsplit_once('/').unwrap();
+            object_at(&mut configuration, object).insert(key.to_owned(), nothing.clone());
+            let refused = add(&configuration).unwrap_err();
+            let told = format!("{path} is {nothing}: expected a value, or no such key");
+            assert_eq!((refused.code(), refused.to_string()), (7, told));
+
+            let netconf = NetConf::parse(configuration.to_string().as_bytes()).unwrap();
+            assert!(Base::read(&netconf).is_ok(), "DEL and GC do without: {path} {nothing}");
+            assert!(Network::range_sets(&netconf).is_ok(), "so does CHECK: {path} {nothing}");
+            let all: Vec<String> = Network::errors(&netconf).iter().map(ToString::to_string).collect();
+            assert_eq!(all, [refused.to_string()], "so says `config check`");
+        }
+    }
+    for nothing in [json!(null), json!("")] {
+        let mut configuration = whole();
+        object_at(&mut configuration, "/ipam/etcdConfig").insert("etcdURL".to_owned(), nothing);
+        let refused = add(&configuration).unwrap_err();
+        assert!(refused.code() == 7 && refused.to_string().starts_with("ipam.etcdConfig.etcdURL is "), "{refused}");
+    }
 }

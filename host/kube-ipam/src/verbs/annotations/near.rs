@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::{Error, OURS, QUOTED, Unfollowed, may_be_network};
-use crate::config::unknown::is_near;
 use crate::verbs::asking::Asking;
 use cluster::HAND_OVER;
 use engine;
 use ipam::Attachment;
+use spelling::is_near;
 
 /// Refuse what has our interface's name where a network's belongs. Should a network be called like that, it has a form that
 /// nobody mistakes: the one with an interface.

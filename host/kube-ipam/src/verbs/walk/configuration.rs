@@ -88,9 +88,11 @@ pub(super) fn examples() -> Vec<config::Error> {
             which: "beside ipam",
             hint: "move it into ipam".to_owned(),
         }],
-        config::Error::MisplacedRequest { .. } => [config::Error::MisplacedRequest { path: "args.cni.ip" }],
-        config::Error::Null { .. } => [
-            config::Error::Null { path: "ipam.policy", without: "the built-in policy decides" },
+        config::Error::MisplacedRequest { .. } => [
+            config::Error::MisplacedRequest { path: "args.cni.ip".to_owned() },
+        ],
+        config::Error::Unsaid { .. } => [
+            config::Error::Unsaid { path: "ipam.policy", held: "null", without: "the built-in policy decides" },
         ],
         config::Error::GatewayNeeded { .. } => [
             config::Error::GatewayNeeded { subnet: "10.188.0.0/24".parse().unwrap(), user: GatewayUser::Bridge },

@@ -15,6 +15,7 @@ pub(super) fn examples() -> Vec<PolicyError> {
         PolicyError::Settings { .. } => [PolicyError::Settings {
             module: "by-namespace.wasm".to_owned(),
             reason: "policy.settings.namespaces.blue[2]: it is not a subnet".to_owned(),
+            nearest: Some("policy.settings.namespaces".to_owned()),
         }],
         PolicyError::Faulted { .. } => [faulted(Function::Start, Fault::NoProposal)],
     });
@@ -35,7 +36,7 @@ fn flaws() -> Vec<Flaw> {
     let interface = "kube-ipam:policy/pool@0.1.0".to_owned();
     every!(Flaw {
         Flaw::Missing => [Flaw::Missing],
-        Flaw::Unreadable(_) => [Flaw::Unreadable("it is no regular file".to_owned())],
+        Flaw::Unreadable(_) => [Flaw::Unreadable("it is not a regular file".to_owned())],
         Flaw::Empty => [Flaw::Empty],
         Flaw::TooLarge { .. } => [Flaw::TooLarge { bytes: 100 << 20, most_mib: 64 }],
         Flaw::BadPin(_) => [Flaw::BadPin("abc".to_owned())],

@@ -8,7 +8,8 @@ use serde_saphyr::Error as YamlError;
 use super::format::Case;
 use super::layout::{self, Node, Part};
 use super::settle::Wrong;
-use kube_ipam::config::unknown::{UnknownKey, alike, unknown_keys};
+use kube_ipam::config::unknown::{UnknownKey, unknown_keys};
+use spelling::alike;
 
 /// A case and the text it was read from.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use super::format::{Asker, Case, Expectation, Expected, Step};
 use super::layout::Part;
 use cni::{NAME, is_name};
-use kube_ipam::config::unknown::alike;
+use spelling::alike;
 
 /// What is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]

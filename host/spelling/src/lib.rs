@@ -1,0 +1,35 @@
+//! Which word was meant: how words are misspelt, and where a JSON Schema has them.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod schema;
+
+/// Whether two keys differ in no more than case and separators, as `range_start` and `rangeStart` do.
+pub fn is_same(one: &str, two: &str) -> bool {
+    let letters = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
+    letters(one) == letters(two)
+}
+
+/// The known word that is most like this one, if any is.
+pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());
+    let known = known.into_iter().map(|known| (likeness(known), known));
+    let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
+    best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
+}
+
+/// Whether one word may be the other misspelt: a letter or two are other, missing, too many or changed places. Words that
+/// differ in case alone are; `net1` and `net2` are not.
+pub fn is_near(one: &str, two: &str) -> bool {
+    if one == two {
+        return false;
+    }
+    let (one, two) = (one.to_lowercase(), two.to_lowercase());
+    let letters = |word: &str| word.replace(|c: char| c.is_ascii_digit(), "");
+    if one != two && letters(&one) == letters(&two) {
+        return false;
+    }
+    let length = two.chars().count();
+    let most = if length < 6 { 1 } else { 2 };
+    one.chars().count().abs_diff(length) <= most && strsim::osa_distance(&one, &two) <= most
+}
