@@ -17,6 +17,9 @@ KUBERNETES := $(or $(KUBE_IPAM_APISERVER_CACHE),$(HOME)/.cache/kube-ipam-apiserv
 # The default policy, built and compiled by `precompile`; the build script of `engine` takes it from there.
 export KUBE_IPAM_DEFAULT_POLICY := $(CURDIR)/target/default-policy
 
+# Where the linker takes the order of functions from, and leaves a map: see host/kube-ipam/build.rs.
+export KUBE_IPAM_LAYOUT := $(CURDIR)/target/layout
+
 # The whole workspace decides which features a dependency is compiled with, so that each is compiled once, whatever is built.
 BUILD := $(CARGO) build --release --locked --target $(TARGET) --workspace
 
@@ -28,7 +31,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared build demo test policies policies-all test-policies-all install install-policy image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
+.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -43,8 +46,16 @@ prepared: tools
 	mkdir -p $(KUBE_IPAM_DEFAULT_POLICY)
 	target/$(TARGET)/release/precompile $(KUBE_IPAM_DEFAULT_POLICY)
 
+# The names in the order of functions have hashes that only a link tells: where the map says that some have changed, the
+# program is linked once more. Cargo links what is missing.
+LINKED := target/$(TARGET)/release/kube-ipam
 build: prepared ## both programs, static: target/kube-ipam for nodes, target/kube-ipam-policy for authors
+	@mkdir -p $(KUBE_IPAM_LAYOUT) && touch $(KUBE_IPAM_LAYOUT)/kube-ipam.order
 	$(BUILD) --bin kube-ipam --bin kube-ipam-policy
+	@if [ "$$(tests/scripts/lay-out host/kube-ipam/functions.txt $(KUBE_IPAM_LAYOUT))" = changed ]; then \
+	  find target/$(TARGET)/release/deps -samefile $(LINKED) -delete; rm $(LINKED); \
+	fi
+	$(BUILD) --bin kube-ipam
 	install -m 0755 target/$(TARGET)/release/kube-ipam $(PROGRAM)
 	install -m 0755 target/$(TARGET)/release/kube-ipam-policy $(AUTHOR)
 
@@ -105,6 +116,11 @@ bench: build policies ## whole-process times beside host-local and the floor of 
 
 # By write and rename: what runs meanwhile is never half a program.
 put = install -d $(2) && install -m 0755 $(1) $(2)/.$(notdir $(1)).new && mv -f $(2)/.$(notdir $(1)).new $(2)/$(notdir $(1))
+
+functions: build ## record which functions an ADD runs, step by step, in host/kube-ipam/functions.txt; some minutes
+	$(BUILD) --bin functions
+	target/$(TARGET)/release/functions $(LINKED) $(KUBE_IPAM_LAYOUT)/kube-ipam.map >target/functions.txt
+	mv target/functions.txt host/kube-ipam/functions.txt
 
 install: build ## copy the node's program into $(DESTDIR)$(BINDIR)
 	$(call put,$(PROGRAM),$(DESTDIR)$(BINDIR))

@@ -8,7 +8,6 @@ use kube::{Client, Config};
 
 use super::error::{Error, chain};
 use files::check_regular;
-use limits;
 
 /// Where a pod finds the token of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";

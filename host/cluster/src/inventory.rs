@@ -11,7 +11,6 @@ use super::ApiServer;
 use super::error::Error;
 use super::fate::{self, Fate};
 use ipam::PodName;
-use limits;
 
 /// Every pod and every node, complete: an error on any page is an error of the whole.
 pub struct Inventory {

@@ -43,7 +43,6 @@ pub use succession::{Judgement, Keeps, Succession};
 use cluster::Note;
 use connect::{Access, Connection};
 use ipam::{Metadata, Owner, Pod, PodName};
-use limits;
 
 /// A pod's word on letting another pod have its address while it lives: `rolling-update` or `never`.
 pub const HAND_OVER: &str = "kube-ipam.hand-over";

@@ -6,7 +6,6 @@ use super::environment::Verb;
 use super::failure::{Failure, code};
 use super::version::Version;
 use ipam::Family;
-use limits;
 
 /// What can be wrong with the environment or the configuration, as far as the protocol goes.
 #[derive(Debug, thiserror::Error)]

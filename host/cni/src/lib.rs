@@ -33,8 +33,6 @@ pub use unread::Unread;
 pub use version::Version;
 pub use written::{Stated, Text};
 
-use limits;
-
 /// What a container ID and a network name look like in every version of the specification.
 pub const NAME: &str = "a letter or digit, then letters, digits, '_', '.' and '-', at most 256 bytes";
 

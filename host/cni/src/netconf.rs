@@ -21,7 +21,6 @@ use super::unread::{Unread, even_null};
 use super::version::Version;
 use super::written::{Stated, Text};
 use super::{NAME, is_name};
-use limits;
 
 mod policy;
 

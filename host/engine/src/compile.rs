@@ -102,10 +102,20 @@ fn in_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Res
     if errand.draft.is_some() { unseal(said).ok_or_else(cut_off) } else { Ok(said) }
 }
 
+/// In the environment of the child: where another program stands in for ours, it shall not start a child of its own.
+const CHILD: &str = "KUBE_IPAM_COMPILING";
+
 fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Result<(ExitStatus, Vec<u8>), Flaw> {
+    if std::env::var_os(CHILD).is_some() {
+        return Err(Flaw::Compiler("a compiling child was asked to start another".to_owned()));
+    }
     let handing = |error| broken("handing the module to the compiler", &error);
     let mut command = Command::new(program);
-    command.args(COMMAND).args([limits.compile_seconds.to_string(), limits.compile_mib.to_string()]).env_clear();
+    command
+        .args(COMMAND)
+        .args([limits.compile_seconds.to_string(), limits.compile_mib.to_string()])
+        .env_clear()
+        .env(CHILD, "1");
     let mut output = match &errand.draft {
         // The lock lasts as long as one of its descriptors, so the child gets one: in the place of a standard error that
         // nobody reads.

@@ -10,7 +10,6 @@ use super::bindings::exports::kube_ipam::policy::allocator;
 use super::bindings::kube_ipam::policy::types as wit;
 use super::error::Fault;
 use super::text::{tame, tame_lines};
-use ipam;
 use limits::{ASSIGNMENTS, IDENTITY, Limit, PROPOSALS, SCHEMA, TEXT};
 
 /// What a module says of itself.

@@ -8,7 +8,6 @@ use crate::config::{self, Base, Network};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, Waited, codes};
 use cni::{self, Answer, Args, Call, NetConf, Version, respond};
-use limits;
 use store::ordered::OrderedMap;
 use store::{AnyMap, Store};
 

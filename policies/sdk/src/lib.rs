@@ -42,6 +42,7 @@
 //! # let proposals = Lowest::allocate(&request, &Default::default(), &pool).unwrap();
 //! # assert_eq!(proposals[0][0].address.to_string(), "10.0.0.3");
 //! ```
+#![warn(missing_docs)]
 
 pub mod address;
 pub mod annotations;

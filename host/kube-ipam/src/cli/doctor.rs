@@ -15,7 +15,6 @@ use crate::verbs::{self, Deadline};
 use cluster::{self, ApiServer};
 use cni::Args;
 use cni::failure::joined;
-use engine;
 use ipam::RangeSets;
 use ipam::shown::one_line;
 use store::StoreConfig;

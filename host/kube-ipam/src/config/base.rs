@@ -12,7 +12,6 @@ use super::{machine, unknown};
 use ::store::StoreConfig;
 use cni::netconf::Ipam;
 use cni::{NAME, NetConf, Version, is_name};
-use limits;
 
 /// Where addresses are kept and on whose behalf. Reading it looks at no range, no policy and no pod.
 #[derive(Clone, Debug, PartialEq, Eq)]

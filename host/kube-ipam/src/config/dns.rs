@@ -8,7 +8,6 @@ use super::error::Error;
 use super::field::{self, absolute_path, read_text, wrong};
 use cni::{Dns, NetConf};
 use files::read_regular;
-use limits;
 
 const FIELD: &str = "ipam.resolvConf";
 

@@ -8,7 +8,6 @@ use super::ranges::PlacedRange;
 use cni::netconf::Ipam;
 use ipam::range::network_of;
 use ipam::{Range, Span};
-use limits;
 
 const EXPECTED: &str = "a subnet in CIDR form, an address, or a range such as 10.188.0.10-10.188.0.20";
 

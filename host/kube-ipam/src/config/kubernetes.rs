@@ -8,7 +8,6 @@ use super::error::Error;
 use super::field::{self, absolute_path, read_text, wrong};
 use super::store::data_dir;
 use cni::NetConf;
-use limits;
 
 /// Where the predecessor looked when nothing was configured; used if it is there.
 const PREDECESSORS_FILE: &str = "/etc/kubernetes/pki/kubectl.kubeconfig";

@@ -14,7 +14,6 @@ use super::{dns, gateway, ranges, requested, routes, runtime, store, unknown};
 use cni::args::Requested;
 use cni::{Args, Dns, NetConf, Route};
 use ipam::RangeSets;
-use limits;
 
 /// A network that addresses can be given in.
 #[derive(Clone, Debug)]

@@ -6,7 +6,6 @@ use super::field::{self, given, read_text};
 use cni::netconf::{self, Ipam, RuntimeConfig};
 use cni::{NetConf, Text, result};
 use ipam::{Range, RangeError, RangeSets, RangeSpec};
-use limits;
 
 /// A range set with the field it comes from.
 pub(super) struct PlacedSet {

@@ -5,7 +5,6 @@ use super::field::{self, wrong};
 use cni::args::Requested;
 use cni::netconf::RuntimeConfig;
 use cni::{Args, NetConf};
-use limits;
 
 /// What errors call all of them together.
 const ALL: &str = "the list of requested addresses";

@@ -7,7 +7,6 @@ use ::store::{ClientCertificate, EtcdConfig, StoreConfig, User};
 use super::error::Error;
 use super::field::{self, given, stated, stated_text, wrong};
 use cni::netconf::{self, Ipam};
-use limits;
 
 /// Where the embedded store and compiled policies live unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/kube-ipam";

@@ -22,7 +22,6 @@ use cni::{Container, Ip, Success};
 use engine::Policy;
 use ipam::misfit::misfit;
 use ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Refusal, Request, Snapshot};
-use limits;
 use store::ordered::OrderedMap;
 use store::{Claimant, Claimed, Look, Store};
 

@@ -16,7 +16,6 @@
 //! Never 3 from ADD: it would tell the runtime that no DEL is needed.
 
 use super::Error;
-use cluster;
 use cni::{Failure, code};
 use engine::Class;
 use ipam::Refusal;

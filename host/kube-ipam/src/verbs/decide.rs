@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::Error;
 use engine::{Outcome, Policy};
 use ipam::{Proposal, Request, Verdict};
-use limits;
 use store::Look;
 use store::ordered::View;
 

@@ -10,7 +10,6 @@ use kube_ipam::verbs::decide::{contested, decide};
 use kube_ipam::verbs::deciding::Deciding;
 use kube_ipam::verbs::races::Races;
 use kube_ipam::verbs::{self, Deadline};
-use limits;
 use store::Look;
 use store::memory::Moment;
 

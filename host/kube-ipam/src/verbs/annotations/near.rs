@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::{Error, OURS, QUOTED, Unfollowed, may_be_network};
 use crate::verbs::asking::Asking;
 use cluster::HAND_OVER;
-use engine;
 use ipam::Attachment;
 use spelling::is_near;
 

@@ -11,7 +11,6 @@ use crate::verbs::exhausted::OlderThanBoot;
 use crate::verbs::hand_over::Stays;
 use crate::verbs::{Error, Waited};
 use cluster::{self, Keeps};
-use cni;
 use engine::{Flaw, PolicyError};
 use ipam::{Holder, Misfit, Refusal};
 use limits::{ANNOTATION, ANNOTATIONS};
