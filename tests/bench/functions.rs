@@ -92,6 +92,7 @@ fn plugin(program: &Path, directory: &Path, verb: &str, container: &str, args: &
 
 /// Run a program one instruction at a time.
 #[allow(unsafe_code, reason = "only the child itself can ask to be followed, between fork and exec")]
+#[allow(clippy::zombie_processes, reason = "every stop of the child is waited for, its end as the last")]
 fn follow(mut command: Command, mut at: impl FnMut(u64)) {
     // SAFETY: one system call, which allocates nothing.
     unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };

@@ -55,7 +55,7 @@ fn only(subnet: IpNetwork, address: IpAddr) -> RangeSets {
     RangeSets::new(vec![vec![spec]], &[]).unwrap()
 }
 
-async fn claim(store: &Store<Etcd>, subnet: IpNetwork, offset: u128, range_sets: &RangeSets) {
+async fn claim(store: &Store, subnet: IpNetwork, offset: u128, range_sets: &RangeSets) {
     let container = format!("held-{offset}");
     let attachment = Attachment { network: "blue".into(), container, interface: "eth0".into() };
     let claimant = Claimant { attachment, node: format!("node-{}", offset % 250), machine: String::new(), pod: None };

@@ -8,8 +8,7 @@ use crate::config::{self, Base, Network};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, Waited, codes};
 use cni::{self, Answer, Args, Call, NetConf, Version, respond};
-use store::ordered::OrderedMap;
-use store::{AnyMap, Store};
+use store::Store;
 
 /// Serve the one call this process was started for. Gives the exit code.
 pub fn run() -> u8 {
@@ -55,11 +54,11 @@ fn answer(configuration: &[u8]) -> Result<Answer, Error> {
     }
 }
 
-async fn serve<M: OrderedMap>(
+async fn serve(
     call: &Call,
     netconf: &NetConf,
     base: &Base,
-    store: &Store<M>,
+    store: &Store,
     deadline: &Deadline,
 ) -> Result<Answer, Error> {
     match call {
@@ -107,7 +106,7 @@ fn call_span(call: &Call, base: &Base) -> tracing::Span {
 }
 
 /// The store of a network.
-pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store<AnyMap> {
+pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store {
     // Whatever else is wrong with it, a cool-down must not keep a DEL from releasing.
     let cooldown = config::network::cooldown(netconf).unwrap_or_default();
     let store = Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at()));

@@ -15,7 +15,6 @@ use kube_ipam_policy::testing::PoolDouble;
 use kube_ipam_policy::{self as sdk, Pool};
 use proptest::prelude::*;
 use store::embedded::Embedded;
-use store::ordered::{OrderedMap, View};
 use store::{Claimant, Claimed, Look, Store};
 
 const IDENTITIES: [&str; 3] = ["shop/web-0", "shop/web-1", "ü/ %"];
@@ -117,7 +116,7 @@ proptest! {
 }
 
 struct Site {
-    store: Store<Embedded>,
+    store: Store,
     sets: RangeSets,
 }
 
@@ -155,7 +154,7 @@ impl Site {
         taken.fold(double, |double, (list, number)| double.taking(LISTS[list], [number]))
     }
 
-    async fn look(&self, claimant: &Claimant) -> Look<<Embedded as OrderedMap>::View> {
+    async fn look(&self, claimant: &Claimant) -> Look {
         self.store.look_up(claimant, &self.sets, &[], Timestamp::UNIX_EPOCH).await.unwrap()
     }
 
@@ -197,7 +196,7 @@ impl Site {
 }
 
 /// What a decision does: what the snapshot cannot answer is read, and asked again.
-async fn learn<T: Debug, V: View>(look: &mut Look<V>, ask: impl Fn(&Snapshot) -> Result<T, Question>) -> T {
+async fn learn<T: Debug>(look: &mut Look, ask: impl Fn(&Snapshot) -> Result<T, Question>) -> T {
     for _ in 0..64 {
         match ask(&look.snapshot) {
             Ok(answer) => return answer,

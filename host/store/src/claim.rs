@@ -7,7 +7,7 @@ use super::drafts::Drafts;
 use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
 use super::look::Look;
-use super::ordered::{Change, Commit, Guard, OrderedMap, View};
+use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Seen, encode};
 use ipam::{Assignment, Claim, HandOver, HeldAddress, Kind, Party, PolicyName, Proposal};
 
@@ -21,7 +21,7 @@ pub enum Claimed {
     Lost,
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Claim the first proposal whose every address is free, in one transaction. Proposals come best first.
     ///
     /// An address counts as free, too, when it is
@@ -35,7 +35,7 @@ impl<M: OrderedMap> Store<M> {
     /// Each of these is fenced by the records the look saw.
     pub async fn claim(
         &self,
-        look: Look<M::View>,
+        look: Look,
         proposals: &[Proposal],
         policy: Option<PolicyName>,
         handed_over: &[HandOver],
@@ -59,7 +59,7 @@ impl<M: OrderedMap> Store<M> {
     }
 }
 
-impl<V: View> Look<V> {
+impl Look {
     /// Whether a claim of this address could succeed, as far as this look knows: nobody has it, or its holder has to
     /// give way.
     pub fn may_be_claimed(&self, assignment: &Assignment) -> bool {
@@ -95,13 +95,13 @@ struct TakeOver<'a> {
 }
 
 /// What is needed to turn a proposal into a change.
-struct Plan<'a, V> {
-    look: &'a Look<V>,
+struct Plan<'a> {
+    look: &'a Look,
     handed_over: &'a [HandOver],
     cooldown: Option<Duration>,
 }
 
-impl<V: View> Plan<'_, V> {
+impl Plan<'_> {
     fn claim(&self, proposal: &Proposal, policy: Option<PolicyName>) -> Claim {
         let claimant = &self.look.claimant;
         let former =

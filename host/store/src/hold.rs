@@ -93,7 +93,7 @@ pub(super) fn sweep(keys: &Keys, expired: &[Seen<KeptAddress>], change: &mut Cha
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Remove holds that are over, at most so many transactions of a few each. How many were removed.
     pub async fn remove_expired(&self, now: Timestamp, transactions: u32) -> Result<usize, StoreError> {
         let mut removed = 0;

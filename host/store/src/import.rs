@@ -75,7 +75,7 @@ impl Import {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// What the predecessor has booked in this network.
     pub async fn predecessor_bookings(&self, network: &str) -> Result<Vec<Booking>, StoreError> {
         let range = used(network);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
-use super::ordered::{Entry, OrderedMap};
+use super::ordered::Entry;
 use super::record::{KeptAddress, Seen};
 use ipam::{Attachment, Ceded, Claim, HeldAddress, Party, PodName, Slot};
 
@@ -115,7 +115,7 @@ pub enum Disagreement {
     },
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Read everything at one moment and compare. Empty when everything agrees.
     pub async fn inspect(&self) -> Result<Vec<Disagreement>, StoreError> {
         let (_, found) = self.everything().await?;

@@ -1,7 +1,7 @@
 //! Allocations at rest: who holds which address, on one node or on a thousand.
 //!
 //! ```text
-//!   Store<M>          claims, releases, holds, lists      written once; its documentation is the contract
+//!   Store             claims, releases, holds, lists      written once; its documentation is the contract
 //!     │
 //!   OrderedMap        ordered keys, one-shot transactions  all that a store implements
 //!   ├── embedded      LMDB in a directory: one node
@@ -18,7 +18,6 @@ mod keys;
 pub mod ordered;
 mod record;
 
-mod any;
 mod claim;
 mod config;
 mod drafts;
@@ -28,11 +27,13 @@ mod inspect;
 mod list;
 mod look;
 mod machines;
+mod map;
 mod moment;
 mod moved;
 mod moves;
 mod nearby;
 mod occupancy;
+mod other;
 mod reading;
 mod reclaim;
 mod registry;
@@ -50,11 +51,11 @@ pub mod memory;
 mod conformance;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use any::{AnyMap, check_credentials};
 pub use claim::Claimed;
 pub use config::{ClientCertificate, EtcdConfig, StoreConfig, User};
 pub use error::StoreError;
@@ -63,6 +64,7 @@ pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Claimant, Look};
 pub use machines::{Strays, Under};
+pub use map::{Map, MapView, check_credentials};
 pub use moved::Moved;
 pub use moves::{Move, Moves, Outcome};
 pub use occupancy::Occupancy;
@@ -93,17 +95,19 @@ use record::Seen;
 ///   now; a release of nothing is success.
 /// - **A kept address** goes to nobody but its identity until its time is over.
 /// - **One damaged record** is an error for whoever needs that record, and disturbs nobody else.
-pub struct Store<M> {
-    map: M,
+pub struct Store {
+    /// Other domains of the same map share it.
+    map: Rc<Map>,
     keys: Keys,
     cooldown: Option<Duration>,
     /// Whether claims register their network, and whether somebody chose its domain.
     registers: Option<bool>,
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// The allocations of `domain` in this map, under keys that begin with `prefix`.
-    pub fn new(map: M, prefix: &str, domain: &str) -> Self {
+    pub fn new(map: impl Into<Map>, prefix: &str, domain: &str) -> Self {
+        let map = Rc::new(map.into());
         Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None }
     }
 
@@ -115,7 +119,7 @@ impl<M: OrderedMap> Store<M> {
     }
 
     /// What is underneath.
-    pub fn map(&self) -> &M {
+    pub fn map(&self) -> &Map {
         &self.map
     }
 
@@ -146,7 +150,7 @@ impl<M: OrderedMap> Store<M> {
         self.map.rehearse(&self.keys.rehearsal()).await
     }
 
-    async fn reading(&self, now: Timestamp) -> Result<Reading<M::View>, StoreError> {
+    async fn reading(&self, now: Timestamp) -> Result<Reading, StoreError> {
         Ok(Reading::new(self.map.view().await?, self.keys.clone(), now))
     }
 }

@@ -1,5 +1,6 @@
 //! What operators read: who holds what, and what is kept for whom.
 
+use crate::map::MapView;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ impl Filter {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Allocations above `after` that fit the filter, at most `limit` addresses looked at. A container or an address
     /// is found by its own key and comes on one page.
     pub async fn allocations(
@@ -102,7 +103,7 @@ impl<M: OrderedMap> Store<M> {
 
     async fn list(
         &self,
-        view: &mut M::View,
+        view: &mut MapView,
         filter: &Filter,
         after: Option<IpAddr>,
         limit: usize,
@@ -124,7 +125,7 @@ impl<M: OrderedMap> Store<M> {
 
     async fn read_addresses(
         &self,
-        view: &mut M::View,
+        view: &mut MapView,
         after: Option<IpAddr>,
         limit: usize,
         listing: &mut Listing,
@@ -182,8 +183,8 @@ impl Listing {
 }
 
 /// Every entry of a range, page by page, at one moment.
-pub(super) async fn scan_all<V: View>(
-    view: &mut V,
+pub(super) async fn scan_all(
+    view: &mut MapView,
     mut range: KeyRange,
     keys_only: bool,
 ) -> Result<Vec<Entry>, StoreError> {

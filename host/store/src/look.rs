@@ -9,7 +9,7 @@ use super::Store;
 use super::drafts::{Other, Others};
 use super::error::StoreError;
 use super::hold;
-use super::ordered::{Entry, OrderedMap, Page, Read, View};
+use super::ordered::{Entry, Page, Read};
 use super::reading::{Reading, windows};
 use super::record::{KeptAddress, Seen};
 use super::registry::Registering;
@@ -30,7 +30,7 @@ pub struct Claimant {
 }
 
 /// The store as it was at one moment. A claim consumes it: whoever loses a race has to look again.
-pub struct Look<V> {
+pub struct Look {
     /// What this very attachment holds already. The rest is not read then.
     pub claim: Option<Claim>,
     /// What an older attachment of the same pod, interface and network still holds.
@@ -40,7 +40,7 @@ pub struct Look<V> {
     /// What is known of the ranges so far.
     pub snapshot: Snapshot,
     pub claimant: Claimant,
-    pub(crate) reading: Reading<V>,
+    pub(crate) reading: Reading,
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
     pub(crate) expired: Vec<Seen<KeptAddress>>,
@@ -48,7 +48,7 @@ pub struct Look<V> {
     pub(crate) registering: Option<Registering>,
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Look at everything a decision for this claimant needs first: what it holds, what an older attachment of the
     /// same pod holds, the first addresses of each range set and those after its cursor, and who holds the
     /// `contested` addresses (of proposals that lost their race, and fixed ones).
@@ -61,7 +61,7 @@ impl<M: OrderedMap> Store<M> {
         range_sets: &RangeSets,
         contested: &[IpAddr],
         now: Timestamp,
-    ) -> Result<Look<M::View>, StoreError> {
+    ) -> Result<Look, StoreError> {
         let mut look = Look {
             claim: None,
             previous: None,
@@ -82,7 +82,7 @@ impl<M: OrderedMap> Store<M> {
     }
 }
 
-impl<V: View> Look<V> {
+impl Look {
     /// Answer what the snapshot could not, from the same moment.
     pub async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
         let list = match &question {

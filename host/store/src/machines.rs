@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::Store;
 use super::error::StoreError;
 use super::keys::Named;
-use super::ordered::OrderedMap;
 use ipam::Attachment;
 
 /// Claims of this machine or under this node's name, but not of both.
@@ -26,7 +25,7 @@ pub struct Under {
     pub example: Attachment,
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// What GC on this node and machine leaves alone although it may be theirs. Reads the nodes' index, keys alone. A
     /// machine that is not known has no former names.
     pub async fn strays(&self, node: &str, machine: &str) -> Result<Strays, StoreError> {

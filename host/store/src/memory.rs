@@ -13,8 +13,9 @@ use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, R
 type Entries = RedBlackTreeMap<String, Rc<[u8]>>;
 
 /// An ordered map in memory.
-#[derive(Debug, Default)]
-pub struct Memory(RefCell<Entries>);
+/// Its copies are the same map.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Rc<RefCell<Entries>>);
 
 /// The map at one moment.
 pub struct Moment(Entries);
@@ -113,6 +114,6 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_cycles_leave_nothing() {
-        block_on(cycles_of::cycles(Memory::default(), 100_000));
+        block_on(cycles_of::cycles(Memory::default().into(), 100_000));
     }
 }

@@ -8,13 +8,14 @@
 use super::Store;
 use super::error::StoreError;
 use super::ordered::OrderedMap;
+use crate::map::MapView;
 use limits::store::READ_AGAIN;
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Read at one moment; from the beginning, at a newer moment, where the former is forgotten before all is read.
     pub(super) async fn at_one_moment<T>(
         &self,
-        read: impl AsyncFn(M::View) -> Result<T, StoreError>,
+        read: impl AsyncFn(MapView) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut left = READ_AGAIN;
         loop {

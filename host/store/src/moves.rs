@@ -85,10 +85,10 @@ impl MovingHold {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// A domain of the same map under another prefix.
-    pub fn under(&self, prefix: &str, domain: &str) -> Store<&M> {
-        Store { map: &self.map, keys: Keys::new(prefix, domain), cooldown: self.cooldown, registers: None }
+    pub fn under(&self, prefix: &str, domain: &str) -> Store {
+        Store { map: self.map.clone(), keys: Keys::new(prefix, domain), cooldown: self.cooldown, registers: None }
     }
 
     /// What of a network there is to move: its claims, and what is kept inside its ranges. All at one moment.
@@ -123,9 +123,9 @@ impl<M: OrderedMap> Store<M> {
     }
 
     /// Take over what stands in former books, which may be of the same map. The network has the name `network` here.
-    pub async fn take_over<F: OrderedMap>(
+    pub async fn take_over(
         &self,
-        former: &Store<F>,
+        former: &Store,
         one_map: bool,
         moving: &Move,
         network: &str,
@@ -172,13 +172,7 @@ impl<M: OrderedMap> Store<M> {
     }
 
     /// What was released in the former books while it was written here does not live here either.
-    async fn undo<F: OrderedMap>(
-        &self,
-        former: &Store<F>,
-        moving: &Move,
-        network: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn undo(&self, former: &Store, moving: &Move, network: &str, now: Timestamp) -> Result<(), StoreError> {
         let Move::Claims(claims) = moving else { return Ok(()) };
         for MovingClaim(seen) in claims {
             let attachment = &seen.record.attachment;
@@ -228,11 +222,7 @@ impl<M: OrderedMap> Store<M> {
 
 impl Here<'_> {
     /// Write claims into these books; or why not.
-    async fn enter<V: View>(
-        &self,
-        mut reading: Reading<V>,
-        claims: &[MovingClaim],
-    ) -> Result<Result<Change, Outcome>, StoreError> {
+    async fn enter(&self, mut reading: Reading, claims: &[MovingClaim]) -> Result<Result<Change, Outcome>, StoreError> {
         let leaving: BTreeSet<&Attachment> = claims.iter().map(|MovingClaim(seen)| &seen.record.attachment).collect();
         let mut change = Change::default();
         for MovingClaim(seen) in claims {
@@ -297,9 +287,9 @@ impl Here<'_> {
         None
     }
 
-    async fn enter_hold<V: View>(
+    async fn enter_hold(
         &self,
-        mut reading: Reading<V>,
+        mut reading: Reading,
         kept: &KeptAddress,
     ) -> Result<Result<Change, Outcome>, StoreError> {
         let address = kept.address;

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use super::error::StoreError;
 use super::keys::address_in;
-use super::ordered::{Page, Read, View};
+use super::ordered::{Page, Read};
 use super::reading::{Reading, holder_of_kept};
 use super::record::{KeptAddress, Seen};
 use ipam::address::number;
@@ -48,7 +48,7 @@ impl Nearby {
     }
 }
 
-impl<V: View> Reading<V> {
+impl Reading {
     /// Which of a few neighbours is free first, and as much about those around them as is cheap.
     pub(super) async fn first_free_of_few(&mut self, span: Span, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         let own = own_block(span, snapshot);

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::Store;
 use super::error::StoreError;
-use super::ordered::OrderedMap;
 use super::reading::Reading;
 use super::record::{KeptAddress, Seen};
 use ipam::{RangeSet, RangeSets};
@@ -33,7 +32,7 @@ impl Occupancy {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// How full each range set is at one moment. What is held is counted, not listed; what is kept is read page by
     /// page, because a hold that is over looks like one that is not until its record is read.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {

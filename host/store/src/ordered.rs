@@ -36,31 +36,6 @@ pub trait OrderedMap {
     async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
-/// A map that is lent: another domain of it is a store of its own.
-impl<M: OrderedMap> OrderedMap for &M {
-    type View = M::View;
-
-    async fn view(&self) -> Result<Self::View, StoreError> {
-        (**self).view().await
-    }
-
-    async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
-        (**self).commit(alternatives).await
-    }
-
-    async fn confirm_absent(&self, key: &str) -> Result<bool, StoreError> {
-        (**self).confirm_absent(key).await
-    }
-
-    async fn ping(&self, key: &str) -> Result<(), StoreError> {
-        (**self).ping(key).await
-    }
-
-    async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError> {
-        (**self).rehearse(keys).await
-    }
-}
-
 /// The map at one moment.
 #[allow(async_fn_in_trait, reason = "see `OrderedMap`")]
 pub trait View {

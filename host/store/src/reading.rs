@@ -4,6 +4,7 @@
 //! counted in parts that double, then the first part that is not full is counted in smaller parts, until one is small
 //! enough to be a window again: a handful of reads for 65,000 held addresses, and nothing to transfer for them.
 
+use super::map::MapView;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -20,8 +21,8 @@ use ipam::{Family, HeldAddress, Holder, Question, RangeSet, Snapshot, Span};
 use limits::store::{COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
 
 /// A view, and the records seen in it that a claim may have to guard.
-pub(crate) struct Reading<V> {
-    view: V,
+pub(crate) struct Reading {
+    view: MapView,
     pub(crate) keys: Keys,
     pub(crate) now: Timestamp,
     pub(crate) seen: Seens,
@@ -38,8 +39,8 @@ pub(crate) struct Seens {
     pub(crate) kept: BTreeMap<IpAddr, Seen<KeptAddress>>,
 }
 
-impl<V: View> Reading<V> {
-    pub(crate) fn new(view: V, keys: Keys, now: Timestamp) -> Self {
+impl Reading {
+    pub(crate) fn new(view: MapView, keys: Keys, now: Timestamp) -> Self {
         Self { view, keys, now, seen: Seens::default(), reach: WINDOW, dense: false, nearby: Nearby::default() }
     }
 

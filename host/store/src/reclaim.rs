@@ -20,7 +20,7 @@ impl Standing {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Every claim of a network. One that cannot be read is logged and left out: nobody can judge it.
     pub async fn claims(&self, network: &str) -> Result<Vec<Standing>, StoreError> {
         let mut claims = self.all_claims().await?;

@@ -14,6 +14,7 @@
 //! A registration is written with a claim, and only where it says something new. The first ones of a network do not
 //! compare it, so that they do not lose to each other; a claim that saw one loses where it has changed since.
 
+use crate::map::MapView;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
@@ -130,7 +131,7 @@ impl Registering {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Register the network of each claim, and whether somebody chose its domain.
     pub fn with_registry(mut self, explicit: bool) -> Self {
         self.registers = Some(explicit);
@@ -138,8 +139,8 @@ impl<M: OrderedMap> Store<M> {
     }
 
     /// Another domain of the same map.
-    pub fn beside(&self, domain: &str) -> Store<&M> {
-        Store { map: &self.map, keys: self.keys.beside(domain), cooldown: self.cooldown, registers: None }
+    pub fn beside(&self, domain: &str) -> Store {
+        Store { map: self.map.clone(), keys: self.keys.beside(domain), cooldown: self.cooldown, registers: None }
     }
 
     /// The domain.
@@ -163,7 +164,7 @@ impl<M: OrderedMap> Store<M> {
 
     /// Refuse a claim where containers have their addresses in other books. No read where the look found the network
     /// registered as it is.
-    pub async fn refuse_moved(&self, look: &Look<M::View>) -> Result<(), StoreError> {
+    pub async fn refuse_moved(&self, look: &Look) -> Result<(), StoreError> {
         match &look.registering {
             Some(registering) if look.claim.is_none() => Box::pin(self.refuse(registering, Search::Whole)).await,
             _ => Ok(()),
@@ -262,7 +263,7 @@ impl<M: OrderedMap> Store<M> {
         self.at_one_moment(async |mut view| self.any_in(&mut view, network).await).await
     }
 
-    async fn any_in(&self, view: &mut M::View, network: &str) -> Result<Option<Attachment>, StoreError> {
+    async fn any_in(&self, view: &mut MapView, network: &str) -> Result<Option<Attachment>, StoreError> {
         let mut range = self.keys.attachments();
         loop {
             let page = view.read(&[Read::keys(range.clone(), PAGE)]).await?.into_iter().next().unwrap_or_default();
@@ -299,7 +300,7 @@ impl<M: OrderedMap> Store<M> {
         self.at_one_moment(async |mut view| self.domains_in(&mut view).await).await
     }
 
-    async fn domains_in(&self, view: &mut M::View) -> Result<Vec<String>, StoreError> {
+    async fn domains_in(&self, view: &mut MapView) -> Result<Vec<String>, StoreError> {
         let mut domains: Vec<String> = Vec::new();
         loop {
             let range = self.keys.domains_after(domains.last().map(String::as_str));

@@ -1,5 +1,6 @@
 //! The second of the two writes: a release.
 
+use crate::map::MapView;
 use jiff::Timestamp;
 
 use super::Store;
@@ -11,7 +12,7 @@ use super::record::{KeptAddress, Seen, encode};
 use ipam::{Attachment, Ceded, Claim, HeldAddress};
 use limits::store::RELEASE_ATTEMPTS;
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Release all that an attachment holds; returns what that was. Holding nothing is success.
     ///
     /// One read and one write. It is fenced by the claim that was read and by the record under each address: what
@@ -94,7 +95,7 @@ impl<M: OrderedMap> Store<M> {
     /// addresses are what the claim says.
     pub(super) async fn ending_of(
         &self,
-        view: &mut M::View,
+        view: &mut MapView,
         claim: Seen<Claim>,
         fence: Fence,
         expired: Vec<Seen<KeptAddress>>,

@@ -15,6 +15,7 @@
 
 mod plan;
 
+use crate::map::MapView;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -83,7 +84,7 @@ impl Restoration {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Compare what these occupants have with the store as it is at one moment, and work out what would put it right.
     /// Writes nothing. `judge` says what is known of a holder that stands in an occupant's way.
     pub async fn plan_restorations(
@@ -151,7 +152,7 @@ impl<M: OrderedMap> Store<M> {
     /// The claims of everybody who holds an address of an occupant.
     async fn rivals(
         &self,
-        view: &mut M::View,
+        view: &mut MapView,
         plans: &[Plan<'_>],
     ) -> Result<BTreeMap<Attachment, Seen<Claim>>, StoreError> {
         let mut holders: Vec<&Attachment> = Vec::new();

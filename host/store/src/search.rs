@@ -40,7 +40,7 @@ impl Search<'_> {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Some attachment of the network that holds an address in this domain, as far as is searched.
     pub(super) async fn found_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
         match search {

@@ -19,7 +19,7 @@ impl StandingHold {
     }
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// What an address is kept for, also where that is over.
     pub async fn hold_of(&self, address: IpAddr) -> Result<Option<StandingHold>, StoreError> {
         Ok(self.holds_of(&[address]).await?.pop())

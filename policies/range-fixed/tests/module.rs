@@ -10,7 +10,7 @@ const ALLOWED: [&str; 3] =
     ["kube-ipam:policy/types@0.1.0", "kube-ipam:policy/pool@0.1.0", "kube-ipam:policy/log@0.1.0"];
 
 /// An upper bound that notices a dependency too many, in bytes.
-const LARGEST: usize = 256 * 1024;
+const LARGEST: usize = 272 * 1024;
 
 #[test]
 fn it_imports_the_world_alone_and_exports_the_allocator() {

@@ -69,7 +69,7 @@ async fn survives(nth: usize, damage: &Damage<'_>) {
 /// Of the configuration's default.
 const PREFIX: &str = store::EtcdConfig::DEFAULT_PREFIX;
 
-async fn read_everything(store: &Store<Memory>) {
+async fn read_everything(store: &Store) {
     let sets = &WHOLE.range_sets;
     let _ = store.allocations(&Filter::default(), None, 100).await;
     let _ = store.kept(now()).await;
@@ -84,7 +84,7 @@ async fn read_everything(store: &Store<Memory>) {
     let _ = store.attachments_on("node-1", NETWORK).await;
 }
 
-async fn nobodys_address_is_claimed(store: &Store<Memory>, damaged: &Entry) {
+async fn nobodys_address_is_claimed(store: &Store, damaged: &Entry) {
     // The record of a hold may have been changed to one whose time is over.
     let is_kept = !damaged.key.contains("/holds/");
     let is_taken = |address: &IpAddr| WHOLE.held.contains(address) || is_kept && WHOLE.kept.contains(address);
@@ -107,7 +107,7 @@ async fn nobodys_address_is_claimed(store: &Store<Memory>, damaged: &Entry) {
     }
 }
 
-async fn a_release_frees_its_own(store: &Store<Memory>, damaged: &Entry) {
+async fn a_release_frees_its_own(store: &Store, damaged: &Entry) {
     let _ = store.release(&attachment("one"), now()).await;
     let left = everything(store.map());
     for entry in WHOLE.entries.iter().filter(|entry| entry.key != damaged.key) {

@@ -17,7 +17,6 @@ use crate::plugin;
 use crate::verbs;
 use ipam::RangeSets;
 use ipam::shown::one_line;
-use store::ordered::OrderedMap;
 use store::{InUse, Repair, Repaired, Store};
 
 pub(crate) use containers::{Compared, compare, is_gone_by_libcni, rebuild};
@@ -132,9 +131,9 @@ fn in_use(options: &Options) -> InUse {
 }
 
 /// Find, show, ask, repair.
-async fn run<M: OrderedMap>(
+async fn run(
     options: &Options,
-    store: &Store<M>,
+    store: &Store,
     range_sets: &RangeSets,
     in_use: &InUse,
 ) -> Result<Vec<Finding>, verbs::Error> {
@@ -163,11 +162,7 @@ fn found(repair: &Repair, options: &Options) -> Finding {
     Finding { problems, remedy: repair.remedy.clone(), outcome }
 }
 
-async fn carry_out<M: OrderedMap>(
-    store: &Store<M>,
-    repairs: &[Repair],
-    findings: &mut [Finding],
-) -> Result<(), verbs::Error> {
+async fn carry_out(store: &Store, repairs: &[Repair], findings: &mut [Finding]) -> Result<(), verbs::Error> {
     for (repair, finding) in repairs.iter().zip(findings) {
         if finding.outcome == Outcome::Found {
             finding.outcome = match store.repair(repair).await? {

@@ -8,7 +8,6 @@ use crate::plugin;
 use crate::verbs;
 use ipam::{HeldAddress, Kind, Party};
 use limits::store::PAGE;
-use store::ordered::OrderedMap;
 use store::{Filter, Store};
 
 pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
@@ -32,7 +31,7 @@ pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAdd
 
 /// The held addresses that fit, in the order of the addresses, page by page. Damaged records hide no others: they
 /// are told on stderr.
-pub(crate) async fn all_of<M: OrderedMap>(store: &Store<M>, filter: &Filter) -> Result<Vec<HeldAddress>, verbs::Error> {
+pub(crate) async fn all_of(store: &Store, filter: &Filter) -> Result<Vec<HeldAddress>, verbs::Error> {
     let mut held = Vec::new();
     let mut after = None;
     loop {

@@ -14,8 +14,8 @@ use cluster::{ApiServer, Home};
 use cni::NetConf;
 use cni::syntax::problem;
 use ipam::RangeSets;
+use store::Store;
 use store::StoreConfig;
-use store::{AnyMap, Store};
 
 /// Where runtimes look for networks.
 pub(super) const DIRECTORY: &str = "/etc/cni/net.d";
@@ -43,7 +43,7 @@ pub(crate) struct Opened {
     /// What every verb needs.
     pub(crate) base: Base,
     /// The store it names.
-    pub(crate) store: Store<AnyMap>,
+    pub(crate) store: Store,
 }
 
 impl Opened {

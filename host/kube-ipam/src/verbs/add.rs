@@ -22,15 +22,14 @@ use cni::{Container, Ip, Success};
 use engine::Policy;
 use ipam::misfit::misfit;
 use ipam::{Assignment, Claim, Family, Kind, PodName, Proposal, Refusal, Request, Snapshot};
-use store::ordered::OrderedMap;
 use store::{Claimant, Claimed, Look, Store};
 
 /// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
-pub async fn add<M: OrderedMap>(
+pub async fn add(
     container: &Container,
     base: &Base,
     network: &Network,
-    store: &Store<M>,
+    store: &Store,
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let server = api_server(network);
@@ -72,11 +71,11 @@ pub struct Inquiry<'a> {
 }
 
 /// From a look to a claim: decide and commit, and look again where the race was lost.
-pub async fn obtain<M: OrderedMap>(
+pub async fn obtain(
     inquiry: &Inquiry<'_>,
     policy: &Policy,
-    store: &Store<M>,
-    mut look: Look<M::View>,
+    store: &Store,
+    mut look: Look,
     deadline: &Deadline,
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
@@ -107,13 +106,13 @@ pub enum Attempt {
     Lost(Vec<Proposal>),
 }
 
-pub async fn look_up<M: OrderedMap>(
-    store: &Store<M>,
+pub async fn look_up(
+    store: &Store,
     claimant: &Claimant,
     network: &Network,
     contested: &[IpAddr],
     now: Timestamp,
-) -> Result<Look<M::View>, Error> {
+) -> Result<Look, Error> {
     let look = store.look_up(claimant, &network.range_sets, contested, now);
     let look = look.instrument(debug_span!("look_up")).await?;
     store.refuse_moved(&look).await?;
@@ -164,11 +163,11 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Decide on what was seen, and commit.
-    pub async fn attempt<M: OrderedMap>(
+    pub async fn attempt(
         &self,
         deciding: &mut Deciding<'_>,
-        store: &Store<M>,
-        mut look: Look<M::View>,
+        store: &Store,
+        mut look: Look,
         deadline: &Deadline,
         attempt: u32,
     ) -> Result<Attempt, Error> {
@@ -211,7 +210,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// What the policy is told at this attempt.
-    pub fn request<V>(&self, look: &mut Look<V>, attempt: u32) -> Request {
+    pub fn request(&self, look: &mut Look, attempt: u32) -> Request {
         let Self { claimant, asking, network, .. } = self;
         if let Some(families) = &self.families {
             look.snapshot.keep_families(families);

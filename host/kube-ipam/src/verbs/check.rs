@@ -5,15 +5,14 @@ use std::net::IpAddr;
 use super::Error;
 use ipam::{Attachment, Claim, RangeSets};
 use store::Store;
-use store::ordered::OrderedMap;
 
 /// Every address of `prevResult` that belongs to this network must be held by this attachment. Addresses outside its
 /// subnets are somebody else's: another plugin of the chain may have added them.
-pub async fn check<M: OrderedMap>(
+pub async fn check(
     attachment: &Attachment,
     previous: &[IpAddr],
     range_sets: &RangeSets,
-    store: &Store<M>,
+    store: &Store,
 ) -> Result<(), Error> {
     let claim = store.held_by(attachment).await?;
     let held = |address| claim.iter().flat_map(Claim::addresses).any(|held| held == address);

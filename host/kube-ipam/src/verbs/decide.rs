@@ -7,14 +7,13 @@ use super::Error;
 use engine::{Outcome, Policy};
 use ipam::{Proposal, Request, Verdict};
 use store::Look;
-use store::ordered::View;
 
 /// The policy's proposals, each verified against the ranges; a refusal is an error.
-pub async fn decide<V: View>(
+pub async fn decide(
     policy: &Policy,
     request: &Request,
     settings: &str,
-    look: &mut Look<V>,
+    look: &mut Look,
 ) -> Result<Vec<Proposal>, Error> {
     for _ in 0..limits::READS_PER_DECISION {
         match policy.allocate(request, settings, &look.snapshot)? {

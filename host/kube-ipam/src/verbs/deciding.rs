@@ -12,7 +12,6 @@ use engine::Policy;
 use ipam::{Answer, Decision, PolicyName, Proposal, Request, Shadowed};
 use limits::{RECORD_WAIT, SHADOW_SHARE};
 use store::Look;
-use store::ordered::View;
 
 /// Whoever has a part in the decisions of one ADD.
 pub struct Deciding<'a> {
@@ -36,10 +35,10 @@ impl<'a> Deciding<'a> {
     }
 
     /// Proposals, each verified against the ranges. The look is as good for a claim afterwards as after the policy alone.
-    pub(crate) async fn decide<V: View>(
+    pub(crate) async fn decide(
         &mut self,
         request: Request,
-        look: &mut Look<V>,
+        look: &mut Look,
         deadline: &Deadline,
     ) -> Result<Decided, Error> {
         let decided = self.ask(&request, look).await;
@@ -50,7 +49,7 @@ impl<'a> Deciding<'a> {
         Ok(Decided { proposals: decided?, policy })
     }
 
-    async fn ask<V: View>(&mut self, request: &Request, look: &mut Look<V>) -> Result<Vec<Proposal>, Error> {
+    async fn ask(&mut self, request: &Request, look: &mut Look) -> Result<Vec<Proposal>, Error> {
         let (policy, settings) = self.decider();
         match decide(policy, request, settings, look).await {
             Err(fault) if self.may_be_replaced() && fault.may_be_replaced() => {
@@ -74,10 +73,10 @@ impl<'a> Deciding<'a> {
     }
 
     /// Nothing that goes wrong here is the pod's business.
-    async fn watch<V: View>(
+    async fn watch(
         &mut self,
         request: Request,
-        look: &mut Look<V>,
+        look: &mut Look,
         decided: &Result<Vec<Proposal>, Error>,
         deadline: &Deadline,
     ) {
@@ -106,14 +105,7 @@ impl<'a> Deciding<'a> {
         write(config, decision, turn(deadline));
     }
 
-    fn compare<V: View>(
-        &self,
-        request: &Request,
-        look: &Look<V>,
-        decided: &Answer,
-        shadow: &Shadowed,
-        deadline: &Deadline,
-    ) {
+    fn compare(&self, request: &Request, look: &Look, decided: &Answer, shadow: &Shadowed, deadline: &Deadline) {
         let name = &shadow.policy;
         match &shadow.answer {
             Answer::Fault(_) => tracing::warn!(shadow = %name, answer = %shadow.answer, %decided, "the shadow faulted"),

@@ -6,16 +6,10 @@ use super::{Deadline, Error, elsewhere};
 use crate::config::Base;
 use ipam::Attachment;
 use store::Store;
-use store::ordered::OrderedMap;
 
 /// Release what this very attachment holds, in these books or in those of before: never an address that has moved on to
 /// another.
-pub async fn del<M: OrderedMap>(
-    attachment: &Attachment,
-    base: &Base,
-    store: &Store<M>,
-    deadline: &Deadline,
-) -> Result<(), Error> {
+pub async fn del(attachment: &Attachment, base: &Base, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     let mut released = store.release(attachment, Timestamp::now()).await?;
     if released.is_none() {
         released = elsewhere::release(attachment, base, store, deadline, Timestamp::now()).await?;

@@ -16,11 +16,10 @@ use crate::config::Base;
 use ipam::{Attachment, Claim};
 use store::EtcdConfig;
 use store::embedded::Embedded;
-use store::ordered::OrderedMap;
 use store::{Moved, Store, StoreError};
 
 /// A store of former times: which domain its keys are of shows when it is read.
-type Earlier = Store<Embedded>;
+type Earlier = Store;
 
 /// Refuse to give out addresses while an embedded store of this node holds some of the network. Where there is no such
 /// file, this is all it costs to know.
@@ -40,10 +39,10 @@ pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> R
 }
 
 /// Release what an attachment that holds nothing here holds in former books.
-pub(super) async fn release<M: OrderedMap>(
+pub(super) async fn release(
     attachment: &Attachment,
     base: &Base,
-    store: &Store<M>,
+    store: &Store,
     deadline: &Deadline,
     now: Timestamp,
 ) -> Result<Option<Claim>, Error> {
@@ -67,11 +66,11 @@ pub(super) async fn release<M: OrderedMap>(
 }
 
 /// What CHECK misses here may be in former books: it is held all the same.
-pub(crate) async fn excuse<M: OrderedMap>(
+pub(crate) async fn excuse(
     checked: Result<(), Error>,
     attachment: &Attachment,
     base: &Base,
-    store: &Store<M>,
+    store: &Store,
     deadline: &Deadline,
 ) -> Result<(), Error> {
     let Err(Error::NotHeld { addresses, .. }) = &checked else { return checked };
@@ -81,10 +80,10 @@ pub(crate) async fn excuse<M: OrderedMap>(
 }
 
 /// What an attachment that holds nothing here holds in former books.
-async fn held<M: OrderedMap>(
+async fn held(
     attachment: &Attachment,
     base: &Base,
-    store: &Store<M>,
+    store: &Store,
     deadline: &Deadline,
 ) -> Result<Option<Claim>, Error> {
     for dir in earlier_dirs(base) {
@@ -143,10 +142,7 @@ async fn held_in(store: &Earlier, attachment: &Attachment) -> Result<Option<Clai
 
 /// Other domains of the same store, and what the attachment is called there. An attachment is a container's interface:
 /// under another name of the network it is the same one.
-async fn former_books<'a, M: OrderedMap>(
-    attachment: &Attachment,
-    store: &'a Store<M>,
-) -> Result<Vec<(Store<&'a M>, Attachment)>, StoreError> {
+async fn former_books(attachment: &Attachment, store: &Store) -> Result<Vec<(Store, Attachment)>, StoreError> {
     let mut books = Vec::new();
     for former in store.former_books(&attachment.network).await? {
         let beside = store.beside(&former.registration.domain);

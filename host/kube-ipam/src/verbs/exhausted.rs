@@ -8,7 +8,6 @@ use crate::containers;
 use ipam::Refusal;
 use limits::JUDGED_BY_BOOT;
 use store::Store;
-use store::ordered::OrderedMap;
 
 /// Claims of this node that are older than the machine's boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub struct OlderThanBoot {
 
 /// The error of an ADD, with what there is to say of a reboot. Asked of the store only where an ADD has failed already, and
 /// whatever goes wrong with that leaves the error as it was.
-pub(super) async fn explain<M: OrderedMap>(error: Error, base: &Base, store: &Store<M>, deadline: &Deadline) -> Error {
+pub(super) async fn explain(error: Error, base: &Base, store: &Store, deadline: &Deadline) -> Error {
     let Error::Refused { refusal: refusal @ Refusal::Exhausted(_) } = error else { return error };
     match deadline.bound(Waited::Store, older_than_boot(base, store)).await {
         Ok(Some(older)) => Error::Exhausted { refusal, older },
@@ -35,7 +34,7 @@ pub(super) async fn explain<M: OrderedMap>(error: Error, base: &Base, store: &St
     }
 }
 
-async fn older_than_boot<M: OrderedMap>(base: &Base, store: &Store<M>) -> Result<Option<OlderThanBoot>, Error> {
+async fn older_than_boot(base: &Base, store: &Store) -> Result<Option<OlderThanBoot>, Error> {
     let Some(booted) = containers::booted().and_then(|booted| Timestamp::try_from(booted).ok()) else {
         return Ok(None);
     };

@@ -7,7 +7,6 @@ use crate::config::Base;
 use cni::ValidAttachments;
 use ipam::Attachment;
 use limits::store::EXPIRED_BY_GC;
-use store::ordered::OrderedMap;
 use store::{Store, StoreError};
 
 /// Walks all of them, goes on after a failure and reports all failures together. The runtime's list covers this node
@@ -15,12 +14,7 @@ use store::{Store, StoreError};
 /// name, nothing of another machine. Holds that are over are nobody's: they go, too.
 ///
 /// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
-pub async fn gc<M: OrderedMap>(
-    base: &Base,
-    valid: &ValidAttachments,
-    store: &Store<M>,
-    deadline: &Deadline,
-) -> Result<(), Error> {
+pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
@@ -52,7 +46,7 @@ struct Garbage<'a> {
 
 impl Garbage<'_> {
     /// Here, and wherever the network kept its addresses before.
-    async fn collect_everywhere<M: OrderedMap>(&mut self, store: &Store<M>, deadline: &Deadline) -> Result<(), Error> {
+    async fn collect_everywhere(&mut self, store: &Store, deadline: &Deadline) -> Result<(), Error> {
         self.collect(store).await?;
         // The list is of the network by this name: what it held in other books is in the list, what others hold is not.
         if let Some(former) = store.registered_elsewhere(&self.base.network).await? {
@@ -72,7 +66,7 @@ impl Garbage<'_> {
         Ok(())
     }
 
-    async fn collect<M: OrderedMap>(&mut self, store: &Store<M>) -> Result<(), Error> {
+    async fn collect(&mut self, store: &Store) -> Result<(), Error> {
         let Base { node, machine, network, .. } = self.base;
         for attachment in store.attachments_on(node, machine, network).await? {
             if !self.valid.lacks(&attachment.container, &attachment.interface) {

@@ -8,7 +8,6 @@ use super::decide::contested;
 use ipam::{PolicyName, Proposal};
 use limits::ATTEMPTS;
 use store::Look;
-use store::ordered::View;
 
 /// What was lost so far.
 #[derive(Default)]
@@ -21,7 +20,7 @@ pub struct Races {
 
 impl Races {
     /// One more, and the look that was taken after it.
-    pub fn lost<V: View>(&mut self, proposals: Vec<Proposal>, look: &Look<V>) {
+    pub fn lost(&mut self, proposals: Vec<Proposal>, look: &Look) {
         let possible = proposals.iter().any(|proposal| proposal.iter().all(|one| look.may_be_claimed(one)));
         let named = contested(&proposals).into_iter().collect();
         if self.stubborn == 0 {

@@ -13,7 +13,6 @@ use engine::{Compiler, Outcome, Policy, PolicyError, Source};
 use ipam::{Answer, PolicyName, Request, Shadowed};
 use limits::{Limits, READS_PER_DECISION, SHADOW_SHARE};
 use store::Look;
-use store::ordered::View;
 
 /// A second policy; loaded when it is asked first.
 pub(crate) struct Shadow<'a> {
@@ -30,12 +29,7 @@ impl<'a> Shadow<'a> {
 
     /// Its answer. What it is told of the store beyond what the policy was told stays in the snapshot, and has no part in
     /// the claim.
-    pub(super) async fn ask<V: View>(
-        &mut self,
-        request: &Request,
-        look: &mut Look<V>,
-        deadline: &Deadline,
-    ) -> Shadowed {
+    pub(super) async fn ask(&mut self, request: &Request, look: &mut Look, deadline: &Deadline) -> Shadowed {
         let share = deadline.left() / SHADOW_SHARE;
         let (config, limits, cache_dir) = (self.config, self.limits, self.cache_dir);
         let until = Instant::now() + share;
@@ -92,13 +86,7 @@ fn within(limits: Limits, share: Duration) -> Limits {
     }
 }
 
-async fn answer<V: View>(
-    policy: &Policy,
-    request: &Request,
-    settings: &str,
-    look: &mut Look<V>,
-    share: Duration,
-) -> Answer {
+async fn answer(policy: &Policy, request: &Request, settings: &str, look: &mut Look, share: Duration) -> Answer {
     let until = Instant::now() + share / 2;
     let late = || Answer::Fault(format!("no answer within {share:?}, its share of ipam.timeout"));
     for _ in 0..READS_PER_DECISION {

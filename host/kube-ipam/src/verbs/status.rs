@@ -4,7 +4,6 @@ use super::load::load_whoever_decides;
 use super::{Deadline, Error, elsewhere};
 use crate::config::{Base, Network};
 use limits::{self, Limits};
-use store::ordered::OrderedMap;
 use store::{Search, Store};
 
 /// The policy loads and takes its settings, the store could be written, and no other books of the network are in the way.
@@ -12,12 +11,7 @@ use store::{Search, Store};
 /// Whether the ranges have room is not asked. Runtimes make "no" to a node that is not ready, and a range that is full on
 /// etcd would make that of every node, although running pods, fixed addresses and returning pods are served: the ADD that
 /// finds no address says so, and `doctor` and `usage` do. Nor is anything else read that grows with what is held.
-pub async fn status<M: OrderedMap>(
-    base: &Base,
-    network: &Network,
-    store: &Store<M>,
-    deadline: &Deadline,
-) -> Result<(), Error> {
+pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     let not_ready = |cause| not_ready(base, cause);
     load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
@@ -42,7 +36,7 @@ pub(crate) fn not_ready(base: &Base, cause: Error) -> Error {
 
 /// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,
 /// and so it could where etcd does not let us read those keys.
-async fn warn_of_predecessor<M: OrderedMap>(base: &Base, store: &Store<M>) {
+async fn warn_of_predecessor(base: &Base, store: &Store) {
     if store.has_predecessor_bookings(&base.network).await.unwrap_or_default() {
         tracing::warn!(
             "kube-ipam 0.x has given out addresses of this network that are not imported: \

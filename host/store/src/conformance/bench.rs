@@ -1,5 +1,6 @@
 //! What the cases work with: a store over a map that counts its reads, and short words for what they do.
 
+use crate::map::{Map, MapView};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,29 +24,33 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-pub(crate) struct Bench<M: OrderedMap> {
-    pub(crate) store: Store<Counting<M>>,
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    /// Of its views.
+    pub(crate) reads: Rc<Cell<u32>>,
+    /// See [`Counting`].
+    pub(crate) walked: Rc<Cell<Option<u64>>>,
     pub(crate) prefix: String,
     pub(crate) sets: RangeSets,
     pub(crate) now: Cell<Timestamp>,
 }
 
 /// A map that counts the reads of its views: round trips, where the map is far away.
-pub(crate) struct Counting<M> {
-    pub(crate) inner: M,
-    pub(crate) reads: Rc<Cell<u32>>,
+struct Counting {
+    inner: Map,
+    reads: Rc<Cell<u32>>,
     /// How many keys the ranges had that were read, where that is counted. It takes reads of its own.
     walked: Rc<Cell<Option<u64>>>,
 }
 
-pub(crate) struct CountingView<V> {
-    inner: V,
+struct CountingView {
+    inner: MapView,
     reads: Rc<Cell<u32>>,
     walked: Rc<Cell<Option<u64>>>,
 }
 
-impl<M: OrderedMap> OrderedMap for Counting<M> {
-    type View = CountingView<M::View>;
+impl OrderedMap for Counting {
+    type View = CountingView;
 
     async fn view(&self) -> Result<Self::View, StoreError> {
         let inner = self.inner.view().await?;
@@ -69,7 +74,7 @@ impl<M: OrderedMap> OrderedMap for Counting<M> {
     }
 }
 
-impl<V: View> View for CountingView<V> {
+impl View for CountingView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         self.reads.set(self.reads.get() + 1);
         if let Some(walked) = self.walked.get() {
@@ -134,18 +139,21 @@ pub(crate) fn assignment(address: IpAddr, kind: Kind) -> Assignment {
     Assignment { address, prefix_length, gateway: None, kind, hold: None, slot: None }
 }
 
-impl<M: OrderedMap> Bench<M> {
-    pub(crate) fn new(map: M, subnets: &[&str]) -> Self {
+impl Bench {
+    pub(crate) fn new(map: impl Into<Map>, subnets: &[&str]) -> Self {
         // Maps may be shared by many cases: each has its own prefix.
         static CASES: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("/test-{}", CASES.fetch_add(1, Ordering::Relaxed));
         Self::with_prefix(map, subnets, prefix)
     }
 
-    pub(crate) fn with_prefix(map: M, subnets: &[&str], prefix: String) -> Self {
-        let map = Counting { inner: map, reads: Rc::default(), walked: Rc::default() };
+    pub(crate) fn with_prefix(map: impl Into<Map>, subnets: &[&str], prefix: String) -> Self {
+        let (reads, walked) = (Rc::default(), Rc::default());
+        let map = Counting { inner: map.into(), reads: Rc::clone(&reads), walked: Rc::clone(&walked) };
         Self {
-            store: Store::new(map, &prefix, "blue"),
+            store: Store::new(Map::other(map), &prefix, "blue"),
+            reads,
+            walked,
             prefix,
             sets: range_sets(subnets),
             now: Cell::new("2026-01-01T00:00:00.000001Z".parse().unwrap()),
@@ -162,11 +170,7 @@ impl<M: OrderedMap> Bench<M> {
         self.now.get()
     }
 
-    pub(crate) async fn look(
-        &self,
-        claimant: &Claimant,
-        contested: &[&str],
-    ) -> Look<<Counting<M> as OrderedMap>::View> {
+    pub(crate) async fn look(&self, claimant: &Claimant, contested: &[&str]) -> Look {
         let contested: Vec<IpAddr> = contested.iter().map(|text| ip(text)).collect();
         self.store.look_up(claimant, &self.sets, &contested, self.tick()).await.unwrap()
     }
@@ -206,12 +210,7 @@ impl<M: OrderedMap> Bench<M> {
     }
 
     /// What a policy does: ask the snapshot, and run again once the store has answered.
-    pub(crate) async fn next_free<V: View>(
-        &self,
-        look: &mut Look<V>,
-        set: usize,
-        after: Option<IpAddr>,
-    ) -> Option<IpAddr> {
+    pub(crate) async fn next_free(&self, look: &mut Look, set: usize, after: Option<IpAddr>) -> Option<IpAddr> {
         for _ in 0..64 {
             match look.snapshot.next_free(set, after) {
                 Ok(address) => return address,
@@ -293,13 +292,13 @@ impl<M: OrderedMap> Bench<M> {
     /// What somebody asks: how many reads it takes, and how many keys a store that walks its ranges touches for it.
     pub(crate) async fn cost<T>(&self, ask: impl Future<Output = T>) -> (T, u32, u64) {
         self.reads();
-        self.store.map.walked.set(Some(0));
+        self.walked.set(Some(0));
         let answer = ask.await;
-        (answer, self.reads(), self.store.map.walked.take().unwrap_or_default())
+        (answer, self.reads(), self.walked.take().unwrap_or_default())
     }
 
     pub(crate) fn reads(&self) -> u32 {
-        self.store.map.reads.replace(0)
+        self.reads.replace(0)
     }
 
     /// Every case ends here.
@@ -317,6 +316,6 @@ pub(crate) fn addresses(claim: &Claim) -> Vec<String> {
 }
 
 /// The family of the only range set of a bench.
-pub(crate) fn family<M: OrderedMap>(bench: &Bench<M>) -> Family {
+pub(crate) fn family(bench: &Bench) -> Family {
     bench.sets.get(0).unwrap().family()
 }

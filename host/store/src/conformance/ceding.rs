@@ -1,14 +1,14 @@
 //! Addresses that a living pod ceded: what an attachment was told is either held by it, or ceded and named.
 
 use super::bench::{Bench, addresses, claimant, dynamic, fixed, held_for, ip, with_slot};
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 use crate::{Claimant, Claimed, InUse};
 use ipam::{Attachment, Claim, HandOver};
 
 const X: &str = "10.0.0.9";
 
 /// `new` takes X from whoever holds it. The holder lives, or is gone and whoever ceded X to it lives, or nobody lives.
-async fn hand_over<M: OrderedMap>(bench: &Bench<M>, new: &Claimant, lives: Lives) -> Claimed {
+async fn hand_over(bench: &Bench, new: &Claimant, lives: Lives) -> Claimed {
     let look = bench.look(new, &[X]).await;
     let held = look.holder_of(ip(X)).expect("somebody holds it").clone();
     let former = match lives {
@@ -27,23 +27,23 @@ enum Lives {
     Nobody,
 }
 
-async fn claim_of<M: OrderedMap>(bench: &Bench<M>, who: &Claimant) -> Option<Claim> {
+async fn claim_of(bench: &Bench, who: &Claimant) -> Option<Claim> {
     bench.store.held_by(&who.attachment).await.unwrap()
 }
 
 /// To whom a claim has ceded X.
-async fn ceded_to<M: OrderedMap>(bench: &Bench<M>, who: &Claimant) -> Option<Attachment> {
+async fn ceded_to(bench: &Bench, who: &Claimant) -> Option<Attachment> {
     let claim = claim_of(bench, who).await?;
     claim.ceded.iter().find(|ceded| ceded.assignment.address == ip(X)).map(|ceded| ceded.to.attachment.clone())
 }
 
 /// Who is named in the record of X as its former holder.
-async fn former<M: OrderedMap>(bench: &Bench<M>) -> Option<String> {
+async fn former(bench: &Bench) -> Option<String> {
     let look = bench.look(&claimant("observer", "o"), &[X]).await;
     look.holder_of(ip(X))?.former.as_ref().map(|party| party.attachment.container.clone())
 }
 
-pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released<M: OrderedMap>(map: M) {
+pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     let before = bench.hold(&old, &[with_slot("team", 3, held_for("me", 60, fixed(X))), dynamic("10.0.0.2")]).await;
@@ -66,7 +66,7 @@ pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released<M: O
     bench.agrees().await;
 }
 
-pub(crate) async fn the_release_of_a_former_holder_only_clears_its_mark<M: OrderedMap>(map: M) {
+pub(crate) async fn the_release_of_a_former_holder_only_clears_its_mark(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     bench.hold(&old, &[with_slot("team", 3, fixed(X))]).await;
@@ -81,7 +81,7 @@ pub(crate) async fn the_release_of_a_former_holder_only_clears_its_mark<M: Order
     bench.agrees().await;
 }
 
-pub(crate) async fn a_mark_follows_newer_containers_of_either_pod<M: OrderedMap>(map: M) {
+pub(crate) async fn a_mark_follows_newer_containers_of_either_pod(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
@@ -106,7 +106,7 @@ pub(crate) async fn a_mark_follows_newer_containers_of_either_pod<M: OrderedMap>
     bench.agrees().await;
 }
 
-pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_the_former_one<M: OrderedMap>(map: M) {
+pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_the_former_one(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, second, third) = (claimant("old", "a"), claimant("second", "b"), claimant("third", "c"));
     bench.hold(&old, &[fixed(X)]).await;
@@ -123,7 +123,7 @@ pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_th
     bench.agrees().await;
 }
 
-pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does<M: OrderedMap>(map: M) {
+pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
@@ -152,7 +152,7 @@ pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does<M: OrderedMap>(ma
 }
 
 /// Both look before either writes, in both orders: whoever loses finds the other's result, and nobody is forgotten.
-pub(crate) async fn ceding_and_releasing_at_once_forget_nobody<M: OrderedMap>(map: M) {
+pub(crate) async fn ceding_and_releasing_at_once_forget_nobody(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
@@ -172,7 +172,7 @@ pub(crate) async fn ceding_and_releasing_at_once_forget_nobody<M: OrderedMap>(ma
     bench.agrees().await;
 }
 
-pub(crate) async fn marks_that_disagree_are_found_and_mended<M: OrderedMap>(map: M) {
+pub(crate) async fn marks_that_disagree_are_found_and_mended(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;

@@ -1,11 +1,12 @@
 //! Claims: one holder per domain, all or nothing, take-over.
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
+use crate::map::Map;
 use crate::ordered::{OrderedMap, Read, View};
-use crate::{Claimant, Claimed, Store};
+use crate::{Claimant, Claimed};
 use ipam::{HandOver, HeldAddress, Kind, Question};
 
-pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) {
+pub(crate) async fn an_address_has_one_holder_per_domain(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     // Both look before either claims.
@@ -18,7 +19,7 @@ pub(crate) async fn an_address_has_one_holder_per_domain<M: OrderedMap>(map: M) 
     bench.agrees().await;
 }
 
-pub(crate) async fn a_rehearsal_changes_nothing<M: OrderedMap>(map: M) {
+pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.store.rehearse().await.unwrap();
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7")]).await;
@@ -36,7 +37,7 @@ pub(crate) async fn a_rehearsal_changes_nothing<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses<M: OrderedMap>(map: M) {
+pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let blue = claimant("one", "a");
     let mut green = claimant("one", "a");
@@ -50,16 +51,16 @@ pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses<M: Orde
     bench.agrees().await;
 }
 
-pub(crate) async fn two_domains_know_nothing_of_each_other<M: OrderedMap>(map: M) {
+pub(crate) async fn two_domains_know_nothing_of_each_other(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
-    let other = Bench { store: Store::new(bench.store.map, &bench.prefix, "red"), ..bench };
+    let other = Bench { store: bench.store.under(&bench.prefix, "red"), ..bench };
     assert_eq!(other.holder_of("10.0.0.2").await, None);
     other.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
     other.agrees().await;
 }
 
-pub(crate) async fn a_second_claim_returns_what_is_held<M: OrderedMap>(map: M) {
+pub(crate) async fn a_second_claim_returns_what_is_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     let held = bench.hold(&one, &[dynamic("10.0.0.2")]).await;
@@ -72,7 +73,7 @@ pub(crate) async fn a_second_claim_returns_what_is_held<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim<M: OrderedMap>(map: M) {
+pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
     let mut look = bench.look(&claimant("two", "b"), &[]).await;
@@ -85,7 +86,7 @@ pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim<M: OrderedMap>(ma
     bench.agrees().await;
 }
 
-pub(crate) async fn a_claim_is_all_or_nothing<M: OrderedMap>(map: M) {
+pub(crate) async fn a_claim_is_all_or_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     bench.hold(&claimant("one", "a"), &[dynamic("fd00::2")]).await;
     let two = claimant("two", "b");
@@ -96,7 +97,7 @@ pub(crate) async fn a_claim_is_all_or_nothing<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn the_first_free_proposal_wins<M: OrderedMap>(map: M) {
+pub(crate) async fn the_first_free_proposal_wins(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let look = bench.look(&claimant("late", "late"), &[]).await;
     for last in 2..40 {
@@ -109,7 +110,7 @@ pub(crate) async fn the_first_free_proposal_wins<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner<M: OrderedMap>(map: M) {
+pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[fixed("10.0.0.9")]).await;
     let two = claimant("two", "b");
@@ -123,7 +124,7 @@ pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner<M: OrderedMap
     bench.agrees().await;
 }
 
-pub(crate) async fn a_newer_attachment_replaces_the_older_one<M: OrderedMap>(map: M) {
+pub(crate) async fn a_newer_attachment_replaces_the_older_one(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "a"));
     let held = bench.hold(&old, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
@@ -136,7 +137,7 @@ pub(crate) async fn a_newer_attachment_replaces_the_older_one<M: OrderedMap>(map
     bench.agrees().await;
 }
 
-pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_one_is_released<M: OrderedMap>(map: M) {
+pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_one_is_released(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let old = Claimant { node: "node-0".into(), ..claimant("old", "a") };
     let new = claimant("new", "a");
@@ -148,7 +149,7 @@ pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_on
     bench.agrees().await;
 }
 
-pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over<M: OrderedMap>(map: M) {
+pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let before = Claimant { pod: Some(pod("web-0", "uid-1")), ..claimant("before", "") };
     let after = Claimant { pod: Some(pod("web-0", "uid-2")), ..claimant("after", "") };
@@ -161,7 +162,7 @@ pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over<M: OrderedMa
     bench.agrees().await;
 }
 
-pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over<M: OrderedMap>(map: M) {
+pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over(map: Map) {
     const ONE: &str = "4f2b1c9e-0000-4000-8000-000000000001";
     const TWO: &str = "4f2b1c9e-0000-4000-8000-000000000002";
     let bench = Bench::new(map, &["10.0.0.0/24"]);
@@ -187,7 +188,7 @@ pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over<M: Ordere
     bench.agrees().await;
 }
 
-pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same_pod<M: OrderedMap>(map: M) {
+pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same_pod(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     // The older container had it on another interface, so the pod's index does not lead there.
     let mut old = claimant("old", "a");
@@ -203,7 +204,7 @@ pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same
     bench.agrees().await;
 }
 
-pub(crate) async fn a_live_interface_of_the_same_container_keeps_its_address<M: OrderedMap>(map: M) {
+pub(crate) async fn a_live_interface_of_the_same_container_keeps_its_address(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let eth0 = claimant("one", "a");
     let mut net1 = claimant("one", "a");
@@ -213,7 +214,7 @@ pub(crate) async fn a_live_interface_of_the_same_container_keeps_its_address<M: 
     bench.agrees().await;
 }
 
-pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays<M: OrderedMap>(map: M) {
+pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (gone, new) = (claimant("gone", "b"), claimant("new", "a"));
     for (proposal, rest) in [(vec![fixed("10.0.0.2"), fixed("10.0.0.3")], 1), (vec![fixed("10.0.0.2")], 0)] {
@@ -232,7 +233,7 @@ pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays<M: OrderedMa
     bench.agrees().await;
 }
 
-pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void<M: OrderedMap>(map: M) {
+pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (gone, new) = (claimant("gone", "b"), claimant("new", "a"));
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;
@@ -246,7 +247,7 @@ pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void<M: Ord
     bench.agrees().await;
 }
 
-pub(crate) async fn a_take_over_loses_when_the_older_attachment_was_released_meanwhile<M: OrderedMap>(map: M) {
+pub(crate) async fn a_take_over_loses_when_the_older_attachment_was_released_meanwhile(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "a"));
     bench.hold(&old, &[dynamic("10.0.0.2")]).await;

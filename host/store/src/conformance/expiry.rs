@@ -1,19 +1,19 @@
 //! Holds that are over leave nothing behind: what is kept at rest follows what is held and held back.
 
+use crate::map::Map;
 use std::time::Duration;
 
 use super::bench::{Bench, claimant, dynamic, held_for, ip};
-use crate::ordered::OrderedMap;
 use ipam::Family;
 use ipam::address::number;
 use limits::store::HOLD;
 
 /// Far more cycles than addresses that are held back at any moment, over a range that is never walked through.
-pub(crate) async fn cycles_of_claim_and_release_leave_nothing<M: OrderedMap>(map: M) {
+pub(crate) async fn cycles_of_claim_and_release_leave_nothing(map: Map) {
     cycles(map, 400).await;
 }
 
-pub(crate) async fn cycles<M: OrderedMap>(map: M, cycles: u64) {
+pub(crate) async fn cycles(map: Map, cycles: u64) {
     let bench = Bench::new(map, &["fd00::/64"]);
     let store = bench.store.with_cooldown(Some(Duration::from_secs(10)));
     let bench = Bench { store, ..bench };
@@ -39,7 +39,7 @@ pub(crate) async fn cycles<M: OrderedMap>(map: M, cycles: u64) {
 }
 
 /// A hold that was renewed or taken since it was read as over stays.
-pub(crate) async fn only_what_is_still_over_is_removed<M: OrderedMap>(map: M) {
+pub(crate) async fn only_what_is_still_over_is_removed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[held_for("me", 1, dynamic("10.0.0.2"))]).await;
@@ -55,7 +55,7 @@ pub(crate) async fn only_what_is_still_over_is_removed<M: OrderedMap>(map: M) {
 }
 
 /// No policy may ask for so long a hold, but a record may say it.
-pub(crate) async fn no_hold_lasts_longer_than_the_limit<M: OrderedMap>(map: M) {
+pub(crate) async fn no_hold_lasts_longer_than_the_limit(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[held_for("me", u64::MAX, dynamic("10.0.0.2"))]).await;

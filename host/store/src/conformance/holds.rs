@@ -1,12 +1,12 @@
 //! Holds: an address kept for an identity, or from everybody for a while.
 
+use crate::map::Map;
 use std::time::Duration;
 
 use super::bench::{Bench, claimant, dynamic, fixed, held_for, ip};
 use crate::Claimed;
-use crate::ordered::OrderedMap;
 
-pub(crate) async fn a_kept_address_goes_to_its_identity_alone<M: OrderedMap>(map: M) {
+pub(crate) async fn a_kept_address_goes_to_its_identity_alone(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[held_for("sts/web-0", 60, dynamic("10.0.0.2"))]).await;
@@ -25,7 +25,7 @@ pub(crate) async fn a_kept_address_goes_to_its_identity_alone<M: OrderedMap>(map
     bench.agrees().await;
 }
 
-pub(crate) async fn a_hold_that_is_over_is_free<M: OrderedMap>(map: M) {
+pub(crate) async fn a_hold_that_is_over_is_free(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[held_for("sts/web-0", 60, dynamic("10.0.0.2"))]).await;
@@ -40,7 +40,7 @@ pub(crate) async fn a_hold_that_is_over_is_free<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_policy_is_told_what_is_kept_for_an_identity<M: OrderedMap>(map: M) {
+pub(crate) async fn a_policy_is_told_what_is_kept_for_an_identity(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     for (nth, seconds) in [(2, 60), (3, 1), (9, 60)] {
         let one = claimant(&format!("c{nth}"), "");
@@ -57,7 +57,7 @@ pub(crate) async fn a_policy_is_told_what_is_kept_for_an_identity<M: OrderedMap>
     bench.agrees().await;
 }
 
-pub(crate) async fn a_released_dynamic_address_cools_down_and_a_fixed_one_does_not<M: OrderedMap>(map: M) {
+pub(crate) async fn a_released_dynamic_address_cools_down_and_a_fixed_one_does_not(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let store = bench.store.with_cooldown(Some(Duration::from_secs(30)));
     let bench = Bench { store, ..bench };
@@ -74,7 +74,7 @@ pub(crate) async fn a_released_dynamic_address_cools_down_and_a_fixed_one_does_n
     bench.agrees().await;
 }
 
-pub(crate) async fn a_replaced_attachment_leaves_its_holds<M: OrderedMap>(map: M) {
+pub(crate) async fn a_replaced_attachment_leaves_its_holds(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let two = [held_for("me", 60, dynamic("10.0.0.2")), held_for("me", 60, dynamic("10.0.0.3"))];
     bench.hold(&claimant("old", "a"), &two).await;
@@ -86,7 +86,7 @@ pub(crate) async fn a_replaced_attachment_leaves_its_holds<M: OrderedMap>(map: M
 
 /// Clocks of nodes differ, and jump. Who holds an address does not depend on them; only how long it is kept does: to a
 /// clock that is ahead the hold is over, and it is removed.
-pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing<M: OrderedMap>(map: M) {
+pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, kept, two) = (claimant("one", "a"), claimant("kept", "k"), claimant("two", "b"));
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
@@ -111,7 +111,7 @@ pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing<M: OrderedMap>(
 }
 
 /// No policy may name such an identity, but a record may: the address is freed, and kept for nobody.
-pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release<M: OrderedMap>(map: M) {
+pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[held_for(&"/".repeat(4_096), 60, dynamic("10.0.0.2"))]).await;

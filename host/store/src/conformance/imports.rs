@@ -1,11 +1,12 @@
 //! What others gave out is claimed once, for whom it was given to, and from nobody.
 
 use super::bench::{Bench, addresses, claimant, dynamic, held_for, ip};
+use crate::map::Map;
 use crate::ordered::{Entry, OrderedMap, Read, View};
 use crate::{Booking, Import, Imported, Occupancy};
 use ipam::{Assignment, Attachment, Holder};
 
-pub(crate) async fn an_import_is_a_claim_that_a_release_ends<M: OrderedMap>(map: M) {
+pub(crate) async fn an_import_is_a_claim_that_a_release_ends(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (first, second) = (import(&bench, "old", "10.0.0.7"), import(&bench, "old", "10.0.0.8"));
     assert_eq!(run(&bench, &first, true).await, Imported::Done);
@@ -23,7 +24,7 @@ pub(crate) async fn an_import_is_a_claim_that_a_release_ends<M: OrderedMap>(map:
     bench.agrees().await;
 }
 
-pub(crate) async fn an_import_takes_nothing_from_anybody<M: OrderedMap>(map: M) {
+pub(crate) async fn an_import_takes_nothing_from_anybody(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
     bench.hold(&claimant("two", "b"), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
@@ -42,7 +43,7 @@ pub(crate) async fn an_import_takes_nothing_from_anybody<M: OrderedMap>(map: M) 
     bench.agrees().await;
 }
 
-pub(crate) async fn the_predecessors_entries_move_aside_with_their_claims<M: OrderedMap>(map: M) {
+pub(crate) async fn the_predecessors_entries_move_aside_with_their_claims(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     // The predecessor has one place for all: the network's name keeps cases apart.
     let network = bench.prefix.trim_start_matches('/').to_owned();
@@ -70,7 +71,7 @@ pub(crate) async fn the_predecessors_entries_move_aside_with_their_claims<M: Ord
     bench.agrees().await;
 }
 
-pub(crate) async fn occupancy_adds_up<M: OrderedMap>(map: M) {
+pub(crate) async fn occupancy_adds_up(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/28", "fd00::/64"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
     for (nth, seconds) in [30, 90].into_iter().enumerate() {
@@ -85,7 +86,7 @@ pub(crate) async fn occupancy_adds_up<M: OrderedMap>(map: M) {
     assert_eq!((found[0].percent(), found[1].percent()), (15, 0));
 }
 
-fn import<M: OrderedMap>(bench: &Bench<M>, container: &str, address: &str) -> Import {
+fn import(bench: &Bench, container: &str, address: &str) -> Import {
     Import {
         attachment: Attachment { network: "blue".into(), container: container.into(), interface: "eth0".into() },
         machine: String::new(),
@@ -95,6 +96,6 @@ fn import<M: OrderedMap>(bench: &Bench<M>, container: &str, address: &str) -> Im
     }
 }
 
-async fn run<M: OrderedMap>(bench: &Bench<M>, import: &Import, rehearse: bool) -> Imported {
+async fn run(bench: &Bench, import: &Import, rehearse: bool) -> Imported {
     bench.store.import(import, bench.tick(), rehearse).await.unwrap()
 }

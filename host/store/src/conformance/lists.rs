@@ -1,12 +1,13 @@
 //! Lists, damage, and the inspection.
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, span};
+use crate::map::Map;
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
 use crate::{Claimant, Disagreement, Filter, StoreError};
 use ipam::{Attachment, Claim, HeldAddress, Slot};
 
-pub(crate) async fn everything_is_listed_in_pages<M: OrderedMap>(map: M) {
+pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/22", "fd00::/64"]);
     bench.fill(span("10.0.1.1", "10.0.2.150")).await;
     bench.fill(span("fd00::2", "fd00::65")).await;
@@ -26,7 +27,7 @@ pub(crate) async fn everything_is_listed_in_pages<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses<M: OrderedMap>(map: M) {
+pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let mut net1 = claimant("one", "a");
     net1.attachment.interface = "net1".into();
@@ -56,7 +57,7 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses<M: Ord
     bench.agrees().await;
 }
 
-pub(crate) async fn a_damaged_record_disturbs_nobody_else<M: OrderedMap>(map: M) {
+pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
@@ -81,7 +82,7 @@ pub(crate) async fn a_damaged_record_disturbs_nobody_else<M: OrderedMap>(map: M)
     assert_eq!(bench.store.inspect().await.unwrap().len(), 7);
 }
 
-pub(crate) async fn names_with_odd_characters_stay_apart<M: OrderedMap>(map: M) {
+pub(crate) async fn names_with_odd_characters_stay_apart(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let names = ["a/b", "a%2fb", "a", "a/", "ü", "..", "a b"];
     for (nth, name) in names.iter().enumerate() {
@@ -100,7 +101,7 @@ pub(crate) async fn names_with_odd_characters_stay_apart<M: OrderedMap>(map: M) 
     bench.agrees().await;
 }
 
-pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(map: M) {
+pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     let claim = bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
@@ -142,7 +143,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement<M: OrderedMap>(m
 }
 
 /// The record under the claimant's first address.
-async fn held<M: OrderedMap>(bench: &Bench<M>, claimant: &Claimant) -> HeldAddress {
+async fn held(bench: &Bench, claimant: &Claimant) -> HeldAddress {
     let claim: Claim = bench.store.held_by(&claimant.attachment).await.unwrap().unwrap();
     claim.held_addresses().next().unwrap()
 }

@@ -2,9 +2,9 @@
 
 use super::bench::{Bench, MACHINE, claimant, dynamic};
 use crate::Claimant;
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 
-pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found<M: OrderedMap>(map: M) {
+pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let claimants = [
         ("ours", "node-1", MACHINE),
@@ -30,7 +30,7 @@ pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found<M: OrderedM
     bench.agrees().await;
 }
 
-pub(crate) async fn gc_finds_its_own_machine_only<M: OrderedMap>(map: M) {
+pub(crate) async fn gc_finds_its_own_machine_only(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     for (container, machine, address) in [("one", MACHINE, "10.0.0.2"), ("two", "m2", "10.0.0.3")] {
         bench.hold(&Claimant { machine: machine.into(), ..claimant(container, "") }, &[dynamic(address)]).await;
@@ -41,7 +41,7 @@ pub(crate) async fn gc_finds_its_own_machine_only<M: OrderedMap>(map: M) {
     }
 }
 
-pub(crate) async fn claims_of_before_a_moment_are_counted<M: OrderedMap>(map: M) {
+pub(crate) async fn claims_of_before_a_moment_are_counted(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let mut moment = bench.tick();
     for nth in 0..4 {

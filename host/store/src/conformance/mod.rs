@@ -170,7 +170,7 @@ macro_rules! conformance {
             fn $case() {
                 $crate::conformance::block_on(async {
                     let (map, _alive) = $open;
-                    $crate::conformance::$room::$case(map).await;
+                    $crate::conformance::$room::$case(map.into()).await;
                 });
             })*
         })*

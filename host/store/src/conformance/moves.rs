@@ -1,5 +1,6 @@
 //! Claims that move from one set of books to another: whole, once, and over nobody's head.
 
+use crate::map::Map;
 use std::time::Duration;
 
 use super::bench::{Bench, addresses, claimant, dynamic, fixed, held_for, ip, with_slot};
@@ -10,7 +11,7 @@ use crate::record::encode;
 use crate::{Claimant, Claimed, Move, Outcome, Store};
 use ipam::{Ceded, Claim};
 
-pub(crate) async fn claims_and_holds_move_whole_within_one_map<M: OrderedMap>(map: M) {
+pub(crate) async fn claims_and_holds_move_whole_within_one_map(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let former = bench.store.beside("old");
     populate(&bench, &former).await;
@@ -26,7 +27,7 @@ pub(crate) async fn claims_and_holds_move_whole_within_one_map<M: OrderedMap>(ma
     assert_eq!(outcomes(&bench, &former, true, "blue", false).await, [], "nothing is left to move");
 }
 
-pub(crate) async fn claims_and_holds_move_whole_between_maps<M: OrderedMap>(map: M) {
+pub(crate) async fn claims_and_holds_move_whole_between_maps(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let former = Store::new(Memory::default(), "/kube-ipam", "old");
     populate(&bench, &former).await;
@@ -37,12 +38,13 @@ pub(crate) async fn claims_and_holds_move_whole_between_maps<M: OrderedMap>(map:
 }
 
 /// Killed between the write here and the release there.
-pub(crate) async fn a_move_that_was_cut_off_is_completed<M: OrderedMap>(map: M) {
+pub(crate) async fn a_move_that_was_cut_off_is_completed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
-    let former = Store::new(Memory::default(), "/kube-ipam", "old");
+    let memory = Memory::default();
+    let former = Store::new(memory.clone(), "/kube-ipam", "old");
     populate(&bench, &former).await;
     former.release(&other_network().attachment, bench.tick()).await.unwrap();
-    for (key, value) in former.map().entries() {
+    for (key, value) in memory.entries() {
         if let Some(rest) = key.strip_prefix("/kube-ipam/v1/old/") {
             bench.scribble(&format!("{}/v1/blue/{rest}", bench.prefix), &value).await;
         }
@@ -53,7 +55,7 @@ pub(crate) async fn a_move_that_was_cut_off_is_completed<M: OrderedMap>(map: M) 
     assert_eq!(former.any_of("blue").await.unwrap(), None);
 }
 
-pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too<M: OrderedMap>(map: M) {
+pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     populate(&bench, &bench.store).await;
     let former = bench.store.beside("blue");
@@ -72,7 +74,7 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too<M
     bench.agrees().await;
 }
 
-pub(crate) async fn nothing_that_is_here_is_overwritten<M: OrderedMap>(map: M) {
+pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let former = bench.store.beside("old");
     let one = async |container: &str, proposal| claim_in(&bench, &former, &claimant(container, ""), &[proposal]).await;
@@ -105,7 +107,7 @@ pub(crate) async fn nothing_that_is_here_is_overwritten<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn what_changed_since_it_was_read_stays<M: OrderedMap>(map: M) {
+pub(crate) async fn what_changed_since_it_was_read_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     for one_map in [true, false] {
         let (beside, apart) = (bench.store.beside("old"), Store::new(Memory::default(), "/kube-ipam", "old"));
@@ -118,7 +120,7 @@ pub(crate) async fn what_changed_since_it_was_read_stays<M: OrderedMap>(map: M) 
 }
 
 /// The container ends after its claim was read and before it is moved.
-async fn late_move<M: OrderedMap, F: OrderedMap>(bench: &Bench<M>, former: &Store<F>, one_map: bool) {
+async fn late_move(bench: &Bench, former: &Store, one_map: bool) {
     let who = claimant("gone", "a");
     claim_in(bench, former, &who, &[dynamic("10.0.0.2")]).await.unwrap();
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
@@ -131,7 +133,7 @@ async fn late_move<M: OrderedMap, F: OrderedMap>(bench: &Bench<M>, former: &Stor
 }
 
 /// An address that one pod ceded to another, written by hand.
-pub(crate) async fn what_was_ceded_moves_with_who_ceded_it<M: OrderedMap>(map: M) {
+pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let former = bench.store.beside("old");
     let ceding = claim_in(&bench, &former, &claimant("ceding", "a"), &[fixed("10.0.0.2")]).await.unwrap();
@@ -166,7 +168,7 @@ pub(crate) async fn what_was_ceded_moves_with_who_ceded_it<M: OrderedMap>(map: M
 }
 
 /// Two pods, one of them with two addresses and a slot, and an address that is kept.
-async fn populate<M: OrderedMap, F: OrderedMap>(bench: &Bench<M>, store: &Store<F>) {
+async fn populate(bench: &Bench, store: &Store) {
     let one = [with_slot("team", 3, dynamic("10.0.0.2")), fixed("fd00::2")];
     claim_in(bench, store, &claimant("one", "a"), &one).await.unwrap();
     claim_in(bench, store, &claimant("two", "b"), &[dynamic("10.0.0.3")]).await.unwrap();
@@ -183,7 +185,7 @@ fn other_network() -> Claimant {
     other
 }
 
-async fn is_as_it_was<M: OrderedMap>(bench: &Bench<M>) {
+async fn is_as_it_was(bench: &Bench) {
     let claim = bench.store.held_by(&claimant("one", "a").attachment).await.unwrap().unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.2", "fd00::2"]);
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("two"));
@@ -201,13 +203,7 @@ async fn is_as_it_was<M: OrderedMap>(bench: &Bench<M>) {
     bench.agrees().await;
 }
 
-async fn outcomes<M: OrderedMap, F: OrderedMap>(
-    bench: &Bench<M>,
-    former: &Store<F>,
-    one_map: bool,
-    network: &str,
-    rehearse: bool,
-) -> Vec<Outcome> {
+async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, rehearse: bool) -> Vec<Outcome> {
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
     assert!(all.damaged.is_empty(), "{:?}", all.damaged);
     let mut outcomes = Vec::new();
@@ -218,7 +214,7 @@ async fn outcomes<M: OrderedMap, F: OrderedMap>(
     outcomes
 }
 
-async fn everything<M: OrderedMap>(store: &Store<M>) -> Vec<(String, Vec<u8>)> {
+async fn everything(store: &Store) -> Vec<(String, Vec<u8>)> {
     let entries = store.scan_all(store.keys.everything(), false).await.unwrap();
     entries.into_iter().filter(|entry| !entry.key.contains("/cursors/")).map(|entry| (entry.key, entry.value)).collect()
 }

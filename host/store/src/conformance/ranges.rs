@@ -1,15 +1,16 @@
 //! Ranges: what a look knows, how much it reads for it, and that all of it is one moment.
 
+use crate::map::Map;
 use std::net::IpAddr;
 
 use super::bench::{Bench, claimant, dynamic, family, fixed, held_for, ip, span};
-use crate::ordered::{Change, OrderedMap, View};
+use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
 use crate::{Claimed, KeptAddress, Look};
 use ipam::address::number;
 use ipam::{Family, Holder, Question, Span};
 
-pub(crate) async fn the_cursor_follows_dynamic_claims_alone<M: OrderedMap>(map: M) {
+pub(crate) async fn the_cursor_follows_dynamic_claims_alone(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7"), dynamic("fd00::7")]).await;
     bench.hold(&claimant("two", "b"), &[fixed("10.0.0.99"), dynamic("fd00::8")]).await;
@@ -23,7 +24,7 @@ pub(crate) async fn the_cursor_follows_dynamic_claims_alone<M: OrderedMap>(map: 
     bench.agrees().await;
 }
 
-pub(crate) async fn all_answers_of_a_look_come_from_one_moment<M: OrderedMap>(map: M) {
+pub(crate) async fn all_answers_of_a_look_come_from_one_moment(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     let mut look = bench.look(&claimant("one", "a"), &[]).await;
     for last in 0..100 {
@@ -41,7 +42,7 @@ pub(crate) async fn all_answers_of_a_look_come_from_one_moment<M: OrderedMap>(ma
     bench.agrees().await;
 }
 
-pub(crate) async fn a_small_range_is_known_after_one_read<M: OrderedMap>(map: M) {
+pub(crate) async fn a_small_range_is_known_after_one_read(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "10.1.0.0/25", "fd00::/120"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.200"), dynamic("10.1.0.100"), dynamic("fd00::20")]).await;
     bench.reads();
@@ -56,7 +57,7 @@ pub(crate) async fn a_small_range_is_known_after_one_read<M: OrderedMap>(map: M)
     bench.agrees().await;
 }
 
-pub(crate) async fn sixty_five_thousand_held_addresses_cost_a_handful_of_reads<M: OrderedMap>(map: M) {
+pub(crate) async fn sixty_five_thousand_held_addresses_cost_a_handful_of_reads(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     bench.fill(span("10.0.0.2", "10.0.253.231")).await;
     bench.fill(span("10.0.253.233", "10.0.255.253")).await;
@@ -79,7 +80,7 @@ pub(crate) async fn sixty_five_thousand_held_addresses_cost_a_handful_of_reads<M
     bench.agrees().await;
 }
 
-pub(crate) async fn a_dense_beginning_of_a_slash_64_costs_a_handful_of_reads<M: OrderedMap>(map: M) {
+pub(crate) async fn a_dense_beginning_of_a_slash_64_costs_a_handful_of_reads(map: Map) {
     let bench = Bench::new(map, &["fd00::/64"]);
     assert_eq!(family(&bench), Family::V6);
     bench.fill(span("fd00::2", "fd00::ea61")).await;
@@ -94,7 +95,7 @@ pub(crate) async fn a_dense_beginning_of_a_slash_64_costs_a_handful_of_reads<M: 
     bench.agrees().await;
 }
 
-pub(crate) async fn a_full_range_is_known_to_be_full<M: OrderedMap>(map: M) {
+pub(crate) async fn a_full_range_is_known_to_be_full(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/20", "10.1.0.0/28"]);
     bench.fill(span("10.0.0.2", "10.0.15.254")).await;
     bench.fill(span("10.1.0.2", "10.1.0.14")).await;
@@ -109,7 +110,7 @@ pub(crate) async fn a_full_range_is_known_to_be_full<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn usage_counts_what_is_held<M: OrderedMap>(map: M) {
+pub(crate) async fn usage_counts_what_is_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
     bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.3"), dynamic("fd00::3")]).await;
@@ -122,7 +123,7 @@ pub(crate) async fn usage_counts_what_is_held<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_wide_area_of_holds_is_crossed<M: OrderedMap>(map: M) {
+pub(crate) async fn a_wide_area_of_holds_is_crossed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/18"]);
     let until = "2027-01-01T00:00:00Z".parse().unwrap();
     let first = number(ip("10.0.0.2"));
@@ -147,7 +148,7 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed<M: OrderedMap>(map: M) {
 }
 
 /// What a policy does with a list of single addresses: the first free one, asked for one by one.
-async fn first_free_of_list<V: View>(look: &mut Look<V>, list: &[IpAddr]) -> Option<IpAddr> {
+async fn first_free_of_list(look: &mut Look, list: &[IpAddr]) -> Option<IpAddr> {
     for &address in list {
         loop {
             match look.snapshot.next_free_within(Span::single(address)) {
@@ -161,7 +162,7 @@ async fn first_free_of_list<V: View>(look: &mut Look<V>, list: &[IpAddr]) -> Opt
 }
 
 /// Claim all of these but the last.
-async fn hold_all_but_one<M: OrderedMap>(bench: &Bench<M>, list: &[IpAddr]) {
+async fn hold_all_but_one(bench: &Bench, list: &[IpAddr]) {
     for (nth, address) in list[..list.len() - 1].iter().enumerate() {
         bench.hold(&claimant(&format!("holder-{nth}"), ""), &[dynamic(&address.to_string())]).await;
     }
@@ -172,7 +173,7 @@ fn shuffled(list: impl Fn(u32) -> String) -> Vec<IpAddr> {
     (0..200).map(|nth| ip(&list(nth * 37 % 200))).collect()
 }
 
-pub(crate) async fn a_list_of_single_addresses_costs_a_handful_of_reads<M: OrderedMap>(map: M) {
+pub(crate) async fn a_list_of_single_addresses_costs_a_handful_of_reads(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16", "fd00::/64"]);
     let lists: [(Vec<IpAddr>, u32); 4] = [
         ((20..220).map(|last| ip(&format!("10.0.9.{last}"))).collect(), 1),
@@ -195,7 +196,7 @@ pub(crate) async fn a_list_of_single_addresses_costs_a_handful_of_reads<M: Order
     bench.agrees().await;
 }
 
-pub(crate) async fn single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads<M: OrderedMap>(map: M) {
+pub(crate) async fn single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     bench.fill(span("10.0.0.2", "10.0.39.255")).await;
     let mut list = shuffled(|nth| format!("10.0.{}.{}", nth / 6 + 1, nth));
@@ -209,7 +210,7 @@ pub(crate) async fn single_addresses_among_ten_thousand_held_ones_cost_a_handful
     bench.agrees().await;
 }
 
-pub(crate) async fn the_holders_of_a_list_of_addresses_cost_a_handful_of_reads<M: OrderedMap>(map: M) {
+pub(crate) async fn the_holders_of_a_list_of_addresses_cost_a_handful_of_reads(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     let list = shuffled(|nth| format!("10.0.{}.{}", nth + 20, nth * 7 % 250 + 1));
     hold_all_but_one(&bench, &list).await;

@@ -1,6 +1,7 @@
 //! Records as nobody wrote them, the same ones in every run: whatever lies under our keys, nothing panics, and nobody's
 //! address is given away or freed.
 
+use crate::map::Map;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -16,7 +17,7 @@ use ipam::Kind;
 
 const ROUNDS: usize = 150;
 
-pub(crate) async fn whatever_lies_under_a_key_is_survived<M: OrderedMap>(map: M) {
+pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/28", "fd00::/64"]);
     let kept = claimant("kept", "k");
     bench.hold(&kept, &[held_for("sts/k", 3_600, dynamic("10.0.0.9")), dynamic("fd00::9")]).await;
@@ -39,7 +40,7 @@ pub(crate) async fn whatever_lies_under_a_key_is_survived<M: OrderedMap>(map: M)
     bench.agrees().await;
 }
 
-async fn everything<M: OrderedMap>(bench: &Bench<M>) -> Vec<Entry> {
+async fn everything(bench: &Bench) -> Vec<Entry> {
     bench.store.scan_all(bench.store.keys.everything(), false).await.unwrap()
 }
 
@@ -63,7 +64,7 @@ fn mutated(value: &[u8], random: &mut TestRng) -> Vec<u8> {
 }
 
 /// Each read succeeds or says what is damaged.
-async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) {
+async fn read_everything(bench: &Bench, holders: &[Claimant]) {
     let (store, now) = (&bench.store, bench.tick());
     let _ = store.allocations(&Filter::default(), None, 100).await;
     let _ = store.kept(now).await;
@@ -80,7 +81,7 @@ async fn read_everything<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant]) 
 }
 
 /// An address with a record, readable or not, is not free.
-async fn nobodys_address_is_claimed<M: OrderedMap>(bench: &Bench<M>, whole: &[Entry]) {
+async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
     let held = whole.iter().filter(|entry| entry.key.contains("/addresses/"));
     let taken: BTreeSet<IpAddr> = held.filter_map(|entry| address_in(&entry.key)).collect();
     let new = claimant("new", "");
@@ -105,7 +106,7 @@ async fn nobodys_address_is_claimed<M: OrderedMap>(bench: &Bench<M>, whole: &[En
 }
 
 /// A release whose claim may say anything frees nothing that another holds.
-async fn a_release_frees_its_own<M: OrderedMap>(bench: &Bench<M>, holders: &[Claimant], whole: &[Entry], but: &Entry) {
+async fn a_release_frees_its_own(bench: &Bench, holders: &[Claimant], whole: &[Entry], but: &Entry) {
     let _ = bench.store.release(&holders[0].attachment, bench.tick()).await;
     let left = everything(bench).await;
     let of_two =
@@ -115,7 +116,7 @@ async fn a_release_frees_its_own<M: OrderedMap>(bench: &Bench<M>, holders: &[Cla
     }
 }
 
-async fn restore<M: OrderedMap>(bench: &Bench<M>, whole: &[Entry]) {
+async fn restore(bench: &Bench, whole: &[Entry]) {
     let mut change = Change::default();
     for entry in everything(bench).await {
         if whole.iter().all(|known| known.key != entry.key) {

@@ -1,17 +1,17 @@
 //! Where a network has its books: registered with its claims, and refused elsewhere as long as they are there.
 
 use super::bench::{Bench, claimant, dynamic, range_sets, span};
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 use crate::{Claimant, Claimed, Registration, Search, Store, StoreError};
 use ipam::{Assignment, Claim, RangeSets};
 
 /// A bench whose claims are registered, as of a network without a domain that somebody chose.
-fn registering<M: OrderedMap>(map: M, subnets: &[&str]) -> Bench<M> {
+fn registering(map: Map, subnets: &[&str]) -> Bench {
     let bench = Bench::new(map, subnets);
     Bench { store: bench.store.with_registry(false), ..bench }
 }
 
-pub(crate) async fn a_claim_registers_its_network_once<M: OrderedMap>(map: M) {
+pub(crate) async fn a_claim_registers_its_network_once(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     assert_eq!(bench.store.registry().await.unwrap(), []);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
@@ -31,7 +31,7 @@ pub(crate) async fn a_claim_registers_its_network_once<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_look_reads_the_registration_along<M: OrderedMap>(map: M) {
+pub(crate) async fn a_look_reads_the_registration_along(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
     bench.reads();
@@ -45,7 +45,7 @@ pub(crate) async fn a_look_reads_the_registration_along<M: OrderedMap>(map: M) {
     assert_eq!(bench.reads(), without, "no further read for a network that is registered as it is");
 }
 
-pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other<M: OrderedMap>(map: M) {
+pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     let [one, two] = ["one", "two"].map(|container| claimant(container, ""));
     let (first, second) = (bench.look(&one, &[]).await, bench.look(&two, &[]).await);
@@ -56,7 +56,7 @@ pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other<M: O
     bench.agrees().await;
 }
 
-pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile<M: OrderedMap>(map: M) {
+pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
     bench.release(&claimant("one", "")).await;
@@ -71,7 +71,7 @@ pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_mea
 }
 
 /// A claim that does not know of the change lands in the former domain just after that was found empty.
-pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgotten<M: OrderedMap>(map: M) {
+pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgotten(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
     bench.release(&claimant("one", "")).await;
@@ -92,7 +92,7 @@ pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgo
     assert_eq!((registration.domain.as_str(), registration.former), ("red", None));
 }
 
-pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_addresses<M: OrderedMap>(map: M) {
+pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_addresses(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
     let other = bench.store.beside("shared").with_registry(true);
@@ -117,11 +117,11 @@ pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_address
     );
 }
 
-pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets<M: OrderedMap>(map: M) {
+pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("one", ""), &[dynamic("10.0.0.9")]).await;
     let green = bench.store.beside("green").with_registry(false);
-    let check = async |store: &Store<_>, subnet: &str| {
+    let check = async |store: &Store, subnet: &str| {
         store.check_registration("green", &range_sets(&[subnet]), Search::Whole).await
     };
     let refused = check(&green, "10.0.0.0/16").await.unwrap_err();
@@ -148,7 +148,7 @@ pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_
     check(&green, "10.0.0.0/23").await.unwrap();
 }
 
-pub(crate) async fn domains_are_found_by_their_keys<M: OrderedMap>(map: M) {
+pub(crate) async fn domains_are_found_by_their_keys(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let names = ["a", "a-b", "a/b", "b", "v1"];
     for (nth, domain) in names.iter().enumerate() {
@@ -163,9 +163,9 @@ pub(crate) async fn domains_are_found_by_their_keys<M: OrderedMap>(map: M) {
 }
 
 /// Claim in another store of the bench's map, as the ADD of a network with the bench's ranges.
-pub(super) async fn claim_in<M: OrderedMap, N: OrderedMap>(
-    bench: &Bench<M>,
-    store: &Store<N>,
+pub(super) async fn claim_in(
+    bench: &Bench,
+    store: &Store,
     claimant: &Claimant,
     proposal: &[Assignment],
 ) -> Result<Claim, StoreError> {

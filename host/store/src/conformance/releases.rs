@@ -2,11 +2,11 @@
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
 use crate::Claimant;
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 use crate::record::encode;
 use ipam::Claim;
 
-pub(crate) async fn a_release_of_nothing_is_success<M: OrderedMap>(map: M) {
+pub(crate) async fn a_release_of_nothing_is_success(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     assert_eq!(bench.release(&one).await, None);
@@ -16,7 +16,7 @@ pub(crate) async fn a_release_of_nothing_is_success<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_release_frees_everything_and_tells_what_it_was<M: OrderedMap>(map: M) {
+pub(crate) async fn a_release_frees_everything_and_tells_what_it_was(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let one = claimant("one", "a");
     let held = bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
@@ -30,7 +30,7 @@ pub(crate) async fn a_release_frees_everything_and_tells_what_it_was<M: OrderedM
     bench.agrees().await;
 }
 
-pub(crate) async fn a_late_release_of_a_replaced_attachment_frees_nothing<M: OrderedMap>(map: M) {
+pub(crate) async fn a_late_release_of_a_replaced_attachment_frees_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "a"));
     bench.hold(&old, &[fixed("10.0.0.2")]).await;
@@ -40,7 +40,7 @@ pub(crate) async fn a_late_release_of_a_replaced_attachment_frees_nothing<M: Ord
     bench.agrees().await;
 }
 
-pub(crate) async fn a_release_touches_nothing_that_another_holds<M: OrderedMap>(map: M) {
+pub(crate) async fn a_release_touches_nothing_that_another_holds(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     let held = bench.hold(&one, &[dynamic("10.0.0.2")]).await;
@@ -55,7 +55,7 @@ pub(crate) async fn a_release_touches_nothing_that_another_holds<M: OrderedMap>(
     bench.agrees().await;
 }
 
-pub(crate) async fn a_release_leaves_the_index_of_a_newer_pod<M: OrderedMap>(map: M) {
+pub(crate) async fn a_release_leaves_the_index_of_a_newer_pod(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let before = Claimant { pod: Some(pod("web-0", "uid-1")), ..claimant("before", "") };
     let after = Claimant { pod: Some(pod("web-0", "uid-2")), ..claimant("after", "") };
@@ -68,7 +68,7 @@ pub(crate) async fn a_release_leaves_the_index_of_a_newer_pod<M: OrderedMap>(map
     bench.agrees().await;
 }
 
-pub(crate) async fn gc_sees_its_own_node_and_network_only<M: OrderedMap>(map: M) {
+pub(crate) async fn gc_sees_its_own_node_and_network_only(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let mine = claimant("mine", "a");
     let elsewhere = Claimant { node: "node-10".into(), ..claimant("elsewhere", "b") };
@@ -84,7 +84,7 @@ pub(crate) async fn gc_sees_its_own_node_and_network_only<M: OrderedMap>(map: M)
     bench.agrees().await;
 }
 
-pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what_is_older<M: OrderedMap>(map: M) {
+pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what_is_older(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
@@ -104,7 +104,7 @@ pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what
     bench.agrees().await;
 }
 
-pub(crate) async fn what_was_judged_is_reclaimed<M: OrderedMap>(map: M) {
+pub(crate) async fn what_was_judged_is_reclaimed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
@@ -120,7 +120,7 @@ pub(crate) async fn what_was_judged_is_reclaimed<M: OrderedMap>(map: M) {
     bench.agrees().await;
 }
 
-pub(crate) async fn a_claim_that_changed_since_it_was_judged_stays<M: OrderedMap>(map: M) {
+pub(crate) async fn a_claim_that_changed_since_it_was_judged_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = claimant("one", "a");
     bench.hold(&one, &[fixed("10.0.0.2")]).await;

@@ -1,5 +1,6 @@
 //! Whatever is damaged is mended, nothing held is freed, and nobody else notices.
 
+use crate::map::Map;
 use std::collections::BTreeMap;
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, pod, with_slot};
@@ -10,7 +11,7 @@ use ipam::{Assignment, Claim, HeldAddress};
 
 /// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
 /// and made unreadable.
-pub(crate) async fn any_one_damaged_key_is_mended<M: OrderedMap>(map: M) {
+pub(crate) async fn any_one_damaged_key_is_mended(map: Map) {
     let bench = bench(map).await;
     let before = state(&bench).await;
     let kept = [
@@ -45,7 +46,7 @@ pub(crate) async fn any_one_damaged_key_is_mended<M: OrderedMap>(map: M) {
     assert!(silent.iter().all(|key| ["/cursors/", "/nodes/", "/pods/"].iter().any(|part| key.contains(part))));
 }
 
-pub(crate) async fn an_address_that_two_claim_stays_with_its_record<M: OrderedMap>(map: M) {
+pub(crate) async fn an_address_that_two_claim_stays_with_its_record(map: Map) {
     let bench = bench(map).await;
     let keys = bench.store.keys.clone();
     let thief = claim(&bench, "two").await;
@@ -67,7 +68,7 @@ pub(crate) async fn an_address_that_two_claim_stays_with_its_record<M: OrderedMa
     assert_eq!(addresses(&claim(&bench, "two").await), ["10.0.0.4"]);
 }
 
-pub(crate) async fn several_damages_of_one_attachment_are_one_repair<M: OrderedMap>(map: M) {
+pub(crate) async fn several_damages_of_one_attachment_are_one_repair(map: Map) {
     let bench = bench(map).await;
     let before = state(&bench).await;
     let one = claim(&bench, "one").await.attachment;
@@ -107,7 +108,7 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair<M: OrderedM
     assert_eq!(state(&bench).await, before);
 }
 
-pub(crate) async fn what_nobody_can_explain_is_left_to_people<M: OrderedMap>(map: M) {
+pub(crate) async fn what_nobody_can_explain_is_left_to_people(map: Map) {
     let bench = bench(map).await;
     let before = state(&bench).await;
     let odd = format!("{}/v1/blue/odd", bench.prefix);
@@ -122,7 +123,7 @@ pub(crate) async fn what_nobody_can_explain_is_left_to_people<M: OrderedMap>(map
     assert_eq!(state(&bench).await, before);
 }
 
-pub(crate) async fn what_changed_since_it_was_judged_is_left_alone<M: OrderedMap>(map: M) {
+pub(crate) async fn what_changed_since_it_was_judged_is_left_alone(map: Map) {
     let bench = bench(map).await;
     let keys = bench.store.keys.clone();
     overwrite(&bench, &[(keys.address(ip("10.0.0.4")), None)]).await;
@@ -138,7 +139,7 @@ pub(crate) async fn what_changed_since_it_was_judged_is_left_alone<M: OrderedMap
 }
 
 /// Two claim one address: where the node says who uses it, no repair ends that claim, nor takes the address from it.
-pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs<M: OrderedMap>(map: M) {
+pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs(map: Map) {
     let bench = bench(map).await;
     let keys = bench.store.keys.clone();
     let before = state(&bench).await;
@@ -182,7 +183,7 @@ pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs<M: Order
 }
 
 /// Three pods, one of them with two addresses, and an address that is kept.
-async fn bench<M: OrderedMap>(map: M) -> Bench<M> {
+async fn bench(map: Map) -> Bench {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let range = |text| in_range(&bench, text);
     bench.hold(&claimant("gone", "x"), &[held_for("me", 3600, range("10.0.0.9"))]).await;
@@ -194,7 +195,7 @@ async fn bench<M: OrderedMap>(map: M) -> Bench<M> {
     bench
 }
 
-fn in_range<M: OrderedMap>(bench: &Bench<M>, address: &str) -> Assignment {
+fn in_range(bench: &Bench, address: &str) -> Assignment {
     Assignment::in_range_of(&bench.sets, ip(address))
 }
 
@@ -203,16 +204,16 @@ fn expiry_of_hold(state: &BTreeMap<String, Vec<u8>>) -> String {
     state.keys().find(|key| key.contains("/expiries/")).unwrap().clone()
 }
 
-async fn claim<M: OrderedMap>(bench: &Bench<M>, container: &str) -> Claim {
+async fn claim(bench: &Bench, container: &str) -> Claim {
     bench.store.held_by(&claimant(container, "").attachment).await.unwrap().unwrap()
 }
 
-async fn plan<M: OrderedMap>(bench: &Bench<M>) -> Vec<Repair> {
+async fn plan(bench: &Bench) -> Vec<Repair> {
     bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap()
 }
 
 /// Mend everything. No address that a readable record says is held becomes free by it.
-async fn repair<M: OrderedMap>(bench: &Bench<M>) {
+async fn repair(bench: &Bench) {
     let held = readable_addresses(bench).await;
     for repair in plan(bench).await {
         assert!(!repair.mends.is_empty() && !repair.remedy.is_empty(), "{repair:?}");
@@ -223,15 +224,15 @@ async fn repair<M: OrderedMap>(bench: &Bench<M>) {
     assert!(held.iter().all(|(address, holder)| after.get(address) == Some(holder)), "{held:?} → {after:?}");
 }
 
-async fn readable_addresses<M: OrderedMap>(bench: &Bench<M>) -> BTreeMap<std::net::IpAddr, HeldAddress> {
+async fn readable_addresses(bench: &Bench) -> BTreeMap<std::net::IpAddr, HeldAddress> {
     bench.store.everything().await.unwrap().0.addresses
 }
 
-async fn state<M: OrderedMap>(bench: &Bench<M>) -> BTreeMap<String, Vec<u8>> {
+async fn state(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
     bench.store.everything().await.unwrap().0.bytes
 }
 
-async fn overwrite<M: OrderedMap>(bench: &Bench<M>, values: &[(String, Option<&[u8]>)]) {
+async fn overwrite(bench: &Bench, values: &[(String, Option<&[u8]>)]) {
     let mut change = Change::default();
     for (key, value) in values {
         match value {
@@ -242,7 +243,7 @@ async fn overwrite<M: OrderedMap>(bench: &Bench<M>, values: &[(String, Option<&[
     assert_eq!(bench.store.map().commit(&[change]).await.unwrap(), Commit::Done(0));
 }
 
-async fn restore<M: OrderedMap>(bench: &Bench<M>, state: &BTreeMap<String, Vec<u8>>) {
+async fn restore(bench: &Bench, state: &BTreeMap<String, Vec<u8>>) {
     let values: Vec<_> = state.iter().map(|(key, value)| (key.clone(), Some(value.as_slice()))).collect();
     overwrite(bench, &values).await;
 }

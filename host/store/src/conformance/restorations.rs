@@ -1,12 +1,13 @@
 //! What a container has and the store has forgotten is claimed again, and nothing is taken from anybody who may live.
 
 use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, held_for, ip, pod, with_slot};
+use crate::map::Map;
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::{Claimant, InUse, Occupant, Repaired, Restoration, Rival};
 use ipam::{Assignment, Claim, HeldAddress};
 
 /// Whatever of a claim is deleted or damaged, alone or together, what the container has is its own again.
-pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again<M: OrderedMap>(map: M) {
+pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let who = claimant("one", "a");
     let has = [fixed("10.0.0.2"), dynamic("10.0.0.3")];
@@ -54,7 +55,7 @@ pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again<M: Ord
     }
 }
 
-pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it<M: OrderedMap>(map: M) {
+pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let who = claimant("one", "a");
     let lone = claimant("two", "");
@@ -79,7 +80,7 @@ pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it<M: O
     assert!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap().is_empty());
 }
 
-pub(crate) async fn what_another_holds_is_named_and_left_and_the_rest_is_claimed<M: OrderedMap>(map: M) {
+pub(crate) async fn what_another_holds_is_named_and_left_and_the_rest_is_claimed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("thief", "t"), &[dynamic("10.0.0.2")]).await;
     let who = claimant("one", "a");
@@ -97,7 +98,7 @@ pub(crate) async fn what_another_holds_is_named_and_left_and_the_rest_is_claimed
     assert!(older[0].is_void());
 }
 
-pub(crate) async fn of_two_that_share_a_forgotten_address_the_first_gets_it<M: OrderedMap>(map: M) {
+pub(crate) async fn of_two_that_share_a_forgotten_address_the_first_gets_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let occupants = [("one", "a"), ("two", "b")]
         .map(|(container, pod)| occupant(&claimant(container, pod), &[dynamic("10.0.0.2")]));
@@ -110,7 +111,7 @@ pub(crate) async fn of_two_that_share_a_forgotten_address_the_first_gets_it<M: O
 
 /// The copy of a store from an hour ago gives an address to a container that has ended since. It moves to who has it,
 /// and is free when both are released, not before.
-pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has<M: OrderedMap>(map: M) {
+pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let gone = claimant("gone", "g");
     bench.hold(&gone, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
@@ -144,7 +145,7 @@ pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has<M: O
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
 }
 
-pub(crate) async fn a_hold_ends_where_somebody_has_its_address<M: OrderedMap>(map: M) {
+pub(crate) async fn a_hold_ends_where_somebody_has_its_address(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.hold(&claimant("gone", "g"), &[held_for("me", 3600, dynamic("10.0.0.2"))]).await;
     bench.release(&claimant("gone", "g")).await;
@@ -156,7 +157,7 @@ pub(crate) async fn a_hold_ends_where_somebody_has_its_address<M: OrderedMap>(ma
     assert!(bench.store.holds_for("me").await.unwrap().is_empty());
 }
 
-pub(crate) async fn what_changed_since_a_restoration_was_shown_stays<M: OrderedMap>(map: M) {
+pub(crate) async fn what_changed_since_a_restoration_was_shown_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let who = claimant("one", "a");
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::Stays).await;
@@ -168,7 +169,7 @@ pub(crate) async fn what_changed_since_a_restoration_was_shown_stays<M: OrderedM
 }
 
 /// An address that the store gives to a container and that it does not have is told, and stays held.
-pub(crate) async fn another_address_is_told_and_stays_held<M: OrderedMap>(map: M) {
+pub(crate) async fn another_address_is_told_and_stays_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let who = claimant("one", "a");
     bench.hold(&who, &[dynamic("10.0.0.9")]).await;
@@ -180,7 +181,7 @@ pub(crate) async fn another_address_is_told_and_stays_held<M: OrderedMap>(map: M
     bench.agrees().await;
 }
 
-pub(crate) async fn a_hold_that_was_shown_ends_and_no_other<M: OrderedMap>(map: M) {
+pub(crate) async fn a_hold_that_was_shown_ends_and_no_other(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let who = claimant("gone", "g");
     bench.hold(&who, &[held_for("me", 60, dynamic("10.0.0.2")), held_for("me", 60, dynamic("10.0.0.3"))]).await;
@@ -206,21 +207,21 @@ fn occupant(claimant: &Claimant, addresses: &[Assignment]) -> Occupant {
     Occupant { attachment, node, machine, pod, addresses: addresses.to_vec() }
 }
 
-async fn plan<M: OrderedMap>(bench: &Bench<M>, occupants: &[Occupant], rival: Rival) -> Vec<Restoration> {
+async fn plan(bench: &Bench, occupants: &[Occupant], rival: Rival) -> Vec<Restoration> {
     bench.store.plan_restorations(occupants, |_, _| rival, bench.tick()).await.unwrap()
 }
 
-async fn carry_out<M: OrderedMap>(bench: &Bench<M>, plans: &[Restoration]) {
+async fn carry_out(bench: &Bench, plans: &[Restoration]) {
     for plan in plans {
         assert!(bench.store.restore(plan).await.unwrap(), "{plan:?}");
     }
 }
 
-async fn record<M: OrderedMap>(bench: &Bench<M>, address: &str) -> HeldAddress {
+async fn record(bench: &Bench, address: &str) -> HeldAddress {
     bench.store.everything().await.unwrap().0.addresses.remove(&ip(address)).unwrap()
 }
 
-async fn overwrite<M: OrderedMap>(bench: &Bench<M>, key: &str, value: Option<&[u8]>) {
+async fn overwrite(bench: &Bench, key: &str, value: Option<&[u8]>) {
     let mut change = Change::default();
     match value {
         Some(value) => change.put(key.to_owned(), value),

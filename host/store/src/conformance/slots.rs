@@ -2,10 +2,10 @@
 
 use super::bench::{Bench, claimant, dynamic, fixed, with_slot};
 use crate::Claimed;
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 use ipam::{Claim, HandOver};
 
-pub(crate) async fn a_slot_is_taken_once_and_goes_with_its_address<M: OrderedMap>(map: M) {
+pub(crate) async fn a_slot_is_taken_once_and_goes_with_its_address(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (one, two) = (claimant("one", "a"), claimant("two", "b"));
     let look = bench.look(&two, &[]).await;
@@ -33,7 +33,7 @@ pub(crate) async fn a_slot_is_taken_once_and_goes_with_its_address<M: OrderedMap
     bench.agrees().await;
 }
 
-pub(crate) async fn a_replacement_has_the_slots_of_the_older_attachment<M: OrderedMap>(map: M) {
+pub(crate) async fn a_replacement_has_the_slots_of_the_older_attachment(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (old, new) = (claimant("old", "a"), claimant("new", "a"));
     bench.hold(&old, &[with_slot("team", 0, dynamic("10.0.0.2")), with_slot("team", 1, dynamic("10.0.0.3"))]).await;
@@ -48,7 +48,7 @@ pub(crate) async fn a_replacement_has_the_slots_of_the_older_attachment<M: Order
     bench.agrees().await;
 }
 
-pub(crate) async fn a_slot_goes_with_an_address_that_is_taken_over<M: OrderedMap>(map: M) {
+pub(crate) async fn a_slot_goes_with_an_address_that_is_taken_over(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let gone = claimant("gone", "a");
     let two = [with_slot("team", 0, fixed("10.0.0.2")), with_slot("team", 1, fixed("10.0.0.3"))];
@@ -62,7 +62,7 @@ pub(crate) async fn a_slot_goes_with_an_address_that_is_taken_over<M: OrderedMap
     bench.agrees().await;
 }
 
-pub(crate) async fn lists_stay_apart_and_come_in_order<M: OrderedMap>(map: M) {
+pub(crate) async fn lists_stay_apart_and_come_in_order(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let slots = [("a/b", 9), ("a/b", 255), ("a", 7), ("a/b", 10), ("a/b/c", 1), ("ü", u32::MAX), ("a/b", 0)];
     for (nth, (name, number)) in slots.iter().enumerate() {

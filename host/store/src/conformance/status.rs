@@ -1,18 +1,18 @@
 //! STATUS: asked every few seconds on every node, and so about a few keys, however many there are.
 
 use super::bench::{Bench, MACHINE, assignment, claimant, ip, range_sets, span};
-use crate::ordered::OrderedMap;
+use crate::map::Map;
 use crate::{Claimant, Moved, Search, Store, StoreError};
 use ipam::{Kind, RangeSets};
 
 /// All that STATUS asks of a store.
-async fn ask<M: OrderedMap>(store: &Store<M>, network: &str, node: &str, sets: &RangeSets) -> Result<(), StoreError> {
+async fn ask(store: &Store, network: &str, node: &str, sets: &RangeSets) -> Result<(), StoreError> {
     store.ping().await?;
     store.check_registration(network, sets, Search::Glance { node, machine: MACHINE, range_sets: sets }).await?;
     store.has_predecessor_bookings(network).await.map(drop)
 }
 
-pub(crate) async fn what_status_reads_does_not_grow_with_what_is_held<M: OrderedMap>(map: M) {
+pub(crate) async fn what_status_reads_does_not_grow_with_what_is_held(map: Map) {
     let mut bench = Bench::new(map, &["10.0.0.0/16", "10.1.0.0/24", "fd00::/64"]);
     bench.store = bench.store.with_registry(false);
     let proposal = ["10.0.0.2", "10.1.0.2", "fd00::2"].map(|address| assignment(ip(address), Kind::Dynamic));
@@ -33,7 +33,7 @@ pub(crate) async fn what_status_reads_does_not_grow_with_what_is_held<M: Ordered
 }
 
 /// Here an ADD has to search everything, and is refused.
-pub(crate) async fn what_status_reads_of_other_books_does_not_grow_with_what_is_held_there<M: OrderedMap>(map: M) {
+pub(crate) async fn what_status_reads_of_other_books_does_not_grow_with_what_is_held_there(map: Map) {
     let mut bench = Bench::new(map, &["10.0.0.0/16"]);
     bench.store = bench.store.with_registry(false);
     let lone = Claimant { node: "node-9".into(), ..claimant("lone", "a") };

@@ -62,7 +62,8 @@ pub(super) fn check_credentials(options: &Options) -> Vec<StoreError> {
     tls.into_iter().chain(credentials::user(options).err()).collect()
 }
 
-/// An ordered map in an etcd cluster. Connects when it is first used.
+/// An ordered map in an etcd cluster. Connects when it is first used. Copies share the connection.
+#[derive(Clone)]
 pub struct Etcd {
     cluster: Rc<Cluster>,
 }

@@ -61,7 +61,7 @@ pub enum Repaired {
     Changed,
 }
 
-impl<M: OrderedMap> Store<M> {
+impl Store {
     /// Inspect everything and work out what would mend it. Writes nothing; empty when everything agrees. What is in
     /// use stays where it is.
     pub async fn plan_repairs(&self, range_sets: &RangeSets, in_use: &InUse) -> Result<Vec<Repair>, StoreError> {

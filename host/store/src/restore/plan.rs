@@ -9,7 +9,7 @@ use super::{Occupant, Restoration, Rival};
 use crate::Store;
 use crate::error::StoreError;
 use crate::hold::end_hold;
-use crate::ordered::{Change, Entry, Guard, OrderedMap};
+use crate::ordered::{Change, Entry, Guard};
 use crate::record::{KeptAddress, Seen, encode};
 use ipam::{Assignment, Attachment, Ceded, Claim, HeldAddress};
 
@@ -59,9 +59,9 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    pub(super) fn restoration<M: OrderedMap>(
+    pub(super) fn restoration(
         self,
-        store: &Store<M>,
+        store: &Store,
         rivals: &BTreeMap<Attachment, Seen<Claim>>,
         taken: &mut BTreeMap<IpAddr, HeldAddress>,
         judge: &impl Fn(&Occupant, &HeldAddress) -> Rival,
@@ -169,9 +169,9 @@ impl Plan<'_> {
         claim.addresses().filter(|address| !has(address)).collect()
     }
 
-    fn write<M: OrderedMap>(
+    fn write(
         &self,
-        store: &Store<M>,
+        store: &Store,
         rivals: &BTreeMap<Attachment, Seen<Claim>>,
         claimed: &[(&Assignment, &Place)],
         mut claim: Claim,

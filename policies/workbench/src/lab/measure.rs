@@ -24,8 +24,11 @@ use store::embedded::Embedded;
 const REQUESTS: u128 = 20;
 /// Processes of each kind.
 const PROCESSES: u32 = 30;
-/// More of them, which are watched for their memory instead of timed.
-const WATCHED: u32 = 8;
+/// More of them, which are watched for their memory instead of timed: so many seen at work, of so many at most.
+const WATCHED: usize = 8;
+const MOST_WATCHED: u32 = 200;
+/// Whatever has less memory than this was only just started.
+const AT_WORK_KIB: u64 = 2_048;
 
 /// The file, and what becomes of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -209,9 +212,19 @@ impl Bench {
             built_in_add.push(time(program, "ADD", nth, &built_in).map_err(io)?);
             version.push(time(program, "VERSION", nth, &ours).map_err(io)?);
         }
-        let peak = |network: &str| {
-            let peaks = (PROCESSES..PROCESSES + WATCHED).map(|nth| peak_kib(program, nth, network));
-            peaks.collect::<io::Result<Vec<_>>>().map(|peaks| peaks.into_iter().max().unwrap_or(0))
+        let peak = |network: &str| -> io::Result<u64> {
+            let mut peaks = Vec::new();
+            for nth in PROCESSES..PROCESSES + MOST_WATCHED {
+                let peak = peak_kib(program, nth, network)?;
+                // On a busy machine a process may have gone before it was seen at work.
+                if peak >= AT_WORK_KIB {
+                    peaks.push(peak);
+                }
+                if peaks.len() == WATCHED {
+                    break;
+                }
+            }
+            Ok(peaks.into_iter().max().unwrap_or(0))
         };
         Ok(Processes {
             add_micros: Spread::of(add),

@@ -11,7 +11,6 @@ use kube_ipam::verbs::deciding::Deciding;
 use kube_ipam::verbs::races::Races;
 use kube_ipam::verbs::{self, Deadline};
 use store::Look;
-use store::memory::Moment;
 
 /// What the policy would accept.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl World {
         Proposed { verdict, previous, calls: self.policy.take_calls() }
     }
 
-    fn attempt(&self, contender: &mut Contender<'_>, look: Result<Look<Moment>, verbs::Error>, attempt: u32) {
+    fn attempt(&self, contender: &mut Contender<'_>, look: Result<Look, verbs::Error>, attempt: u32) {
         let deadline = Deadline::after(PATIENCE);
         let Contender { asker, deciding, races, lost, .. } = contender;
         let attempt = look.and_then(|look| {

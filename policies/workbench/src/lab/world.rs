@@ -25,7 +25,7 @@ use kube_ipam::verbs::hand_over::HandOvers;
 use kube_ipam::verbs::{self, Deadline};
 use limits::store::PAGE;
 use store::EtcdConfig;
-use store::memory::{Memory, Moment};
+use store::memory::Memory;
 use store::ordered::{Change, OrderedMap};
 use store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
 
@@ -49,7 +49,9 @@ pub struct World {
     base: Base,
     pub(super) network: Network,
     pub(super) policy: Policy,
-    pub(super) store: Store<Memory>,
+    pub(super) store: Store,
+    /// What is under it.
+    memory: Memory,
     now: Cell<Timestamp>,
     bystanders: Cell<u64>,
 }
@@ -120,10 +122,11 @@ impl World {
         if network.policy.settings != "{}" {
             policy.validate_settings(&network.policy.settings).map_err(verbs::Error::from)?;
         }
-        let store = Store::new(Memory::default(), EtcdConfig::DEFAULT_PREFIX, name).with_cooldown(network.cooldown);
+        let memory = Memory::default();
+        let store = Store::new(memory.clone(), EtcdConfig::DEFAULT_PREFIX, name).with_cooldown(network.cooldown);
         let now = Timestamp::from_second(BEGINNING).unwrap_or_default();
         let policy = policy.with_limits(network.policy.limits).recording();
-        Ok(Self { base, network, policy, store, now: Cell::new(now), bystanders: Cell::new(0) })
+        Ok(Self { base, network, policy, store, memory, now: Cell::new(now), bystanders: Cell::new(0) })
     }
 
     /// The ranges.
@@ -222,7 +225,7 @@ impl World {
 
     /// Write everything that is at rest here into an empty map, for processes to find it.
     pub fn copy_to(&self, map: &impl OrderedMap) -> Result<(), StoreError> {
-        let mut entries = self.store.map().entries().into_iter();
+        let mut entries = self.memory.entries().into_iter();
         // What a change writes twice is looked for in all it writes: many small ones are faster than a large one.
         while entries.len() > 0 {
             let mut change = Change::default();
@@ -234,11 +237,11 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look<Moment>, verbs::Error> {
+    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look, verbs::Error> {
         at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
     }
 
-    fn obtain(&self, asker: &Asker, look: Look<Moment>) -> Result<Claim, verbs::Error> {
+    fn obtain(&self, asker: &Asker, look: Look) -> Result<Claim, verbs::Error> {
         let deadline = Deadline::after(PATIENCE);
         self.inquire(asker, |inquiry| {
             at_once(obtain(inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))

@@ -4,12 +4,12 @@ use super::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::verbs;
 use store::etcd::Member;
-use store::{AnyMap, StoreError};
+use store::{Map, StoreError};
 
 /// Nothing for the embedded store. One member that is gone keeps no pod from its address, and so is a warning; where none
 /// answers, the check of the store says why.
 pub(super) async fn members(opened: &Opened) -> Vec<Check> {
-    let AnyMap::Etcd(etcd) = opened.store.map() else { return Vec::new() };
+    let Map::Etcd(etcd) = opened.store.map() else { return Vec::new() };
     let (mut checks, mut well, mut silent) = (Vec::new(), Vec::new(), Vec::new());
     for member in etcd.members().await {
         if member.is_ended_by_killed_clients() {

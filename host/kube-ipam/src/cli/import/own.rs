@@ -12,7 +12,6 @@ use crate::cli::network::Opened;
 use crate::verbs;
 use ipam::{Attachment, RangeSets};
 use store::embedded::Embedded;
-use store::ordered::OrderedMap;
 use store::{EtcdConfig, StoreConfig};
 use store::{Move, Outcome, Store};
 
@@ -20,12 +19,12 @@ use store::{Move, Outcome, Store};
 const ROUNDS: usize = 5;
 
 /// Where from, and where to.
-struct Moving<'a, M, F> {
-    here: &'a Store<M>,
+struct Moving<'a> {
+    here: &'a Store,
     /// The network's name here.
     network: &'a str,
     range_sets: &'a RangeSets,
-    former: &'a Store<F>,
+    former: &'a Store,
     /// The network's name there.
     former_network: &'a str,
     /// Whether both are domains of the same map.
@@ -95,7 +94,7 @@ fn is_own(store: &StoreConfig, dir: &Path) -> bool {
 }
 
 /// The domain that a network had its books in: as registered, or else where it has claims, or else its own name.
-async fn domain_in<M: OrderedMap>(store: &Store<M>, network: &str) -> Result<String, verbs::Error> {
+async fn domain_in(store: &Store, network: &str) -> Result<String, verbs::Error> {
     if let Some(registration) = store.registration(network).await? {
         return Ok(registration.domain);
     }
@@ -107,7 +106,7 @@ async fn domain_in<M: OrderedMap>(store: &Store<M>, network: &str) -> Result<Str
     Ok(network.to_owned())
 }
 
-impl<M: OrderedMap, F: OrderedMap> Moving<'_, M, F> {
+impl Moving<'_> {
     async fn run(&self) -> Result<Vec<Row>, verbs::Error> {
         let mut rows = self.round().await?;
         if self.rehearse {

@@ -19,7 +19,6 @@ use cluster::{ApiServer, Judgement, Keeps, Succession};
 use ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, PodName, Proposal};
 use patience::Patience;
 use store::StoreConfig;
-use store::ordered::{OrderedMap, View};
 use store::{Look, Store};
 
 /// What one ADD may take from others: whom to ask about them, and how long to wait for them.
@@ -67,7 +66,7 @@ impl<'a> HandOvers<'a> {
     /// What the holders of wanted addresses hand over. An error that names the holder when every proposal wants, by name,
     /// an address whose holder stays. Holders are known only of addresses whose race was lost: before that, nothing is
     /// refused here and nobody is asked.
-    pub(super) async fn way<V: View>(&self, proposals: &[Proposal], look: &Look<V>) -> Result<Way, Error> {
+    pub(super) async fn way(&self, proposals: &[Proposal], look: &Look) -> Result<Way, Error> {
         let mut handed_over = Vec::new();
         let mut leaving = Vec::new();
         let mut taken = None;
@@ -86,15 +85,15 @@ impl<'a> HandOvers<'a> {
     }
 
     /// Until one of these is worth another look.
-    pub(super) async fn wait<M: OrderedMap>(&self, leaving: &[HeldAddress], store: &Store<M>) -> Result<(), Error> {
+    pub(super) async fn wait(&self, leaving: &[HeldAddress], store: &Store) -> Result<(), Error> {
         Box::pin(self.patience.wait(leaving, store)).await
     }
 
     /// The first address of a proposal whose holder does not give way.
-    async fn obstacle<V: View>(
+    async fn obstacle(
         &self,
         proposal: &[Assignment],
-        look: &Look<V>,
+        look: &Look,
         handed_over: &mut Vec<HandOver>,
     ) -> Option<Obstacle> {
         for (address, holder) in blocked(proposal, look) {
@@ -131,10 +130,7 @@ impl<'a> HandOvers<'a> {
     }
 }
 
-fn blocked<'a, V: View>(
-    proposal: &'a [Assignment],
-    look: &'a Look<V>,
-) -> impl Iterator<Item = (IpAddr, Holder)> + use<'a, V> {
+fn blocked<'a>(proposal: &'a [Assignment], look: &'a Look) -> impl Iterator<Item = (IpAddr, Holder)> + use<'a> {
     let fixed = proposal.iter().filter(|assignment| assignment.kind == Kind::Fixed);
     fixed.filter(|assignment| !look.may_be_claimed(assignment)).filter_map(|assignment| {
         let holder = look.snapshot.holder_of(assignment.address).ok()??;

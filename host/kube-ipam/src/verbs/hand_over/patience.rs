@@ -13,7 +13,6 @@ use crate::verbs::{Deadline, Error};
 use ipam::{HeldAddress, Holder};
 use limits::{HAND_OVER_ASK, HAND_OVER_PAUSE, HAND_OVER_WAIT};
 use store::Store;
-use store::ordered::OrderedMap;
 
 /// The time that one ADD may spend waiting, all in all.
 pub(super) struct Patience {
@@ -43,7 +42,7 @@ impl Patience {
 
     /// Until one of the addresses is no longer held as it was, or the API server should be asked again, or the time is
     /// up: whatever it is, the ADD looks and decides again.
-    pub(super) async fn wait<M: OrderedMap>(&self, leaving: &[HeldAddress], store: &Store<M>) -> Result<(), Error> {
+    pub(super) async fn wait(&self, leaving: &[HeldAddress], store: &Store) -> Result<(), Error> {
         let began = Instant::now();
         self.since.set(self.since.get().or(Some(began)));
         let ask_again = HAND_OVER_ASK.max(self.most / 8);

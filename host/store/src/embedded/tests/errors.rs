@@ -147,7 +147,7 @@ pub(super) fn in_a_shell(setup: &str, part: &str, expectation: &str) {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .arg(format!("store::embedded::tests::{part}"))
+        .arg(format!("embedded::tests::{part}"))
         .env("STORE_DIR", dir.path())
         .output()
         .unwrap();

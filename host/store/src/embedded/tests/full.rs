@@ -8,7 +8,7 @@ use super::*;
 use crate::conformance::{block_on, claimant};
 use crate::{Filter, Store};
 
-fn store(dir: &Path) -> Store<Embedded> {
+fn store(dir: &Path) -> Store {
     Store::new(Embedded::new(dir, None), "/test", "blue")
 }
 

@@ -17,13 +17,13 @@ const DIR: &str = "STORE_WORKER_DIR";
 const JOB: &str = "STORE_WORKER_JOB";
 const NAME: &str = "STORE_WORKER_NAME";
 
-fn store(dir: &Path) -> Store<Embedded> {
+fn store(dir: &Path) -> Store {
     Store::new(Embedded::new(dir, None), "", "blue")
 }
 
 fn worker(dir: &Path, job: &str, name: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::embedded::tests::processes::a_worker", "--ignored", "--test-threads=1"])
+        .args(["--exact", "embedded::tests::processes::a_worker", "--ignored", "--test-threads=1"])
         .env(DIR, dir)
         .env(JOB, job)
         .env(NAME, name)
@@ -34,7 +34,7 @@ fn worker(dir: &Path, job: &str, name: &str) -> Child {
 }
 
 /// What an ADD does, without a policy: the lowest free address, and again after a lost race.
-async fn add(store: &Store<Embedded>, sets: &RangeSets, container: &str) -> Option<Claim> {
+async fn add(store: &Store, sets: &RangeSets, container: &str) -> Option<Claim> {
     let claimant = claimant(container, container);
     let mut lost = Vec::new();
     loop {

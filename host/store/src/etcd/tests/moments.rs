@@ -1,5 +1,6 @@
 //! Every read of a view shows one moment: whatever is written meanwhile, and also where etcd forgets moments.
 
+use crate::map::Map;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,17 +114,17 @@ struct Forgetful {
     left: Cell<u32>,
 }
 
-struct ForgetfulMoment<'a> {
+struct ForgetfulMoment {
     moment: Moment,
-    map: &'a Forgetful,
+    map: Rc<Forgetful>,
     is_begun: bool,
 }
 
-impl<'a> OrderedMap for &'a Forgetful {
-    type View = ForgetfulMoment<'a>;
+impl OrderedMap for Rc<Forgetful> {
+    type View = ForgetfulMoment;
 
     async fn view(&self) -> Result<Self::View, StoreError> {
-        Ok(ForgetfulMoment { moment: self.etcd.view().await?, map: self, is_begun: false })
+        Ok(ForgetfulMoment { moment: self.etcd.view().await?, map: self.clone(), is_begun: false })
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
@@ -143,7 +144,7 @@ impl<'a> OrderedMap for &'a Forgetful {
     }
 }
 
-impl View for ForgetfulMoment<'_> {
+impl View for ForgetfulMoment {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         let left = self.map.left.get();
         if self.is_begun && left > 0 {
@@ -159,7 +160,7 @@ impl View for ForgetfulMoment<'_> {
 }
 
 /// So many claims of one address each: with enough of them nothing fits on one page.
-async fn fill<M: OrderedMap>(bench: &Bench<M>, count: u16) {
+async fn fill(bench: &Bench, count: u16) {
     let keys = &bench.store.keys;
     for nths in (0..count).collect::<Vec<_>>().chunks(20) {
         let mut change = Change::default();
@@ -202,7 +203,7 @@ const READERS: [&str; 11] = [
 ];
 
 /// How much one of them finds.
-async fn read<M: OrderedMap>(reader: &str, store: &Store<M>, occupants: &[Occupant]) -> Result<usize, StoreError> {
+async fn read(reader: &str, store: &Store, occupants: &[Occupant]) -> Result<usize, StoreError> {
     let sets = range_sets(&["10.0.0.0/16"]);
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let container = Filter { container: Some("c".into()), ..Filter::default() };
@@ -237,9 +238,10 @@ fn occupant(claim: &Claim) -> Occupant {
 fn what_reads_everything_comes_to_its_end_though_etcd_is_compacted_amid_it() {
     let server = Server::start(&[]);
     block_on(async {
-        let forgetful = Forgetful { etcd: Etcd::new(at(&[&server.url()])), url: server.url(), left: Cell::new(0) };
-        let store = Store::new(&forgetful, "/kube-ipam", "blue");
-        let bench = Bench::with_prefix(&forgetful, &["10.0.0.0/16"], "/kube-ipam".into());
+        let etcd = Etcd::new(at(&[&server.url()]));
+        let forgetful = Rc::new(Forgetful { etcd, url: server.url(), left: Cell::new(0) });
+        let store = Store::new(Map::other(forgetful.clone()), "/kube-ipam", "blue");
+        let bench = Bench::with_prefix(Map::other(forgetful.clone()), &["10.0.0.0/16"], "/kube-ipam".into());
         fill(&bench, 2_100).await;
         for nth in 0..2_100 {
             bench.scribble(&format!("/etcd-cni/networks/blue/used/{nth}"), b"c").await;

@@ -1,4 +1,4 @@
-//! The store a network's configuration names: one of the two, chosen at run time.
+//! The map underneath a store: on this node's disk, in a cluster, or whatever else keeps the contract.
 
 use std::time::Instant;
 
@@ -7,34 +7,65 @@ use super::config::{EtcdConfig, StoreConfig};
 use super::embedded::{self, Embedded};
 use super::error::StoreError;
 use super::etcd::{self, Etcd};
+use super::memory::Memory;
 use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
+use super::other;
 
-/// Either map.
-pub enum AnyMap {
+/// An ordered map, chosen at run time.
+///
+/// A call that waits for a network makes a large future, which is boxed: a call to the disk carries none of it about.
+pub enum Map {
     /// On this node's disk.
     Embedded(Embedded),
     /// In a cluster.
     Etcd(Etcd),
+    /// Policies are tried on one in memory; tests bring their own.
+    Other(Box<dyn other::OtherMap>),
 }
 
-/// Either view.
-pub enum AnyView {
+/// A map at one moment.
+pub enum MapView {
     /// Of this node's disk.
     Embedded(embedded::Moment),
     /// Of a cluster.
     Etcd(etcd::Moment),
+    /// Of another map.
+    Other(Box<dyn other::OtherView>),
 }
 
-impl Store<AnyMap> {
+impl Map {
+    /// A map that is neither embedded nor etcd.
+    pub fn other(map: impl OrderedMap<View: 'static> + 'static) -> Self {
+        Self::Other(Box::new(map))
+    }
+}
+
+impl From<Embedded> for Map {
+    fn from(map: Embedded) -> Self {
+        Self::Embedded(map)
+    }
+}
+
+impl From<Etcd> for Map {
+    fn from(map: Etcd) -> Self {
+        Self::Etcd(map)
+    }
+}
+
+impl From<Memory> for Map {
+    fn from(map: Memory) -> Self {
+        Self::other(map)
+    }
+}
+
+impl Store {
     /// The allocations of a domain, where the configuration says. Nothing is committed after the deadline.
     pub fn configured(config: &StoreConfig, domain: &str, deadline: Option<Instant>) -> Self {
         match config {
             StoreConfig::Embedded { dir } => {
-                Self::new(AnyMap::Embedded(Embedded::new(dir, deadline)), EtcdConfig::DEFAULT_PREFIX, domain)
+                Self::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, domain)
             }
-            StoreConfig::Etcd(config) => {
-                Self::new(AnyMap::Etcd(Etcd::new(options(config, deadline))), &config.prefix, domain)
-            }
+            StoreConfig::Etcd(config) => Self::new(Etcd::new(options(config, deadline)), &config.prefix, domain),
         }
     }
 }
@@ -58,14 +89,14 @@ fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
     }
 }
 
-/// What waits for a network is large and boxed: a call to the disk carries none of it about.
-impl OrderedMap for AnyMap {
-    type View = AnyView;
+impl OrderedMap for Map {
+    type View = MapView;
 
-    async fn view(&self) -> Result<AnyView, StoreError> {
+    async fn view(&self) -> Result<MapView, StoreError> {
         Ok(match self {
-            Self::Embedded(map) => AnyView::Embedded(map.view().await?),
-            Self::Etcd(map) => AnyView::Etcd(map.view().await?),
+            Self::Embedded(map) => MapView::Embedded(map.view().await?),
+            Self::Etcd(map) => MapView::Etcd(map.view().await?),
+            Self::Other(map) => MapView::Other(map.view().await?),
         })
     }
 
@@ -73,6 +104,7 @@ impl OrderedMap for AnyMap {
         match self {
             Self::Embedded(map) => map.commit(alternatives).await,
             Self::Etcd(map) => Box::pin(map.commit(alternatives)).await,
+            Self::Other(map) => map.commit(alternatives).await,
         }
     }
 
@@ -80,6 +112,7 @@ impl OrderedMap for AnyMap {
         match self {
             Self::Embedded(map) => map.confirm_absent(key).await,
             Self::Etcd(map) => Box::pin(map.confirm_absent(key)).await,
+            Self::Other(map) => map.confirm_absent(key).await,
         }
     }
 
@@ -87,6 +120,7 @@ impl OrderedMap for AnyMap {
         match self {
             Self::Embedded(map) => map.ping(key).await,
             Self::Etcd(map) => Box::pin(map.ping(key)).await,
+            Self::Other(map) => map.ping(key).await,
         }
     }
 
@@ -94,15 +128,17 @@ impl OrderedMap for AnyMap {
         match self {
             Self::Embedded(map) => map.rehearse(keys).await,
             Self::Etcd(map) => Box::pin(map.rehearse(keys)).await,
+            Self::Other(map) => map.rehearse(keys).await,
         }
     }
 }
 
-impl View for AnyView {
+impl View for MapView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         match self {
             Self::Embedded(view) => view.read(reads).await,
             Self::Etcd(view) => Box::pin(view.read(reads)).await,
+            Self::Other(view) => view.read(reads).await,
         }
     }
 }
