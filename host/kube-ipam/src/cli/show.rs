@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::output::{CommandError, Done, Output};
 use super::{Format, NetworkArgs, list};
 use crate::plugin;
-use crate::verbs::hand_over::name_of;
+use crate::verbs::add::hand_over::name_of;
 use ipam::address::parse_address;
 use ipam::shown::one_line;
 use ipam::{HeldAddress, Holder, Party};

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Waited;
-use super::annotations::Unfollowed;
-use super::exhausted::OlderThanBoot;
-use super::hand_over::{Stays, sum_up};
+use super::add::annotations::Unfollowed;
+use super::add::exhausted::OlderThanBoot;
+use super::add::hand_over::{Stays, sum_up};
 use crate::config;
 use cluster::HAND_OVER;
 use cni::failure::joined;

@@ -6,9 +6,9 @@ use super::world::{Allocation, Asker, NETWORK, PATIENCE, World, at_once};
 use engine::Call;
 use ipam::{Claim, Proposal};
 use kube_ipam::verbs::add::Attempt;
-use kube_ipam::verbs::decide::{contested, decide};
-use kube_ipam::verbs::deciding::Deciding;
-use kube_ipam::verbs::races::Races;
+use kube_ipam::verbs::add::decide::{contested, decide};
+use kube_ipam::verbs::add::deciding::Deciding;
+use kube_ipam::verbs::add::retry::Races;
 use kube_ipam::verbs::{self, Deadline};
 use store::Look;
 
@@ -52,8 +52,8 @@ impl World {
         let (verdict, previous) = match self.look_at(asker, contested) {
             Err(error) => (Err(error), Vec::new()),
             Ok(mut look) => {
-                let verdict = self.inquire(asker, |inquiry| {
-                    let request = inquiry.request(&mut look, attempt);
+                let verdict = self.with_context(asker, |context| {
+                    let request = context.request(&mut look, attempt);
                     at_once(decide(&self.policy, &request, self.settings(), &mut look))
                 });
                 (verdict, look.previous.iter().flat_map(Claim::addresses).collect())
@@ -71,8 +71,8 @@ impl World {
             }
             match look.claim {
                 Some(claim) => Ok(Attempt::Won(claim)),
-                None => self.inquire(asker, |inquiry| {
-                    at_once(inquiry.attempt(deciding, &self.store, look, &deadline, attempt))
+                None => self.with_context(asker, |context| {
+                    at_once(context.attempt(deciding, &self.store, look, &deadline, attempt))
                 }),
             }
         });

@@ -19,9 +19,9 @@ use ipam::{
     Assignment, Attachment, Claim, HeldAddress, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
 };
 use kube_ipam::config::{Base, Network};
-use kube_ipam::verbs::add::{Inquiry, look_up, obtain};
-use kube_ipam::verbs::asking::Asking;
-use kube_ipam::verbs::hand_over::HandOvers;
+use kube_ipam::verbs::add::asking::Asking;
+use kube_ipam::verbs::add::hand_over::HandOvers;
+use kube_ipam::verbs::add::{AddContext, look_up, obtain};
 use kube_ipam::verbs::{self, Deadline};
 use limits::store::PAGE;
 use store::EtcdConfig;
@@ -243,15 +243,15 @@ impl World {
 
     fn obtain(&self, asker: &Asker, look: Look) -> Result<Claim, verbs::Error> {
         let deadline = Deadline::after(PATIENCE);
-        self.inquire(asker, |inquiry| {
-            at_once(obtain(inquiry, &self.policy, &self.store, look, &deadline, || self.tick()))
+        self.with_context(asker, |context| {
+            at_once(obtain(context, &self.policy, &self.store, look, &deadline, || self.tick()))
         })
     }
 
-    pub(super) fn inquire<T>(
+    pub(super) fn with_context<T>(
         &self,
         asker: &Asker,
-        ask: impl FnOnce(&Inquiry<'_>) -> Result<T, verbs::Error>,
+        ask: impl FnOnce(&AddContext<'_>) -> Result<T, verbs::Error>,
     ) -> Result<T, verbs::Error> {
         let network = match asker.requested.is_empty() {
             true => Cow::Borrowed(&self.network),
@@ -262,7 +262,7 @@ impl World {
             }
         };
         let (claimant, asking, hand_overs) = (asker.claimant(), asker.asking(), HandOvers::none());
-        ask(&Inquiry::new(claimant, asking, &self.base, &network, hand_overs, &self.policy)?)
+        ask(&AddContext::new(claimant, asking, &self.base, &network, hand_overs, &self.policy)?)
     }
 
     /// Have a bystander hold it and give it back.

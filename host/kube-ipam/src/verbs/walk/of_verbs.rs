@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::people::{NETWORK, addresses, attachment, ceded, file, holder, ip, party, pod};
 use crate::config;
-use crate::verbs::annotations::Unfollowed;
-use crate::verbs::exhausted::OlderThanBoot;
-use crate::verbs::hand_over::Stays;
+use crate::verbs::add::annotations::Unfollowed;
+use crate::verbs::add::exhausted::OlderThanBoot;
+use crate::verbs::add::hand_over::Stays;
 use crate::verbs::{Error, Waited};
 use cluster::{self, Keeps};
 use engine::{Flaw, PolicyError};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{Instrument, debug_span};
 
-use super::load::load_with;
-use super::{Deadline, Error};
 use crate::config::{PolicyConfig, ShadowConfig};
+use crate::verbs::load::load_with;
+use crate::verbs::{Deadline, Error};
 use engine::{Compiler, Outcome, Policy, PolicyError, Source};
 use ipam::{Answer, PolicyName, Request, Shadowed};
 use limits::{Limits, READS_PER_DECISION, SHADOW_SHARE};

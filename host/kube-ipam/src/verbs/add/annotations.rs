@@ -12,9 +12,9 @@
 
 mod near;
 
-use super::Error;
 use super::asking::Asking;
 use crate::config::OnFault;
+use crate::verbs::Error;
 use cluster::HAND_OVER;
 use engine::{Policy, READ_BY_DEFAULT};
 use ipam::{Attachment, Family, RangeSets};
@@ -77,7 +77,7 @@ pub enum Unfollowed {
 
 impl Unfollowed {
     /// What to do about it.
-    pub(super) fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             // It has a network's name at its end already, or could not have one.
             Self::Unknown { nearest: Some(nearest), name, .. } if name.matches('.').count() != 1 => {

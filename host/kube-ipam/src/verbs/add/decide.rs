@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::Error;
+use crate::verbs::Error;
 use engine::{Outcome, Policy};
 use ipam::{Proposal, Request, Verdict};
 use store::Look;

@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use stays::Stays;
 pub(crate) use stays::{name_of, sum_up};
 
-use super::{Deadline, Error};
 use crate::config::{Base, Network};
+use crate::verbs::{Deadline, Error};
 use cluster::{ApiServer, Judgement, Keeps, Succession};
 use ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, PodName, Proposal};
 use patience::Patience;

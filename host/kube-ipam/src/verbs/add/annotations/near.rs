@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Error, OURS, QUOTED, Unfollowed, may_be_network};
-use crate::verbs::asking::Asking;
+use crate::verbs::add::asking::Asking;
 use cluster::HAND_OVER;
 use ipam::Attachment;
 use spelling::is_near;

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Deadline, Error, Waited};
 use crate::config::Base;
 use crate::containers;
+use crate::verbs::{Deadline, Error, Waited};
 use ipam::Refusal;
 use limits::JUDGED_BY_BOOT;
 use store::Store;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
-use super::cluster::Cluster;
 use super::told::bound_annotations;
+use super::which_cluster::Cluster;
 use crate::config::{Base, Include, KnownPod, KubernetesConfig, Network};
+use crate::verbs::Error;
 use cluster::{self, ApiServer, HAND_OVER};
 use ipam::{Metadata, Pod};
 use store::StoreConfig;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Error;
 use super::decide::contested;
+use crate::verbs::Error;
 use ipam::{PolicyName, Proposal};
 use limits::ATTEMPTS;
 use store::Look;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
 use super::annotations::OURS;
 use super::asking::Asking;
+use crate::verbs::Error;
 use limits::{ANNOTATION, ANNOTATIONS, Limit};
 
 /// Leave out what is too long to be for a policy, or refuse it where it is.

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::load::stand_in;
+use super::decide::decide;
 use super::shadow::Shadow;
-use super::{Deadline, Error, decide};
 use crate::config::{OnFault, PolicyConfig, RecordConfig};
 use crate::journal::{Pair, record, tally};
+use crate::verbs::load::stand_in;
+use crate::verbs::{Deadline, Error};
 use engine::Policy;
 use ipam::{Answer, Decision, PolicyName, Proposal, Request, Shadowed};
 use limits::{RECORD_WAIT, SHADOW_SHARE};

@@ -1,0 +1,114 @@
+//! One attempt of an ADD: decide on what was seen, and commit.
+
+use tracing::{Instrument, debug_span};
+
+use super::answer::whole;
+use super::context::AddContext;
+use super::deciding::{Decided, Deciding};
+use super::hand_over::Way;
+use crate::config::Network;
+use crate::verbs::{Deadline, Error};
+use cni::args::Requested;
+use cni::result::check_room;
+use ipam::misfit::misfit;
+use ipam::{Claim, Kind, Proposal, Refusal, Snapshot};
+use store::{Claimed, Look, Store};
+
+/// How one attempt ended.
+#[allow(clippy::large_enum_variant, reason = "one per invocation")]
+pub enum Attempt {
+    /// The attachment holds this now.
+    Won(Claim),
+    /// Others were faster at each of these.
+    Lost(Vec<Proposal>),
+}
+
+impl AddContext<'_> {
+    /// Decide on what was seen, and commit.
+    pub async fn attempt(
+        &self,
+        deciding: &mut Deciding<'_>,
+        store: &Store,
+        mut look: Look,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Attempt, Error> {
+        let Self { network, .. } = self;
+        if self.asking.confirmed {
+            Box::pin(look.succeed()).await?;
+        }
+        let request = self.request(&mut look, attempt);
+        let decided = deciding.decide(request, &mut look, deadline);
+        let decided = decided.instrument(debug_span!("decide", attempt)).await;
+        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
+        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
+        if is_exhausted && self.base.log.file.is_some() {
+            warn_of_full(&look.snapshot);
+        }
+        let Decided { mut proposals, policy } = decided?;
+        dress_as_requested(&mut proposals, network)?;
+        for proposal in &proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        let handed_over = match self.hand_overs.way(&proposals, &look).await? {
+            Way::Open(handed_over) => handed_over,
+            Way::Barred(leaving) => {
+                // Nobody should keep reading the past while waiting.
+                drop(look);
+                self.hand_overs.wait(&leaving, store).await?;
+                return Ok(Attempt::Lost(proposals));
+            }
+        };
+        deadline.check()?;
+        let claim = store.claim(look, &proposals, Some(policy), &handed_over);
+        match claim.instrument(debug_span!("commit", attempt)).await? {
+            Claimed::Done(claim) => {
+                let claim = whole(claim)?;
+                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
+                Ok(Attempt::Won(claim))
+            }
+            Claimed::Lost => Ok(Attempt::Lost(proposals)),
+        }
+    }
+}
+
+/// Name the range sets that have no address left, where the policy has asked how full they are: nobody is asked for this.
+fn warn_of_full(snapshot: &Snapshot) {
+    for range_set in 0..snapshot.range_sets().len() {
+        if let Ok(Some(usage)) = snapshot.usage(range_set)
+            && usage.is_full()
+        {
+            tracing::warn!(
+                range_set,
+                size = usage.size,
+                held = usage.held,
+                "a range set is full: new pods get no address; those that have one, or one that is kept for them, do"
+            );
+        }
+    }
+}
+
+/// A policy is told the addresses that the runtime asks for, not their prefixes. Where it shows one as its range does, and the
+/// runtime gave another prefix, that one counts.
+fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(), Error> {
+    for &Requested { address, prefix_length } in &network.requested {
+        let range = network.range_sets.iter().find_map(|set| set.range_of(address));
+        let (Some(prefix_length), Some(range)) = (prefix_length, range) else { continue };
+        let own = range.subnet().prefix();
+        for assignment in proposals.iter_mut().flatten().filter(|one| one.address == address) {
+            if assignment.kind != Kind::Fixed || prefix_length == own || prefix_length == assignment.prefix_length {
+                continue;
+            }
+            if assignment.prefix_length != own {
+                let length = assignment.prefix_length;
+                tracing::warn!(%address, length, "the runtime asks for the prefix /{prefix_length}, which is passed over");
+                continue;
+            }
+            assignment.prefix_length = prefix_length;
+            if let Some(misfit) = misfit(assignment, range) {
+                return Err(Error::RequestedPrefix { address, prefix_length, misfit });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What an ADD knows before anybody decides: who asks, of which network, and whose addresses may be taken over.
+
+use super::annotations::{self, wanted_families};
+use super::asking::Asking;
+use super::hand_over::HandOvers;
+use super::which_cluster::Cluster;
+use crate::config::{Base, Network};
+use crate::verbs::Error;
+use cni::Container;
+use engine::Policy;
+use ipam::{Claim, Family, PodName, Request};
+use store::{Claimant, Look};
+
+/// Who asks, and where.
+pub struct AddContext<'a> {
+    pub(super) claimant: Claimant,
+    pub(super) asking: Asking,
+    pub(super) base: &'a Base,
+    pub(super) network: &'a Network,
+    pub(super) hand_overs: HandOvers<'a>,
+    /// Of these families alone; `None` for all of the network's.
+    families: Option<Vec<Family>>,
+}
+
+impl<'a> AddContext<'a> {
+    /// Annotations of ours that mean nothing are refused here, before anybody decides.
+    pub fn new(
+        claimant: Claimant,
+        asking: Asking,
+        base: &'a Base,
+        network: &'a Network,
+        hand_overs: HandOvers<'a>,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        annotations::judge(&asking, &claimant.attachment, policy, network.policy.on_fault)?;
+        let families = wanted_families(&asking, &claimant.attachment, &network.range_sets)?;
+        Ok(Self { claimant, asking, base, network, hand_overs, families })
+    }
+
+    /// What the policy is told at this attempt.
+    pub fn request(&self, look: &mut Look, attempt: u32) -> Request {
+        let Self { claimant, asking, network, .. } = self;
+        if let Some(families) = &self.families {
+            look.snapshot.keep_families(families);
+        }
+        Request {
+            attachment: claimant.attachment.clone(),
+            node: claimant.node.clone(),
+            pod: asking.pod.clone(),
+            annotations: asking.annotations.clone(),
+            requested: network.requested.iter().map(|asked| asked.address).collect(),
+            previous: look.previous.iter().flat_map(Claim::addresses).collect(),
+            range_sets: look.snapshot.range_sets().clone(),
+            attempt,
+            namespace: asking.namespace.clone(),
+            node_metadata: asking.node.clone(),
+        }
+    }
+}
+
+/// The attachment that asks, as the store knows it.
+pub(super) fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Claimant {
+    let pod = network.pod.as_ref().map(|known| known.pod.name.clone());
+    Claimant {
+        attachment: container.attachment(&base.network),
+        node: base.node.clone(),
+        machine: base.machine.clone(),
+        pod: pod.map(|pod| PodName { cluster: cluster.name.clone(), ..pod }),
+    }
+}

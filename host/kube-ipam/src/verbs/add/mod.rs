@@ -1,0 +1,129 @@
+//! ADD: give an attachment its addresses (CNI specification 1.1, "ADD"; delegated plugins print the abbreviated result).
+//!
+//! ```text
+//!  look up ── holds addresses already? ── answer them
+//!     │
+//!  decide  ── who asks, what the pod wants, what the policy proposes
+//!     │  ▲
+//!     │  └── another was faster: look again
+//!  commit  ── one transaction; every index changes with it
+//! ```
+
+pub(crate) mod annotations;
+mod answer;
+pub mod asking;
+pub mod attempt;
+pub mod context;
+pub mod decide;
+pub mod deciding;
+pub mod exhausted;
+pub mod hand_over;
+mod meanwhile;
+pub mod retry;
+pub(super) mod shadow;
+mod told;
+mod which_cluster;
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use tracing::{Instrument, debug_span};
+
+pub use attempt::Attempt;
+pub use context::AddContext;
+
+use super::load::{load_if_compiled, load_whoever_decides};
+use super::{Deadline, Error, Waited, elsewhere};
+use crate::config::{Base, Network};
+use answer::{refuse_second_plugin, success, whole};
+use asking::who_asks;
+use cni::{Container, Success};
+use context::claimant;
+use decide::contested;
+use deciding::Deciding;
+use engine::Policy;
+use hand_over::HandOvers;
+use ipam::Claim;
+use meanwhile::meanwhile;
+use retry::Races;
+use store::{Claimant, Look, Store};
+use which_cluster::{api_server, which_cluster};
+
+/// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
+pub async fn add(
+    container: &Container,
+    base: &Base,
+    network: &Network,
+    store: &Store,
+    deadline: &Deadline,
+) -> Result<Success, Error> {
+    let server = api_server(network);
+    let cluster = which_cluster(network, server.as_ref()).await;
+    let claimant = claimant(container, base, network, &cluster);
+    let limits = network.policy.limits;
+
+    // Nothing here needs what the other finds out, and each waits for somebody else: the store's answer travels while the policy
+    // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
+    let look =
+        meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+    let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
+    let ((look, policy), asking) = tokio::join!(look, asking);
+    let look = look?;
+    if let Some(claim) = look.claim {
+        let claim = whole(claim)?;
+        refuse_second_plugin(&claim, network)?;
+        return Ok(success(&claim.addresses, network));
+    }
+
+    // Containers that have their addresses in a store that was left behind would share them with new ones.
+    elsewhere::refuse_earlier_stores(base, deadline).await?;
+    let asking = asking?;
+    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
+    let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
+    let context = AddContext::new(claimant, asking, base, network, hand_overs, &policy)?;
+    match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
+        Ok(claim) => Ok(success(&claim.addresses, network)),
+        Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
+    }
+}
+
+/// From a look to a claim: decide and commit, and look again where the race was lost.
+pub async fn obtain(
+    context: &AddContext<'_>,
+    policy: &Policy,
+    store: &Store,
+    mut look: Look,
+    deadline: &Deadline,
+    now: impl Fn() -> Timestamp,
+) -> Result<Claim, Error> {
+    let AddContext { claimant, base, network, .. } = context;
+    let mut deciding = Deciding::by(policy, &network.policy);
+    let mut races = Races::default();
+    for attempt in 0..limits::ATTEMPTS {
+        match context.attempt(&mut deciding, store, look, deadline, attempt).await? {
+            Attempt::Won(claim) => return Ok(claim),
+            Attempt::Lost(proposals) => {
+                look = look_up(store, claimant, network, &contested(&proposals), now()).await?;
+                races.lost(proposals, &look);
+            }
+        }
+        if let Some(claim) = look.claim {
+            return whole(claim);
+        }
+    }
+    Err(races.given_up(policy.name(), &base.network))
+}
+
+/// One view of the store, at one moment. Refused where the network keeps its addresses elsewhere.
+pub async fn look_up(
+    store: &Store,
+    claimant: &Claimant,
+    network: &Network,
+    contested: &[IpAddr],
+    now: Timestamp,
+) -> Result<Look, Error> {
+    let look = store.look_up(claimant, &network.range_sets, contested, now);
+    let look = look.instrument(debug_span!("look_up")).await?;
+    store.refuse_moved(&look).await?;
+    Ok(look)
+}
