@@ -19,7 +19,7 @@ use super::cluster::Home;
 use super::error::Error;
 use super::fate::{self, Fate};
 use super::revision::{self, Consent};
-use ipam::{HeldAddress, Party, PodName};
+use ipam::{Allocation, Party, PodName};
 
 /// What the API server's word means for an address that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl<'a> Succession<'a> {
 
     /// Judge one holder. Whoever cannot wait any longer takes a pod that is finished for gone, and one that is being
     /// deleted for alive.
-    pub async fn judge(&self, held: &HeldAddress, may_wait: bool) -> Result<Judgement, Error> {
+    pub async fn judge(&self, held: &Allocation, may_wait: bool) -> Result<Judgement, Error> {
         let Some(holder) = &held.pod else { return Ok(unknowable("the holder is not a pod".to_owned())) };
         let (ground, pod) = tokio::try_join!(self.ground(), self.server.find_pod(holder))?;
         let Some(heir) = &ground.heir else { return Ok(unknowable(self.stranger())) };

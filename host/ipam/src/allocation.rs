@@ -88,7 +88,7 @@ pub struct Ceded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandOver {
     /// The record that was judged.
-    pub held: HeldAddress,
+    pub held: Allocation,
     /// Who lives and gets the address back later: the holder itself where it cedes it, or whoever had ceded it to a
     /// holder that is gone. Nobody where all of them are gone.
     pub former: Option<Party>,
@@ -96,7 +96,7 @@ pub struct HandOver {
 
 /// The record kept under an address: the part of a claim that concerns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldAddress {
+pub struct Allocation {
     /// The address.
     pub address: IpAddr,
     /// Dynamic or fixed.
@@ -128,7 +128,7 @@ pub struct HeldAddress {
     pub former: Option<Box<Party>>,
 }
 
-impl HeldAddress {
+impl Allocation {
     /// Who holds it.
     pub fn party(&self) -> Party {
         let Self { attachment, node, pod, since, .. } = self;
@@ -166,13 +166,13 @@ impl Claim {
     }
 
     /// The records to keep under each address.
-    pub fn held_addresses(&self) -> impl Iterator<Item = HeldAddress> + '_ {
+    pub fn held_addresses(&self) -> impl Iterator<Item = Allocation> + '_ {
         self.addresses.iter().map(|assignment| self.held_address(assignment))
     }
 
     /// The record to keep under one of the addresses.
-    pub fn held_address(&self, assignment: &Assignment) -> HeldAddress {
-        HeldAddress {
+    pub fn held_address(&self, assignment: &Assignment) -> Allocation {
+        Allocation {
             address: assignment.address,
             kind: assignment.kind,
             attachment: self.attachment.clone(),
@@ -193,7 +193,7 @@ impl Claim {
 #[serde(rename_all = "camelCase")]
 pub enum Holder {
     /// An attachment holds it.
-    Attachment(Box<HeldAddress>),
+    Attachment(Box<Allocation>),
     /// Nobody holds it, but it is kept for an identity until then.
     Hold {
         /// For whom.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::allocation::PolicyName;
-use super::pool::Snapshot;
 use super::proposal::Proposal;
 use super::request::Request;
+use super::snapshot::Snapshot;
 use super::verdict::{Refusal, Verdict};
 use super::words;
 

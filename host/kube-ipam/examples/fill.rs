@@ -12,7 +12,7 @@ use ipam::{Assignment, Attachment, Family, Kind, RangeSets, RangeSpec};
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use store::etcd::{Etcd, Options};
-use store::{Claimant, Claimed, Store};
+use store::{Claimed, Requester, Store};
 
 const AT_A_TIME: usize = 64;
 
@@ -58,7 +58,7 @@ fn only(subnet: IpNetwork, address: IpAddr) -> RangeSets {
 async fn claim(store: &Store, subnet: IpNetwork, offset: u128, range_sets: &RangeSets) {
     let container = format!("held-{offset}");
     let attachment = Attachment { network: "blue".into(), container, interface: "eth0".into() };
-    let claimant = Claimant { attachment, node: format!("node-{}", offset % 250), machine: String::new(), pod: None };
+    let requester = Requester { attachment, node: format!("node-{}", offset % 250), machine: String::new(), pod: None };
     let assignment = Assignment {
         address: address(subnet, offset),
         prefix_length: subnet.prefix(),
@@ -67,7 +67,7 @@ async fn claim(store: &Store, subnet: IpNetwork, offset: u128, range_sets: &Rang
         hold: None,
         slot: None,
     };
-    let look = store.look_up(&claimant, range_sets, &[], Timestamp::now()).await.unwrap();
+    let look = store.look_up(&requester, range_sets, &[], Timestamp::now()).await.unwrap();
     let claimed = store.claim(look, &[vec![assignment]], None, &[]).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)), "{offset}: {claimed:?}");
 }

@@ -15,7 +15,7 @@ use kube_ipam_policy::testing::PoolDouble;
 use kube_ipam_policy::{self as sdk, Pool};
 use proptest::prelude::*;
 use store::embedded::Embedded;
-use store::{Claimant, Claimed, Look, Store};
+use store::{Claimed, Look, Requester, Store};
 
 const IDENTITIES: [&str; 3] = ["shop/web-0", "shop/web-1", "ü/ %"];
 const LISTS: [&str; 2] = ["namespace/shop/IPv4", "a"];
@@ -126,13 +126,13 @@ impl Site {
         let mut double = PoolDouble::of(&told(&self.sets));
         let (mut holders, mut slots) = (BTreeMap::new(), BTreeMap::new());
         for (nth, deed) in deeds.iter().enumerate() {
-            let claimant = claimant(nth);
+            let requester = requester(nth);
             let identity = deed.identity.map(|nth| IDENTITIES[nth].to_owned());
             let hold = identity.clone().map(|identity| Hold { identity, seconds: 3_600 });
             let slot = deed.slot.map(|(list, number)| Slot { name: LISTS[list].to_owned(), number });
             let assignment = Assignment::in_range_of(&self.sets, deed.address);
             let assignment = Assignment { kind: deed.kind, hold, slot, ..assignment };
-            let look = self.look(&claimant).await;
+            let look = self.look(&requester).await;
             let Claimed::Done(claim) = self.store.claim(look, &[vec![assignment]], None, &[]).await.unwrap() else {
                 continue;
             };
@@ -140,7 +140,7 @@ impl Site {
                 double = double.claimed_last(set, &deed.address.to_string());
             }
             if deed.released {
-                self.store.release(&claimant.attachment, Timestamp::UNIX_EPOCH).await.unwrap();
+                self.store.release(&requester.attachment, Timestamp::UNIX_EPOCH).await.unwrap();
                 holders.insert(deed.address, identity.map(sdk::Holder::Hold));
             } else {
                 let held = claim.held_addresses().next().unwrap();
@@ -154,12 +154,12 @@ impl Site {
         taken.fold(double, |double, (list, number)| double.taking(LISTS[list], [number]))
     }
 
-    async fn look(&self, claimant: &Claimant) -> Look {
-        self.store.look_up(claimant, &self.sets, &[], Timestamp::UNIX_EPOCH).await.unwrap()
+    async fn look(&self, requester: &Requester) -> Look {
+        self.store.look_up(requester, &self.sets, &[], Timestamp::UNIX_EPOCH).await.unwrap()
     }
 
     async fn compare(&self, double: &PoolDouble, asked: &[(IpAddr, IpAddr)]) {
-        let mut look = self.look(&claimant(usize::MAX)).await;
+        let mut look = self.look(&requester(usize::MAX)).await;
         for index in 0..self.sets.len() {
             for after in std::iter::once(None).chain(asked.iter().map(|(address, _)| Some(*address))) {
                 let host = learn(&mut look, |snapshot| snapshot.next_free(index, after)).await;
@@ -206,7 +206,7 @@ async fn learn<T: Debug>(look: &mut Look, ask: impl Fn(&Snapshot) -> Result<T, Q
     panic!("the search makes no progress");
 }
 
-fn claimant(nth: usize) -> Claimant {
+fn requester(nth: usize) -> Requester {
     let attachment = Attachment { network: "blue".into(), container: format!("c{nth}"), interface: "eth0".into() };
     let pod = nth.is_multiple_of(2).then(|| PodName {
         namespace: "shop".into(),
@@ -214,7 +214,7 @@ fn claimant(nth: usize) -> Claimant {
         uid: None,
         cluster: None,
     });
-    Claimant { attachment, node: "node-1".into(), machine: String::new(), pod }
+    Requester { attachment, node: "node-1".into(), machine: String::new(), pod }
 }
 
 /// A holder as a guest sees it.

@@ -9,7 +9,7 @@ use super::hold::{self, free, give_back_slot};
 use super::look::Look;
 use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Seen, encode};
-use ipam::{Assignment, Claim, HandOver, HeldAddress, Kind, Party, PolicyName, Proposal};
+use ipam::{Allocation, Assignment, Claim, HandOver, Kind, Party, PolicyName, Proposal};
 
 /// How a claim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Look {
         let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment);
         // Another interface of the same container is alive: it keeps what it has.
         let older =
-            self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.claimant.attachment.container;
+            self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.requester.attachment.container;
         let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || judged.is_some();
         gives_way.then_some(TakeOver { seen, judged })
     }
@@ -89,7 +89,7 @@ impl Look {
 
 /// An address that may be taken from its holder.
 struct TakeOver<'a> {
-    seen: &'a Seen<HeldAddress>,
+    seen: &'a Seen<Allocation>,
     /// What was found out of the holder; nothing where it is an older container of the same pod.
     judged: Option<&'a HandOver>,
 }
@@ -103,14 +103,14 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn claim(&self, proposal: &Proposal, policy: Option<PolicyName>) -> Claim {
-        let claimant = &self.look.claimant;
+        let requester = &self.look.requester;
         let former =
             proposal.iter().filter_map(|assignment| Some((assignment.address, self.former_of(assignment)?))).collect();
         Claim {
-            attachment: claimant.attachment.clone(),
-            node: claimant.node.clone(),
-            machine: claimant.machine.clone(),
-            pod: claimant.pod.clone(),
+            attachment: requester.attachment.clone(),
+            node: requester.node.clone(),
+            machine: requester.machine.clone(),
+            pod: requester.pod.clone(),
             addresses: proposal.clone(),
             ceded: Vec::new(),
             former,
@@ -158,7 +158,7 @@ impl Plan<'_> {
     }
 
     /// Take an address from its holder, and tell whoever ceded it to that holder.
-    fn take(&self, held: &HeldAddress, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
+    fn take(&self, held: &Allocation, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
         let address = held.address;
         let former = claim.former.get(&address);
         if let Some(earlier) = held.former.as_ref().filter(|earlier| earlier.attachment != held.attachment) {

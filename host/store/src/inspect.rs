@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
 use super::ordered::Entry;
 use super::record::{KeptAddress, Seen};
-use ipam::{Attachment, Ceded, Claim, HeldAddress, Party, PodName, Slot};
+use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, however it is
 /// killed; they come from hands, restored backups and other programs.
@@ -139,7 +139,7 @@ impl Store {
 pub(super) struct Everything {
     /// Every key with its bytes, readable or not.
     pub(super) bytes: BTreeMap<String, Vec<u8>>,
-    pub(super) addresses: BTreeMap<IpAddr, HeldAddress>,
+    pub(super) addresses: BTreeMap<IpAddr, Allocation>,
     pub(super) claims: BTreeMap<Attachment, Claim>,
     /// Whose claims list an address as ceded.
     cedents: BTreeMap<IpAddr, Vec<Attachment>>,
@@ -214,7 +214,7 @@ impl Everything {
             found.extend(self.ceded_by(claim));
             found.extend(self.former_of(claim));
         }
-        let listed = |held: &HeldAddress| {
+        let listed = |held: &Allocation| {
             let claim = self.claims.get(&held.attachment);
             claim.is_some_and(|claim| claim.addresses.iter().any(|listed| listed.address == held.address))
         };

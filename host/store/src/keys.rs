@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! <prefix>/v1/<domain>/
-//!   addresses/4/0abc0002                            → HeldAddress     who holds 10.188.0.2
-//!   addresses/6/fd000000000000000000000000000002    → HeldAddress     numbers sort as they count: the first gap
+//!   addresses/4/0abc0002                            → Allocation     who holds 10.188.0.2
+//!   addresses/6/fd000000000000000000000000000002    → Allocation     numbers sort as they count: the first gap
 //!                                                                     after a place is one short range read
 //!   attachments/<container>/<interface>/<network>   → Claim           all of one attachment: DEL, CHECK, repeated ADD
 //!   nodes/<node>/<machine>/<network>/<container>/<interface>

@@ -62,7 +62,7 @@ pub use error::StoreError;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
-pub use look::{Claimant, Look};
+pub use look::{Look, Requester};
 pub use machines::{Strays, Under};
 pub use map::{Map, MapView, check_credentials};
 pub use moved::Moved;

@@ -11,7 +11,7 @@ use super::keys::{Keys, Named, address_in};
 use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Keyed, Seen};
 use ipam::address::successor;
-use ipam::{Attachment, Claim, Family, HeldAddress, Span};
+use ipam::{Allocation, Attachment, Claim, Family, Span};
 use limits::store::PAGE;
 
 /// Which allocations. Every field that is given has to fit.
@@ -31,7 +31,7 @@ pub struct Filter {
 #[derive(Debug, Default)]
 pub struct Listing {
     /// In the order of the addresses; of a container, in the order of its claims.
-    pub held: Vec<HeldAddress>,
+    pub held: Vec<Allocation>,
     /// Records that could not be read. They hide no others.
     pub damaged: Vec<StoreError>,
     /// Where the next page begins: pass it as `after`.
@@ -39,7 +39,7 @@ pub struct Listing {
 }
 
 impl Filter {
-    fn fits(&self, held: &HeldAddress) -> bool {
+    fn fits(&self, held: &Allocation) -> bool {
         let Attachment { network, container, .. } = &held.attachment;
         let pod = held.pod.as_ref();
         self.network.as_ref().is_none_or(|wanted| wanted == network)
@@ -112,7 +112,7 @@ impl Store {
         match (filter.address, &filter.container) {
             (Some(address), _) => {
                 let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
-                listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<HeldAddress>);
+                listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<Allocation>);
             }
             (None, Some(container)) => {
                 let entries = scan_all(view, self.keys.attachments_beginning(container), false).await?;
@@ -141,7 +141,7 @@ impl Store {
             let page = view.read(&[Read::scan(range, missing)]).await?.into_iter().next().unwrap_or_default();
             missing -= page.entries.len().min(missing);
             last = page.entries.iter().rev().find_map(|entry| address_in(&entry.key)).or(last);
-            listing.add(&self.keys, page.entries, Option::Some::<HeldAddress>);
+            listing.add(&self.keys, page.entries, Option::Some::<Allocation>);
             if page.more {
                 listing.next = last;
                 break;
@@ -167,7 +167,7 @@ impl Store {
 }
 
 impl Listing {
-    fn add<T: Keyed, I: IntoIterator<Item = HeldAddress>>(
+    fn add<T: Keyed, I: IntoIterator<Item = Allocation>>(
         &mut self,
         keys: &Keys,
         entries: impl IntoIterator<Item = Entry>,

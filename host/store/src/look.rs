@@ -13,12 +13,12 @@ use super::ordered::{Entry, Page, Read};
 use super::reading::{Reading, windows};
 use super::record::{KeptAddress, Seen};
 use super::registry::Registering;
-use ipam::{Attachment, Claim, Family, HeldAddress, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
+use ipam::{Allocation, Attachment, Claim, Family, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
 use limits::store::WINDOW_AHEAD;
 
 /// Who asks for addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimant {
+pub struct Requester {
     /// Who will hold them.
     pub attachment: Attachment,
     /// The Kubernetes node.
@@ -39,7 +39,7 @@ pub struct Look {
     namesake: Option<Claim>,
     /// What is known of the ranges so far.
     pub snapshot: Snapshot,
-    pub claimant: Claimant,
+    pub requester: Requester,
     pub(crate) reading: Reading,
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
@@ -49,7 +49,7 @@ pub struct Look {
 }
 
 impl Store {
-    /// Look at everything a decision for this claimant needs first: what it holds, what an older attachment of the
+    /// Look at everything a decision for this requester needs first: what it holds, what an older attachment of the
     /// same pod holds, the first addresses of each range set and those after its cursor, and who holds the
     /// `contested` addresses (of proposals that lost their race, and fixed ones).
     ///
@@ -57,7 +57,7 @@ impl Store {
     /// more for the addresses of an older attachment.
     pub async fn look_up(
         &self,
-        claimant: &Claimant,
+        requester: &Requester,
         range_sets: &RangeSets,
         contested: &[IpAddr],
         now: Timestamp,
@@ -67,11 +67,11 @@ impl Store {
             previous: None,
             namesake: None,
             snapshot: Snapshot::new(range_sets.clone(), Vec::new()),
-            claimant: claimant.clone(),
+            requester: requester.clone(),
             reading: self.reading(now).await?,
             others: Others::new(),
             expired: Vec::new(),
-            registering: self.registering(claimant, range_sets),
+            registering: self.registering(requester, range_sets),
         };
         let (cursors, newest) = look.read_first(range_sets, contested).await?;
         if look.claim.is_none() {
@@ -120,13 +120,13 @@ impl Look {
     }
 
     /// Who was seen holding an address.
-    pub fn holder_of(&self, address: IpAddr) -> Option<&HeldAddress> {
+    pub fn holder_of(&self, address: IpAddr) -> Option<&Allocation> {
         self.reading.seen.held.get(&address)?.as_ref().map(|seen| &seen.record)
     }
 
     /// The pod that asks.
     pub fn pod(&self) -> Option<&PodName> {
-        self.claimant.pod.as_ref()
+        self.requester.pod.as_ref()
     }
 
     /// The pod that asks is, by the API server's word, the one that bears its name: whoever bore it before is gone, and
@@ -147,9 +147,9 @@ impl Look {
         contested: &[IpAddr],
     ) -> Result<(Vec<Option<IpAddr>>, Option<Entry>), StoreError> {
         let keys = self.reading.keys.clone();
-        let attachment = &self.claimant.attachment;
+        let attachment = &self.requester.attachment;
         let mut reads = vec![Read::Get(keys.attachment(attachment))];
-        reads.extend(self.claimant.pod.iter().map(|pod| Read::Get(keys.pod(pod, attachment))));
+        reads.extend(self.requester.pod.iter().map(|pod| Read::Get(keys.pod(pod, attachment))));
         reads.extend(range_sets.iter().map(|set| Read::Get(keys.cursor(set))));
         let first: Vec<Span> = range_sets.iter().flat_map(|set| windows(set, None)).collect();
         reads.extend(first.iter().flat_map(|window| self.reading.window_reads(*window)));
@@ -163,7 +163,7 @@ impl Look {
             self.claim = Some(Seen::<Claim>::parse(&keys, own)?.record);
             return Ok((Vec::new(), None));
         }
-        let newest = self.claimant.pod.as_ref().and_then(|_| entry());
+        let newest = self.requester.pod.as_ref().and_then(|_| entry());
         let cursors: Vec<Option<IpAddr>> = range_sets.iter().map(|set| parse_cursor(entry()?, set)).collect();
         self.snapshot = Snapshot::new(range_sets.clone(), cursors.clone());
         for window in first {
@@ -244,17 +244,17 @@ impl Look {
         Ok(())
     }
 
-    /// The attachment a pod's index points at, unless it is the claimant's own.
+    /// The attachment a pod's index points at, unless it is the requester's own.
     fn previous_attachment(&self, newest: &Entry) -> Option<Attachment> {
         let container = String::from_utf8(newest.value.clone()).ok()?;
-        let own = &self.claimant.attachment;
+        let own = &self.requester.attachment;
         (container != own.container).then(|| Attachment { container, ..own.clone() })
     }
 
     /// The older attachment, those that hold a contested address, and those that ceded it to them, each with its pod.
     fn other_attachments(&self, previous: Option<Attachment>) -> Vec<(Attachment, Option<PodName>)> {
         let mut others: BTreeMap<Attachment, Option<PodName>> = BTreeMap::new();
-        for HeldAddress { attachment, pod, former, .. } in
+        for Allocation { attachment, pod, former, .. } in
             self.reading.seen.held.values().flatten().map(|seen| &seen.record)
         {
             others.insert(attachment.clone(), pod.clone());
@@ -262,13 +262,13 @@ impl Look {
                 others.insert(former.attachment.clone(), former.pod.clone());
             }
         }
-        others.extend(previous.map(|attachment| (attachment, self.claimant.pod.clone())));
-        others.remove(&self.claimant.attachment);
+        others.extend(previous.map(|attachment| (attachment, self.requester.pod.clone())));
+        others.remove(&self.requester.attachment);
         others.into_iter().collect()
     }
 
     pub(crate) fn is_of_same_pod(&self, pod: Option<&PodName>) -> bool {
-        self.claimant.pod.as_ref().zip(pod).is_some_and(|(one, two)| one.is_same_pod(two))
+        self.requester.pod.as_ref().zip(pod).is_some_and(|(one, two)| one.is_same_pod(two))
     }
 }
 

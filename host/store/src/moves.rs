@@ -20,7 +20,7 @@ use super::list::scan_all;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View, Write};
 use super::reading::Reading;
 use super::record::{KeptAddress, Seen, encode};
-use ipam::{Attachment, Claim, HeldAddress, Holder, RangeSets, Slot};
+use ipam::{Allocation, Attachment, Claim, Holder, RangeSets, Slot};
 
 /// What moves at once.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ impl Store {
             let claim = &seen.record;
             change.require(seen.guard()).delete(keys.attachment(&claim.attachment)).delete(keys.node_of(claim));
             for expected in claim.held_addresses() {
-                let held = entries.next().flatten().and_then(|entry| Seen::<HeldAddress>::parse(keys, entry).ok());
+                let held = entries.next().flatten().and_then(|entry| Seen::<Allocation>::parse(keys, entry).ok());
                 let Some(held) = held.filter(|held| held.record == expected) else {
                     return Ok(Err(format!(
                         "the record of {} does not say what its claim says: kube-ipam fsck with the former configuration",

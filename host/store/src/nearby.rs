@@ -21,7 +21,7 @@ use super::ordered::{Page, Read};
 use super::reading::{Reading, holder_of_kept};
 use super::record::{KeptAddress, Seen};
 use ipam::address::number;
-use ipam::{HeldAddress, Holder, Snapshot, Span};
+use ipam::{Allocation, Holder, Snapshot, Span};
 use limits::store::{HOLDERS_AT_ONCE, WIDEST_WINDOW, WINDOW};
 
 /// How often a view was asked about few addresses.
@@ -100,7 +100,7 @@ impl Reading {
         for entry in held.entries {
             let Some(address) = address_in(&entry.key) else { continue };
             taken.insert(address);
-            if let Some(seen) = Seen::<HeldAddress>::readable(&self.keys, entry) {
+            if let Some(seen) = Seen::<Allocation>::readable(&self.keys, entry) {
                 snapshot.learn_holder(address, Some(Holder::Attachment(Box::new(seen.record))));
             }
         }

@@ -17,7 +17,7 @@ use super::nearby::{Nearby, part_in_pages};
 use super::ordered::{Entry, KeyRange, Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use ipam::address::number;
-use ipam::{Family, HeldAddress, Holder, Question, RangeSet, Snapshot, Span};
+use ipam::{Allocation, Family, Holder, Question, RangeSet, Snapshot, Span};
 use limits::store::{COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
 
 /// A view, and the records seen in it that a claim may have to guard.
@@ -35,7 +35,7 @@ pub(crate) struct Reading {
 /// Records as they were read.
 #[derive(Default)]
 pub(crate) struct Seens {
-    pub(crate) held: BTreeMap<IpAddr, Option<Seen<HeldAddress>>>,
+    pub(crate) held: BTreeMap<IpAddr, Option<Seen<Allocation>>>,
     pub(crate) kept: BTreeMap<IpAddr, Seen<KeptAddress>>,
 }
 
@@ -89,7 +89,7 @@ impl Reading {
     ) -> Result<Option<Holder>, StoreError> {
         let mut pages = pages.into_iter().map(Page::into_entry);
         let mut next = || pages.next().flatten();
-        let held = next().map(|entry| Seen::<HeldAddress>::parse(&self.keys, entry)).transpose()?;
+        let held = next().map(|entry| Seen::<Allocation>::parse(&self.keys, entry)).transpose()?;
         let kept = next().map(|entry| Seen::<KeptAddress>::parse(&self.keys, entry)).transpose()?;
         let holder = match (&held, &kept) {
             (Some(held), _) => Some(Holder::Attachment(Box::new(held.record.clone()))),

@@ -10,7 +10,7 @@ use serde_json::error::Category;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
 use super::ordered::{Entry, Guard};
-use ipam::{Assignment, Claim, HeldAddress};
+use ipam::{Allocation, Assignment, Claim};
 
 /// An address that nobody holds, but that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub(crate) trait Keyed: DeserializeOwned {
     fn misplaced(&self, named: &Named) -> Option<String>;
 }
 
-impl Keyed for HeldAddress {
+impl Keyed for Allocation {
     fn misplaced(&self, named: &Named) -> Option<String> {
         let here = matches!(named, Named::Address(address) if *address == self.address);
         (!here).then(|| format!("it is about {}", self.address))

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, address_in};
-use super::look::{Claimant, Look};
+use super::look::{Look, Requester};
 use super::moved::Moved;
 use super::ordered::{Change, Entry, Guard, OrderedMap, Page, Read, View};
 use super::record::encode;
@@ -148,9 +148,9 @@ impl Store {
         self.keys.domain()
     }
 
-    pub(crate) fn registering(&self, claimant: &Claimant, range_sets: &RangeSets) -> Option<Registering> {
+    pub(crate) fn registering(&self, requester: &Requester, range_sets: &RangeSets) -> Option<Registering> {
         let explicit = self.registers?;
-        Some(self.registering_as(&claimant.attachment.network, explicit, range_sets))
+        Some(self.registering_as(&requester.attachment.network, explicit, range_sets))
     }
 
     fn registering_as(&self, network: &str, explicit: bool, range_sets: &RangeSets) -> Registering {

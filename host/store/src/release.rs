@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
 use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen, encode};
-use ipam::{Attachment, Ceded, Claim, HeldAddress};
+use ipam::{Allocation, Attachment, Ceded, Claim};
 use limits::store::RELEASE_ATTEMPTS;
 
 impl Store {
@@ -100,7 +100,7 @@ impl Store {
         fence: Fence,
         expired: Vec<Seen<KeptAddress>>,
     ) -> Result<Ending, StoreError> {
-        let held: Vec<HeldAddress> = claim.record.held_addresses().collect();
+        let held: Vec<Allocation> = claim.record.held_addresses().collect();
         let counterparts: Vec<Attachment> = claim.record.counterparts().cloned().collect();
         let mut reads: Vec<Read> = Vec::new();
         for counterpart in &counterparts {
@@ -141,7 +141,7 @@ impl Store {
     }
 
     fn guard_as_read(&self, entry: Option<Entry>, attachment: &Attachment) -> AddressGuard {
-        let seen = entry.and_then(|entry| Seen::<HeldAddress>::parse(&self.keys, entry).ok());
+        let seen = entry.and_then(|entry| Seen::<Allocation>::parse(&self.keys, entry).ok());
         match seen.filter(|seen| seen.record.attachment == *attachment) {
             Some(seen) => AddressGuard::Ours(seen.guard()),
             None => AddressGuard::NotOurs,

@@ -25,7 +25,7 @@ use super::Store;
 use super::error::StoreError;
 use super::ordered::{Change, Commit, Entry, OrderedMap, Page, Read, View};
 use super::record::{KeptAddress, Seen};
-use ipam::{Assignment, Attachment, Claim, HeldAddress, PodName};
+use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
 use plan::{Found, Place, Plan};
 
 /// A container that lives, with the addresses it was told.
@@ -62,9 +62,9 @@ pub struct Restoration {
     /// Addresses that the store does not give to the occupant, nor to anybody else: they are claimed.
     pub missing: Vec<IpAddr>,
     /// Addresses that move to the occupant from holders that are gone.
-    pub moved: Vec<HeldAddress>,
+    pub moved: Vec<Allocation>,
     /// Addresses that somebody else holds: they stay there, and two containers share each.
-    pub shared: Vec<HeldAddress>,
+    pub shared: Vec<Allocation>,
     /// Addresses that the store gives to the occupant and that it does not have.
     pub unused: Vec<IpAddr>,
     /// Holds that end, because the occupant has their address.
@@ -90,7 +90,7 @@ impl Store {
     pub async fn plan_restorations(
         &self,
         occupants: &[Occupant],
-        judge: impl Fn(&Occupant, &HeldAddress) -> Rival,
+        judge: impl Fn(&Occupant, &Allocation) -> Rival,
         now: Timestamp,
     ) -> Result<Vec<Restoration>, StoreError> {
         let reads: Vec<Read> = occupants.iter().flat_map(|occupant| self.reads_of(occupant)).collect();
@@ -107,7 +107,7 @@ impl Store {
         let (plans, rivals) = read.await?;
         let mut restorations = Vec::with_capacity(plans.len());
         // Of two occupants of one address that the store has forgotten, the first gets it, and is in the other's way.
-        let mut taken: BTreeMap<IpAddr, HeldAddress> = BTreeMap::new();
+        let mut taken: BTreeMap<IpAddr, Allocation> = BTreeMap::new();
         for plan in plans {
             restorations.push(plan.restoration(self, &rivals, &mut taken, &judge, now));
         }

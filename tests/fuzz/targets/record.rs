@@ -14,7 +14,7 @@ use workbench::lab::{Asker, World};
 use engine::{Policy, Source};
 use store::memory::Memory;
 use store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
-use store::{Claimant, Claimed, Filter, InUse, Store};
+use store::{Requester, Claimed, Filter, InUse, Store};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -79,7 +79,7 @@ async fn read_everything(store: &Store) {
     let _ = store.plan_repairs(sets, &InUse::new()).await;
     for container in ["one", "two", "gone"] {
         let _ = store.held_by(&attachment(container)).await;
-        let _ = store.look_up(&claimant(container), sets, &[], now()).await.map(drop);
+        let _ = store.look_up(&requester(container), sets, &[], now()).await.map(drop);
     }
     let _ = store.attachments_on("node-1", NETWORK).await;
 }
@@ -88,7 +88,7 @@ async fn nobodys_address_is_claimed(store: &Store, damaged: &Entry) {
     // The record of a hold may have been changed to one whose time is over.
     let is_kept = !damaged.key.contains("/holds/");
     let is_taken = |address: &IpAddr| WHOLE.held.contains(address) || is_kept && WHOLE.kept.contains(address);
-    let Ok(mut look) = store.look_up(&claimant("new"), &WHOLE.range_sets, &[], now()).await else { return };
+    let Ok(mut look) = store.look_up(&requester("new"), &WHOLE.range_sets, &[], now()).await else { return };
     let mut proposal = Vec::new();
     for set in 0..WHOLE.range_sets.len() {
         for _ in 0..16 {
@@ -139,9 +139,9 @@ fn asker(container: &str) -> Asker {
     Asker { pod: Some(pod), ..Asker::container(container) }
 }
 
-fn claimant(container: &str) -> Claimant {
+fn requester(container: &str) -> Requester {
     let Asker { attachment, node, pod, .. } = asker(container);
-    Claimant { attachment, node, machine: String::new(), pod: pod.map(|pod| pod.name) }
+    Requester { attachment, node, machine: String::new(), pod: pod.map(|pod| pod.name) }
 }
 
 /// Before anything has cooled down.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Assignment, Attachment, Gateway, HeldAddress, Hold, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
+    Allocation, Assignment, Attachment, Gateway, Hold, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
     RangeSpec, Slot, Span,
 };
 
@@ -139,7 +139,7 @@ fn holder() -> impl Strategy<Value = Holder> {
                 let (node, machine) = ("node-1".to_owned(), "m1".to_owned());
                 let former = None;
                 let held =
-                    HeldAddress { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former };
+                    Allocation { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former };
                 Holder::Attachment(Box::new(held))
             },
         );

@@ -6,7 +6,7 @@ use super::output::{self, CommandError, Done, Output};
 use super::{Format, NetworkArgs};
 use crate::plugin;
 use crate::verbs;
-use ipam::{HeldAddress, Kind, Party};
+use ipam::{Allocation, Kind, Party};
 use limits::store::PAGE;
 use store::{Filter, Store};
 
@@ -20,7 +20,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
 }
 
 /// The held addresses that fit, of every network of the file.
-pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAddress>, CommandError> {
+pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<Allocation>, CommandError> {
     let mut held = Vec::new();
     // One after the other: two networks may have their books in one file, which is opened once in a process.
     for opened in network.open_books()? {
@@ -31,7 +31,7 @@ pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<HeldAdd
 
 /// The held addresses that fit, in the order of the addresses, page by page. Damaged records hide no others: they
 /// are told on stderr.
-pub(crate) async fn all_of(store: &Store, filter: &Filter) -> Result<Vec<HeldAddress>, verbs::Error> {
+pub(crate) async fn all_of(store: &Store, filter: &Filter) -> Result<Vec<Allocation>, verbs::Error> {
     let mut held = Vec::new();
     let mut after = None;
     loop {
@@ -46,13 +46,13 @@ pub(crate) async fn all_of(store: &Store, filter: &Filter) -> Result<Vec<HeldAdd
 }
 
 /// One line an address.
-pub(crate) fn table(held: &[HeldAddress]) -> String {
+pub(crate) fn table(held: &[Allocation]) -> String {
     let header = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
     let now = Timestamp::now();
     output::table(&header, held.iter().map(|held| row(held, now)))
 }
 
-fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
+fn row(held: &Allocation, now: Timestamp) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         held.address.to_string(),
@@ -68,7 +68,7 @@ fn row(held: &HeldAddress, now: Timestamp) -> Vec<String> {
 }
 
 /// An address that another ceded goes back to it: that one still uses it.
-fn kind(held: &HeldAddress) -> String {
+fn kind(held: &Allocation) -> String {
     let kind = match held.kind {
         Kind::Dynamic => "dynamic",
         Kind::Fixed => "fixed",

@@ -10,7 +10,7 @@ use crate::plugin;
 use crate::verbs::add::hand_over::name_of;
 use ipam::address::parse_address;
 use ipam::shown::one_line;
-use ipam::{HeldAddress, Holder, Party};
+use ipam::{Allocation, Holder, Party};
 use store::Filter;
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
@@ -31,7 +31,7 @@ pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
 }
 
 /// What a pod or a container let others have for the time being: the records name it, and have others for holders.
-fn lent_by(filter: &Filter, network: &NetworkArgs) -> Result<Vec<HeldAddress>, CommandError> {
+fn lent_by(filter: &Filter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
     if filter.address.is_some() {
         return Ok(Vec::new());
     }
@@ -68,7 +68,7 @@ fn filter(what: &str) -> Filter {
     }
 }
 
-fn describe(held: &HeldAddress) -> String {
+fn describe(held: &Allocation) -> String {
     let mut lines = vec![
         ("address", format!("{} ({:?})", held.address, held.kind).to_lowercase()),
         ("network", held.attachment.network.clone()),

@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use crate::error::StoreError;
 use crate::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use crate::record::encode;
-use crate::{Claimant, Claimed, Look, Store};
+use crate::{Claimed, Look, Requester, Store};
 use ipam::{Assignment, Attachment, Claim, Family, Hold, Kind, PodName, Proposal, RangeSets, RangeSpec, Slot, Span};
 
-/// The machine of every claimant.
+/// The machine of every requester.
 pub(crate) const MACHINE: &str = "m1";
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -109,8 +109,8 @@ pub(crate) fn pod(name: &str, uid: &str) -> PodName {
 }
 
 /// The first interface of a container of a pod, on one node, in network "blue".
-pub(crate) fn claimant(container: &str, pod_name: &str) -> Claimant {
-    Claimant {
+pub(crate) fn requester(container: &str, pod_name: &str) -> Requester {
+    Requester {
         attachment: Attachment { network: "blue".into(), container: container.into(), interface: "eth0".into() },
         node: "node-1".into(),
         machine: MACHINE.into(),
@@ -170,35 +170,35 @@ impl Bench {
         self.now.get()
     }
 
-    pub(crate) async fn look(&self, claimant: &Claimant, contested: &[&str]) -> Look {
+    pub(crate) async fn look(&self, requester: &Requester, contested: &[&str]) -> Look {
         let contested: Vec<IpAddr> = contested.iter().map(|text| ip(text)).collect();
-        self.store.look_up(claimant, &self.sets, &contested, self.tick()).await.unwrap()
+        self.store.look_up(requester, &self.sets, &contested, self.tick()).await.unwrap()
     }
 
     /// Look and claim one proposal.
-    pub(crate) async fn claim(&self, claimant: &Claimant, proposal: &[Assignment]) -> Claimed {
-        let look = self.look(claimant, &[]).await;
+    pub(crate) async fn claim(&self, requester: &Requester, proposal: &[Assignment]) -> Claimed {
+        let look = self.look(requester, &[]).await;
         self.store.claim(look, &[proposal.to_vec()], None, &[]).await.unwrap()
     }
 
     /// Claim one proposal, which has to succeed.
-    pub(crate) async fn hold(&self, claimant: &Claimant, proposal: &[Assignment]) -> Claim {
-        match self.claim(claimant, proposal).await {
+    pub(crate) async fn hold(&self, requester: &Requester, proposal: &[Assignment]) -> Claim {
+        match self.claim(requester, proposal).await {
             Claimed::Done(claim) => claim,
-            Claimed::Lost => panic!("{} lost", claimant.attachment),
+            Claimed::Lost => panic!("{} lost", requester.attachment),
         }
     }
 
     /// Look at the contested addresses first, and claim.
-    pub(crate) async fn contest(&self, claimant: &Claimant, proposal: &[Assignment]) -> Claimed {
+    pub(crate) async fn contest(&self, requester: &Requester, proposal: &[Assignment]) -> Claimed {
         let addresses: Vec<IpAddr> = proposal.iter().map(|assignment| assignment.address).collect();
-        let look = self.store.look_up(claimant, &self.sets, &addresses, self.tick()).await.unwrap();
+        let look = self.store.look_up(requester, &self.sets, &addresses, self.tick()).await.unwrap();
         self.store.claim(look, &[proposal.to_vec()], None, &[]).await.unwrap()
     }
 
     /// Claim the lowest free address of each range set after `after`.
-    pub(crate) async fn hold_next(&self, claimant: &Claimant, after: Option<IpAddr>) -> Option<Claim> {
-        let mut look = self.look(claimant, &[]).await;
+    pub(crate) async fn hold_next(&self, requester: &Requester, after: Option<IpAddr>) -> Option<Claim> {
+        let mut look = self.look(requester, &[]).await;
         let mut proposal = Proposal::new();
         for set in 0..self.sets.len() {
             proposal.push(assignment(self.next_free(&mut look, set, after).await?, Kind::Dynamic));
@@ -221,8 +221,8 @@ impl Bench {
     }
 
     /// The slots of a list as a policy is told them.
-    pub(crate) async fn taken_slots(&self, claimant: &Claimant, name: &str) -> Vec<u32> {
-        let mut look = self.look(claimant, &[]).await;
+    pub(crate) async fn taken_slots(&self, requester: &Requester, name: &str) -> Vec<u32> {
+        let mut look = self.look(requester, &[]).await;
         let question = look.snapshot.taken_slots(name).unwrap_err();
         look.answer(question).await.unwrap();
         look.snapshot.taken_slots(name).unwrap().to_vec()
@@ -236,8 +236,8 @@ impl Bench {
         })
     }
 
-    pub(crate) async fn release(&self, claimant: &Claimant) -> Option<Claim> {
-        self.store.release(&claimant.attachment, self.tick()).await.unwrap()
+    pub(crate) async fn release(&self, requester: &Requester) -> Option<Claim> {
+        self.store.release(&requester.attachment, self.tick()).await.unwrap()
     }
 
     /// Have a whole span held, sixty addresses a claim, without asking for each.
@@ -245,7 +245,7 @@ impl Bench {
         let first = ipam::address::number(span.first());
         let numbers: Vec<u128> = (0..span.len()).map(|offset| first + offset).collect();
         for (nth, chunk) in numbers.chunks(60).enumerate() {
-            let Claimant { attachment, node, machine, pod } = claimant(&format!("bulk-{first:x}-{nth}"), "");
+            let Requester { attachment, node, machine, pod } = requester(&format!("bulk-{first:x}-{nth}"), "");
             let addresses = chunk.iter().map(|n| assignment(span.family().address(*n), Kind::Dynamic)).collect();
             let claim = Claim {
                 attachment,

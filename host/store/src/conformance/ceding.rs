@@ -1,14 +1,14 @@
 //! Addresses that a living pod ceded: what an attachment was told is either held by it, or ceded and named.
 
-use super::bench::{Bench, addresses, claimant, dynamic, fixed, held_for, ip, with_slot};
+use super::bench::{Bench, addresses, dynamic, fixed, held_for, ip, requester, with_slot};
 use crate::map::Map;
-use crate::{Claimant, Claimed, InUse};
+use crate::{Claimed, InUse, Requester};
 use ipam::{Attachment, Claim, HandOver};
 
 const X: &str = "10.0.0.9";
 
 /// `new` takes X from whoever holds it. The holder lives, or is gone and whoever ceded X to it lives, or nobody lives.
-async fn hand_over(bench: &Bench, new: &Claimant, lives: Lives) -> Claimed {
+async fn hand_over(bench: &Bench, new: &Requester, lives: Lives) -> Claimed {
     let look = bench.look(new, &[X]).await;
     let held = look.holder_of(ip(X)).expect("somebody holds it").clone();
     let former = match lives {
@@ -27,36 +27,36 @@ enum Lives {
     Nobody,
 }
 
-async fn claim_of(bench: &Bench, who: &Claimant) -> Option<Claim> {
+async fn claim_of(bench: &Bench, who: &Requester) -> Option<Claim> {
     bench.store.held_by(&who.attachment).await.unwrap()
 }
 
 /// To whom a claim has ceded X.
-async fn ceded_to(bench: &Bench, who: &Claimant) -> Option<Attachment> {
+async fn ceded_to(bench: &Bench, who: &Requester) -> Option<Attachment> {
     let claim = claim_of(bench, who).await?;
     claim.ceded.iter().find(|ceded| ceded.assignment.address == ip(X)).map(|ceded| ceded.to.attachment.clone())
 }
 
 /// Who is named in the record of X as its former holder.
 async fn former(bench: &Bench) -> Option<String> {
-    let look = bench.look(&claimant("observer", "o"), &[X]).await;
+    let look = bench.look(&requester("observer", "o"), &[X]).await;
     look.holder_of(ip(X))?.former.as_ref().map(|party| party.attachment.container.clone())
 }
 
 pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     let before = bench.hold(&old, &[with_slot("team", 3, held_for("me", 60, fixed(X))), dynamic("10.0.0.2")]).await;
     assert!(matches!(hand_over(&bench, &new, Lives::Holder).await, Claimed::Done(_)));
     assert_eq!(bench.holder_of(X).await.as_deref(), Some("new"));
     assert_eq!(ceded_to(&bench, &old).await.as_ref(), Some(&new.attachment));
     assert_eq!(former(&bench).await.as_deref(), Some("old"));
-    assert_eq!(bench.taken_slots(&claimant("other", "c"), "team").await, [3], "the pod lives and counts");
+    assert_eq!(bench.taken_slots(&requester("other", "c"), "team").await, [3], "the pod lives and counts");
     bench.agrees().await;
     // The roll-out is undone: the old pod has what it was told, and nobody else can have it.
     bench.release(&new).await.unwrap();
     assert_eq!(bench.holder_of(X).await.as_deref(), Some("old"));
-    assert_eq!(bench.contest(&claimant("third", "c"), &[fixed(X)]).await, Claimed::Lost);
+    assert_eq!(bench.contest(&requester("third", "c"), &[fixed(X)]).await, Claimed::Lost);
     let mut after = claim_of(&bench, &old).await.unwrap();
     after.addresses.sort_by_key(|assignment| std::cmp::Reverse(assignment.address));
     assert_eq!(after, before);
@@ -68,12 +68,12 @@ pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released(map:
 
 pub(crate) async fn the_release_of_a_former_holder_only_clears_its_mark(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[with_slot("team", 3, fixed(X))]).await;
     hand_over(&bench, &new, Lives::Holder).await;
     assert_eq!(addresses(&bench.release(&old).await.unwrap()), [""; 0]);
     assert_eq!((bench.holder_of(X).await.as_deref(), former(&bench).await), (Some("new"), None));
-    assert_eq!(bench.taken_slots(&claimant("other", "c"), "team").await, [0; 0]);
+    assert_eq!(bench.taken_slots(&requester("other", "c"), "team").await, [0; 0]);
     assert_eq!(bench.release(&old).await, None);
     bench.agrees().await;
     bench.release(&new).await.unwrap();
@@ -83,24 +83,24 @@ pub(crate) async fn the_release_of_a_former_holder_only_clears_its_mark(map: Map
 
 pub(crate) async fn a_mark_follows_newer_containers_of_either_pod(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
     hand_over(&bench, &new, Lives::Holder).await;
     // The new pod's sandbox is made again.
-    let newer = claimant("newer", "b");
+    let newer = requester("newer", "b");
     bench.hold(&newer, &[fixed(X)]).await;
     assert_eq!(ceded_to(&bench, &old).await.as_ref(), Some(&newer.attachment));
     assert_eq!(bench.release(&new).await, None, "a late DEL");
     assert_eq!((bench.holder_of(X).await.as_deref(), former(&bench).await.as_deref()), (Some("newer"), Some("old")));
     bench.agrees().await;
     // And once more, with another address: X goes back.
-    let newest = claimant("newest", "b");
+    let newest = requester("newest", "b");
     bench.hold(&newest, &[dynamic("10.0.0.2")]).await;
     assert_eq!(bench.holder_of(X).await.as_deref(), Some("old"));
     bench.agrees().await;
     // The old pod's sandbox is made again while another has X.
-    hand_over(&bench, &claimant("last", "c"), Lives::Holder).await;
-    bench.hold(&claimant("older", "a"), &[dynamic("10.0.0.3")]).await;
+    hand_over(&bench, &requester("last", "c"), Lives::Holder).await;
+    bench.hold(&requester("older", "a"), &[dynamic("10.0.0.3")]).await;
     assert_eq!((bench.holder_of(X).await.as_deref(), former(&bench).await), (Some("last"), None));
     assert_eq!(claim_of(&bench, &old).await, None);
     bench.agrees().await;
@@ -108,7 +108,7 @@ pub(crate) async fn a_mark_follows_newer_containers_of_either_pod(map: Map) {
 
 pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_the_former_one(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, second, third) = (claimant("old", "a"), claimant("second", "b"), claimant("third", "c"));
+    let (old, second, third) = (requester("old", "a"), requester("second", "b"), requester("third", "c"));
     bench.hold(&old, &[fixed(X)]).await;
     hand_over(&bench, &second, Lives::Holder).await;
     hand_over(&bench, &third, Lives::Former).await;
@@ -116,7 +116,7 @@ pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_th
     assert_eq!(ceded_to(&bench, &old).await.as_ref(), Some(&third.attachment));
     bench.agrees().await;
     // Both are gone: nothing is owed to anybody.
-    let fourth = claimant("fourth", "d");
+    let fourth = requester("fourth", "d");
     hand_over(&bench, &fourth, Lives::Nobody).await;
     assert_eq!((claim_of(&bench, &old).await, claim_of(&bench, &third).await), (None, None));
     assert_eq!((bench.holder_of(X).await.as_deref(), former(&bench).await), (Some("fourth"), None));
@@ -125,7 +125,7 @@ pub(crate) async fn whoever_follows_a_holder_that_is_gone_owes_the_address_to_th
 
 pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
     hand_over(&bench, &new, Lives::Holder).await;
     let judged = bench.store.claims("blue").await.unwrap();
@@ -154,7 +154,7 @@ pub(crate) async fn reclaim_and_gc_give_back_as_a_release_does(map: Map) {
 /// Both look before either writes, in both orders: whoever loses finds the other's result, and nobody is forgotten.
 pub(crate) async fn ceding_and_releasing_at_once_forget_nobody(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
     let look = bench.look(&new, &[X]).await;
     let held = look.holder_of(ip(X)).unwrap().clone();
@@ -174,7 +174,7 @@ pub(crate) async fn ceding_and_releasing_at_once_forget_nobody(map: Map) {
 
 pub(crate) async fn marks_that_disagree_are_found_and_mended(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "b"));
+    let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
     hand_over(&bench, &new, Lives::Holder).await;
     let keys = bench.store.keys.clone();

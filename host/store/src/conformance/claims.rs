@@ -1,14 +1,14 @@
 //! Claims: one holder per domain, all or nothing, take-over.
 
-use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, ip, pod};
+use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, ip, pod, requester};
 use crate::map::Map;
 use crate::ordered::{OrderedMap, Read, View};
-use crate::{Claimant, Claimed};
-use ipam::{HandOver, HeldAddress, Kind, Question};
+use crate::{Claimed, Requester};
+use ipam::{Allocation, HandOver, Kind, Question};
 
 pub(crate) async fn an_address_has_one_holder_per_domain(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+    let (one, two) = (requester("one", "a"), requester("two", "b"));
     // Both look before either claims.
     let (first, second) = (bench.look(&one, &[]).await, bench.look(&two, &[]).await);
     let proposal = [vec![dynamic("10.0.0.2")]];
@@ -22,7 +22,7 @@ pub(crate) async fn an_address_has_one_holder_per_domain(map: Map) {
 pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.store.rehearse().await.unwrap();
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.7")]).await;
     let everything = async || {
         let range = bench.store.keys.everything();
         let pages = bench.store.map().view().await.unwrap().read(&[Read::scan(range, 1_000)]).await.unwrap();
@@ -39,8 +39,8 @@ pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
 
 pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let blue = claimant("one", "a");
-    let mut green = claimant("one", "a");
+    let blue = requester("one", "a");
+    let mut green = requester("one", "a");
     green.attachment.network = "green".into();
     bench.hold(&blue, &[dynamic("10.0.0.2")]).await;
     assert_eq!(bench.contest(&green, &[dynamic("10.0.0.2")]).await, Claimed::Lost);
@@ -53,16 +53,16 @@ pub(crate) async fn two_networks_that_share_a_domain_share_its_addresses(map: Ma
 
 pub(crate) async fn two_domains_know_nothing_of_each_other(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     let other = Bench { store: bench.store.under(&bench.prefix, "red"), ..bench };
     assert_eq!(other.holder_of("10.0.0.2").await, None);
-    other.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
+    other.hold(&requester("two", "b"), &[dynamic("10.0.0.2")]).await;
     other.agrees().await;
 }
 
 pub(crate) async fn a_second_claim_returns_what_is_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let one = claimant("one", "a");
+    let one = requester("one", "a");
     let held = bench.hold(&one, &[dynamic("10.0.0.2")]).await;
     let look = bench.look(&one, &[]).await;
     assert_eq!(look.claim.as_ref(), Some(&held));
@@ -75,8 +75,8 @@ pub(crate) async fn a_second_claim_returns_what_is_held(map: Map) {
 
 pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
-    let mut look = bench.look(&claimant("two", "b"), &[]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
+    let mut look = bench.look(&requester("two", "b"), &[]).await;
     let (wanted, who) = (fixed("10.0.0.2"), || Question::HolderOf(ip("10.0.0.2")));
     look.aside(async |look| look.answer(who()).await).await.unwrap();
     assert!(look.snapshot.holder_of(ip("10.0.0.2")).unwrap().is_some(), "it was told");
@@ -88,8 +88,8 @@ pub(crate) async fn what_is_asked_aside_has_no_part_in_a_claim(map: Map) {
 
 pub(crate) async fn a_claim_is_all_or_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("fd00::2")]).await;
-    let two = claimant("two", "b");
+    bench.hold(&requester("one", "a"), &[dynamic("fd00::2")]).await;
+    let two = requester("two", "b");
     assert_eq!(bench.contest(&two, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await, Claimed::Lost);
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
     let held = bench.hold(&two, &[dynamic("10.0.0.2"), dynamic("fd00::3")]).await;
@@ -99,9 +99,9 @@ pub(crate) async fn a_claim_is_all_or_nothing(map: Map) {
 
 pub(crate) async fn the_first_free_proposal_wins(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let look = bench.look(&claimant("late", "late"), &[]).await;
+    let look = bench.look(&requester("late", "late"), &[]).await;
     for last in 2..40 {
-        bench.hold(&claimant(&format!("c{last}"), ""), &[dynamic(&format!("10.0.0.{last}"))]).await;
+        bench.hold(&requester(&format!("c{last}"), ""), &[dynamic(&format!("10.0.0.{last}"))]).await;
     }
     // The look is old, yet its proposals are tried one after the other in one commit.
     let proposals: Vec<_> = (2..66).map(|last| vec![dynamic(&format!("10.0.0.{last}"))]).collect();
@@ -112,8 +112,8 @@ pub(crate) async fn the_first_free_proposal_wins(map: Map) {
 
 pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", "a"), &[fixed("10.0.0.9")]).await;
-    let two = claimant("two", "b");
+    bench.hold(&requester("one", "a"), &[fixed("10.0.0.9")]).await;
+    let two = requester("two", "b");
     assert_eq!(bench.claim(&two, &[fixed("10.0.0.9")]).await, Claimed::Lost);
     let look = bench.look(&two, &["10.0.0.9", "10.0.0.10"]).await;
     let holder = look.holder_of(ip("10.0.0.9")).unwrap();
@@ -126,7 +126,7 @@ pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner(map: Map) {
 
 pub(crate) async fn a_newer_attachment_replaces_the_older_one(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "a"));
+    let (old, new) = (requester("old", "a"), requester("new", "a"));
     let held = bench.hold(&old, &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
     let look = bench.look(&new, &[]).await;
     assert_eq!(look.previous.as_ref(), Some(&held));
@@ -139,8 +139,8 @@ pub(crate) async fn a_newer_attachment_replaces_the_older_one(map: Map) {
 
 pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_one_is_released(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let old = Claimant { node: "node-0".into(), ..claimant("old", "a") };
-    let new = claimant("new", "a");
+    let old = Requester { node: "node-0".into(), ..requester("old", "a") };
+    let new = requester("new", "a");
     bench.hold(&old, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
     bench.hold(&new, &[dynamic("10.0.0.3"), dynamic("10.0.0.7")]).await;
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
@@ -151,13 +151,13 @@ pub(crate) async fn a_newer_attachment_may_take_another_address_and_the_older_on
 
 pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let before = Claimant { pod: Some(pod("web-0", "uid-1")), ..claimant("before", "") };
-    let after = Claimant { pod: Some(pod("web-0", "uid-2")), ..claimant("after", "") };
+    let before = Requester { pod: Some(pod("web-0", "uid-1")), ..requester("before", "") };
+    let after = Requester { pod: Some(pod("web-0", "uid-2")), ..requester("after", "") };
     bench.hold(&before, &[fixed("10.0.0.2")]).await;
     assert_eq!(bench.look(&after, &[]).await.previous, None);
     assert_eq!(bench.contest(&after, &[fixed("10.0.0.2")]).await, Claimed::Lost);
     // An unknown uid is no other uid.
-    let unknown = Claimant { pod: Some(pod("web-0", "")), ..claimant("unknown", "") };
+    let unknown = Requester { pod: Some(pod("web-0", "")), ..requester("unknown", "") };
     bench.hold(&unknown, &[fixed("10.0.0.2")]).await;
     bench.agrees().await;
 }
@@ -166,8 +166,8 @@ pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over(map: Map)
     const ONE: &str = "4f2b1c9e-0000-4000-8000-000000000001";
     const TWO: &str = "4f2b1c9e-0000-4000-8000-000000000002";
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let before = Claimant { pod: Some(pod("web-0", ONE)), ..claimant("before", "") };
-    let after = Claimant { pod: Some(pod("web-0", TWO)), ..claimant("after", "") };
+    let before = Requester { pod: Some(pod("web-0", ONE)), ..requester("before", "") };
+    let after = Requester { pod: Some(pod("web-0", TWO)), ..requester("after", "") };
     let held = bench.hold(&before, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
     let mut look = bench.look(&after, &[]).await;
     look.succeed().await.unwrap();
@@ -179,9 +179,9 @@ pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over(map: Map)
     assert_eq!(bench.release(&before).await, None);
     // A static pod is known by a hash, and may be there without being in the API.
     let fixed_by_file =
-        Claimant { pod: Some(pod("dns", "d41d8cd98f00b204e9800998ecf8427e")), ..claimant("static", "") };
+        Requester { pod: Some(pod("dns", "d41d8cd98f00b204e9800998ecf8427e")), ..requester("static", "") };
     bench.hold(&fixed_by_file, &[dynamic("10.0.0.9")]).await;
-    let namesake = Claimant { pod: Some(pod("dns", TWO)), ..claimant("namesake", "") };
+    let namesake = Requester { pod: Some(pod("dns", TWO)), ..requester("namesake", "") };
     let mut look = bench.look(&namesake, &[]).await;
     look.succeed().await.unwrap();
     assert_eq!(look.previous, None);
@@ -191,10 +191,10 @@ pub(crate) async fn a_pod_that_is_known_to_be_the_successor_takes_over(map: Map)
 pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same_pod(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     // The older container had it on another interface, so the pod's index does not lead there.
-    let mut old = claimant("old", "a");
+    let mut old = requester("old", "a");
     old.attachment.interface = "net1".into();
     bench.hold(&old, &[fixed("10.0.0.2"), dynamic("10.0.0.3")]).await;
-    let new = claimant("new", "a");
+    let new = requester("new", "a");
     assert_eq!(bench.contest(&new, &[dynamic("10.0.0.2")]).await, Claimed::Lost);
     assert!(matches!(bench.contest(&new, &[fixed("10.0.0.2")]).await, Claimed::Done(_)));
     let rest = bench.store.held_by(&old.attachment).await.unwrap().unwrap();
@@ -206,8 +206,8 @@ pub(crate) async fn a_fixed_address_is_taken_from_an_older_container_of_the_same
 
 pub(crate) async fn a_live_interface_of_the_same_container_keeps_its_address(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let eth0 = claimant("one", "a");
-    let mut net1 = claimant("one", "a");
+    let eth0 = requester("one", "a");
+    let mut net1 = requester("one", "a");
     net1.attachment.interface = "net1".into();
     bench.hold(&eth0, &[fixed("10.0.0.2")]).await;
     assert_eq!(bench.contest(&net1, &[fixed("10.0.0.2")]).await, Claimed::Lost);
@@ -216,7 +216,7 @@ pub(crate) async fn a_live_interface_of_the_same_container_keeps_its_address(map
 
 pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (gone, new) = (claimant("gone", "b"), claimant("new", "a"));
+    let (gone, new) = (requester("gone", "b"), requester("new", "a"));
     for (proposal, rest) in [(vec![fixed("10.0.0.2"), fixed("10.0.0.3")], 1), (vec![fixed("10.0.0.2")], 0)] {
         bench.hold(&gone, &proposal).await;
         let look = bench.look(&new, &["10.0.0.2"]).await;
@@ -235,7 +235,7 @@ pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays(map: Map) {
 
 pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (gone, new) = (claimant("gone", "b"), claimant("new", "a"));
+    let (gone, new) = (requester("gone", "b"), requester("new", "a"));
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;
     let handed_over = [gone_from(bench.look(&new, &["10.0.0.2"]).await.holder_of(ip("10.0.0.2")).unwrap())];
     // The same attachment let go and claimed again: it lives.
@@ -249,11 +249,11 @@ pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void(map: M
 
 pub(crate) async fn a_take_over_loses_when_the_older_attachment_was_released_meanwhile(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (old, new) = (claimant("old", "a"), claimant("new", "a"));
+    let (old, new) = (requester("old", "a"), requester("new", "a"));
     bench.hold(&old, &[dynamic("10.0.0.2")]).await;
     let look = bench.look(&new, &[]).await;
     bench.release(&old).await;
-    bench.hold(&claimant("third", "c"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("third", "c"), &[dynamic("10.0.0.2")]).await;
     let proposals = [vec![dynamic("10.0.0.2")]];
     assert_eq!(bench.store.claim(look, &proposals, None, &[]).await.unwrap(), Claimed::Lost);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("third"));
@@ -261,6 +261,6 @@ pub(crate) async fn a_take_over_loses_when_the_older_attachment_was_released_mea
 }
 
 /// The holder's pod was found to be gone.
-fn gone_from(held: &HeldAddress) -> HandOver {
+fn gone_from(held: &Allocation) -> HandOver {
     HandOver { held: held.clone(), former: None }
 }

@@ -3,7 +3,7 @@
 use crate::map::Map;
 use std::time::Duration;
 
-use super::bench::{Bench, claimant, dynamic, held_for, ip};
+use super::bench::{Bench, dynamic, held_for, ip, requester};
 use ipam::Family;
 use ipam::address::number;
 use limits::store::HOLD;
@@ -19,7 +19,7 @@ pub(crate) async fn cycles(map: Map, cycles: u64) {
     let bench = Bench { store, ..bench };
     let mut most = 0;
     for nth in 0..cycles {
-        let pod = claimant(&format!("c{nth}"), "");
+        let pod = requester(&format!("c{nth}"), "");
         let address = Family::V6.address(number(ip("fd00::2")) + u128::from(nth)).to_string();
         let keeps = nth % 3 == 0;
         let wanted = if keeps { held_for(&format!("id-{nth}"), 5, dynamic(&address)) } else { dynamic(&address) };
@@ -41,11 +41,11 @@ pub(crate) async fn cycles(map: Map, cycles: u64) {
 /// A hold that was renewed or taken since it was read as over stays.
 pub(crate) async fn only_what_is_still_over_is_removed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let one = claimant("one", "a");
+    let one = requester("one", "a");
     bench.hold(&one, &[held_for("me", 1, dynamic("10.0.0.2"))]).await;
     bench.release(&one).await;
     bench.pass(Duration::from_secs(2));
-    let look = bench.look(&claimant("two", "b"), &[]).await;
+    let look = bench.look(&requester("two", "b"), &[]).await;
     // Meanwhile the pod comes back and leaves again: the hold is a new one.
     bench.hold(&one, &[held_for("me", 60, dynamic("10.0.0.2"))]).await;
     bench.release(&one).await;
@@ -57,7 +57,7 @@ pub(crate) async fn only_what_is_still_over_is_removed(map: Map) {
 /// No policy may ask for so long a hold, but a record may say it.
 pub(crate) async fn no_hold_lasts_longer_than_the_limit(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let one = claimant("one", "a");
+    let one = requester("one", "a");
     bench.hold(&one, &[held_for("me", u64::MAX, dynamic("10.0.0.2"))]).await;
     bench.release(&one).await;
     let kept = bench.store.kept(bench.now.get()).await.unwrap();

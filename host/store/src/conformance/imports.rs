@@ -1,6 +1,6 @@
 //! What others gave out is claimed once, for whom it was given to, and from nobody.
 
-use super::bench::{Bench, addresses, claimant, dynamic, held_for, ip};
+use super::bench::{Bench, addresses, dynamic, held_for, ip, requester};
 use crate::map::Map;
 use crate::ordered::{Entry, OrderedMap, Read, View};
 use crate::{Booking, Import, Imported, Occupancy};
@@ -19,16 +19,16 @@ pub(crate) async fn an_import_is_a_claim_that_a_release_ends(map: Map) {
     let claim = bench.store.held_by(&first.attachment).await.unwrap().unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.7", "10.0.0.8"]);
     assert_eq!((claim.policy, claim.addresses[0].prefix_length), (None, 24));
-    bench.release(&claimant("old", "")).await;
+    bench.release(&requester("old", "")).await;
     assert_eq!(bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap()[0].held, 0);
     bench.agrees().await;
 }
 
 pub(crate) async fn an_import_takes_nothing_from_anybody(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
-    bench.hold(&claimant("two", "b"), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
-    bench.release(&claimant("two", "b")).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("two", "b"), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
+    bench.release(&requester("two", "b")).await;
 
     let taken = run(&bench, &import(&bench, "old", "10.0.0.2"), false).await;
     assert!(
@@ -73,11 +73,11 @@ pub(crate) async fn the_predecessors_entries_move_aside_with_their_claims(map: M
 
 pub(crate) async fn occupancy_adds_up(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/28", "fd00::/64"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
     for (nth, seconds) in [30, 90].into_iter().enumerate() {
         let address = format!("10.0.0.{}", nth + 3);
-        bench.hold(&claimant("two", "b"), &[held_for("me", seconds, dynamic(&address))]).await;
-        bench.release(&claimant("two", "b")).await;
+        bench.hold(&requester("two", "b"), &[held_for("me", seconds, dynamic(&address))]).await;
+        bench.release(&requester("two", "b")).await;
     }
     let now = bench.pass(std::time::Duration::from_secs(60));
     let found = bench.store.occupancy(&bench.sets, now).await.unwrap();

@@ -1,11 +1,11 @@
 //! Lists, damage, and the inspection.
 
-use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, span};
+use super::bench::{Bench, MACHINE, addresses, dynamic, held_for, ip, requester, span};
 use crate::map::Map;
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
-use crate::{Claimant, Disagreement, Filter, StoreError};
-use ipam::{Attachment, Claim, HeldAddress, Slot};
+use crate::{Disagreement, Filter, Requester, StoreError};
+use ipam::{Allocation, Attachment, Claim, Slot};
 
 pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/22", "fd00::/64"]);
@@ -29,12 +29,12 @@ pub(crate) async fn everything_is_listed_in_pages(map: Map) {
 
 pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let mut net1 = claimant("one", "a");
+    let mut net1 = requester("one", "a");
     net1.attachment.interface = "net1".into();
     net1.attachment.network = "green".into();
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     bench.hold(&net1, &[dynamic("10.0.0.3")]).await;
-    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.4")]).await;
+    bench.hold(&requester("two", "b"), &[dynamic("10.0.0.4")]).await;
     let cases = [
         (Filter { container: Some("one".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
         (Filter { container: Some("o".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
@@ -59,16 +59,16 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: M
 
 pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let one = claimant("one", "a");
+    let one = requester("one", "a");
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
     let keys = bench.store.keys.clone();
-    let three = HeldAddress { address: ip("10.0.0.9"), ..held(&bench, &one).await };
+    let three = Allocation { address: ip("10.0.0.9"), ..held(&bench, &one).await };
     bench.scribble(&keys.address(ip("10.0.0.3")), &encode(&three)).await;
     bench.scribble(&keys.address(ip("10.0.0.4")), b"\xff{").await;
     bench.scribble(&keys.hold(ip("10.0.0.5")), b"nonsense").await;
     bench.scribble(&keys.attachment(&one.attachment), b"{}").await;
 
-    let claim = bench.hold_next(&claimant("two", "b"), None).await.unwrap();
+    let claim = bench.hold_next(&requester("two", "b"), None).await.unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.6"]);
     let listing = bench.store.allocations(&Filter::default(), None, 100).await.unwrap();
     assert_eq!((listing.held.len(), listing.damaged.len()), (2, 2));
@@ -87,7 +87,7 @@ pub(crate) async fn names_with_odd_characters_stay_apart(map: Map) {
     let names = ["a/b", "a%2fb", "a", "a/", "ü", "..", "a b"];
     for (nth, name) in names.iter().enumerate() {
         let attachment = Attachment { network: (*name).into(), container: (*name).into(), interface: (*name).into() };
-        let odd = Claimant {
+        let odd = Requester {
             attachment,
             node: (*name).into(),
             machine: MACHINE.into(),
@@ -103,7 +103,7 @@ pub(crate) async fn names_with_odd_characters_stay_apart(map: Map) {
 
 pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+    let (one, two) = (requester("one", "a"), requester("two", "b"));
     let claim = bench.hold(&one, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
     bench.hold(&two, &[held_for("me", 60, dynamic("10.0.0.4"))]).await;
     bench.release(&two).await;
@@ -111,7 +111,7 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
     let record = held(&bench, &one).await;
     let odd = format!("{}/v1/blue/odd", bench.prefix);
     bench.scribble(&odd, b"").await;
-    bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&HeldAddress { address: ip("10.0.0.9"), ..record })).await;
+    bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&Allocation { address: ip("10.0.0.9"), ..record })).await;
     bench.scribble(&keys.node("node-7", MACHINE, &one.attachment), b"").await;
     bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
     let slot = Slot { name: "team".into(), number: 3 };
@@ -142,8 +142,8 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
     assert_eq!(claim.addresses.len(), 2);
 }
 
-/// The record under the claimant's first address.
-async fn held(bench: &Bench, claimant: &Claimant) -> HeldAddress {
-    let claim: Claim = bench.store.held_by(&claimant.attachment).await.unwrap().unwrap();
+/// The record under the requester's first address.
+async fn held(bench: &Bench, requester: &Requester) -> Allocation {
+    let claim: Claim = bench.store.held_by(&requester.attachment).await.unwrap().unwrap();
     claim.held_addresses().next().unwrap()
 }

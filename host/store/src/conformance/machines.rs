@@ -1,12 +1,12 @@
 //! Machines of one name, and names of one machine.
 
-use super::bench::{Bench, MACHINE, claimant, dynamic};
-use crate::Claimant;
+use super::bench::{Bench, MACHINE, dynamic, requester};
+use crate::Requester;
 use crate::map::Map;
 
 pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let claimants = [
+    let requesters = [
         ("ours", "node-1", MACHINE),
         ("renamed-1", "node-0", MACHINE),
         ("renamed-2", "node-0", MACHINE),
@@ -14,8 +14,8 @@ pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found(map: Map) {
         ("unknown", "node-1", ""),
         ("stranger", "node-2", "m2"),
     ];
-    for (nth, (container, node, machine)) in claimants.into_iter().enumerate() {
-        let who = Claimant { node: node.into(), machine: machine.into(), ..claimant(container, "") };
+    for (nth, (container, node, machine)) in requesters.into_iter().enumerate() {
+        let who = Requester { node: node.into(), machine: machine.into(), ..requester(container, "") };
         bench.hold(&who, &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
     }
     let strays = bench.store.strays("node-1", MACHINE).await.unwrap();
@@ -33,7 +33,7 @@ pub(crate) async fn what_is_of_one_of_node_and_machine_only_is_found(map: Map) {
 pub(crate) async fn gc_finds_its_own_machine_only(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     for (container, machine, address) in [("one", MACHINE, "10.0.0.2"), ("two", "m2", "10.0.0.3")] {
-        bench.hold(&Claimant { machine: machine.into(), ..claimant(container, "") }, &[dynamic(address)]).await;
+        bench.hold(&Requester { machine: machine.into(), ..requester(container, "") }, &[dynamic(address)]).await;
     }
     for (machine, expected) in [(MACHINE, "one"), ("m2", "two")] {
         let found = bench.store.attachments_on("node-1", machine, "blue").await.unwrap();
@@ -45,12 +45,12 @@ pub(crate) async fn claims_of_before_a_moment_are_counted(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let mut moment = bench.tick();
     for nth in 0..4 {
-        bench.hold(&claimant(&format!("c{nth}"), ""), &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
+        bench.hold(&requester(&format!("c{nth}"), ""), &[dynamic(&format!("10.0.0.{}", nth + 2))]).await;
         if nth == 2 {
             moment = bench.tick();
         }
     }
-    let twin = Claimant { machine: "m2".into(), ..claimant("twin", "") };
+    let twin = Requester { machine: "m2".into(), ..requester("twin", "") };
     bench.hold(&twin, &[dynamic("10.0.0.9")]).await;
     let count = async |machine: &str, most: usize| {
         bench.store.count_older("node-1", machine, "blue", moment, most).await.unwrap()

@@ -18,7 +18,7 @@ pub(crate) mod restorations;
 pub(crate) mod slots;
 pub(crate) mod status;
 
-pub(crate) use bench::{Bench, MACHINE, assignment, block_on, claimant, dynamic, held_for, pod, range_sets, span};
+pub(crate) use bench::{Bench, MACHINE, assignment, block_on, dynamic, held_for, pod, range_sets, requester, span};
 
 /// One test per case. `$open` makes a fresh, empty map and whatever must live as long.
 macro_rules! conformance {

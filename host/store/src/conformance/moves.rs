@@ -3,12 +3,12 @@
 use crate::map::Map;
 use std::time::Duration;
 
-use super::bench::{Bench, addresses, claimant, dynamic, fixed, held_for, ip, with_slot};
+use super::bench::{Bench, addresses, dynamic, fixed, held_for, ip, requester, with_slot};
 use super::registry::claim_in;
 use crate::memory::Memory;
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::record::encode;
-use crate::{Claimant, Claimed, Move, Outcome, Store};
+use crate::{Claimed, Move, Outcome, Requester, Store};
 use ipam::{Ceded, Claim};
 
 pub(crate) async fn claims_and_holds_move_whole_within_one_map(map: Map) {
@@ -66,7 +66,7 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(m
     );
     assert_eq!(bench.store.any_of("blue").await.unwrap(), None);
     bench.agrees().await;
-    let mut renamed = claimant("one", "a");
+    let mut renamed = requester("one", "a");
     renamed.attachment.network = "green".into();
     let claim = bench.store.held_by(&renamed.attachment).await.unwrap().unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.2", "fd00::2"]);
@@ -77,17 +77,17 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(m
 pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let former = bench.store.beside("old");
-    let one = async |container: &str, proposal| claim_in(&bench, &former, &claimant(container, ""), &[proposal]).await;
+    let one = async |container: &str, proposal| claim_in(&bench, &former, &requester(container, ""), &[proposal]).await;
     one("a", dynamic("10.0.0.2")).await.unwrap();
     one("b", dynamic("10.0.0.3")).await.unwrap();
     one("c", with_slot("team", 0, dynamic("10.0.0.4"))).await.unwrap();
     one("d", dynamic("10.0.0.5")).await.unwrap();
     one("e", dynamic("10.0.0.6")).await.unwrap();
-    bench.hold(&claimant("x", ""), &[dynamic("10.0.0.2")]).await;
-    bench.hold(&claimant("y", ""), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
-    bench.release(&claimant("y", "")).await;
-    bench.hold(&claimant("z", ""), &[with_slot("team", 0, dynamic("10.0.0.9"))]).await;
-    bench.hold(&claimant("d", ""), &[dynamic("10.0.0.10")]).await;
+    bench.hold(&requester("x", ""), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("y", ""), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
+    bench.release(&requester("y", "")).await;
+    bench.hold(&requester("z", ""), &[with_slot("team", 0, dynamic("10.0.0.9"))]).await;
+    bench.hold(&requester("d", ""), &[dynamic("10.0.0.10")]).await;
     let before = everything(&bench.store).await;
 
     let found = outcomes(&bench, &former, true, "blue", false).await;
@@ -96,12 +96,12 @@ pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     assert!(matches!(&found[2], Outcome::Differs(why) if why.contains("team")), "{found:?}");
     assert!(matches!(&found[3], Outcome::Differs(why) if why.contains("other addresses")), "{found:?}");
     assert_eq!(found[4], Outcome::Done);
-    bench.release(&claimant("e", "")).await;
+    bench.release(&requester("e", "")).await;
     assert_eq!(everything(&bench.store).await, before);
     assert_eq!(former.inspect().await.unwrap(), [], "what stays there stays whole");
 
     bench.pass(Duration::from_secs(61));
-    bench.release(&claimant("z", "")).await;
+    bench.release(&requester("z", "")).await;
     let found = outcomes(&bench, &former, true, "blue", false).await;
     assert_eq!((&found[1], &found[2]), (&Outcome::Done, &Outcome::Done), "the hold is over, the slot is free");
     bench.agrees().await;
@@ -121,7 +121,7 @@ pub(crate) async fn what_changed_since_it_was_read_stays(map: Map) {
 
 /// The container ends after its claim was read and before it is moved.
 async fn late_move(bench: &Bench, former: &Store, one_map: bool) {
-    let who = claimant("gone", "a");
+    let who = requester("gone", "a");
     claim_in(bench, former, &who, &[dynamic("10.0.0.2")]).await.unwrap();
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
     former.release(&who.attachment, bench.tick()).await.unwrap();
@@ -136,9 +136,9 @@ async fn late_move(bench: &Bench, former: &Store, one_map: bool) {
 pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let former = bench.store.beside("old");
-    let ceding = claim_in(&bench, &former, &claimant("ceding", "a"), &[fixed("10.0.0.2")]).await.unwrap();
+    let ceding = claim_in(&bench, &former, &requester("ceding", "a"), &[fixed("10.0.0.2")]).await.unwrap();
     former.release(&ceding.attachment, bench.tick()).await.unwrap();
-    let mut having = claim_in(&bench, &former, &claimant("having", "b"), &[fixed("10.0.0.2")]).await.unwrap();
+    let mut having = claim_in(&bench, &former, &requester("having", "b"), &[fixed("10.0.0.2")]).await.unwrap();
     having.former.insert(ip("10.0.0.2"), ceding.party());
     let ceded = vec![Ceded { assignment: ceding.addresses[0].clone(), to: having.party() }];
     let ceding = Claim { addresses: Vec::new(), ceded, ..ceding };
@@ -156,7 +156,7 @@ pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
     assert!(matches!(all.moves.as_slice(), [Move::Claims(claims)] if claims.len() == 2), "{:?}", all.moves);
     assert_eq!(outcomes(&bench, &former, true, "green", false).await, [Outcome::Done]);
     let claim_of = async |container: &str| {
-        let mut who = claimant(container, "");
+        let mut who = requester(container, "");
         who.attachment.network = "green".into();
         bench.store.held_by(&who.attachment).await.unwrap().unwrap()
     };
@@ -170,32 +170,32 @@ pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
 /// Two pods, one of them with two addresses and a slot, and an address that is kept.
 async fn populate(bench: &Bench, store: &Store) {
     let one = [with_slot("team", 3, dynamic("10.0.0.2")), fixed("fd00::2")];
-    claim_in(bench, store, &claimant("one", "a"), &one).await.unwrap();
-    claim_in(bench, store, &claimant("two", "b"), &[dynamic("10.0.0.3")]).await.unwrap();
+    claim_in(bench, store, &requester("one", "a"), &one).await.unwrap();
+    claim_in(bench, store, &requester("two", "b"), &[dynamic("10.0.0.3")]).await.unwrap();
     let kept = [held_for("me", 60, dynamic("10.0.0.4"))];
-    claim_in(bench, store, &claimant("three", "c"), &kept).await.unwrap();
-    store.release(&claimant("three", "c").attachment, bench.tick()).await.unwrap();
+    claim_in(bench, store, &requester("three", "c"), &kept).await.unwrap();
+    store.release(&requester("three", "c").attachment, bench.tick()).await.unwrap();
     // Of another network, and outside the ranges: neither moves.
     claim_in(bench, store, &other_network(), &[dynamic("10.0.9.9")]).await.unwrap();
 }
 
-fn other_network() -> Claimant {
-    let mut other = claimant("four", "d");
+fn other_network() -> Requester {
+    let mut other = requester("four", "d");
     other.attachment.network = "other".into();
     other
 }
 
 async fn is_as_it_was(bench: &Bench) {
-    let claim = bench.store.held_by(&claimant("one", "a").attachment).await.unwrap().unwrap();
+    let claim = bench.store.held_by(&requester("one", "a").attachment).await.unwrap().unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.2", "fd00::2"]);
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("two"));
     assert_eq!(bench.holder_of("10.0.0.4").await.as_deref(), Some("kept for me"));
     assert_eq!(bench.holder_of("10.0.9.9").await, None);
-    assert_eq!(bench.taken_slots(&claimant("other", ""), "team").await, [3]);
+    assert_eq!(bench.taken_slots(&requester("other", ""), "team").await, [3]);
     assert_eq!(bench.store.kept(bench.tick()).await.unwrap().len(), 1);
     bench.agrees().await;
     // A newer container of the pod finds the older one, as it would have before.
-    let newer: Claimant = claimant("newer", "b");
+    let newer: Requester = requester("newer", "b");
     let look = bench.look(&newer, &[]).await;
     assert_eq!(look.previous.as_ref().map(addresses).unwrap(), ["10.0.0.3"]);
     let claimed = bench.store.claim(look, &[vec![dynamic("10.0.0.3")]], None, &[]).await.unwrap();

@@ -3,7 +3,7 @@
 use crate::map::Map;
 use std::net::IpAddr;
 
-use super::bench::{Bench, claimant, dynamic, family, fixed, held_for, ip, span};
+use super::bench::{Bench, dynamic, family, fixed, held_for, ip, requester, span};
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
 use crate::{Claimed, KeptAddress, Look};
@@ -12,23 +12,23 @@ use ipam::{Family, Holder, Question, Span};
 
 pub(crate) async fn the_cursor_follows_dynamic_claims_alone(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.7"), dynamic("fd00::7")]).await;
-    bench.hold(&claimant("two", "b"), &[fixed("10.0.0.99"), dynamic("fd00::8")]).await;
-    let look = bench.look(&claimant("three", "c"), &[]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.7"), dynamic("fd00::7")]).await;
+    bench.hold(&requester("two", "b"), &[fixed("10.0.0.99"), dynamic("fd00::8")]).await;
+    let look = bench.look(&requester("three", "c"), &[]).await;
     assert_eq!(look.snapshot.last_claimed(0), Some(ip("10.0.0.7")));
     assert_eq!(look.snapshot.last_claimed(1), Some(ip("fd00::8")));
     assert_eq!(look.snapshot.last_claimed(2), None);
     // A cursor is a hint: a nonsensical one is none.
     bench.scribble(&bench.store.keys.cursor(bench.sets.get(0).unwrap()), b"fd00::7").await;
-    assert_eq!(bench.look(&claimant("three", "c"), &[]).await.snapshot.last_claimed(0), None);
+    assert_eq!(bench.look(&requester("three", "c"), &[]).await.snapshot.last_claimed(0), None);
     bench.agrees().await;
 }
 
 pub(crate) async fn all_answers_of_a_look_come_from_one_moment(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/16"]);
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     for last in 0..100 {
-        bench.hold(&claimant(&format!("c{last}"), ""), &[dynamic(&format!("10.0.200.{last}"))]).await;
+        bench.hold(&requester(&format!("c{last}"), ""), &[dynamic(&format!("10.0.200.{last}"))]).await;
     }
     let area = span("10.0.200.0", "10.0.200.255");
     look.answer(Question::FirstFree(area)).await.unwrap();
@@ -44,9 +44,9 @@ pub(crate) async fn all_answers_of_a_look_come_from_one_moment(map: Map) {
 
 pub(crate) async fn a_small_range_is_known_after_one_read(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "10.1.0.0/25", "fd00::/120"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.200"), dynamic("10.1.0.100"), dynamic("fd00::20")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.200"), dynamic("10.1.0.100"), dynamic("fd00::20")]).await;
     bench.reads();
-    let look = bench.look(&claimant("two", "b"), &[]).await;
+    let look = bench.look(&requester("two", "b"), &[]).await;
     for set in 0..3 {
         let cursor = look.snapshot.last_claimed(set);
         assert!(look.snapshot.next_free(set, cursor).unwrap().is_some());
@@ -61,7 +61,7 @@ pub(crate) async fn sixty_five_thousand_held_addresses_cost_a_handful_of_reads(m
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     bench.fill(span("10.0.0.2", "10.0.253.231")).await;
     bench.fill(span("10.0.253.233", "10.0.255.253")).await;
-    let one = claimant("one", "a");
+    let one = requester("one", "a");
     // Lowest first, and round robin from wherever the cursor was.
     for (after, expected) in
         [(None, "10.0.253.232"), (Some("10.0.100.0"), "10.0.253.232"), (Some("10.0.254.0"), "10.0.255.254")]
@@ -76,7 +76,7 @@ pub(crate) async fn sixty_five_thousand_held_addresses_cost_a_handful_of_reads(m
     let claim = bench.hold_next(&one, Some(ip("10.0.254.0"))).await.unwrap();
     assert_eq!(claim.addresses[0].address, ip("10.0.255.254"));
     // The cursor is at the end now; the second read asks after it.
-    assert_eq!(bench.look(&claimant("two", "b"), &[]).await.snapshot.next_free(0, Some(ip("10.0.255.254"))), Ok(None));
+    assert_eq!(bench.look(&requester("two", "b"), &[]).await.snapshot.next_free(0, Some(ip("10.0.255.254"))), Ok(None));
     bench.agrees().await;
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn a_dense_beginning_of_a_slash_64_costs_a_handful_of_reads(map
     assert_eq!(family(&bench), Family::V6);
     bench.fill(span("fd00::2", "fd00::ea61")).await;
     bench.reads();
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     assert_eq!(bench.next_free(&mut look, 0, None).await, Some(ip("fd00::ea62")));
     let reads = bench.reads();
     assert!(reads <= 5, "{reads} reads");
@@ -100,7 +100,7 @@ pub(crate) async fn a_full_range_is_known_to_be_full(map: Map) {
     bench.fill(span("10.0.0.2", "10.0.15.254")).await;
     bench.fill(span("10.1.0.2", "10.1.0.14")).await;
     bench.reads();
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     for set in [0, 1] {
         assert_eq!(bench.next_free(&mut look, set, None).await, None);
     }
@@ -112,9 +112,9 @@ pub(crate) async fn a_full_range_is_known_to_be_full(map: Map) {
 
 pub(crate) async fn usage_counts_what_is_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
-    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.3"), dynamic("fd00::3")]).await;
-    let two = claimant("three", "c");
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2"), dynamic("fd00::2")]).await;
+    bench.hold(&requester("two", "b"), &[dynamic("10.0.0.3"), dynamic("fd00::3")]).await;
+    let two = requester("three", "c");
     bench.hold(&two, &[held_for("me", 60, dynamic("10.0.0.4"))]).await;
     bench.release(&two).await;
     let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
@@ -139,7 +139,7 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed(map: Map) {
         bench.store.map().commit(&[change]).await.unwrap();
     }
     bench.reads();
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     assert_eq!(bench.next_free(&mut look, 0, None).await, Some(ip("10.0.39.18")));
     let reads = bench.reads();
     assert!(reads <= 13, "{reads} reads");
@@ -164,7 +164,7 @@ async fn first_free_of_list(look: &mut Look, list: &[IpAddr]) -> Option<IpAddr> 
 /// Claim all of these but the last.
 async fn hold_all_but_one(bench: &Bench, list: &[IpAddr]) {
     for (nth, address) in list[..list.len() - 1].iter().enumerate() {
-        bench.hold(&claimant(&format!("holder-{nth}"), ""), &[dynamic(&address.to_string())]).await;
+        bench.hold(&requester(&format!("holder-{nth}"), ""), &[dynamic(&address.to_string())]).await;
     }
 }
 
@@ -183,14 +183,14 @@ pub(crate) async fn a_list_of_single_addresses_costs_a_handful_of_reads(map: Map
     ];
     for (list, most) in lists {
         hold_all_but_one(&bench, &list).await;
-        let mut look = bench.look(&claimant("one", "a"), &[]).await;
+        let mut look = bench.look(&requester("one", "a"), &[]).await;
         bench.reads();
         assert_eq!(first_free_of_list(&mut look, &list).await, list.last().copied());
         let reads = bench.reads();
         assert!(reads <= most, "{reads} reads for {}, …", list[0]);
         drop(look);
         for nth in 0..list.len() - 1 {
-            bench.release(&claimant(&format!("holder-{nth}"), "")).await;
+            bench.release(&requester(&format!("holder-{nth}"), "")).await;
         }
     }
     bench.agrees().await;
@@ -201,7 +201,7 @@ pub(crate) async fn single_addresses_among_ten_thousand_held_ones_cost_a_handful
     bench.fill(span("10.0.0.2", "10.0.39.255")).await;
     let mut list = shuffled(|nth| format!("10.0.{}.{}", nth / 6 + 1, nth));
     list.push(ip("10.0.40.7"));
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     bench.reads();
     assert_eq!(first_free_of_list(&mut look, &list).await, Some(ip("10.0.40.7")));
     let reads = bench.reads();
@@ -214,11 +214,11 @@ pub(crate) async fn the_holders_of_a_list_of_addresses_cost_a_handful_of_reads(m
     let bench = Bench::new(map, &["10.0.0.0/16"]);
     let list = shuffled(|nth| format!("10.0.{}.{}", nth + 20, nth * 7 % 250 + 1));
     hold_all_but_one(&bench, &list).await;
-    let kept = claimant("kept", "");
+    let kept = requester("kept", "");
     bench.hold(&kept, &[held_for("me", 60, dynamic("10.0.200.200"))]).await;
     bench.release(&kept).await;
     bench.scribble(&bench.store.keys.address(list[100]), b"?").await;
-    let mut look = bench.look(&claimant("one", "a"), &[]).await;
+    let mut look = bench.look(&requester("one", "a"), &[]).await;
     bench.reads();
     for (nth, &address) in list.iter().enumerate().filter(|(nth, _)| *nth != 100) {
         while let Some(question) = look.snapshot.holder_of(address).err() {

@@ -8,21 +8,21 @@ use std::net::IpAddr;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::bench::{Bench, assignment, claimant, dynamic, held_for};
+use super::bench::{Bench, assignment, dynamic, held_for, requester};
 use crate::keys::address_in;
 use crate::list::Filter;
 use crate::ordered::{Change, Commit, Entry, OrderedMap};
-use crate::{Claimant, Claimed, InUse};
+use crate::{Claimed, InUse, Requester};
 use ipam::Kind;
 
 const ROUNDS: usize = 150;
 
 pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/28", "fd00::/64"]);
-    let kept = claimant("kept", "k");
+    let kept = requester("kept", "k");
     bench.hold(&kept, &[held_for("sts/k", 3_600, dynamic("10.0.0.9")), dynamic("fd00::9")]).await;
     bench.release(&kept).await;
-    let holders = [claimant("one", "a"), claimant("two", "b")];
+    let holders = [requester("one", "a"), requester("two", "b")];
     for (nth, holder) in holders.iter().enumerate() {
         bench.hold(holder, &[dynamic(&format!("10.0.0.{}", nth + 2)), dynamic(&format!("fd00::{}", nth + 2))]).await;
     }
@@ -64,7 +64,7 @@ fn mutated(value: &[u8], random: &mut TestRng) -> Vec<u8> {
 }
 
 /// Each read succeeds or says what is damaged.
-async fn read_everything(bench: &Bench, holders: &[Claimant]) {
+async fn read_everything(bench: &Bench, holders: &[Requester]) {
     let (store, now) = (&bench.store, bench.tick());
     let _ = store.allocations(&Filter::default(), None, 100).await;
     let _ = store.kept(now).await;
@@ -75,7 +75,7 @@ async fn read_everything(bench: &Bench, holders: &[Claimant]) {
     for holder in holders {
         let _ = store.held_by(&holder.attachment).await;
         let _ = store.attachments_on(&holder.node, &holder.machine, "blue").await;
-        let again = Claimant { pod: holder.pod.clone(), ..claimant("again", "") };
+        let again = Requester { pod: holder.pod.clone(), ..requester("again", "") };
         let _ = store.look_up(&again, &bench.sets, &[], now).await.map(drop);
     }
 }
@@ -84,7 +84,7 @@ async fn read_everything(bench: &Bench, holders: &[Claimant]) {
 async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
     let held = whole.iter().filter(|entry| entry.key.contains("/addresses/"));
     let taken: BTreeSet<IpAddr> = held.filter_map(|entry| address_in(&entry.key)).collect();
-    let new = claimant("new", "");
+    let new = requester("new", "");
     let Ok(mut look) = bench.store.look_up(&new, &bench.sets, &[], bench.tick()).await else { return };
     let mut proposal = Vec::new();
     for set in 0..bench.sets.len() {
@@ -106,7 +106,7 @@ async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
 }
 
 /// A release whose claim may say anything frees nothing that another holds.
-async fn a_release_frees_its_own(bench: &Bench, holders: &[Claimant], whole: &[Entry], but: &Entry) {
+async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[Entry], but: &Entry) {
     let _ = bench.store.release(&holders[0].attachment, bench.tick()).await;
     let left = everything(bench).await;
     let of_two =

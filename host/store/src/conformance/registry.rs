@@ -1,8 +1,8 @@
 //! Where a network has its books: registered with its claims, and refused elsewhere as long as they are there.
 
-use super::bench::{Bench, claimant, dynamic, range_sets, span};
+use super::bench::{Bench, dynamic, range_sets, requester, span};
 use crate::map::Map;
-use crate::{Claimant, Claimed, Registration, Search, Store, StoreError};
+use crate::{Claimed, Registration, Requester, Search, Store, StoreError};
 use ipam::{Assignment, Claim, RangeSets};
 
 /// A bench whose claims are registered, as of a network without a domain that somebody chose.
@@ -14,16 +14,16 @@ fn registering(map: Map, subnets: &[&str]) -> Bench {
 pub(crate) async fn a_claim_registers_its_network_once(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
     assert_eq!(bench.store.registry().await.unwrap(), []);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     let subnets = vec![span("10.0.0.0", "10.0.0.255")];
     let expected = Registration { domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
     assert_eq!(bench.store.registration("blue").await.unwrap(), Some(expected.clone()));
 
     // Further subnets and a choice are added, nothing is taken away.
     let bench = Bench { store: bench.store.with_registry(true), sets: range_sets(&["10.0.1.0/24"]), ..bench };
-    bench.hold(&claimant("two", "b"), &[dynamic("10.0.1.2")]).await;
+    bench.hold(&requester("two", "b"), &[dynamic("10.0.1.2")]).await;
     let bench = Bench { store: bench.store.with_registry(false), ..bench };
-    bench.hold(&claimant("three", "c"), &[dynamic("10.0.1.3")]).await;
+    bench.hold(&requester("three", "c"), &[dynamic("10.0.1.3")]).await;
     let registry = bench.store.registry().await.unwrap();
     assert_eq!((registry.len(), registry[0].network.as_str()), (1, "blue"));
     let registration = &registry[0].registration;
@@ -33,21 +33,21 @@ pub(crate) async fn a_claim_registers_its_network_once(map: Map) {
 
 pub(crate) async fn a_look_reads_the_registration_along(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     bench.reads();
-    drop(bench.look(&claimant("two", "b"), &[]).await);
+    drop(bench.look(&requester("two", "b"), &[]).await);
     let without = bench.reads();
     let bench = Bench { store: bench.store.with_registry(false), ..bench };
-    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.3")]).await;
+    bench.hold(&requester("two", "b"), &[dynamic("10.0.0.3")]).await;
     bench.reads();
-    let look = bench.look(&claimant("three", "c"), &[]).await;
+    let look = bench.look(&requester("three", "c"), &[]).await;
     bench.store.refuse_moved(&look).await.unwrap();
     assert_eq!(bench.reads(), without, "no further read for a network that is registered as it is");
 }
 
 pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
-    let [one, two] = ["one", "two"].map(|container| claimant(container, ""));
+    let [one, two] = ["one", "two"].map(|container| requester(container, ""));
     let (first, second) = (bench.look(&one, &[]).await, bench.look(&two, &[]).await);
     for (look, address) in [(first, "10.0.0.2"), (second, "10.0.0.3")] {
         let claimed = bench.store.claim(look, &[vec![dynamic(address)]], None, &[]).await.unwrap();
@@ -58,14 +58,14 @@ pub(crate) async fn the_first_claims_of_a_network_do_not_lose_to_each_other(map:
 
 pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
-    bench.release(&claimant("one", "")).await;
-    let look = bench.look(&claimant("two", ""), &[]).await;
+    bench.hold(&requester("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.release(&requester("one", "")).await;
+    let look = bench.look(&requester("two", ""), &[]).await;
     let other = bench.store.beside("red").with_registry(true);
-    claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.2")]).await.unwrap();
+    claim_in(&bench, &other, &requester("three", ""), &[dynamic("10.0.0.2")]).await.unwrap();
     let claimed = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
     assert_eq!(claimed, Claimed::Lost, "both would have the address");
-    let look = bench.look(&claimant("two", ""), &[]).await;
+    let look = bench.look(&requester("two", ""), &[]).await;
     let error = bench.store.refuse_moved(&look).await.unwrap_err();
     assert!(error.to_string().contains("\"red\"") && error.to_string().contains("three"), "{error}");
 }
@@ -73,43 +73,43 @@ pub(crate) async fn a_claim_loses_where_its_network_was_registered_elsewhere_mea
 /// A claim that does not know of the change lands in the former domain just after that was found empty.
 pub(crate) async fn what_lands_in_the_former_domain_during_a_change_is_not_forgotten(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
-    bench.release(&claimant("one", "")).await;
-    let late = bench.look(&claimant("late", ""), &[]).await;
+    bench.hold(&requester("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.release(&requester("one", "")).await;
+    let late = bench.look(&requester("late", ""), &[]).await;
     let other = bench.store.beside("red").with_registry(true);
-    let look = other.look_up(&claimant("two", ""), &bench.sets, &[], bench.tick()).await.unwrap();
+    let look = other.look_up(&requester("two", ""), &bench.sets, &[], bench.tick()).await.unwrap();
     other.refuse_moved(&look).await.unwrap();
     let claimed = bench.store.claim(late, &[vec![dynamic("10.0.0.3")]], None, &[]).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)));
     let claimed = other.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)));
     // From now on it is known, and asked about until it is gone.
-    let refused = claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await;
+    let refused = claim_in(&bench, &other, &requester("three", ""), &[dynamic("10.0.0.3")]).await;
     assert!(refused.unwrap_err().to_string().contains("late"));
-    bench.release(&claimant("late", "")).await.unwrap();
-    claim_in(&bench, &other, &claimant("three", ""), &[dynamic("10.0.0.3")]).await.unwrap();
+    bench.release(&requester("late", "")).await.unwrap();
+    claim_in(&bench, &other, &requester("three", ""), &[dynamic("10.0.0.3")]).await.unwrap();
     let registration = other.registration("blue").await.unwrap().unwrap();
     assert_eq!((registration.domain.as_str(), registration.former), ("red", None));
 }
 
 pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_addresses(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("one", ""), &[dynamic("10.0.0.2")]).await;
     let other = bench.store.beside("shared").with_registry(true);
-    let refused = claim_in(&bench, &other, &claimant("two", ""), &[dynamic("10.0.0.2")]).await.unwrap_err();
+    let refused = claim_in(&bench, &other, &requester("two", ""), &[dynamic("10.0.0.2")]).await.unwrap_err();
     let text = format!("{refused} {}", refused.hint().unwrap());
     for part in ["\"blue\"", "\"shared\"", "container one", "kube-ipam import --from kube-ipam --domain blue"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.len() < 700, "{text}");
     assert!(other.check_registration("blue", &bench.sets, Search::Whole).await.is_err());
-    assert!(other.held_by(&claimant("two", "").attachment).await.unwrap().is_none());
+    assert!(other.held_by(&requester("two", "").attachment).await.unwrap().is_none());
     // Containers of other networks in the former domain are no reason.
-    let mut neighbour = claimant("one", "");
+    let mut neighbour = requester("one", "");
     neighbour.attachment.network = "green".into();
     claim_in(&bench, &bench.store.beside("blue"), &neighbour, &[dynamic("10.0.0.3")]).await.unwrap();
-    bench.release(&claimant("one", "")).await;
-    claim_in(&bench, &other, &claimant("two", ""), &[dynamic("10.0.0.2")]).await.unwrap();
+    bench.release(&requester("one", "")).await;
+    claim_in(&bench, &other, &requester("two", ""), &[dynamic("10.0.0.2")]).await.unwrap();
     assert_eq!(bench.store.registration("blue").await.unwrap().unwrap().domain, "shared");
     assert!(
         bench.store.check_registration("blue", &bench.sets, Search::Whole).await.is_err(),
@@ -119,7 +119,7 @@ pub(crate) async fn another_domain_is_refused_while_the_former_one_holds_address
 
 pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets(map: Map) {
     let bench = registering(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("one", ""), &[dynamic("10.0.0.9")]).await;
+    bench.hold(&requester("one", ""), &[dynamic("10.0.0.9")]).await;
     let green = bench.store.beside("green").with_registry(false);
     let check = async |store: &Store, subnet: &str| {
         store.check_registration("green", &range_sets(&[subnet]), Search::Whole).await
@@ -137,14 +137,14 @@ pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_
     check(&chosen, "10.0.0.0/16").await.unwrap();
 
     // Both are there, and were before one of them got more.
-    let mut neighbour = claimant("two", "");
+    let mut neighbour = requester("two", "");
     neighbour.attachment.network = "green".into();
     let look = green.look_up(&neighbour, &range_sets(&["10.0.1.0/24"]), &[], bench.tick()).await.unwrap();
     let claimed = green.claim(look, &[vec![dynamic("10.0.1.2")]], None, &[]).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)));
     check(&green, "10.0.1.0/24").await.unwrap();
     assert!(check(&green, "10.0.0.0/23").await.is_err());
-    bench.release(&claimant("one", "")).await;
+    bench.release(&requester("one", "")).await;
     check(&green, "10.0.0.0/23").await.unwrap();
 }
 
@@ -153,7 +153,7 @@ pub(crate) async fn domains_are_found_by_their_keys(map: Map) {
     let names = ["a", "a-b", "a/b", "b", "v1"];
     for (nth, domain) in names.iter().enumerate() {
         let store = bench.store.beside(domain);
-        let claimed = claim_in(&bench, &store, &claimant(&format!("c{nth}"), ""), &[dynamic("10.0.0.2")]).await;
+        let claimed = claim_in(&bench, &store, &requester(&format!("c{nth}"), ""), &[dynamic("10.0.0.2")]).await;
         assert_eq!(store.any_of("blue").await.unwrap(), Some(claimed.unwrap().attachment));
         assert_eq!(store.any_of("green").await.unwrap(), None);
     }
@@ -166,14 +166,14 @@ pub(crate) async fn domains_are_found_by_their_keys(map: Map) {
 pub(super) async fn claim_in(
     bench: &Bench,
     store: &Store,
-    claimant: &Claimant,
+    requester: &Requester,
     proposal: &[Assignment],
 ) -> Result<Claim, StoreError> {
     let sets: &RangeSets = &bench.sets;
-    let look = store.look_up(claimant, sets, &[], bench.tick()).await?;
+    let look = store.look_up(requester, sets, &[], bench.tick()).await?;
     store.refuse_moved(&look).await?;
     match store.claim(look, &[proposal.to_vec()], None, &[]).await? {
         Claimed::Done(claim) => Ok(claim),
-        Claimed::Lost => panic!("{} lost", claimant.attachment),
+        Claimed::Lost => panic!("{} lost", requester.attachment),
     }
 }

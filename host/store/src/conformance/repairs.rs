@@ -3,11 +3,11 @@
 use crate::map::Map;
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, held_for, ip, pod, with_slot};
+use super::bench::{Bench, MACHINE, addresses, dynamic, held_for, ip, pod, requester, with_slot};
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::record::encode;
 use crate::{Disagreement, InUse, Repair, Repaired};
-use ipam::{Assignment, Claim, HeldAddress};
+use ipam::{Allocation, Assignment, Claim};
 
 /// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
 /// and made unreadable.
@@ -128,9 +128,9 @@ pub(crate) async fn what_changed_since_it_was_judged_is_left_alone(map: Map) {
     let keys = bench.store.keys.clone();
     overwrite(&bench, &[(keys.address(ip("10.0.0.4")), None)]).await;
     let stale = plan(&bench).await;
-    let two = claimant("two", "b");
+    let two = requester("two", "b");
     bench.release(&two).await;
-    let other = claimant("four", "d");
+    let other = requester("four", "d");
     bench.hold(&other, &[dynamic("10.0.0.4")]).await;
     let before = state(&bench).await;
     assert_eq!(bench.store.repair(&stale[0]).await.unwrap(), Repaired::Changed);
@@ -186,11 +186,11 @@ pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs(map: Map
 async fn bench(map: Map) -> Bench {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let range = |text| in_range(&bench, text);
-    bench.hold(&claimant("gone", "x"), &[held_for("me", 3600, range("10.0.0.9"))]).await;
-    bench.release(&claimant("gone", "x")).await;
-    bench.hold(&claimant("one", "a"), &[range("10.0.0.2"), range("10.0.0.3")]).await;
-    bench.hold(&claimant("two", "b"), &[range("10.0.0.4")]).await;
-    bench.hold(&claimant("three", "c"), &[with_slot("team", 7, held_for("you", 60, range("10.0.0.5")))]).await;
+    bench.hold(&requester("gone", "x"), &[held_for("me", 3600, range("10.0.0.9"))]).await;
+    bench.release(&requester("gone", "x")).await;
+    bench.hold(&requester("one", "a"), &[range("10.0.0.2"), range("10.0.0.3")]).await;
+    bench.hold(&requester("two", "b"), &[range("10.0.0.4")]).await;
+    bench.hold(&requester("three", "c"), &[with_slot("team", 7, held_for("you", 60, range("10.0.0.5")))]).await;
     bench.agrees().await;
     bench
 }
@@ -205,7 +205,7 @@ fn expiry_of_hold(state: &BTreeMap<String, Vec<u8>>) -> String {
 }
 
 async fn claim(bench: &Bench, container: &str) -> Claim {
-    bench.store.held_by(&claimant(container, "").attachment).await.unwrap().unwrap()
+    bench.store.held_by(&requester(container, "").attachment).await.unwrap().unwrap()
 }
 
 async fn plan(bench: &Bench) -> Vec<Repair> {
@@ -224,7 +224,7 @@ async fn repair(bench: &Bench) {
     assert!(held.iter().all(|(address, holder)| after.get(address) == Some(holder)), "{held:?} → {after:?}");
 }
 
-async fn readable_addresses(bench: &Bench) -> BTreeMap<std::net::IpAddr, HeldAddress> {
+async fn readable_addresses(bench: &Bench) -> BTreeMap<std::net::IpAddr, Allocation> {
     bench.store.everything().await.unwrap().0.addresses
 }
 

@@ -1,15 +1,15 @@
 //! What a container has and the store has forgotten is claimed again, and nothing is taken from anybody who may live.
 
-use super::bench::{Bench, MACHINE, addresses, claimant, dynamic, fixed, held_for, ip, pod, with_slot};
+use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, held_for, ip, pod, requester, with_slot};
 use crate::map::Map;
 use crate::ordered::{Change, Commit, OrderedMap};
-use crate::{Claimant, InUse, Occupant, Repaired, Restoration, Rival};
-use ipam::{Assignment, Claim, HeldAddress};
+use crate::{InUse, Occupant, Repaired, Requester, Restoration, Rival};
+use ipam::{Allocation, Assignment, Claim};
 
 /// Whatever of a claim is deleted or damaged, alone or together, what the container has is its own again.
 pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let who = claimant("one", "a");
+    let who = requester("one", "a");
     let has = [fixed("10.0.0.2"), dynamic("10.0.0.3")];
     let before =
         bench.hold(&who, &[fixed("10.0.0.2"), with_slot("team", 7, held_for("me", 60, dynamic("10.0.0.3")))]).await;
@@ -57,8 +57,8 @@ pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: M
 
 pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let who = claimant("one", "a");
-    let lone = claimant("two", "");
+    let who = requester("one", "a");
+    let lone = requester("two", "");
     let occupants =
         [occupant(&who, &[fixed("10.0.0.2"), dynamic("10.0.0.3")]), occupant(&lone, &[dynamic("10.0.0.4")])];
     let plans = plan(&bench, &occupants, Rival::Stays).await;
@@ -71,10 +71,10 @@ pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it(map:
     assert_eq!((claim.node.as_str(), claim.machine.as_str(), &claim.pod), ("node-1", MACHINE, &who.pod));
     assert_eq!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap().len(), 2, "GC finds them");
     // The pod's next container finds the older one.
-    let look = bench.look(&claimant("three", "a"), &[]).await;
+    let look = bench.look(&requester("three", "a"), &[]).await;
     assert_eq!(look.previous.unwrap().attachment, who.attachment);
-    for claimant in [&who, &lone] {
-        bench.release(claimant).await;
+    for requester in [&who, &lone] {
+        bench.release(requester).await;
     }
     bench.agrees().await;
     assert!(bench.store.attachments_on("node-1", MACHINE, "blue").await.unwrap().is_empty());
@@ -82,8 +82,8 @@ pub(crate) async fn an_empty_store_learns_everything_and_a_release_frees_it(map:
 
 pub(crate) async fn what_another_holds_is_named_and_left_and_the_rest_is_claimed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("thief", "t"), &[dynamic("10.0.0.2")]).await;
-    let who = claimant("one", "a");
+    bench.hold(&requester("thief", "t"), &[dynamic("10.0.0.2")]).await;
+    let who = requester("one", "a");
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")])], Rival::Stays).await;
     let shared: Vec<_> = plans[0].shared.iter().map(|held| held.attachment.container.as_str()).collect();
     assert_eq!((shared, &plans[0].missing), (vec!["thief"], &vec![ip("10.0.0.3")]));
@@ -91,17 +91,17 @@ pub(crate) async fn what_another_holds_is_named_and_left_and_the_rest_is_claimed
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("thief"));
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("one"));
 
-    let alone = plan(&bench, &[occupant(&claimant("two", "b"), &[dynamic("10.0.0.2")])], Rival::Stays).await;
+    let alone = plan(&bench, &[occupant(&requester("two", "b"), &[dynamic("10.0.0.2")])], Rival::Stays).await;
     assert!(!alone[0].is_needed() && !alone[0].is_void(), "{:?}", alone[0]);
     // A newer container of the same pod has it: the store is right.
-    let older = plan(&bench, &[occupant(&claimant("zero", "t"), &[dynamic("10.0.0.2")])], Rival::Succeeds).await;
+    let older = plan(&bench, &[occupant(&requester("zero", "t"), &[dynamic("10.0.0.2")])], Rival::Succeeds).await;
     assert!(older[0].is_void());
 }
 
 pub(crate) async fn of_two_that_share_a_forgotten_address_the_first_gets_it(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let occupants = [("one", "a"), ("two", "b")]
-        .map(|(container, pod)| occupant(&claimant(container, pod), &[dynamic("10.0.0.2")]));
+        .map(|(container, pod)| occupant(&requester(container, pod), &[dynamic("10.0.0.2")]));
     let plans = plan(&bench, &occupants, Rival::Stays).await;
     assert!(plans[0].is_needed() && !plans[1].is_needed());
     assert_eq!(plans[1].shared[0].attachment.container, "one");
@@ -113,9 +113,9 @@ pub(crate) async fn of_two_that_share_a_forgotten_address_the_first_gets_it(map:
 /// and is free when both are released, not before.
 pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let gone = claimant("gone", "g");
+    let gone = requester("gone", "g");
     bench.hold(&gone, &[dynamic("10.0.0.2"), dynamic("10.0.0.3")]).await;
-    let who = claimant("one", "a");
+    let who = requester("one", "a");
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::GivesWay).await;
     assert_eq!(plans[0].moved.len(), 1);
     assert_eq!(plans[0].moved[0].attachment, gone.attachment);
@@ -147,9 +147,9 @@ pub(crate) async fn a_holder_that_is_gone_cedes_what_a_living_container_has(map:
 
 pub(crate) async fn a_hold_ends_where_somebody_has_its_address(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    bench.hold(&claimant("gone", "g"), &[held_for("me", 3600, dynamic("10.0.0.2"))]).await;
-    bench.release(&claimant("gone", "g")).await;
-    let plans = plan(&bench, &[occupant(&claimant("one", "a"), &[dynamic("10.0.0.2")])], Rival::Stays).await;
+    bench.hold(&requester("gone", "g"), &[held_for("me", 3600, dynamic("10.0.0.2"))]).await;
+    bench.release(&requester("gone", "g")).await;
+    let plans = plan(&bench, &[occupant(&requester("one", "a"), &[dynamic("10.0.0.2")])], Rival::Stays).await;
     assert_eq!(plans[0].ended[0].identity.as_deref(), Some("me"));
     carry_out(&bench, &plans).await;
     bench.agrees().await;
@@ -159,9 +159,9 @@ pub(crate) async fn a_hold_ends_where_somebody_has_its_address(map: Map) {
 
 pub(crate) async fn what_changed_since_a_restoration_was_shown_stays(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let who = claimant("one", "a");
+    let who = requester("one", "a");
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::Stays).await;
-    bench.hold(&claimant("two", "b"), &[dynamic("10.0.0.2")]).await;
+    bench.hold(&requester("two", "b"), &[dynamic("10.0.0.2")]).await;
     assert!(!bench.store.restore(&plans[0]).await.unwrap());
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("two"));
     bench.agrees().await;
@@ -171,7 +171,7 @@ pub(crate) async fn what_changed_since_a_restoration_was_shown_stays(map: Map) {
 /// An address that the store gives to a container and that it does not have is told, and stays held.
 pub(crate) async fn another_address_is_told_and_stays_held(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let who = claimant("one", "a");
+    let who = requester("one", "a");
     bench.hold(&who, &[dynamic("10.0.0.9")]).await;
     let plans = plan(&bench, &[occupant(&who, &[dynamic("10.0.0.2")])], Rival::Stays).await;
     assert_eq!((&plans[0].unused, &plans[0].missing), (&vec![ip("10.0.0.9")], &vec![ip("10.0.0.2")]));
@@ -183,7 +183,7 @@ pub(crate) async fn another_address_is_told_and_stays_held(map: Map) {
 
 pub(crate) async fn a_hold_that_was_shown_ends_and_no_other(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let who = claimant("gone", "g");
+    let who = requester("gone", "g");
     bench.hold(&who, &[held_for("me", 60, dynamic("10.0.0.2")), held_for("me", 60, dynamic("10.0.0.3"))]).await;
     bench.release(&who).await;
     let shown = bench.store.holds_for("me").await.unwrap();
@@ -202,8 +202,8 @@ pub(crate) async fn a_hold_that_was_shown_ends_and_no_other(map: Map) {
     assert_eq!(bench.store.holds_for("nobody").await.unwrap().len(), 0);
 }
 
-fn occupant(claimant: &Claimant, addresses: &[Assignment]) -> Occupant {
-    let Claimant { attachment, node, machine, pod } = claimant.clone();
+fn occupant(requester: &Requester, addresses: &[Assignment]) -> Occupant {
+    let Requester { attachment, node, machine, pod } = requester.clone();
     Occupant { attachment, node, machine, pod, addresses: addresses.to_vec() }
 }
 
@@ -217,7 +217,7 @@ async fn carry_out(bench: &Bench, plans: &[Restoration]) {
     }
 }
 
-async fn record(bench: &Bench, address: &str) -> HeldAddress {
+async fn record(bench: &Bench, address: &str) -> Allocation {
     bench.store.everything().await.unwrap().0.addresses.remove(&ip(address)).unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! STATUS: asked every few seconds on every node, and so about a few keys, however many there are.
 
-use super::bench::{Bench, MACHINE, assignment, claimant, ip, range_sets, span};
+use super::bench::{Bench, MACHINE, assignment, ip, range_sets, requester, span};
 use crate::map::Map;
-use crate::{Claimant, Moved, Search, Store, StoreError};
+use crate::{Moved, Requester, Search, Store, StoreError};
 use ipam::{Kind, RangeSets};
 
 /// All that STATUS asks of a store.
@@ -16,7 +16,7 @@ pub(crate) async fn what_status_reads_does_not_grow_with_what_is_held(map: Map) 
     let mut bench = Bench::new(map, &["10.0.0.0/16", "10.1.0.0/24", "fd00::/64"]);
     bench.store = bench.store.with_registry(false);
     let proposal = ["10.0.0.2", "10.1.0.2", "fd00::2"].map(|address| assignment(ip(address), Kind::Dynamic));
-    bench.hold(&claimant("one", "a"), &proposal).await;
+    bench.hold(&requester("one", "a"), &proposal).await;
     let mut costs = Vec::new();
     for held in [None, Some(span("10.0.1.0", "10.0.16.255")), Some(span("10.1.0.3", "10.1.0.254"))] {
         if let Some(held) = held {
@@ -36,7 +36,7 @@ pub(crate) async fn what_status_reads_does_not_grow_with_what_is_held(map: Map) 
 pub(crate) async fn what_status_reads_of_other_books_does_not_grow_with_what_is_held_there(map: Map) {
     let mut bench = Bench::new(map, &["10.0.0.0/16"]);
     bench.store = bench.store.with_registry(false);
-    let lone = Claimant { node: "node-9".into(), ..claimant("lone", "a") };
+    let lone = Requester { node: "node-9".into(), ..requester("lone", "a") };
     bench.hold(&lone, &[assignment(ip("10.0.0.2"), Kind::Dynamic)]).await;
     bench.fill(span("10.0.0.3", "10.0.16.255")).await;
     let elsewhere = bench.store.beside("other").with_registry(true);

@@ -8,7 +8,7 @@ use super::{InUse, Repair};
 use crate::inspect::{Disagreement, Everything};
 use crate::keys::{Keys, Named};
 use crate::record::{KeptAddress, encode};
-use ipam::{Assignment, Attachment, Claim, HeldAddress, PodName, RangeSets, Slot};
+use ipam::{Allocation, Assignment, Attachment, Claim, PodName, RangeSets, Slot};
 
 /// What disagreements have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,20 +29,20 @@ pub(super) struct Plan<'a> {
     range_sets: &'a RangeSets,
     pub(super) in_use: &'a InUse,
     /// Who claims an address: where several do, whoever uses it, then who did first.
-    claimants: BTreeMap<IpAddr, &'a Attachment>,
+    requesters: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by who holds them.
-    held_by: BTreeMap<&'a Attachment, Vec<&'a HeldAddress>>,
+    held_by: BTreeMap<&'a Attachment, Vec<&'a Allocation>>,
 }
 
 impl<'a> Plan<'a> {
     pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
         let mut claims: Vec<&Claim> = all.claims.values().collect();
         claims.sort_by_key(|claim| claim.since);
-        let mut claimants = BTreeMap::new();
+        let mut requesters = BTreeMap::new();
         for claim in claims {
             for address in claim.addresses() {
                 let uses = |attachment: &Attachment| in_use.get(attachment).is_some_and(|used| used.contains(&address));
-                let first = claimants.entry(address).or_insert(&claim.attachment);
+                let first = requesters.entry(address).or_insert(&claim.attachment);
                 if !uses(first) && uses(&claim.attachment) {
                     *first = &claim.attachment;
                 }
@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
         for held in all.addresses.values() {
             held_by.entry(&held.attachment).or_default().push(held);
         }
-        Self { keys, all, range_sets, in_use, claimants, held_by }
+        Self { keys, all, range_sets, in_use, requesters, held_by }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -87,8 +87,8 @@ impl<'a> Plan<'a> {
             Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
                 self.subject_of_hold(address)
             }
-            Some(Named::Address(address)) if self.claimants.contains_key(&address) => {
-                Subject::Attachment(self.claimants[&address].clone())
+            Some(Named::Address(address)) if self.requesters.contains_key(&address) => {
+                Subject::Attachment(self.requesters[&address].clone())
             }
             _ => Subject::Unexplained(key.to_owned()),
         }
@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
 
     /// The hold of an address that is about to be held again ends in the same transaction.
     fn subject_of_hold(&self, address: IpAddr) -> Subject {
-        match self.claimants.get(&address) {
+        match self.requesters.get(&address) {
             Some(attachment) if !self.all.addresses.contains_key(&address) => {
                 Subject::Attachment((*attachment).clone())
             }
@@ -183,7 +183,7 @@ impl<'a> Plan<'a> {
             if claim.addresses.iter().any(|held| held.address == address) {
                 continue;
             }
-            let known = self.all.addresses.get(&address).map(HeldAddress::party);
+            let known = self.all.addresses.get(&address).map(Allocation::party);
             let claimed = || self.all.claims.get(holder).map(Claim::party);
             ceded.to = known.or_else(claimed).unwrap_or(ceded.to);
             claim.ceded.push(ceded);
@@ -192,7 +192,7 @@ impl<'a> Plan<'a> {
 
     pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
         let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
-        recorded.or_else(|| self.claimants.get(&address).copied())
+        recorded.or_else(|| self.requesters.get(&address).copied())
     }
 
     fn mend_claim(&self, claim: &Claim, mends: &[Disagreement], mend: &mut Mend) {
@@ -340,7 +340,7 @@ impl<'a> Plan<'a> {
 }
 
 /// A claim without addresses, with everything else one of its records says.
-fn claim_from(held: &HeldAddress) -> Claim {
+fn claim_from(held: &Allocation) -> Claim {
     Claim {
         attachment: held.attachment.clone(),
         node: held.node.clone(),

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::hold::end_hold;
 use crate::ordered::{Change, Entry, Guard};
 use crate::record::{KeptAddress, Seen, encode};
-use ipam::{Assignment, Attachment, Ceded, Claim, HeldAddress};
+use ipam::{Allocation, Assignment, Attachment, Ceded, Claim};
 
 /// What lies under a key, understood or not.
 pub(super) enum Found<T> {
@@ -44,7 +44,7 @@ impl<T> Found<T> {
 
 /// What the store has under one address of an occupant.
 pub(super) struct Place {
-    pub(super) held: Option<Found<HeldAddress>>,
+    pub(super) held: Option<Found<Allocation>>,
     pub(super) kept: Option<Found<KeptAddress>>,
 }
 
@@ -63,8 +63,8 @@ impl Plan<'_> {
         self,
         store: &Store,
         rivals: &BTreeMap<Attachment, Seen<Claim>>,
-        taken: &mut BTreeMap<IpAddr, HeldAddress>,
-        judge: &impl Fn(&Occupant, &HeldAddress) -> Rival,
+        taken: &mut BTreeMap<IpAddr, Allocation>,
+        judge: &impl Fn(&Occupant, &Allocation) -> Rival,
         now: Timestamp,
     ) -> Restoration {
         let occupant = self.occupant;
@@ -149,7 +149,7 @@ impl Plan<'_> {
     }
 
     /// The record of an address, where it is the occupant's.
-    fn own<'p>(&self, place: &'p Place) -> Option<&'p HeldAddress> {
+    fn own<'p>(&self, place: &'p Place) -> Option<&'p Allocation> {
         let seen = place.held.as_ref()?.readable()?;
         (seen.record.attachment == self.occupant.attachment).then_some(&seen.record)
     }
@@ -219,13 +219,13 @@ impl Plan<'_> {
 }
 
 /// Whether an address is with another because the claim ceded it.
-fn is_ceded(claim: &Claim, held: &HeldAddress) -> bool {
+fn is_ceded(claim: &Claim, held: &Allocation) -> bool {
     let is_former = held.former.as_ref().is_some_and(|former| former.attachment == claim.attachment);
     is_former || claim.ceded.iter().any(|ceded| ceded.assignment.address == held.address)
 }
 
 /// Whether a holder's claim can go on naming an address that moves. An address has room for one former holder.
-fn can_cede(rivals: &BTreeMap<Attachment, Seen<Claim>>, held: &HeldAddress) -> bool {
+fn can_cede(rivals: &BTreeMap<Attachment, Seen<Claim>>, held: &Allocation) -> bool {
     let claim = rivals.get(&held.attachment).map(|seen| &seen.record);
     held.former.is_none() && claim.is_some_and(|claim| claim.addresses().any(|address| address == held.address))
 }

@@ -9,4 +9,4 @@ pub mod simulate;
 pub mod world;
 
 pub use races::Proposed;
-pub use world::{Allocation, Asker, Mishap, World};
+pub use world::{Asker, Mishap, TrialOutcome, World};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::world::{Allocation, Asker, NETWORK, PATIENCE, World, at_once};
+use super::world::{Asker, NETWORK, PATIENCE, TrialOutcome, World, at_once};
 use engine::Call;
 use ipam::{Claim, Proposal};
 use kube_ipam::verbs::add::Attempt;
@@ -36,7 +36,7 @@ struct Contender<'a> {
 impl World {
     /// ADDs that meet, in rounds: all of them look before the first one commits, and whoever loses the race looks again
     /// when all the others have committed or lost theirs.
-    pub fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
+    pub fn contend(&self, askers: &[Asker]) -> Vec<TrialOutcome> {
         let mut contenders: Vec<Contender<'_>> = askers.iter().map(|asker| self.contender(asker)).collect();
         for attempt in 0..limits::ATTEMPTS {
             let pending: Vec<_> = contenders.iter_mut().filter(|one| one.outcome.is_none()).collect();
@@ -90,13 +90,13 @@ impl World {
     }
 
     /// Whoever is left after the last round looks once more, as an ADD does, to say why.
-    fn end(&self, contender: Contender<'_>) -> Allocation {
+    fn end(&self, contender: Contender<'_>) -> TrialOutcome {
         let Contender { asker, mut races, lost, calls, outcome, .. } = contender;
         let outcome = outcome.unwrap_or_else(|| {
             let look = self.look_at(asker, &contested(&lost))?;
             races.lost(lost, &look);
             Err(races.given_up(self.policy.name(), NETWORK))
         });
-        Allocation { outcome, calls }
+        TrialOutcome { outcome, calls }
     }
 }

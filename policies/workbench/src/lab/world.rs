@@ -16,7 +16,7 @@ use cni::args::Requested;
 use cni::{Args, NetConf};
 use engine::{Call, Policy};
 use ipam::{
-    Assignment, Attachment, Claim, HeldAddress, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
+    Allocation, Assignment, Attachment, Claim, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
 };
 use kube_ipam::config::{Base, Network};
 use kube_ipam::verbs::add::asking::Asking;
@@ -27,7 +27,7 @@ use limits::store::PAGE;
 use store::EtcdConfig;
 use store::memory::Memory;
 use store::ordered::{Change, OrderedMap};
-use store::{Claimant, Claimed, Filter, KeptAddress, Look, Store, StoreError};
+use store::{Claimed, Filter, KeptAddress, Look, Requester, Store, StoreError};
 
 /// The network's name, unless told.
 pub const NETWORK: &str = "lab";
@@ -77,7 +77,7 @@ pub struct Asker {
 
 /// What came of asking.
 #[derive(Debug)]
-pub struct Allocation {
+pub struct TrialOutcome {
     /// What the attachment holds now, or why it holds nothing.
     pub outcome: Result<Claim, verbs::Error>,
     /// Every run of the policy it took, in order.
@@ -161,12 +161,12 @@ impl World {
     }
 
     /// ADD.
-    pub fn allocate(&self, asker: &Asker) -> Allocation {
+    pub fn allocate(&self, asker: &Asker) -> TrialOutcome {
         let outcome = self.look_at(asker, &[]).and_then(|look| match look.claim {
             Some(claim) => Ok(claim),
             None => self.obtain(asker, look),
         });
-        Allocation { outcome, calls: self.policy.take_calls() }
+        TrialOutcome { outcome, calls: self.policy.take_calls() }
     }
 
     /// DEL; what was released.
@@ -206,7 +206,7 @@ impl World {
     }
 
     /// Everything that is held, in the order of the addresses.
-    pub fn held(&self) -> Result<Vec<HeldAddress>, StoreError> {
+    pub fn held(&self) -> Result<Vec<Allocation>, StoreError> {
         let (mut held, mut after) = (Vec::new(), None);
         loop {
             let page = at_once(self.store.allocations(&Filter::default(), after, usize::MAX))?;
@@ -238,7 +238,7 @@ impl World {
     }
 
     pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look, verbs::Error> {
-        at_once(look_up(&self.store, &asker.claimant(), &self.network, contested, self.tick()))
+        at_once(look_up(&self.store, &asker.requester(), &self.network, contested, self.tick()))
     }
 
     fn obtain(&self, asker: &Asker, look: Look) -> Result<Claim, verbs::Error> {
@@ -261,8 +261,8 @@ impl World {
                 Cow::Owned(Network { requested, ..self.network.clone() })
             }
         };
-        let (claimant, asking, hand_overs) = (asker.claimant(), asker.asking(), HandOvers::none());
-        ask(&AddContext::new(claimant, asking, &self.base, &network, hand_overs, &self.policy)?)
+        let (requester, asking, hand_overs) = (asker.requester(), asker.asking(), HandOvers::none());
+        ask(&AddContext::new(requester, asking, &self.base, &network, hand_overs, &self.policy)?)
     }
 
     /// Have a bystander hold it and give it back.
@@ -276,13 +276,13 @@ impl World {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
         let (network, container) = (self.base.network.clone(), format!("{BYSTANDER}{nth}"));
         let attachment = Attachment { network, container, interface: interface.to_owned() };
-        let mut claimant =
-            Claimant { attachment, node: "elsewhere".to_owned(), machine: String::new(), pod: pod.cloned() };
-        let mut look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+        let mut requester =
+            Requester { attachment, node: "elsewhere".to_owned(), machine: String::new(), pod: pod.cloned() };
+        let mut look = at_once(look_up(&self.store, &requester, &self.network, &[], self.tick()))?;
         if look.previous.is_some() {
             // A newer container would take over from the older one; another interface of the pod stands beside it.
-            claimant.attachment.interface = format!("net{nth}");
-            look = at_once(look_up(&self.store, &claimant, &self.network, &[], self.tick()))?;
+            requester.attachment.interface = format!("net{nth}");
+            look = at_once(look_up(&self.store, &requester, &self.network, &[], self.tick()))?;
         }
         let addresses: Vec<IpAddr> = of.iter().map(|assignment| assignment.address).collect();
         match at_once(self.store.claim(look, &[of], None, &[])).map_err(verbs::Error::from)? {
@@ -329,9 +329,9 @@ impl Asker {
         }
     }
 
-    fn claimant(&self) -> Claimant {
+    fn requester(&self) -> Requester {
         let pod = self.pod.as_ref().map(|pod| pod.name.clone());
-        Claimant { attachment: self.attachment.clone(), node: self.node.clone(), machine: String::new(), pod }
+        Requester { attachment: self.attachment.clone(), node: self.node.clone(), machine: String::new(), pod }
     }
 
     fn asking(&self) -> Asking {
@@ -365,7 +365,7 @@ mod tests {
         World::new(ipam.as_object().unwrap(), Policy::load(&source).unwrap()).unwrap()
     }
 
-    fn addresses(allocation: &Allocation) -> Vec<String> {
+    fn addresses(allocation: &TrialOutcome) -> Vec<String> {
         allocation.outcome.as_ref().unwrap().addresses().map(|address| address.to_string()).collect()
     }
 

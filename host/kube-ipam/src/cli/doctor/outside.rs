@@ -3,7 +3,7 @@
 use super::{Check, Verdict};
 use crate::cli::list;
 use crate::cli::network::Opened;
-use ipam::{HeldAddress, RangeSets};
+use ipam::{Allocation, RangeSets};
 use store::Filter;
 
 /// Nothing where all of them are inside. They are held as well as any other, but no ADD gives one out again, and they do
@@ -15,7 +15,7 @@ pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<C
         Ok(held) => held,
         Err(error) => return Some(Check { verdict: Verdict::Warning, ..Check::failed(name, &error) }),
     };
-    let outside: Vec<&HeldAddress> = held.iter().filter(|held| !range_sets.is_inside(held.address)).collect();
+    let outside: Vec<&Allocation> = held.iter().filter(|held| !range_sets.is_inside(held.address)).collect();
     let example = outside.first()?;
     let whose = match &example.pod {
         Some(pod) => format!("pod {pod}"),

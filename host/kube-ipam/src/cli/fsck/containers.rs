@@ -14,7 +14,7 @@ use super::super::{CacheArgs, NetworkArgs};
 use super::{Finding, Options, Outcome, is_wanted};
 use crate::containers::{Container, Containers, Life};
 use crate::verbs::{self, Deadline};
-use ipam::{Claim, HeldAddress, PodName};
+use ipam::{Allocation, Claim, PodName};
 use limits::DEL_MAY_TAKE;
 use store::{Occupant, Restoration, Rival, Search};
 
@@ -88,7 +88,7 @@ async fn restorations(
     let cluster = opened.cluster().await?;
     let occupants: Vec<Occupant> =
         living.iter().map(|container| occupant(opened, cluster.as_ref(), container)).collect();
-    let judge = |occupant: &Occupant, held: &HeldAddress| judge(opened, containers, occupant, held);
+    let judge = |occupant: &Occupant, held: &Allocation| judge(opened, containers, occupant, held);
     let restorations = opened.store.plan_restorations(&occupants, judge, Timestamp::now()).await?;
     let (findings, well, plans) = (Vec::new(), String::new(), Vec::new());
     let mut compared = Compared { findings, well, plans, living: living.len(), unknown: 0 };
@@ -112,7 +112,7 @@ fn occupant(opened: &Opened, cluster: Option<&String>, container: &Container) ->
 }
 
 /// What libcni's cache says of somebody who holds the address of a living container.
-fn judge(opened: &Opened, containers: &Containers, occupant: &Occupant, held: &HeldAddress) -> Rival {
+fn judge(opened: &Opened, containers: &Containers, occupant: &Occupant, held: &Allocation) -> Rival {
     let is_same_pod = occupant.pod.as_ref().zip(held.pod.as_ref()).is_some_and(|(one, two)| one.is_same_pod(two));
     if let Some(rival) = containers.get(&held.attachment) {
         let own = containers.get(&occupant.attachment);
@@ -249,8 +249,8 @@ fn who(claim: &Claim) -> String {
     name(claim.pod.as_ref(), &claim.attachment.container, &claim.attachment.interface)
 }
 
-fn holder_name(held: &HeldAddress) -> String {
-    let HeldAddress { attachment, node, since, .. } = held;
+fn holder_name(held: &Allocation) -> String {
+    let Allocation { attachment, node, since, .. } = held;
     let name = name(held.pod.as_ref(), &attachment.container, &attachment.interface);
     format!("{name} on node {node} since {since}")
 }

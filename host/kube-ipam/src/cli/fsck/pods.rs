@@ -10,7 +10,7 @@ use super::super::network::Opened;
 use super::Finding;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Home, Inventory, PodAddresses};
-use ipam::{Claim, HeldAddress, Holder, PodName, RangeSets};
+use ipam::{Allocation, Claim, Holder, PodName, RangeSets};
 
 /// What was found, and what to say where that is nothing.
 ///
@@ -119,12 +119,12 @@ async fn missing(
     Ok(())
 }
 
-fn is_of(held: &HeldAddress, home: &Home, pod: &PodName) -> bool {
+fn is_of(held: &Allocation, home: &Home, pod: &PodName) -> bool {
     let Some(holder) = &held.pod else { return false };
     holder.namespace == pod.namespace && holder.name == pod.name && home.foreign(holder).is_none()
 }
 
-fn holder_name(held: &HeldAddress) -> String {
+fn holder_name(held: &Allocation) -> String {
     let pod = held.pod.as_ref().map_or_else(String::new, |pod| format!("pod {pod}, "));
     format!("{pod}container {} on node {} since {}", held.attachment.container, held.node, held.since)
 }

@@ -9,11 +9,11 @@ use crate::verbs::Error;
 use cni::Container;
 use engine::Policy;
 use ipam::{Claim, Family, PodName, Request};
-use store::{Claimant, Look};
+use store::{Look, Requester};
 
 /// Who asks, and where.
 pub struct AddContext<'a> {
-    pub(super) claimant: Claimant,
+    pub(super) requester: Requester,
     pub(super) asking: Asking,
     pub(super) base: &'a Base,
     pub(super) network: &'a Network,
@@ -25,27 +25,27 @@ pub struct AddContext<'a> {
 impl<'a> AddContext<'a> {
     /// Annotations of ours that mean nothing are refused here, before anybody decides.
     pub fn new(
-        claimant: Claimant,
+        requester: Requester,
         asking: Asking,
         base: &'a Base,
         network: &'a Network,
         hand_overs: HandOvers<'a>,
         policy: &Policy,
     ) -> Result<Self, Error> {
-        annotations::judge(&asking, &claimant.attachment, policy, network.policy.on_fault)?;
-        let families = wanted_families(&asking, &claimant.attachment, &network.range_sets)?;
-        Ok(Self { claimant, asking, base, network, hand_overs, families })
+        annotations::judge(&asking, &requester.attachment, policy, network.policy.on_fault)?;
+        let families = wanted_families(&asking, &requester.attachment, &network.range_sets)?;
+        Ok(Self { requester, asking, base, network, hand_overs, families })
     }
 
     /// What the policy is told at this attempt.
     pub fn request(&self, look: &mut Look, attempt: u32) -> Request {
-        let Self { claimant, asking, network, .. } = self;
+        let Self { requester, asking, network, .. } = self;
         if let Some(families) = &self.families {
             look.snapshot.keep_families(families);
         }
         Request {
-            attachment: claimant.attachment.clone(),
-            node: claimant.node.clone(),
+            attachment: requester.attachment.clone(),
+            node: requester.node.clone(),
             pod: asking.pod.clone(),
             annotations: asking.annotations.clone(),
             requested: network.requested.iter().map(|asked| asked.address).collect(),
@@ -59,9 +59,9 @@ impl<'a> AddContext<'a> {
 }
 
 /// The attachment that asks, as the store knows it.
-pub(super) fn claimant(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Claimant {
+pub(super) fn requester(container: &Container, base: &Base, network: &Network, cluster: &Cluster) -> Requester {
     let pod = network.pod.as_ref().map(|known| known.pod.name.clone());
-    Claimant {
+    Requester {
         attachment: container.attachment(&base.network),
         node: base.node.clone(),
         machine: base.machine.clone(),

@@ -38,7 +38,7 @@ use crate::config::{Base, Network};
 use answer::{refuse_second_plugin, success, whole};
 use asking::who_asks;
 use cni::{Container, Success};
-use context::claimant;
+use context::requester;
 use decide::contested;
 use deciding::Deciding;
 use engine::Policy;
@@ -46,7 +46,7 @@ use hand_over::HandOvers;
 use ipam::Claim;
 use meanwhile::meanwhile;
 use retry::Races;
-use store::{Claimant, Look, Store};
+use store::{Look, Requester, Store};
 use which_cluster::{api_server, which_cluster};
 
 /// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
@@ -59,13 +59,13 @@ pub async fn add(
 ) -> Result<Success, Error> {
     let server = api_server(network);
     let cluster = which_cluster(network, server.as_ref()).await;
-    let claimant = claimant(container, base, network, &cluster);
+    let requester = requester(container, base, network, &cluster);
     let limits = network.policy.limits;
 
     // Nothing here needs what the other finds out, and each waits for somebody else: the store's answer travels while the policy
     // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
     let look =
-        meanwhile(look_up(store, &claimant, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+        meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
     let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
     let ((look, policy), asking) = tokio::join!(look, asking);
     let look = look?;
@@ -79,8 +79,8 @@ pub async fn add(
     elsewhere::refuse_earlier_stores(base, deadline).await?;
     let asking = asking?;
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
-    let hand_overs = HandOvers::to(claimant.pod.clone(), base, network, server.as_ref(), deadline);
-    let context = AddContext::new(claimant, asking, base, network, hand_overs, &policy)?;
+    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
+    let context = AddContext::new(requester, asking, base, network, hand_overs, &policy)?;
     match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
         Ok(claim) => Ok(success(&claim.addresses, network)),
         Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
@@ -96,14 +96,14 @@ pub async fn obtain(
     deadline: &Deadline,
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
-    let AddContext { claimant, base, network, .. } = context;
+    let AddContext { requester, base, network, .. } = context;
     let mut deciding = Deciding::by(policy, &network.policy);
     let mut races = Races::default();
     for attempt in 0..limits::ATTEMPTS {
         match context.attempt(&mut deciding, store, look, deadline, attempt).await? {
             Attempt::Won(claim) => return Ok(claim),
             Attempt::Lost(proposals) => {
-                look = look_up(store, claimant, network, &contested(&proposals), now()).await?;
+                look = look_up(store, requester, network, &contested(&proposals), now()).await?;
                 races.lost(proposals, &look);
             }
         }
@@ -117,12 +117,12 @@ pub async fn obtain(
 /// One view of the store, at one moment. Refused where the network keeps its addresses elsewhere.
 pub async fn look_up(
     store: &Store,
-    claimant: &Claimant,
+    requester: &Requester,
     network: &Network,
     contested: &[IpAddr],
     now: Timestamp,
 ) -> Result<Look, Error> {
-    let look = store.look_up(claimant, &network.range_sets, contested, now);
+    let look = store.look_up(requester, &network.range_sets, contested, now);
     let look = look.instrument(debug_span!("look_up")).await?;
     store.refuse_moved(&look).await?;
     Ok(look)

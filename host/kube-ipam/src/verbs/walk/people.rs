@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::Base;
 use cni::NetConf;
-use ipam::{Assignment, Attachment, Ceded, HeldAddress, Holder, Kind, Party, PodName, RangeSets};
+use ipam::{Allocation, Assignment, Attachment, Ceded, Holder, Kind, Party, PodName, RangeSets};
 
 pub(super) const NETWORK: &str = "production-blue";
 pub(super) const NODE: &str = "ip-10-188-64-12.eu-central-1.compute.internal";
@@ -49,7 +49,7 @@ pub(super) fn ceded() -> Ceded {
 }
 
 pub(super) fn holder() -> Holder {
-    Holder::Attachment(Box::new(HeldAddress {
+    Holder::Attachment(Box::new(Allocation {
         address: ip("10.188.0.216"),
         kind: Kind::Fixed,
         attachment: attachment(),

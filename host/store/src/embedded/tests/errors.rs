@@ -6,14 +6,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::*;
-use crate::conformance::{Bench, block_on, claimant, dynamic};
+use crate::conformance::{Bench, block_on, dynamic, requester};
 use crate::{Claimed, Store};
 use untested::untested;
 
 pub(super) fn claim(dir: &Path, container: &str) -> Result<Claimed, StoreError> {
     block_on(async {
         let bench = Bench::with_prefix(Embedded::new(dir, None), &["10.0.0.0/16"], "/test".into());
-        let who = claimant(container, "");
+        let who = requester(container, "");
         let mut look = bench.store.look_up(&who, &bench.sets, &[], bench.tick()).await?;
         let address = bench.next_free(&mut look, 0, None).await.unwrap();
         bench.store.claim(look, &[vec![dynamic(&address.to_string())]], None, &[]).await
@@ -25,7 +25,7 @@ fn reading_before_the_first_claim_creates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("a/b");
     let store = Store::new(Embedded::new(&data, None), "", "blue");
-    let attachment = claimant("one", "").attachment;
+    let attachment = requester("one", "").attachment;
     block_on(async {
         assert_eq!(store.held_by(&attachment).await.unwrap(), None);
         assert_eq!(store.release(&attachment, jiff::Timestamp::now()).await.unwrap(), None);
@@ -110,7 +110,7 @@ fn nothing_is_committed_after_the_deadline() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(Embedded::new(dir.path(), Some(Instant::now())), &["10.0.0.0/24"]);
     block_on(async {
-        let look = bench.look(&claimant("one", ""), &[]).await;
+        let look = bench.look(&requester("one", ""), &[]).await;
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
         assert!(matches!(error, StoreError::TooLate));
         assert_eq!(bench.holder_of("10.0.0.2").await, None);

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::errors::{claim, in_a_shell};
 use super::*;
-use crate::conformance::{block_on, claimant};
+use crate::conformance::{block_on, requester};
 use crate::{Filter, Store};
 
 fn store(dir: &Path) -> Store {
@@ -56,7 +56,7 @@ fn fill_and_empty() {
     for (nth, container) in holders.iter().enumerate() {
         let cooldown = (nth % 3 == 0).then_some(std::time::Duration::from_secs(60));
         let store = store(&dir).with_cooldown(cooldown);
-        let attachment = claimant(container, "").attachment;
+        let attachment = requester(container, "").attachment;
         let released = block_on(store.release(&attachment, jiff::Timestamp::now()));
         assert!(matches!(&released, Ok(Some(_))), "{nth} of {}: {released:?}", holders.len());
     }
@@ -85,7 +85,7 @@ fn release_without_a_reserve() {
     file.set_len(file.metadata().unwrap().len()).unwrap();
     leave_no_room(&dir);
     for container in holders {
-        match block_on(store(&dir).release(&claimant(&container, "").attachment, jiff::Timestamp::now())) {
+        match block_on(store(&dir).release(&requester(&container, "").attachment, jiff::Timestamp::now())) {
             Ok(released) => assert!(released.is_some()),
             Err(error) => assert!(is_full(&error), "{error:?}"),
         }

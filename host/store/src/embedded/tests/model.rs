@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::fresh;
-use crate::conformance::{Bench, assignment, block_on, claimant, pod};
-use crate::{Claimant, Claimed};
+use crate::conformance::{Bench, assignment, block_on, pod, requester};
+use crate::{Claimed, Requester};
 use ipam::{Assignment, Family, Kind, PodName};
 
 /// What may be done. Numbers are small, so that everything meets everything.
@@ -92,9 +92,9 @@ fn address(nth: u8) -> IpAddr {
     Family::V4.address(0x0a00_0002 + u128::from(nth))
 }
 
-fn who(container: u8, name: u8, uid: u8) -> Claimant {
+fn who(container: u8, name: u8, uid: u8) -> Requester {
     let uid = if uid == 0 { String::new() } else { format!("uid-{uid}") };
-    Claimant { pod: Some(pod(&format!("pod-{name}"), &uid)), ..claimant(&format!("c{container}"), "") }
+    Requester { pod: Some(pod(&format!("pod-{name}"), &uid)), ..requester(&format!("c{container}"), "") }
 }
 
 async fn play(steps: Vec<Step>) {
@@ -104,7 +104,7 @@ async fn play(steps: Vec<Step>) {
     for step in steps {
         match &step {
             Step::Claim { container, pod: name, uid, proposals, contested } => {
-                let claimant = who(*container, *name, *uid);
+                let requester = who(*container, *name, *uid);
                 let proposals: Vec<Vec<Assignment>> = proposals
                     .iter()
                     .map(|proposal| {
@@ -113,9 +113,9 @@ async fn play(steps: Vec<Step>) {
                     })
                     .collect();
                 let all: Vec<IpAddr> = if *contested { (0..12).map(address).collect() } else { Vec::new() };
-                let look = bench.store.look_up(&claimant, &bench.sets, &all, bench.tick()).await.unwrap();
+                let look = bench.store.look_up(&requester, &bench.sets, &all, bench.tick()).await.unwrap();
                 let claimed = bench.store.claim(look, &proposals, None, &[]).await.unwrap();
-                let pod = claimant.pod.unwrap();
+                let pod = requester.pod.unwrap();
                 let expected = model.claim(*container, *name, &pod, &proposals, *contested);
                 assert_eq!(matches!(claimed, Claimed::Done(_)), expected, "{step:?}");
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conformance::{assignment, block_on, claimant, range_sets};
+use crate::conformance::{assignment, block_on, range_sets, requester};
 use crate::embedded::Embedded;
 use crate::{Claimed, Filter, Store};
 use ipam::{Claim, RangeSets};
@@ -35,10 +35,10 @@ fn worker(dir: &Path, job: &str, name: &str) -> Child {
 
 /// What an ADD does, without a policy: the lowest free address, and again after a lost race.
 async fn add(store: &Store, sets: &RangeSets, container: &str) -> Option<Claim> {
-    let claimant = claimant(container, container);
+    let requester = requester(container, container);
     let mut lost = Vec::new();
     loop {
-        let mut look = store.look_up(&claimant, sets, &lost, Timestamp::now()).await.unwrap();
+        let mut look = store.look_up(&requester, sets, &lost, Timestamp::now()).await.unwrap();
         let address = loop {
             match look.snapshot.next_free(0, None) {
                 Ok(address) => break address?,
@@ -69,7 +69,7 @@ fn a_worker() {
         for round in 0.. {
             let container = format!("{name}-{}", round % 3);
             add(&store, &sets, &container).await;
-            let older = claimant(&format!("{name}-{}", (round + 1) % 3), "");
+            let older = requester(&format!("{name}-{}", (round + 1) % 3), "");
             store.release(&older.attachment, Timestamp::now()).await.unwrap();
         }
     });
@@ -120,7 +120,7 @@ fn processes_killed_at_any_moment_leave_a_sound_store() {
     let sets = range_sets(&["10.0.0.0/26"]);
     block_on(async {
         // The last commit of one that was killed shows once somebody has had a turn; a release of nothing takes one.
-        assert_eq!(store.release(&claimant("nobody", "").attachment, Timestamp::now()).await.unwrap(), None);
+        assert_eq!(store.release(&requester("nobody", "").attachment, Timestamp::now()).await.unwrap(), None);
         for held in store.allocations(&Filter::default(), None, 1_000).await.unwrap().held {
             store.release(&held.attachment, Timestamp::now()).await.unwrap();
         }

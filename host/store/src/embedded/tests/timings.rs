@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::conformance::{Bench, block_on, claimant, dynamic, span};
+use crate::conformance::{Bench, block_on, dynamic, requester, span};
 use crate::embedded::Embedded;
 use crate::{Claimed, Store};
 
@@ -39,7 +39,7 @@ fn timings() {
 
 /// Every call opens the file anew, as a process does.
 async fn one_round(dir: &Path, container: &str) -> [Duration; 4] {
-    let who = claimant(container, container);
+    let who = requester(container, container);
     let mut start = Instant::now();
     let bench = Bench::with_prefix(Embedded::new(dir, None), &["10.0.0.0/16"], "/test".into());
     let mut look = bench.store.look_up(&who, &bench.sets, &[], Timestamp::now()).await.unwrap();

@@ -84,7 +84,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     block_on(async {
         let etcd = Etcd::new(password("word"));
         let bench = Bench::with_prefix(etcd, &["10.0.0.0/24"], "/kube-ipam".into());
-        bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+        bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
         bench.agrees().await;
     });
     let error = ping(password("wrong")).unwrap_err();
@@ -110,7 +110,7 @@ fn a_full_etcd_still_releases_and_says_what_to_do() {
     block_on(async {
         let etcd = Etcd::new(at(&[&server.url()]));
         let bench = Bench::new(etcd, &["10.0.0.0/24"]);
-        let (one, two) = (claimant("one", "a"), claimant("two", "b"));
+        let (one, two) = (requester("one", "a"), requester("two", "b"));
         let kept = crate::conformance::held_for("me", 60, dynamic("10.0.0.2"));
         bench.hold(&one, &[kept]).await;
         bench.store.ping().await.unwrap();

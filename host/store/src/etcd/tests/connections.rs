@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::conformance::{MACHINE, span};
-use crate::{Claimant, Filter, Search};
+use crate::{Filter, Requester, Search};
 use limits::store::ETCD_ANSWER;
 
 #[test]
@@ -16,7 +16,7 @@ fn a_claim_costs_two_round_trips_and_a_release_two() {
         let etcd = Etcd::new(at(&[&server.url()]));
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24", "fd00::/120"]);
         let trips = || etcd.round_trips();
-        let one = claimant("one", "a");
+        let one = requester("one", "a");
         bench.hold_next(&one, None).await.unwrap();
         assert_eq!(trips(), 2);
         bench.store.held_by(&one.attachment).await.unwrap().unwrap();
@@ -40,9 +40,9 @@ fn a_claim_far_from_the_beginning_of_a_large_range_costs_one_read_more() {
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/16"]);
         bench.fill(span("10.0.0.2", "10.0.3.232")).await;
         let last = dynamic("10.0.3.233");
-        bench.hold(&claimant("last", ""), std::slice::from_ref(&last)).await;
+        bench.hold(&requester("last", ""), std::slice::from_ref(&last)).await;
         let before = etcd.round_trips();
-        let claim = bench.hold_next(&claimant("one", "a"), Some(last.address)).await.unwrap();
+        let claim = bench.hold_next(&requester("one", "a"), Some(last.address)).await.unwrap();
         assert_eq!(claim.addresses[0].address, dynamic("10.0.3.234").address);
         assert_eq!(etcd.round_trips() - before, 3);
     });
@@ -56,7 +56,7 @@ fn the_garbage_of_a_node_costs_one_read_and_two_round_trips_each() {
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24"]);
         bench.fill(span("10.0.0.100", "10.0.0.200")).await;
         for nth in 2..5 {
-            let elsewhere = Claimant { node: "node-9".into(), ..claimant(&format!("c{nth}"), "") };
+            let elsewhere = Requester { node: "node-9".into(), ..requester(&format!("c{nth}"), "") };
             bench.hold(&elsewhere, &[dynamic(&format!("10.0.0.{nth}"))]).await;
         }
         let before = etcd.round_trips();
@@ -97,7 +97,7 @@ fn a_crowd_of_proposals_costs_two_round_trips() {
     block_on(async {
         let etcd = Etcd::new(at(&[&server.url()]));
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24"]);
-        let look = bench.look(&claimant("late", "late"), &[]).await;
+        let look = bench.look(&requester("late", "late"), &[]).await;
         bench.fill(span("10.0.0.2", "10.0.0.20")).await;
         let before = etcd.round_trips();
         let proposals: Vec<_> = (2..22).map(|last| vec![dynamic(&format!("10.0.0.{last}"))]).collect();
@@ -114,7 +114,7 @@ fn a_member_that_is_gone_is_passed_over() {
     for endpoints in [[gone.as_str(), &live], [&live, gone.as_str()]] {
         block_on(async {
             let bench = Bench::new(Etcd::new(at(&endpoints)), &["10.0.0.0/24"]);
-            bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+            bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
             bench.agrees().await;
         });
     }
@@ -134,16 +134,16 @@ fn a_frozen_member_costs_a_few_seconds_and_the_deadline_holds() {
         // Whoever's turn it is: at most one wait.
         let start = Instant::now();
         let bench = Bench::new(Etcd::new(at(&[&frozen.url(), &live])), &["10.0.0.0/24"]);
-        bench.hold(&claimant("one", "a"), &[dynamic("10.0.0.2")]).await;
+        bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
         assert!(start.elapsed() < 3 * ETCD_ANSWER);
 
         let start = Instant::now();
         let deadline = Some(start + Duration::from_secs(1));
         let store = Store::new(Etcd::new(Options { deadline, ..at(&[&frozen.url()]) }), "", "blue");
-        let error = store.held_by(&claimant("one", "a").attachment).await.unwrap_err();
+        let error = store.held_by(&requester("one", "a").attachment).await.unwrap_err();
         assert!(error.to_string().contains("no answer within"), "{error}");
         assert!(start.elapsed() < ETCD_ANSWER, "the deadline does not cut an answer short");
-        let error = store.held_by(&claimant("one", "a").attachment).await.unwrap_err();
+        let error = store.held_by(&requester("one", "a").attachment).await.unwrap_err();
         assert!(matches!(error, StoreError::TooLate), "{error}");
     });
     frozen.signal("KILL");
@@ -155,7 +155,7 @@ fn an_answer_that_got_lost_is_read_back() {
     for lose in [Proxy::lose_next_answer, Proxy::lose_next_request] {
         block_on(async {
             let bench = Bench::new(Etcd::new(at(&[&proxy.url()])), &["10.0.0.0/24"]);
-            let one = claimant("one", "a");
+            let one = requester("one", "a");
             let look = bench.look(&one, &[]).await;
             lose(&proxy);
             let proposals = [vec![dynamic("10.0.0.2")], vec![dynamic("10.0.0.3")]];
@@ -176,7 +176,7 @@ fn an_outcome_nobody_can_tell_is_told_as_such() {
     let proxy = Proxy::to(&server.url());
     block_on(async {
         let bench = Bench::new(Etcd::new(at(&[&proxy.url()])), &["10.0.0.0/24"]);
-        let look = bench.look(&claimant("one", "a"), &[]).await;
+        let look = bench.look(&requester("one", "a"), &[]).await;
         proxy.lose_next_request();
         server.signal("KILL");
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
@@ -190,7 +190,7 @@ fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
     block_on(async {
         let deadline = Some(Instant::now() + Duration::from_secs(2));
         let bench = Bench::new(Etcd::new(Options { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
-        let look = bench.look(&claimant("one", "a"), &[]).await;
+        let look = bench.look(&requester("one", "a"), &[]).await;
         server.signal("STOP");
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
         assert!(matches!(&error, StoreError::OutcomeUnknown { .. }), "{error}");
@@ -202,10 +202,10 @@ fn a_compacted_moment_is_told_as_such() {
     block_on(async {
         let server = Server::start(&[]);
         let bench = Bench::new(Etcd::new(at(&[&server.url()])), &["10.0.0.0/16"]);
-        let one = claimant("one", "a");
+        let one = requester("one", "a");
         let mut look = bench.look(&one, &[]).await;
         for round in 0..3 {
-            bench.hold(&claimant(&format!("c{round}"), ""), &[dynamic(&format!("10.0.9.{round}"))]).await;
+            bench.hold(&requester(&format!("c{round}"), ""), &[dynamic(&format!("10.0.9.{round}"))]).await;
         }
         compact(&server.url()).await;
         let error = look.answer(ipam::Question::Usage(0)).await.unwrap_err();
@@ -221,7 +221,7 @@ fn a_crowd_at_once_gets_every_address_once() {
     let claims = thread::scope(|scope| {
         let claim = |nth: usize| {
             let bench = Bench::with_prefix(Etcd::new(at(&[&url])), &["10.0.0.0/26"], prefix.clone());
-            let who = claimant(&format!("c{nth}"), &format!("pod-{nth}"));
+            let who = requester(&format!("c{nth}"), &format!("pod-{nth}"));
             block_on(async {
                 let mut lost = Vec::new();
                 loop {

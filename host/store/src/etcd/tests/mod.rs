@@ -10,7 +10,7 @@ mod server;
 use std::sync::OnceLock;
 
 use super::*;
-use crate::conformance::{Bench, block_on, claimant, conformance, dynamic};
+use crate::conformance::{Bench, block_on, conformance, dynamic, requester};
 use crate::{Claimed, Store};
 use authority::Authority;
 use proxy::Proxy;

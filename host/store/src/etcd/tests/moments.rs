@@ -166,7 +166,7 @@ async fn fill(bench: &Bench, count: u16) {
         let mut change = Change::default();
         for nth in nths {
             let [high, low] = nth.to_be_bytes();
-            let who = claimant(&format!("c{nth:05}"), "");
+            let who = requester(&format!("c{nth:05}"), "");
             let claim = Claim {
                 attachment: who.attachment,
                 node: who.node,
@@ -226,7 +226,7 @@ async fn read(reader: &str, store: &Store, occupants: &[Occupant]) -> Result<usi
 /// Another container that has the address of a claim: whose claim that is has to be read.
 fn occupant(claim: &Claim) -> Occupant {
     Occupant {
-        attachment: claimant(&format!("other-{}", claim.attachment.container), "").attachment,
+        attachment: requester(&format!("other-{}", claim.attachment.container), "").attachment,
         node: claim.node.clone(),
         machine: claim.machine.clone(),
         pod: None,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::format::{Expectation, ExpectedHold, HoldParts};
 use super::words::{Address, Many, Span};
-use crate::lab::Allocation;
+use crate::lab::TrialOutcome;
 use cni::code;
 use engine::Line;
 use ipam::{Assignment, Family, Verdict};
@@ -78,8 +78,8 @@ const PROPERTIES: [&str; 4] = ["inside", "outside", "same-as", "fuel"];
 pub(super) type Earlier = BTreeMap<String, Vec<IpAddr>>;
 
 impl Observed {
-    pub(super) fn of(allocation: Allocation) -> Self {
-        let Allocation { outcome, calls } = allocation;
+    pub(super) fn of(allocation: TrialOutcome) -> Self {
+        let TrialOutcome { outcome, calls } = allocation;
         let proposals = match calls.last().map(|call| &call.answer) {
             Some(Ok(Verdict::Propose(proposals))) => {
                 proposals.iter().map(|proposal| proposal.iter().map(|one| one.address).collect()).collect()

@@ -195,7 +195,7 @@ impl Run {
     }
 }
 
-fn is_next(span: Span, held: &ipam::HeldAddress) -> bool {
+fn is_next(span: Span, held: &ipam::Allocation) -> bool {
     address::successor(span.last()) == Some(held.address)
 }
 

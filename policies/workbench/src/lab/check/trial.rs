@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
-use crate::lab::{Allocation, Asker, Mishap, Proposed, World};
+use crate::lab::{Asker, Mishap, Proposed, TrialOutcome, World};
 use cni::code;
 use engine::{Fault, Policy, PolicyError};
 use ipam::{Attachment, Kind, Span};
@@ -106,7 +106,7 @@ impl<'a> Trial<'a> {
         Ok(Self { bench, scene, settings, held, world, steps: RefCell::default() })
     }
 
-    pub(super) fn allocate(&self, asker: &Asker) -> Allocation {
+    pub(super) fn allocate(&self, asker: &Asker) -> TrialOutcome {
         let allocation = self.world.allocate(asker);
         self.bench.note(&allocation.calls);
         let refused = allocation.outcome.as_ref().err().map(|error| Expect::refused(reason(error), None));
@@ -114,7 +114,7 @@ impl<'a> Trial<'a> {
         allocation
     }
 
-    pub(super) fn contend(&self, askers: &[Asker]) -> Vec<Allocation> {
+    pub(super) fn contend(&self, askers: &[Asker]) -> Vec<TrialOutcome> {
         self.write_down(Action::Contend(askers.iter().map(Into::into).collect()), None);
         let allocations = self.world.contend(askers);
         allocations.iter().for_each(|allocation| self.bench.note(&allocation.calls));

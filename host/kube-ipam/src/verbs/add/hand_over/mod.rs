@@ -16,7 +16,7 @@ pub(crate) use stays::{name_of, sum_up};
 use crate::config::{Base, Network};
 use crate::verbs::{Deadline, Error};
 use cluster::{ApiServer, Judgement, Keeps, Succession};
-use ipam::{Assignment, HandOver, HeldAddress, Holder, Kind, PodName, Proposal};
+use ipam::{Allocation, Assignment, HandOver, Holder, Kind, PodName, Proposal};
 use patience::Patience;
 use store::StoreConfig;
 use store::{Look, Store};
@@ -33,13 +33,13 @@ pub(crate) enum Way {
     /// As far as is known, with these handed over.
     Open(Vec<HandOver>),
     /// Not yet: these holders are on their way out.
-    Barred(Vec<HeldAddress>),
+    Barred(Vec<Allocation>),
 }
 
 /// What stands between an ADD and one proposal.
 enum Obstacle {
     /// The holder may be gone soon.
-    Leaving(Box<HeldAddress>),
+    Leaving(Box<Allocation>),
     /// The holder stays.
     Taken(Error),
 }
@@ -85,7 +85,7 @@ impl<'a> HandOvers<'a> {
     }
 
     /// Until one of these is worth another look.
-    pub(super) async fn wait(&self, leaving: &[HeldAddress], store: &Store) -> Result<(), Error> {
+    pub(super) async fn wait(&self, leaving: &[Allocation], store: &Store) -> Result<(), Error> {
         Box::pin(self.patience.wait(leaving, store)).await
     }
 
@@ -99,7 +99,7 @@ impl<'a> HandOvers<'a> {
         for (address, holder) in blocked(proposal, look) {
             let taken = |stays| Some(Obstacle::Taken(Error::Taken { address, holder: holder.clone(), stays }));
             let Holder::Attachment(held) = &holder else { return taken(Stays::Kept) };
-            let asks = &look.claimant.attachment;
+            let asks = &look.requester.attachment;
             if held.attachment.container == asks.container {
                 return taken(Stays::Sibling(asks.clone().into()));
             }
@@ -121,7 +121,7 @@ impl<'a> HandOvers<'a> {
         None
     }
 
-    async fn judge(&self, held: &HeldAddress) -> Result<Judgement, Stays> {
+    async fn judge(&self, held: &Allocation) -> Result<Judgement, Stays> {
         if held.pod.is_none() {
             return Err(Stays::NoPod);
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::verbs::{Deadline, Error};
-use ipam::{HeldAddress, Holder};
+use ipam::{Allocation, Holder};
 use limits::{HAND_OVER_ASK, HAND_OVER_PAUSE, HAND_OVER_WAIT};
 use store::Store;
 
@@ -42,7 +42,7 @@ impl Patience {
 
     /// Until one of the addresses is no longer held as it was, or the API server should be asked again, or the time is
     /// up: whatever it is, the ADD looks and decides again.
-    pub(super) async fn wait(&self, leaving: &[HeldAddress], store: &Store) -> Result<(), Error> {
+    pub(super) async fn wait(&self, leaving: &[Allocation], store: &Store) -> Result<(), Error> {
         let began = Instant::now();
         self.since.set(self.since.get().or(Some(began)));
         let ask_again = HAND_OVER_ASK.max(self.most / 8);
@@ -64,7 +64,7 @@ impl Patience {
     }
 }
 
-fn is_held_so(before: &HeldAddress, now: Option<&Holder>) -> bool {
+fn is_held_so(before: &Allocation, now: Option<&Holder>) -> bool {
     matches!(now, Some(Holder::Attachment(held)) if **held == *before)
 }
 

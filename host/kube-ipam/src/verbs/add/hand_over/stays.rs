@@ -115,7 +115,7 @@ mod tests {
         let former = Party { attachment, node: "node-1".into(), pod: Some(pod), since: Timestamp::UNIX_EPOCH };
         let all =
             [Keeps::Alive, Keeps::OlderRevision, Keeps::Borrowed(former.clone().into()), Keeps::Former(former.into())];
-        let holder = Holder::Attachment(Box::new(ipam::HeldAddress {
+        let holder = Holder::Attachment(Box::new(ipam::Allocation {
             address: "10.0.0.1".parse().unwrap(),
             kind: ipam::Kind::Fixed,
             attachment: Attachment { network: "blue".into(), container: "c".into(), interface: "eth0".into() },
