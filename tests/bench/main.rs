@@ -1,10 +1,11 @@
 //! Whole-process times, paired in one run: every sample of ours stands beside one of the other program, taken right
 //! after it, so that a noisy machine hurts both alike. Read the ratios.
 //!
-//! `bench [embedded] [etcd] [kubernetes] [scale] [burst] [languages]`: these sections, or all of them.
+//! `bench [earlier] [embedded] [etcd] [kubernetes] [scale] [burst] [languages]`: these sections, or all of them.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a developer's terminal")]
 
 mod burst;
+mod earlier;
 mod embedded;
 mod etcd;
 mod kubernetes;
@@ -17,7 +18,8 @@ mod server;
 /// A part of the benchmark: how it is asked for, what it compares, and how it is run.
 type Section = (&'static str, &'static str, fn());
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
+    ("earlier", "an earlier program, whose file BEFORE names", earlier::print),
     ("embedded", "the embedded store; host-local is Debian's", embedded::print),
     ("etcd", "etcd; the floor connects, reads a range, commits a transaction and leaves", etcd::print),
     ("kubernetes", "who asks? The API server is the tests' own, in this process", kubernetes::print),

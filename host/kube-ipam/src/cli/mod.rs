@@ -34,14 +34,14 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Who holds which address
+    /// List addresses in use and their holders
     List {
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// What is known of one address, pod or container
+    /// Show details of an address, a pod or a container
     Show {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
         #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", value_parser = what::named)]
@@ -51,7 +51,7 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// How full the ranges are
+    /// Show how full the ranges are
     Usage {
         #[command(flatten)]
         network: NetworkArgs,
@@ -94,7 +94,7 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Whether pods can get addresses here, and if not, why
+    /// Check whether pods on this node can get addresses
     Doctor {
         #[command(flatten)]
         cache: CacheArgs,
@@ -103,12 +103,12 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Put this binary, its access to the API server and policies on a node, and keep them there
+    /// Install the binary, a kubeconfig and policy modules on this node, and keep them up to date
     InstallNode(install_node::Options),
-    /// Network configurations
+    /// Check network configurations and print their schema
     #[command(subcommand)]
     Config(config::Command),
-    /// Policy modules
+    /// Manage policy modules; author's verbs are handed to kube-ipam-policy
     #[command(subcommand)]
     Policy(policy::Command),
 }

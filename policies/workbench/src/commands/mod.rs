@@ -29,25 +29,25 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// What a module costs: fuel, time and memory of its decisions, and of whole processes that ask it
+    /// Measure what a module costs: fuel, time and memory of its decisions, and of whole ADDs
     Bench(bench::Options),
-    /// Build a policy's project, in any of the languages of `new`, into a component
+    /// Build a policy project, in any of the languages of `new`, into a component
     Build(build::Options),
-    /// A recorded decision as a case for `test`
+    /// Turn a recorded decision into a test case
     Case(case::Options),
-    /// Try a module in worlds nobody thought of: what holds of every good policy
+    /// Test a module's general properties in randomly generated scenarios
     Check(check::Options),
-    /// Where two modules decide otherwise about recorded decisions
+    /// Show recorded decisions on which two modules differ
     Diff(diff::Options),
-    /// What a module is, needs and offers, and why it would be refused
+    /// Show what a module is, needs and offers, and why it would be refused
     Inspect(inspect::Options),
-    /// Begin a policy: a directory with a project that builds
+    /// Create a policy project that builds as it is
     New(new::Options),
-    /// What another module would have decided, by a record of decisions
+    /// Replay recorded decisions with another module and show what changes
     Replay(replay::Options),
     /// Put one request to a policy, as an ADD would
     Run(run::Options),
-    /// A module under load: pods start and end by the thousand, and the report says how the address space fares
+    /// Simulate a module under load: pods start and end by the thousand, and a report shows the address space
     Simulate(simulate::Options),
     /// Run cases against a module
     Test(test::Options),

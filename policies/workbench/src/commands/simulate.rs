@@ -48,28 +48,28 @@ The same seed gives the same report on every machine; only the times differ. Wit
 
 #[derive(Args, Debug)]
 struct ModelArgs {
-    /// How many pods start, all in all
+    /// Number of pods to start in all
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pods: u64,
-    /// Which share of the population is replaced every hour; several follow one another
+    /// Fraction of pods replaced per hour; several values are run one after another
     #[arg(long, value_name = "FRACTION", num_args = 1.., value_delimiter = ',', default_value = "0.3")]
     churn: Vec<Share>,
-    /// The target population: a share of the smallest range set's size
+    /// Target population, as a fraction of the size of the smallest range set
     #[arg(long, value_name = "FRACTION", default_value = "0.7")]
     fill: Share,
-    /// Which share of the pods are a StatefulSet's, and come back under their name [default: none]
+    /// Fraction of pods that belong to a StatefulSet and come back under their name [default: none]
     #[arg(long, value_name = "FRACTION")]
     stateful: Option<Share>,
-    /// How many nodes ask at once
+    /// Number of nodes that ask at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     contention: u64,
-    /// How many nodes there are
+    /// Number of nodes
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     nodes: u64,
-    /// How many namespaces there are
+    /// Number of namespaces
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     namespaces: u64,
-    /// Of everything that is drawn
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }

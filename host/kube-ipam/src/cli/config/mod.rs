@@ -31,19 +31,19 @@ use crate::config::unknown::schema;
 /// The commands.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    /// What is wrong in configurations, unknown, or hardly meant; exits 1 where an ADD would fail
+    /// Report errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail
     Check {
         /// Configuration files, directories of them, or NetworkAttachmentDefinitions in YAML or JSON. Default: /etc/cni/net.d
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// This machine is the node: a file that a network names and that is not here is an error. Always so for what lies
+        /// Treat this machine as the node: a file that a network names and that is missing is an error. Always so for what lies
         /// in /etc/cni/net.d
         #[arg(long)]
         on_node: bool,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// The JSON Schema of the ipam section
+    /// Print the JSON Schema of the ipam section
     Schema,
 }
 

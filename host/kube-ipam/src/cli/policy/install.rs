@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// its cache
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
-    /// Where the plugin keeps compiled modules; by default where a network without dataDir and cacheDir has them
+    /// Where compiled modules are kept [default: the cache used by networks that set neither dataDir nor cacheDir]
     #[arg(long, value_name = "DIR", conflicts_with = "conf")]
     cache_dir: Option<PathBuf>,
     /// The digest the file must have, 64 hexadecimal digits
