@@ -110,9 +110,7 @@ fuzz: policies ## module, component and record, each for FUZZ_SECONDS; with carg
 
 # The section on languages needs `make policies-all`.
 SECTIONS ?=
-# An earlier program, for the section that compares with it.
-export BEFORE
-bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="earlier embedded etcd kubernetes scale burst languages"
+bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="earlier embedded etcd kubernetes scale burst languages" BEFORE=FILE
 	$(BUILD) --bins --example fill --example decide
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench $(SECTIONS)
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::sample::{Pairs, ROUNDS, header, time};
 
 pub(crate) fn print() {
-    let Some(before) = std::env::var_os("BEFORE").map(PathBuf::from) else {
+    let Some(before) = std::env::var_os("BEFORE").filter(|file| !file.is_empty()).map(PathBuf::from) else {
         println!("left out: BEFORE=FILE names the earlier program");
         return;
     };
