@@ -14,9 +14,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kube_ipam_tests::etcd::Setup;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 /// Address, size and name of a function.
 struct Function<'a> {
@@ -31,24 +33,43 @@ fn main() {
     let map = std::fs::read_to_string(map).unwrap();
     let functions = functions(&map);
     let directory = tempfile::tempdir().unwrap();
+    let etcd = Setup::single().start();
+    let stores = [
+        json!({"dataDir": directory.path().join("data")}),
+        json!({"dataDir": directory.path().join("notes"), "etcdConfig": {"etcdURL": etcd.endpoints().join(",")}}),
+    ];
     let pod = |container: &str| format!("K8S_POD_NAMESPACE=default;K8S_POD_NAME={container}");
     let mut printed = HashSet::new();
-    for (verb, container, args) in [
-        ("VERSION", "c1", String::new()),
-        ("ADD", "c1", pod("c1")),
-        ("ADD", "c2", pod("c2")),
-        ("DEL", "c1", pod("c1")),
-        ("CHECK", "c2", pod("c2")),
-        ("STATUS", "c2", String::new()),
-    ] {
-        follow(plugin(Path::new(program), directory.path(), verb, container, &args), |address| {
-            let after = functions.partition_point(|function| function.address <= address);
-            let Some(function) = after.checked_sub(1).map(|nth| &functions[nth]) else { return };
-            if printed.insert(function.address) {
-                println!("{} {}", function.size, stem(function.name));
-            }
-        });
+    for store in stores {
+        for (verb, container, args) in [
+            ("VERSION", "c1", String::new()),
+            ("ADD", "c1", pod("c1")),
+            ("ADD", "c2", pod("c2")),
+            ("DEL", "c1", pod("c1")),
+            ("CHECK", "c2", pod("c2")),
+            ("STATUS", "c2", String::new()),
+        ] {
+            let file = directory.path().join("network.json");
+            std::fs::write(&file, network(&store).to_string()).unwrap();
+            follow(plugin(Path::new(program), &file, verb, container, &args), |address| {
+                let after = functions.partition_point(|function| function.address <= address);
+                let Some(function) = after.checked_sub(1).map(|nth| &functions[nth]) else { return };
+                if printed.insert(function.address) {
+                    println!("{} {}", function.size, stem(function.name));
+                }
+            });
+        }
     }
+}
+
+/// A network on this store. A call that is followed has to be given time.
+fn network(store: &Value) -> Value {
+    let mut ipam = json!({"type": "kube-ipam", "nodeName": "n", "timeout": "60s", "subnet": "10.1.0.0/16"});
+    for (key, value) in store.as_object().unwrap() {
+        ipam[key] = value.clone();
+    }
+    let previous = json!({"cniVersion": "1.1.0", "ips": []});
+    json!({"cniVersion": "1.1.0", "name": "blue", "type": "bridge", "prevResult": previous, "ipam": ipam})
 }
 
 /// The lines of the linker's map that are about functions: address, address, size, alignment, name.
@@ -74,19 +95,11 @@ fn stem(name: &str) -> &str {
     name.rfind("17h").map_or(name, |at| &name[..at])
 }
 
-fn plugin(program: &Path, directory: &Path, verb: &str, container: &str, args: &str) -> Command {
-    let configuration = directory.join("network.json");
-    // A call that is followed has to be given time.
-    let network = serde_json::json!({
-        "cniVersion": "1.1.0", "name": "blue", "type": "bridge", "prevResult": {"cniVersion": "1.1.0", "ips": []},
-        "ipam": {"type": "kube-ipam", "dataDir": directory.join("data"), "nodeName": "n", "timeout": "60s",
-                 "subnet": "10.1.0.0/16"},
-    });
-    std::fs::write(&configuration, network.to_string()).unwrap();
+fn plugin(program: &Path, network: &Path, verb: &str, container: &str, args: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs([("CNI_COMMAND", verb), ("CNI_CONTAINERID", container), ("CNI_NETNS", "/proc/1/ns/net")]);
     command.envs([("CNI_IFNAME", "eth0"), ("CNI_PATH", "/opt/cni/bin"), ("CNI_ARGS", args)]);
-    command.stdin(File::open(configuration).unwrap()).stdout(Stdio::null());
+    command.stdin(File::open(network).unwrap()).stdout(Stdio::null());
     command
 }
 
