@@ -13,8 +13,6 @@ use sha2::{Digest, Sha256};
 /// The directory that `precompile` left the default policy in.
 const PREPARED: &str = "KUBE_IPAM_DEFAULT_POLICY";
 
-const DEFAULT_POLICY: &str = "policies/range-fixed";
-
 /// Whatever the default policy is made of; not the whole directories, in which builds leave their results.
 const INPUTS: [&str; 8] = [
     "policies/range-fixed/src",
@@ -62,7 +60,7 @@ fn build(root: &Path, out: &Path) -> Vec<u8> {
     for input in INPUTS {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    let component = match builders::rust::build(&root.join(DEFAULT_POLICY), &out.join("guest")) {
+    let component = match builders::rust::build_default(root, &out.join("guest")) {
         Ok(component) => component,
         Err(error) => fail(&format!("the default policy: {error}")),
     };

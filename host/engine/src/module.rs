@@ -133,8 +133,9 @@ fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
     let flawed = |flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw };
     check_pin(source.sha256, DEFAULT_SHA256).map_err(flawed)?;
     let component = if native::HAS_DEFAULT_POLICY {
-        let broken = |error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}")));
-        running_engine().and_then(native::default_policy).map_err(broken)?
+        running_engine()
+            .and_then(native::default_policy)
+            .map_err(|error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}"))))?
     } else {
         // A plain `cargo build` leaves the compiling to us: once, for the cache.
         let cache = open_cache(source);

@@ -1,18 +1,15 @@
 //! `precompile DIR`: build the default policy and compile it for the target of this very program, so that the node's
 //! program can carry it ready to run. A static program for the shipped target runs on the machine that builds it, which
-//! spares a second build of the compiler.
+//! spares a second build of the compiler. It is called from the root of the repository.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use builders::rust;
 
-/// From the root of the repository, where this is called.
-const DEFAULT_POLICY: &str = "policies/range-fixed";
-
 fn main() -> Result<(), Box<dyn Error>> {
     let into = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: precompile DIR")?;
-    let component = rust::build(Path::new(DEFAULT_POLICY), &into.join("guest"))?;
+    let component = rust::build_default(Path::new("."), &into.join("guest"))?;
     let code = compiler::compiling(env!("KUBE_IPAM_TARGET"))?.precompile_component(&component)?;
     write(&into.join("default.wasm"), &component)?;
     write(&into.join("default.cwasm"), &code)?;

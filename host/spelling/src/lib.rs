@@ -10,6 +10,12 @@ pub fn is_same(one: &str, two: &str) -> bool {
     letters(one) == letters(two)
 }
 
+/// The known word that this one stands for, or that is most like it.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let same = known.clone().into_iter().find(|known| is_same(word, known));
+    same.or_else(|| alike(word, known))
+}
+
 /// The known word that is most like this one, if any is.
 pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());

@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::{alike, is_same};
-
 /// Keys that begin with this are for whoever writes the document: comments, anchors, notes.
 pub const FREE: &str = "x-";
 
@@ -13,8 +11,7 @@ pub fn nearest_setting(settings: &str, schema: &str) -> Option<String> {
     let mut nearest = None;
     search(&settings, &schema, "settings", &mut |object, key| {
         let Some(known) = schema_of(object, &schema).and_then(properties) else { return };
-        let names = || known.keys().map(String::as_str);
-        let name = names().find(|name| is_same(key, name)).or_else(|| alike(key, names()));
+        let name = super::nearest(key, known.keys().map(String::as_str));
         nearest = nearest.take().or_else(|| Some(format!("policy.{object}.{}", name?)));
     });
     nearest

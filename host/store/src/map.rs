@@ -23,13 +23,13 @@ pub enum Map {
     Other(Box<dyn other::OtherMap>),
 }
 
-/// A map at one moment.
+/// A map at one moment; each kind of map has a kind of view.
 pub enum MapView {
-    /// Of this node's disk.
+    /// See [`Map::Embedded`].
     Embedded(embedded::Moment),
-    /// Of a cluster.
+    /// See [`Map::Etcd`].
     Etcd(etcd::Moment),
-    /// Of another map.
+    /// See [`Map::Other`].
     Other(Box<dyn other::OtherView>),
 }
 

@@ -11,6 +11,11 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 
 const WAY_OUT: &str = "https://rustup.rs installs cargo";
 
+/// Build the policy that the node's program carries, of the repository with this root.
+pub fn build_default(root: &Path, target_dir: &Path) -> Result<Vec<u8>, GuestError> {
+    build(&root.join("policies/range-fixed"), target_dir)
+}
+
 /// Build the crate and encode its module as a component.
 pub fn build(directory: &Path, target_dir: &Path) -> Result<Vec<u8>, GuestError> {
     let module = compile(directory, target_dir)?;

@@ -1,6 +1,7 @@
 //! Single fields: from text to types that cannot be wrong. As everywhere in CNI an empty text is an absent one, except where
 //! a field decides about the store or the policy.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -11,12 +12,12 @@ use ipnetwork::IpNetwork;
 use jiff::SignedDuration;
 
 use super::error::Error;
-use cni::{NAME, Stated, Text, is_name};
+use cni::{NAME, PathOr, Stated, Text, is_name};
 use ipam::Gateway;
 use ipam::address::{parse_address, parse_subnet};
 
 /// How an error shows an empty text.
-pub(super) const EMPTY: &str = "\"\"";
+const EMPTY: &str = "\"\"";
 
 /// The text of a field, unless it is absent or empty.
 pub(super) fn given(text: Option<&String>) -> Option<&str> {
@@ -52,6 +53,22 @@ pub(super) fn stated_text<'a>(
         Some(text) if text.is_empty() => Err(Error::Unsaid { path, held: EMPTY, without }),
         text => Ok(text.map(String::as_str)),
     }
+}
+
+/// The same for a field that is a file's path, or an object with it: as an object, which `of_path` makes of a path, and the
+/// name of the field that has the path.
+pub(super) fn stated_object<'a, T: Clone>(
+    field: &'a Stated<PathOr<T>>,
+    [path, inside]: [&'static str; 2],
+    without: &'static str,
+    of_path: impl FnOnce(String) -> T,
+) -> Result<Option<(&'static str, Cow<'a, T>)>, Error> {
+    Ok(match stated(field, path, without)? {
+        None => None,
+        Some(PathOr::Path(file)) if file.is_empty() => return Err(Error::Unsaid { path, held: EMPTY, without }),
+        Some(PathOr::Path(file)) => Some((path, Cow::Owned(of_path(file.clone())))),
+        Some(PathOr::Object(object)) => Some((inside, Cow::Borrowed(object))),
+    })
 }
 
 pub(super) fn wrong(path: &str, held: impl Debug, expected: impl Into<String>) -> Error {

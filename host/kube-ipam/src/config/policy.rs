@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use super::field::{self, given, stated, stated_text, wrong};
+use super::field::{self, given, stated, stated_object, stated_text, wrong};
 use super::record::{self, RecordConfig};
 use super::store::data_dir;
 use cni::{NetConf, PathOr, Stated, netconf};
@@ -18,7 +18,6 @@ const BUILT_IN: &str = "range-fixed";
 // What becomes of the network without one of the keys.
 const BUILT_IN_DECIDES: &str = "the built-in policy decides";
 const ANY_CONTENT: &str = "the module may have any content";
-const NO_SHADOW: &str = "no other module is asked";
 
 /// Which policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,18 +120,12 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
 
 /// With the settings of the policy that decides, unless it has its own.
 fn shadow(written: &Stated<PathOr<netconf::Shadow>>, settings: &str) -> Result<Option<ShadowConfig>, Error> {
-    let by_path;
-    let (path, shadow) = match stated(written, "ipam.policy.shadow", NO_SHADOW)? {
-        None => return Ok(None),
-        Some(PathOr::Path(module)) if module.is_empty() => {
-            return Err(Error::Unsaid { path: "ipam.policy.shadow", held: field::EMPTY, without: NO_SHADOW });
-        }
-        Some(PathOr::Path(module)) => {
-            by_path = netconf::Shadow { module: Some(module.clone()), ..netconf::Shadow::default() };
-            ("ipam.policy.shadow", &by_path)
-        }
-        Some(PathOr::Object(shadow)) => ("ipam.policy.shadow.module", shadow),
-    };
+    let fields = ["ipam.policy.shadow", "ipam.policy.shadow.module"];
+    let stated_shadow = stated_object(written, fields, "no other module is asked", |module| netconf::Shadow {
+        module: Some(module),
+        ..netconf::Shadow::default()
+    })?;
+    let Some((path, shadow)) = stated_shadow else { return Ok(None) };
     let missing = Error::Missing { path: path.to_owned(), expected: "the module that is asked as well" };
     let sha256 = stated_text(&shadow.sha256, "ipam.policy.shadow.sha256", ANY_CONTENT)?;
     let own = stated(&shadow.settings, "ipam.policy.shadow.settings", "it has those of the policy that decides")?;

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use super::field::{self, given, stated, wrong};
+use super::field::{self, given, stated_object, wrong};
 use cni::netconf::Record;
 use cni::{PathOr, Stated};
 use ipam::Attachment;
 use limits::{RECORD_MIB, RECORD_MIB_MOST};
-
-/// What becomes of the network without `policy.record`.
-const NO_RECORD: &str = "no decision is recorded";
 
 /// Where decisions are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,18 +49,12 @@ impl Sample {
 }
 
 pub(super) fn read(written: &Stated<PathOr<Record>>) -> Result<Option<RecordConfig>, Error> {
-    let by_path;
-    let (path, record) = match stated(written, "ipam.policy.record", NO_RECORD)? {
-        None => return Ok(None),
-        Some(PathOr::Path(file)) if file.is_empty() => {
-            return Err(Error::Unsaid { path: "ipam.policy.record", held: field::EMPTY, without: NO_RECORD });
-        }
-        Some(PathOr::Path(file)) => {
-            by_path = Record { file: Some(file.clone()), ..Record::default() };
-            ("ipam.policy.record", &by_path)
-        }
-        Some(PathOr::Object(record)) => ("ipam.policy.record.file", record),
-    };
+    let fields = ["ipam.policy.record", "ipam.policy.record.file"];
+    let stated = stated_object(written, fields, "no decision is recorded", |file| Record {
+        file: Some(file),
+        ..Record::default()
+    })?;
+    let Some((path, record)) = stated else { return Ok(None) };
     let missing = Error::Missing { path: path.to_owned(), expected: "the file that decisions are recorded in" };
     let file = given(record.file.as_ref()).ok_or(missing)?;
     let share = record.sample.unwrap_or(1.0);

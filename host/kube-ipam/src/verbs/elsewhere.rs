@@ -18,9 +18,6 @@ use store::EtcdConfig;
 use store::embedded::Embedded;
 use store::{Moved, Store, StoreError};
 
-/// A store of former times: which domain its keys are of shows when it is read.
-type Earlier = Store;
-
 /// Refuse to give out addresses while an embedded store of this node holds some of the network. Where there is no such
 /// file, this is all it costs to know.
 pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> Result<(), Error> {
@@ -108,12 +105,12 @@ pub(crate) fn earlier_dirs(base: &Base) -> impl Iterator<Item = &PathBuf> {
 
 /// The store in such a directory. Its domain is of no account: see [`Store::domains`]. A turn to write is waited for until the
 /// call's deadline; without one, as commands do.
-pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Earlier {
+pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Store {
     Store::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, "")
 }
 
 /// Some attachment of the network that holds an address there, and in which domain.
-pub(crate) async fn holder_in(store: &Earlier, network: &str) -> Result<Option<(String, Attachment)>, StoreError> {
+pub(crate) async fn holder_in(store: &Store, network: &str) -> Result<Option<(String, Attachment)>, StoreError> {
     for domain in store.domains().await? {
         if let Some(attachment) = store.beside(&domain).any_of(network).await? {
             return Ok(Some((domain, attachment)));
@@ -122,7 +119,7 @@ pub(crate) async fn holder_in(store: &Earlier, network: &str) -> Result<Option<(
     Ok(None)
 }
 
-async fn release_in(store: &Earlier, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
+async fn release_in(store: &Store, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
     for domain in store.domains().await? {
         if let Some(claim) = store.beside(&domain).release(attachment, now).await? {
             return Ok(Some(claim));
@@ -131,7 +128,7 @@ async fn release_in(store: &Earlier, attachment: &Attachment, now: Timestamp) ->
     Ok(None)
 }
 
-async fn held_in(store: &Earlier, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
+async fn held_in(store: &Store, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
     for domain in store.domains().await? {
         if let Some(claim) = store.beside(&domain).held_by(attachment).await? {
             return Ok(Some(claim));

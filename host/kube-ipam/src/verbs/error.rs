@@ -13,6 +13,10 @@ use cni::failure::joined;
 use ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use limits::{Limit, Thousands};
 
+/// What to do where two plugins of one list ask for addresses.
+pub(crate) const ONE_PLUGIN_OF_A_LIST: &str = "keep ipam of type kube-ipam in one plugin of the list; for a second interface \
+                                               make a second network, with a file and a name of its own";
+
 /// The failure of a verb. Display says what failed and on which object; [`Error::hint`] says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -206,12 +210,9 @@ impl Error {
             Self::Ceded { .. } => Some(
                 "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
             ),
-            Self::AskedTwice { .. } => Some(
-                "an interface gets its addresses once: keep ipam of type kube-ipam in one plugin of the list; for a second \
-                 interface make a second network, with a file and a name of its own. `kube-ipam config check` names both \
-                 plugins"
-                    .to_owned(),
-            ),
+            Self::AskedTwice { .. } => Some(format!(
+                "an interface gets its addresses once: {ONE_PLUGIN_OF_A_LIST}. `kube-ipam config check` names both plugins"
+            )),
             Self::HandOverAnnotation { .. } => Some(
                 "\"rolling-update\" lets a pod of a newer revision of the same Deployment have the address while this one \
                  still runs; \"never\" does not, as without the annotation"

@@ -26,7 +26,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 pub(crate) struct Bench {
     pub(crate) store: Store,
-    /// Of its views.
+    /// How often its views were read: round trips, where the map is far away.
     pub(crate) reads: Rc<Cell<u32>>,
     /// See [`Counting`].
     pub(crate) walked: Rc<Cell<Option<u64>>>,

@@ -10,6 +10,7 @@ use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
 use crate::config::unknown::unknown_keys;
 use crate::config::{self, Network, beside};
+use crate::verbs::error::ONE_PLUGIN_OF_A_LIST;
 use cni::NetConf;
 use cni::failure::joined;
 
@@ -102,7 +103,5 @@ fn asked_twice(network: &str, earlier: &Place, place: &Place) -> Finding {
          refused",
         earlier.section
     );
-    let hint = "keep ipam of type kube-ipam in one plugin of the list; for a second interface make a second network, with \
-                a file and a name of its own";
-    place.error(message, Some(hint.to_owned()))
+    place.error(message, Some(ONE_PLUGIN_OF_A_LIST.to_owned()))
 }

@@ -4,7 +4,7 @@ use super::{Doubt, WrittenRange};
 use crate::config::policy;
 use cni::NetConf;
 use cni::args::Requested;
-use spelling::{alike, is_same};
+use spelling::nearest;
 
 /// The capabilities that runtimes know: the conventions of the CNI project, and what containerd, CRI-O and Multus add.
 const CAPABILITIES: [&str; 11] = [
@@ -43,8 +43,7 @@ fn capabilities(netconf: &NetConf) -> Vec<Doubt> {
                 format!("capabilities.{capability} is {value}, and not true or false: runtimes refuse the file");
             doubts.push(Doubt::new(message, "write true, or remove the capability"));
         } else if !CAPABILITIES.contains(&capability.as_str()) {
-            let same = CAPABILITIES.into_iter().find(|known| is_same(capability, known));
-            let Some(nearest) = same.or_else(|| alike(capability, CAPABILITIES)) else { continue };
+            let Some(nearest) = nearest(capability, CAPABILITIES) else { continue };
             let message =
                 format!("capabilities.{capability} is not a capability that runtimes know: nothing comes of it");
             doubts.push(Doubt::new(message, format!("did you mean {nearest:?}?")));

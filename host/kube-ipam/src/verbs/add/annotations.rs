@@ -223,9 +223,24 @@ fn is_form_of(name: &str, base: &str) -> bool {
 
 /// Whether it is well-formed and has the name of another network at its end, whose policy may well read it.
 fn is_for_another_network(name: &str, attachment: &Attachment) -> bool {
-    let Some((word, form)) = name.strip_prefix(OURS).and_then(|rest| rest.split_once('.')) else { return false };
-    let Attachment { network, interface, .. } = attachment;
-    !word.is_empty() && may_be_network(form) && form != network && form != format!("{network}.{interface}")
+    with_form(name).is_some_and(|(_, form)| !is_for(form, attachment))
+}
+
+/// What follows the prefix of an annotation of ours up to the first dot, and what follows that: a network, and perhaps an
+/// interface.
+fn with_form(name: &str) -> Option<(&str, &str)> {
+    let (word, form) = name.strip_prefix(OURS)?.split_once('.')?;
+    (!word.is_empty() && may_be_network(form)).then_some((word, form))
+}
+
+/// Whether it is the form for the attachment's network, or for its interface in that.
+fn is_for(form: &str, attachment: &Attachment) -> bool {
+    form == attachment.network || behind(form, &attachment.network) == Some(&attachment.interface)
+}
+
+/// What follows a name and a dot.
+fn behind<'a>(form: &'a str, name: &str) -> Option<&'a str> {
+    form.strip_prefix(name)?.strip_prefix('.')
 }
 
 /// Whether a network's name may begin so.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, OURS, QUOTED, Unfollowed, may_be_network};
+use super::{Error, OURS, QUOTED, Unfollowed, behind, is_for, with_form};
 use crate::verbs::add::asking::Asking;
 use cluster::HAND_OVER;
 use ipam::Attachment;
@@ -13,11 +13,10 @@ use spelling::is_near;
 /// nobody mistakes: the one with an interface.
 pub(super) fn refuse_interface_for_network(asking: &Asking, attachment: &Attachment) -> Result<(), Error> {
     let Attachment { network, interface, .. } = attachment;
-    for (word, form) in with_form(asking.annotations()) {
+    for (word, form) in forms(asking.annotations()) {
         let is_alone = form == interface;
-        let is_reversed =
-            form.strip_prefix(interface.as_str()).and_then(|rest| rest.strip_prefix('.')) == Some(network);
-        if !(is_alone || is_reversed) || is_ours(form, attachment) {
+        let is_reversed = behind(form, interface) == Some(network);
+        if !(is_alone || is_reversed) || is_for(form, attachment) {
             continue;
         }
         let name = format!("{OURS}{word}.{form}");
@@ -46,7 +45,7 @@ pub(super) fn warn_of_near(asking: &Asking, attachment: &Attachment) {
 fn nearly_ours(annotations: &BTreeMap<String, String>, attachment: &Attachment) -> Vec<(String, String)> {
     let Attachment { network, interface, .. } = attachment;
     let mut found = Vec::new();
-    for (word, form) in with_form(annotations) {
+    for (word, form) in forms(annotations) {
         let Some(meant) = meant(form, attachment) else { continue };
         // Whoever names one for us as well knows of both.
         let for_us = [format!("{OURS}{word}.{network}"), format!("{OURS}{word}.{network}.{interface}")];
@@ -60,11 +59,11 @@ fn nearly_ours(annotations: &BTreeMap<String, String>, attachment: &Attachment) 
 /// The end that somebody may have meant by this one.
 fn meant(form: &str, attachment: &Attachment) -> Option<String> {
     let Attachment { network, interface, .. } = attachment;
-    if is_ours(form, attachment) {
+    if is_for(form, attachment) {
         return None;
     }
     let whole = || format!("{network}.{interface}");
-    if let Some(other) = form.strip_prefix(network.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+    if let Some(other) = behind(form, network) {
         return is_near(other, interface).then(whole);
     }
     if is_near(form, network) {
@@ -74,19 +73,10 @@ fn meant(form: &str, attachment: &Attachment) -> Option<String> {
     is_near(other, network).then(whole)
 }
 
-/// Whether it is the form for this network, or for this interface in it.
-fn is_ours(form: &str, attachment: &Attachment) -> bool {
-    let Attachment { network, interface, .. } = attachment;
-    let of_interface = form.strip_prefix(network.as_str()).and_then(|rest| rest.strip_prefix('.'));
-    form == network || of_interface == Some(interface)
-}
-
-/// What follows the prefix of an annotation of ours up to the first dot, and what follows that. Of a hand-over there are no
-/// forms.
-fn with_form(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
-    let ours = annotations.keys().filter_map(|name| name.strip_prefix(OURS)?.split_once('.'));
-    let is_hand_over = |word: &str| HAND_OVER.strip_prefix(OURS) == Some(word);
-    ours.filter(move |(word, form)| !word.is_empty() && may_be_network(form) && !is_hand_over(word))
+/// What may name a network, of every annotation of ours. Of a hand-over there are no forms.
+fn forms(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    let forms = annotations.keys().filter_map(|name| with_form(name));
+    forms.filter(|(word, _)| HAND_OVER.strip_prefix(OURS) != Some(word))
 }
 
 #[cfg(test)]
