@@ -25,6 +25,8 @@ fn main() {
         format!("-Wl,--symbol-ordering-file={layout}/kube-ipam.order"),
         "-Wl,--no-warn-symbol-ordering".to_owned(),
         "-Wl,--no-demangle".to_owned(),
+        // Functions that came out alike, most of them the destructors of futures, are kept once.
+        "-Wl,--icf=all".to_owned(),
         format!("-Wl,-Map={layout}/kube-ipam.map"),
     ] {
         println!("cargo::rustc-link-arg-bin=kube-ipam={argument}");
