@@ -39,8 +39,7 @@ fn main() {
         Some(prepared) => copy_prepared(Path::new(&prepared), &out),
         None => build(&root, &out),
     };
-    let digest: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("cargo::rustc-env=KUBE_IPAM_DEFAULT_POLICY_SHA256={digest}");
+    println!("cargo::rustc-env=KUBE_IPAM_DEFAULT_POLICY_SHA256={:x}", Sha256::digest(&component));
     println!("cargo::rustc-env=KUBE_IPAM_TARGET={}", env::var("TARGET").unwrap());
     println!("cargo::rustc-env=KUBE_IPAM_ENGINE={}", engine_tag(&root));
 }

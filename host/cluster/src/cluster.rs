@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use files::{Replacement, Survives, Turn};
 use ipam::PodName;
 use limits::{CLUSTER_NOTE_BYTES, CLUSTER_REFUSED};
 
@@ -101,9 +102,11 @@ impl Note {
 
     /// Named after the path of the kubeconfig file: a node may have several.
     pub(super) fn file(&self) -> PathBuf {
-        let digest = Sha256::digest(self.kubeconfig.as_os_str().as_encoded_bytes());
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.directory.join(name)
+        self.directory.join(self.file_name())
+    }
+
+    fn file_name(&self) -> String {
+        format!("{:.32x}", Sha256::digest(self.kubeconfig.as_os_str().as_encoded_bytes()))
     }
 
     /// The note, and how old it is.
@@ -130,10 +133,13 @@ impl Note {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let seen = Looks::of(&self.kubeconfig)?;
         let noted = Noted { kubeconfig: self.kubeconfig.clone(), seen, cluster: cluster.map(str::to_owned) };
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(&serde_json::to_vec(&noted)?)?;
-        file.persist(self.file())?;
-        Ok(())
+        let text = serde_json::to_vec(&noted)?;
+        // It can be asked for again; and whoever else notes it meanwhile notes the same.
+        Replacement { mode: 0o600, survives: Survives::Kill, turn: Turn::Anybodys }.put(
+            &self.directory,
+            self.file_name().as_ref(),
+            |file| file.write_all(&text),
+        )
     }
 
     fn say_unless_absent(&self, error: &io::Error) {

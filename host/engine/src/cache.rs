@@ -12,17 +12,16 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
 use super::file::Stamp;
 use super::known::NOTE_END;
-use files::check_is_file;
+use files::{Replacement, Survives, Turn, check_is_file, lock_until};
 use limits::CACHED_MODULES;
 
 /// In the name of every module, and of one that is being written.
@@ -130,35 +129,21 @@ impl Cache {
 
     /// Keep something under this name: all of it or nothing, also when the power fails.
     pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let temporary = format!(".{name}.{}", std::process::id());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());
-        let mut file = File::from(openat(&self.dir, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
-        let written = file
-            .write_all(content)
-            .and_then(|()| file.write_all(&checksum(content)))
-            .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o400)))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| Ok(renameat(&self.dir, &temporary, &self.dir, name)?))
-            .and_then(|()| self.dir.sync_all());
-        if written.is_err() {
-            let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());
-        }
-        written
+        // Without the lock, where that was not to be had in time: two may be at the same name.
+        let put = Replacement { mode: 0o400, survives: Survives::PowerFailure, turn: Turn::Anybodys };
+        put.put_in(&self.dir, name.as_ref(), |file| {
+            file.write_all(content)?;
+            file.write_all(&checksum(content))
+        })
     }
 
     /// Wait until nobody else compiles, but no longer than until then: compiling twice is a waste, not an error.
     pub(super) fn lock(&self, until: Instant) -> Lock {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR) else { return Lock(None) };
-        while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Lock(None);
-            }
-            sleep(left.min(Duration::from_millis(5)));
-        }
-        Lock(Some(File::from(file)))
+        let file = File::from(file);
+        let is_locked = lock_until(&file, until, Duration::from_millis(5)).unwrap_or(false);
+        Lock(is_locked.then_some(file))
     }
 
     /// A file for the code that is to be kept under this name; none without the lock, or where nothing can be written.

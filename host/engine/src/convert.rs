@@ -172,9 +172,9 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
 }
 
 /// An identity becomes part of a store's key: it is refused when too long, and never rewritten.
-fn hold_from(hold: wit::Hold) -> Result<ipam::Hold, Fault> {
+fn hold_from(hold: wit::Hold) -> Result<ipam::HoldTerms, Fault> {
     within(hold.identity.len(), &IDENTITY)?;
-    Ok(ipam::Hold { identity: hold.identity, seconds: hold.seconds })
+    Ok(ipam::HoldTerms { identity: hold.identity, seconds: hold.seconds })
 }
 
 /// The name of a list becomes part of a store's key, too.
@@ -264,7 +264,7 @@ mod tests {
             prefix_length: 64,
             gateway: Some("fd00::1".parse().unwrap()),
             kind: ipam::Kind::Fixed,
-            hold: Some(ipam::Hold { identity: "web-0".to_owned(), seconds: 60 }),
+            hold: Some(ipam::HoldTerms { identity: "web-0".to_owned(), seconds: 60 }),
             slot: Some(ipam::Slot { name: "team-a".to_owned(), number: 7 }),
         };
         let verdict = verdict_from(Ok(vec![vec![guest]])).unwrap();

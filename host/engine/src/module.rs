@@ -174,7 +174,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Flaw> {
 
 /// SHA-256 as 64 hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachment::{Attachment, PodName};
-use super::proposal::{Assignment, Hold, Kind, Slot};
+use super::proposal::{Assignment, HoldTerms, Kind, Slot};
 
 /// Which policy chose an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Claim {
     /// Who holds the addresses.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
+    /// The name of the Kubernetes node.
     pub node: String,
     /// The machine that calls itself by this node's name, a hash of `/etc/machine-id`; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -55,7 +55,6 @@ pub struct Claim {
     /// Who chose them; absent for imported addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
-    /// Since when.
     pub since: Timestamp,
 }
 
@@ -65,7 +64,7 @@ pub struct Party {
     /// Whose the address is.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
+    /// The name of the Kubernetes node.
     pub node: String,
     /// The pod, when the runtime named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,14 +96,12 @@ pub struct HandOver {
 /// The record kept under an address: the part of a claim that concerns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
-    /// The address.
     pub address: IpAddr,
     /// Dynamic or fixed.
     pub kind: Kind,
-    /// Who holds it.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
+    /// The name of the Kubernetes node.
     pub node: String,
     /// The machine that calls itself by this node's name; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -115,11 +112,10 @@ pub struct Allocation {
     /// Who chose it; absent for imported addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
-    /// Since when.
     pub since: Timestamp,
     /// Kept for whom after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldTerms>,
     /// Taken with the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
@@ -137,6 +133,28 @@ impl Allocation {
 }
 
 impl Claim {
+    /// A claim of nothing yet.
+    pub fn empty(attachment: Attachment, node: &str, machine: &str, pod: Option<PodName>, since: Timestamp) -> Self {
+        Self {
+            attachment,
+            node: node.to_owned(),
+            machine: machine.to_owned(),
+            pod,
+            addresses: Vec::new(),
+            ceded: Vec::new(),
+            former: BTreeMap::new(),
+            policy: None,
+            since,
+        }
+    }
+
+    /// A claim of nothing yet, of whoever holds this address: what a claim that is lost is begun with again.
+    pub fn empty_like(held: &Allocation) -> Self {
+        let Allocation { attachment, node, machine, pod, policy, since, .. } = held;
+        let empty = Self::empty(attachment.clone(), node, machine, pod.clone(), *since);
+        Self { policy: policy.clone(), ..empty }
+    }
+
     /// The bare addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|assignment| assignment.address)
@@ -166,12 +184,12 @@ impl Claim {
     }
 
     /// The records to keep under each address.
-    pub fn held_addresses(&self) -> impl Iterator<Item = Allocation> + '_ {
-        self.addresses.iter().map(|assignment| self.held_address(assignment))
+    pub fn allocations(&self) -> impl Iterator<Item = Allocation> + '_ {
+        self.addresses.iter().map(|assignment| self.allocation(assignment))
     }
 
     /// The record to keep under one of the addresses.
-    pub fn held_address(&self, assignment: &Assignment) -> Allocation {
+    pub fn allocation(&self, assignment: &Assignment) -> Allocation {
         Allocation {
             address: assignment.address,
             kind: assignment.kind,
@@ -195,10 +213,5 @@ pub enum Holder {
     /// An attachment holds it.
     Attachment(Box<Allocation>),
     /// Nobody holds it, but it is kept for an identity until then.
-    Hold {
-        /// For whom.
-        identity: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Hold { identity: String, until: Timestamp },
 }

@@ -22,7 +22,7 @@ pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyNa
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Answer, Decision, Shadowed, Told};
 pub use misfit::Misfit;
-pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
+pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot};
 pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;

@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// Keep the address for an identity after its attachment is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
+pub struct HoldTerms {
     /// Who may have it.
     pub identity: String,
     /// For how long after the release.
@@ -59,7 +59,7 @@ pub struct Assignment {
     pub kind: Kind,
     /// Keep it after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldTerms>,
     /// Taken with the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn no_hold_is_for_ever() {
         let with_hold = |seconds| {
-            let hold = Some(Hold { identity: "me".into(), seconds });
+            let hold = Some(HoldTerms { identity: "me".into(), seconds });
             let proposal = [Assignment { hold, ..assignment("10.0.0.9", 24) }, assignment("fd00::9", 64)];
             check(&proposal, &dual_stack())
         };

@@ -2,6 +2,21 @@
 //!
 //! A snapshot need not know everything: where an answer is not in it, the question comes back, the store reads that
 //! part at the same point in time, and the policy, being a function, runs again.
+//!
+//! ```text
+//!   policy ── next_free(range set 0)? ──► Snapshot     known   ████░░██░░░░                learn_span
+//!     ▲                                      │         full            ████████████████    learn_full
+//!     │ runs again, from the beginning       │         unread                          ……
+//!     │                                      ▼
+//!     └──────────────── Err(Question::FirstFree(…)): the store reads it, of the same moment
+//! ```
+//!
+//! Why it is not simply everything: a network may hold a hundred thousand addresses, and an ADD has two milliseconds. Why it is
+//! not a connection that a policy asks: a policy that only computes can be run again, recorded, replayed and compared, and
+//! cannot hold up a store.
+//!
+//! What is learnt never contradicts what was known, because all of it is of one moment; so it does not matter in which order it
+//! is learnt, or whether anything is learnt twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::{Span, number, parse_address, parse_subnet, successor};
-use super::proposal::{Assignment, Hold, Kind, Slot};
+use super::proposal::{Assignment, HoldTerms, Kind, Slot};
 use super::range::{Gateway, Range, RangeError, RangeSpec};
 use super::range_set::RangeSets;
 use limits::RECORDED_HELD;
@@ -152,7 +152,7 @@ pub(super) mod proposals {
         gateway: Option<IpAddr>,
         kind: Kind,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        hold: Option<Hold>,
+        hold: Option<HoldTerms>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slot: Option<Slot>,
     }

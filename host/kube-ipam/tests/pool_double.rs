@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipam::address::Span;
 use ipam::{
-    self, Assignment, Attachment, Gateway, Hold, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
+    self, Assignment, Attachment, Gateway, HoldTerms, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
 };
 use jiff::Timestamp;
 use kube_ipam_policy::testing::PoolDouble;
@@ -128,7 +128,7 @@ impl Site {
         for (nth, deed) in deeds.iter().enumerate() {
             let requester = requester(nth);
             let identity = deed.identity.map(|nth| IDENTITIES[nth].to_owned());
-            let hold = identity.clone().map(|identity| Hold { identity, seconds: 3_600 });
+            let hold = identity.clone().map(|identity| HoldTerms { identity, seconds: 3_600 });
             let slot = deed.slot.map(|(list, number)| Slot { name: LISTS[list].to_owned(), number });
             let assignment = Assignment::in_range_of(&self.sets, deed.address);
             let assignment = Assignment { kind: deed.kind, hold, slot, ..assignment };
@@ -143,7 +143,7 @@ impl Site {
                 self.store.release(&requester.attachment, Timestamp::UNIX_EPOCH).await.unwrap();
                 holders.insert(deed.address, identity.map(sdk::Holder::Hold));
             } else {
-                let held = claim.held_addresses().next().unwrap();
+                let held = claim.allocations().next().unwrap();
                 holders.insert(deed.address, Some(shown(&ipam::Holder::Attachment(Box::new(held)))));
                 slots.insert(deed.address, deed.slot);
             }

@@ -1,12 +1,29 @@
 //! The first of the two writes: a claim.
+//!
+//! ```text
+//!   proposals, best first      each becomes one change; the store applies the first whose guards all hold
+//!     10.0.0.7 + fd00::7  ──►  guards   no claim of this attachment          writes   the claim, by attachment
+//!                                       per address: nobody holds it,                 the record of each address
+//!                                         or its holder as the look saw it            the indexes: node, pod, slots
+//!                                       per address: no hold,                         what a replaced one leaves
+//!                                         or the hold as the look saw it              the cursor, the registration
+//!     10.0.0.9 + fd00::9  ──►  …
+//! ```
+//!
+//! Nothing is locked between the look and the claim; the guards are what makes the look true for one more moment. They name
+//! exactly what the decision rests on and no more: two pods that want different addresses never meet in a guard. The cursor
+//! is written without one, for that reason, and so is whatever else may be overwritten without harm.
 
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::Store;
 use super::drafts::Drafts;
 use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
-use super::look::Look;
+use super::keys::Keys;
+use super::look::{Look, Requester};
 use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Seen, encode};
 use ipam::{Allocation, Assignment, Claim, HandOver, Kind, Party, PolicyName, Proposal};
@@ -43,12 +60,14 @@ impl Store {
         if let Some(claim) = look.claim {
             return Ok(Claimed::Done(claim));
         }
-        let plan = Plan { look: &look, handed_over, cooldown: self.cooldown };
-        let mut claims: Vec<Claim> = proposals.iter().map(|proposal| plan.claim(proposal, policy.clone())).collect();
-        let mut changes: Vec<Change> = claims.iter().map(|claim| plan.change(claim)).collect();
+        // Every proposal becomes a change before anything is sent: the store tries them in one transaction, on which no other
+        // claim can come between.
+        let writer = ClaimWriter { keys: &self.keys, look: &look, handed_over, cooldown: self.cooldown };
+        let mut claims: Vec<Claim> = proposals.iter().map(|proposal| writer.claim(proposal, policy.clone())).collect();
+        let mut changes: Vec<Change> = claims.iter().map(|claim| writer.change(claim)).collect();
         // By the way, and by the first alternative alone: it nearly always wins.
         if let Some(first) = changes.first_mut() {
-            hold::sweep(&self.keys, &look.expired, first);
+            hold::sweep(&self.keys, &look.evidence.expired, first);
         }
         // Nobody should keep reading the past while waiting for the turn to write.
         drop(look);
@@ -63,27 +82,32 @@ impl Look {
     /// Whether a claim of this address could succeed, as far as this look knows: nobody has it, or its holder has to
     /// give way.
     pub fn may_be_claimed(&self, assignment: &Assignment) -> bool {
-        let address = &assignment.address;
-        let held = self.reading.seen.held.get(address).is_some_and(Option::is_some);
-        let kept = self.reading.seen.kept.get(address);
-        (!held || self.may_take_over(assignment, &[]).is_some())
-            && kept.is_none_or(|kept| kept.record.ends_for(assignment, self.reading.now))
+        let is_held = self.evidence.holder(assignment.address).is_some();
+        if is_held && self.may_take_over(assignment, &[]).is_none() {
+            return false;
+        }
+        let hold = self.evidence.hold(assignment.address);
+        hold.is_none_or(|hold| hold.record.ends_for(assignment, self.at()))
     }
 
     /// The record of an address that is held, where its holder has to give way.
     fn may_take_over<'a>(&'a self, assignment: &Assignment, handed_over: &'a [HandOver]) -> Option<TakeOver<'a>> {
-        let seen = self.reading.seen.held.get(&assignment.address)?.as_ref()?;
+        let seen = self.evidence.holder(assignment.address)?;
         let held = &seen.record;
-        if !self.others.contains_key(&held.attachment) {
-            return None;
-        }
+        // The holder's own claim has to lose the address in the same transaction, so it has to have been read.
+        self.evidence.other(&held.attachment)?;
         let judged = handed_over.iter().find(|judged| judged.held == *held);
-        let replaced = self.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment);
+        let replaced = self.is_replaced(held);
         // Another interface of the same container is alive: it keeps what it has.
         let older =
             self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.requester.attachment.container;
         let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || judged.is_some();
         gives_way.then_some(TakeOver { seen, judged })
+    }
+
+    /// Whether an address is held by the older attachment, which ends with this claim.
+    fn is_replaced(&self, held: &Allocation) -> bool {
+        self.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment)
     }
 }
 
@@ -95,28 +119,28 @@ struct TakeOver<'a> {
 }
 
 /// What is needed to turn a proposal into a change.
-struct Plan<'a> {
+struct ClaimWriter<'a> {
+    keys: &'a Keys,
     look: &'a Look,
     handed_over: &'a [HandOver],
     cooldown: Option<Duration>,
 }
 
-impl Plan<'_> {
+impl ClaimWriter<'_> {
+    fn now(&self) -> Timestamp {
+        self.look.at()
+    }
+
     fn claim(&self, proposal: &Proposal, policy: Option<PolicyName>) -> Claim {
-        let requester = &self.look.requester;
-        let former =
-            proposal.iter().filter_map(|assignment| Some((assignment.address, self.former_of(assignment)?))).collect();
-        Claim {
-            attachment: requester.attachment.clone(),
-            node: requester.node.clone(),
-            machine: requester.machine.clone(),
-            pod: requester.pod.clone(),
-            addresses: proposal.clone(),
-            ceded: Vec::new(),
-            former,
-            policy,
-            since: self.look.reading.now,
+        let Requester { attachment, node, machine, pod } = &self.look.requester;
+        let empty = Claim::empty(attachment.clone(), node, machine, pod.clone(), self.now());
+        let mut claim = Claim { policy, addresses: proposal.clone(), ..empty };
+        for assignment in proposal {
+            if let Some(former) = self.former_of(assignment) {
+                claim.former.insert(assignment.address, former);
+            }
         }
+        claim
     }
 
     /// Who lives, still uses this address, and gets it back later.
@@ -127,24 +151,23 @@ impl Plan<'_> {
             None => seen.record.former.as_deref(),
         }?;
         let holder = &seen.record.attachment;
-        let drafts = Drafts::new(&self.look.reading.keys, &self.look.others);
+        let drafts = Drafts::new(self.keys, &self.look.evidence.others);
         // A mark without a claim behind it names somebody who is gone.
         let lives = former.attachment == *holder || drafts.has_ceded(&former.attachment, assignment.address, holder);
         lives.then(|| former.clone())
     }
 
     fn change(&self, claim: &Claim) -> Change {
-        let keys = &self.look.reading.keys;
         let mut change = Change::default();
-        let mut drafts = Drafts::new(keys, &self.look.others);
-        change.require(Guard::Absent(keys.attachment(&claim.attachment)));
+        let mut drafts = Drafts::new(self.keys, &self.look.evidence.others);
+        // The claim comes first: it is the change's subject, by which etcd is asked how an unheard commit ended.
+        change.require(Guard::Absent(self.keys.attachment(&claim.attachment)));
         for assignment in &claim.addresses {
-            match self.look.may_take_over(assignment, self.handed_over) {
-                Some(take_over) => {
-                    change.require(take_over.seen.guard());
-                    self.take(&take_over.seen.record, claim, &mut drafts, &mut change);
-                }
-                None => drop(change.require(Guard::Absent(keys.address(assignment.address)))),
+            if let Some(take_over) = self.look.may_take_over(assignment, self.handed_over) {
+                change.require(take_over.seen.guard());
+                self.take(&take_over.seen.record, claim, &mut drafts, &mut change);
+            } else {
+                change.require(Guard::Absent(self.keys.address(assignment.address)));
             }
             self.end_hold(assignment, &mut change);
             self.require_slot(assignment, &mut change);
@@ -152,6 +175,7 @@ impl Plan<'_> {
         if let Some(previous) = &self.look.previous {
             self.replace(previous, claim, &mut drafts, &mut change);
         }
+        // Only now: a claim that both lost an address and got one back is written once, with both.
         drafts.write(&mut change);
         self.write(claim, &mut change);
         change
@@ -170,7 +194,7 @@ impl Plan<'_> {
             }
         }
         // The claim of an older attachment of the same pod ends as a whole.
-        if self.look.previous.as_ref().is_some_and(|previous| previous.attachment == held.attachment) {
+        if self.look.is_replaced(held) {
             return;
         }
         let party = claim.party();
@@ -180,15 +204,15 @@ impl Plan<'_> {
 
     /// An address is free of holds, or its hold is over, or it is kept for this very identity.
     fn end_hold(&self, assignment: &Assignment, change: &mut Change) {
-        let keys = &self.look.reading.keys;
         let address = assignment.address;
-        let kept = self.look.reading.seen.kept.get(&address);
-        let Some(kept) = kept.filter(|kept| kept.record.ends_for(assignment, self.look.reading.now)) else {
-            change.require(Guard::Absent(keys.hold(address)));
+        let hold = self.look.evidence.hold(address);
+        let Some(hold) = hold.filter(|hold| hold.record.ends_for(assignment, self.now())) else {
+            change.require(Guard::Absent(self.keys.hold(address)));
             return;
         };
-        change.require(kept.guard_at(keys.hold(address)));
-        hold::end_hold(keys, &kept.record, change);
+        // It may have been read from the index of identities, whose bytes are those under the address.
+        change.require(hold.guard_at(self.keys.hold(address)));
+        hold::end_hold(self.keys, &hold.record, change);
     }
 
     /// A slot of the older attachment is fenced by the record of its claim.
@@ -196,20 +220,21 @@ impl Plan<'_> {
         let Some(slot) = &assignment.slot else { return };
         let replaced = self.look.previous.as_ref().is_some_and(|previous| previous.slots().any(|own| own == slot));
         if !replaced {
-            change.require(Guard::Absent(self.look.reading.keys.slot(slot)));
+            change.require(Guard::Absent(self.keys.slot(slot)));
         }
     }
 
     /// Release the older attachment; the addresses the claim takes over are written after this.
     fn replace(&self, previous: &Claim, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
-        let keys = &self.look.reading.keys;
-        change.require(self.look.others[&previous.attachment].claim.guard());
+        let (keys, evidence) = (self.keys, &self.look.evidence);
+        change.require(evidence.others[&previous.attachment].claim.guard());
         change.delete(keys.attachment(&previous.attachment));
         change.delete(keys.node_of(previous));
         for assignment in &previous.addresses {
             let address = assignment.address;
-            let seen = self.look.reading.seen.held.get(&address).and_then(Option::as_ref);
-            let Some(seen) = seen.filter(|seen| seen.record.attachment == previous.attachment) else { continue };
+            // Its claim may list what is somebody else's by now, or nobody's: that is not touched.
+            let seen = evidence.holder(address).filter(|seen| seen.record.attachment == previous.attachment);
+            let Some(seen) = seen else { continue };
             change.require(seen.guard());
             if claim.addresses.iter().any(|new| new.address == address) {
                 give_back_slot(keys, assignment, change);
@@ -219,7 +244,7 @@ impl Plan<'_> {
             if former.is_some_and(|former| drafts.give_back(former, address, &previous.attachment, change)) {
                 give_back_slot(keys, assignment, change);
             } else {
-                free(keys, assignment, self.look.reading.now, self.cooldown, change);
+                free(keys, assignment, self.now(), self.cooldown, change);
             }
         }
         for ceded in &previous.ceded {
@@ -229,11 +254,11 @@ impl Plan<'_> {
 
     /// The claim and its indexes. Comes last: where an older attachment had the same index entry, it is replaced.
     fn write(&self, claim: &Claim, change: &mut Change) {
-        let keys = &self.look.reading.keys;
-        for held in claim.held_addresses() {
-            change.put(keys.address(held.address), encode(&held));
-            if let Some(slot) = &held.slot {
-                change.put(keys.slot(slot), held.address.to_string());
+        let keys = self.keys;
+        for allocation in claim.allocations() {
+            change.put(keys.address(allocation.address), encode(&allocation));
+            if let Some(slot) = &allocation.slot {
+                change.put(keys.slot(slot), allocation.address.to_string());
             }
         }
         change.put(keys.attachment(&claim.attachment), encode(claim));
@@ -241,9 +266,10 @@ impl Plan<'_> {
         if let Some(pod) = &claim.pod {
             change.put(keys.pod(pod, &claim.attachment), claim.attachment.container.as_str());
         }
-        if let Some(registering) = &self.look.registering {
+        if let Some(registering) = &self.look.evidence.registering {
             registering.write(change);
         }
+        // A fixed address says nothing of where the next search should begin.
         let range_sets = self.look.snapshot.range_sets();
         for assignment in claim.addresses.iter().filter(|assignment| assignment.kind == Kind::Dynamic) {
             if let Some(set) = range_sets.offering(assignment.address).and_then(|index| range_sets.get(index)) {

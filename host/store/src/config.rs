@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum StoreConfig {
     /// In a directory of this node.
     Embedded {
-        /// `dataDir`
+        /// `dataDir`, which holds `ipam.mdb`.
         dir: PathBuf,
     },
     /// In etcd, for all nodes.
@@ -21,7 +21,7 @@ pub struct EtcdConfig {
     pub endpoints: Vec<String>,
     /// The certificate of the authority that signed the members'.
     pub trusted_ca: Option<PathBuf>,
-    /// Our own certificate.
+    /// Our own certificate, where the members ask for one.
     pub client: Option<ClientCertificate>,
     /// Who we are, where etcd has authentication enabled.
     pub user: Option<User>,
@@ -31,19 +31,16 @@ pub struct EtcdConfig {
     pub prefix: String,
 }
 
-/// A certificate and its key, which belong together.
+/// A certificate and its key, which belong together: two PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// PEM file.
     pub cert: PathBuf,
-    /// PEM file.
     pub key: PathBuf,
 }
 
 /// A user of etcd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The user's name.
     pub name: String,
     /// The file with the password.
     pub password_file: PathBuf,

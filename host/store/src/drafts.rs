@@ -40,8 +40,10 @@ impl<'a> Drafts<'a> {
 
     /// A claim as it stands in this change; `None` where it was not read or cannot be.
     fn get(&self, attachment: &Attachment) -> Option<&Claim> {
-        let read = || self.others.get(attachment).map(|other| &other.claim.record);
-        self.edited.get(attachment).or_else(read)
+        match self.edited.get(attachment) {
+            Some(edited) => Some(edited),
+            None => self.others.get(attachment).map(|other| &other.claim.record),
+        }
     }
 
     /// Whether `former` has ceded the address to this holder.
@@ -76,12 +78,10 @@ impl<'a> Drafts<'a> {
     /// A former holder is gone: its claim forgets what it ceded.
     pub(super) fn forget_ceded(&mut self, former: &Attachment, address: IpAddr, change: &mut Change) {
         let Some(mut claim) = self.get(former).cloned() else { return };
-        let (gone, left) = claim.ceded.into_iter().partition(|ceded| ceded.assignment.address == address);
-        claim.ceded = left;
-        let gone: Vec<Ceded> = gone;
-        for ceded in &gone {
+        for ceded in claim.ceded.iter().filter(|ceded| ceded.assignment.address == address) {
             give_back_slot(self.keys, &ceded.assignment, change);
         }
+        claim.ceded.retain(|ceded| ceded.assignment.address != address);
         self.edited.insert(former.clone(), claim);
     }
 
@@ -99,7 +99,7 @@ impl<'a> Drafts<'a> {
         let Some(mut claim) = self.get(&former.attachment).cloned() else { return false };
         let Some(at) = claim.ceded.iter().position(|ceded| ceded.assignment.address == address) else { return false };
         let assignment = claim.ceded.remove(at).assignment;
-        change.put(self.keys.address(address), encode(&claim.held_address(&assignment)));
+        change.put(self.keys.address(address), encode(&claim.allocation(&assignment)));
         claim.addresses.push(assignment);
         self.edited.insert(former.attachment.clone(), claim);
         true
@@ -114,10 +114,11 @@ impl<'a> Drafts<'a> {
         if claim.former.get(&address).is_none_or(|party| party.attachment != *former) {
             return;
         }
+        // The record was not read: what it is follows from the holder's claim, which was.
         let key = self.keys.address(address);
-        change.require(Guard::Is(key.clone(), encode(&claim.held_address(&assignment))));
+        change.require(Guard::Is(key.clone(), encode(&claim.allocation(&assignment))));
         claim.former.remove(&address);
-        change.put(key, encode(&claim.held_address(&assignment)));
+        change.put(key, encode(&claim.allocation(&assignment)));
         self.edited.insert(ceded.to.attachment.clone(), claim);
     }
 
@@ -132,6 +133,7 @@ impl<'a> Drafts<'a> {
                 continue;
             }
             change.delete(key).delete(self.keys.node_of(claim));
+            // Compared and not only deleted: by now it may point at a newer container of that pod.
             let newest = other.newest.as_ref().filter(|newest| newest.value == attachment.container.as_bytes());
             if let Some(newest) = newest {
                 change.require(Guard::Is(newest.key.clone(), newest.value.clone())).delete(newest.key.clone());

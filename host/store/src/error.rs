@@ -22,28 +22,20 @@ pub enum StoreError {
     TooLate,
     /// Another process has had the turn to write for all the time of the request; nothing was written.
     #[error("{} is being written by another process, which has had its turn for as long as this one waits (ipam.timeout, or {COMMANDS_TURN:?} for a command)", .path.display())]
-    TurnTaken {
-        /// The file.
-        path: PathBuf,
-    },
+    TurnTaken { path: PathBuf },
     /// Somebody else changed the same record at every attempt.
     #[error("{object} was changed by others at every one of {attempts} attempts")]
     Contended {
-        /// Whose record.
         object: String,
         /// How often it was tried.
         attempts: u32,
     },
     /// The quota of etcd is used up.
     #[error("the address store at {place} is full")]
-    Full {
-        /// The endpoints.
-        place: String,
-    },
+    Full { place: String },
     /// The disk of the embedded store is full, but for what is kept for releases.
     #[error("the disk that has the address store {} is full", .path.display())]
     DiskFull {
-        /// The file.
         path: PathBuf,
         /// What refused, where there is a source.
         #[source]
@@ -52,7 +44,6 @@ pub enum StoreError {
     /// A key longer than a store takes.
     #[error("the key {}… has {length} bytes, {limit} are possible", .key.chars().take(80).collect::<String>())]
     KeyTooLong {
-        /// The key.
         key: String,
         /// Its length in bytes.
         length: usize,
@@ -62,32 +53,24 @@ pub enum StoreError {
     /// A file operation of the embedded store failed.
     #[error("cannot {doing} {path}")]
     File {
-        /// What was tried.
         doing: &'static str,
-        /// On which file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
     /// `dataDir` is on a file system that machines share.
     #[error("{path} is on {kind}, and the embedded store needs a local file system")]
     NetworkFileSystem {
-        /// The directory.
         path: PathBuf,
         /// The kind of file system.
         kind: &'static str,
     },
     /// The file is something else, or of another version.
     #[error("{path} is not an address store")]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-    },
+    NotADatabase { path: PathBuf },
     /// The file cannot be mapped.
     #[error("cannot map {path}: {bytes} bytes of address space are not to be had")]
     AddressSpace {
-        /// The file.
         path: PathBuf,
         /// How much it takes.
         bytes: u64,
@@ -95,7 +78,6 @@ pub enum StoreError {
     /// Every place for readers is taken.
     #[error("{path} is busy: {readers} processes read it")]
     Busy {
-        /// The file.
         path: PathBuf,
         /// How many places there are.
         readers: u32,
@@ -103,7 +85,6 @@ pub enum StoreError {
     /// A file that etcd's configuration names cannot be used.
     #[error("{field} {path}: {what}")]
     Credentials {
-        /// The configuration's field.
         field: &'static str,
         /// The file it names.
         path: PathBuf,
@@ -118,14 +99,7 @@ pub enum StoreError {
     },
     /// etcd answered, and said no.
     #[error("etcd at {endpoint} refused to {doing}: {why}")]
-    Refused {
-        /// What was tried.
-        doing: &'static str,
-        /// Which member.
-        endpoint: String,
-        /// In its words.
-        why: String,
-    },
+    Refused { doing: &'static str, endpoint: String, why: String },
     /// The connection broke before etcd said whether it committed. Looking again finds out.
     #[error("etcd did not say whether it committed: {}", some(failures))]
     OutcomeUnknown {
@@ -140,29 +114,19 @@ pub enum StoreError {
     Moved(Box<Moved>),
     /// A store of before that may still hold addresses, and cannot be read.
     #[error("cannot tell whether {} still holds addresses of network {network:?}, which may have kept them there before", .file.display())]
-    Unreadable {
-        /// Its file.
-        file: PathBuf,
-        /// The network.
-        network: String,
-        /// Why not.
-        source: Box<Self>,
-    },
-    /// LMDB gave up.
+    Unreadable { file: PathBuf, network: String, source: Box<Self> },
+    /// LMDB gave up, for a reason that none of the others is.
     #[error("cannot {doing} {path}")]
     Embedded {
-        /// What was tried.
         doing: &'static str,
-        /// On which file.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: heed::Error,
     },
 }
 
 impl StoreError {
-    /// The way out.
+    /// What to do next, a command where there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => {

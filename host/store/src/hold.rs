@@ -1,9 +1,10 @@
-//! Holds at rest: an address that nobody holds, but that is kept, under three keys that change together.
+//! Holds at rest: an address that nobody has, but that is kept, under three keys that change together.
 //!
 //! What is over is not looked for: the index `expiries` has it in front. Each claim and each release reads the first
 //! few of that index and removes them, GC and reclaim the rest, so that the number of holds follows the number of
 //! addresses that are really kept.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,10 +12,10 @@ use jiff::Timestamp;
 use super::Store;
 use super::error::StoreError;
 use super::keys::Keys;
-use super::ordered::{Change, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Seen, encode};
+use super::ordered::{Change, Guard, OrderedMap};
+use super::record::{Hold, Seen, encode};
 use ipam::{Assignment, Kind};
-use limits::store::{EXPIRED_AT_ONCE, HOLD, KEY_BYTES};
+use limits::store::{HOLD, KEY_BYTES};
 
 /// Free an address, or keep it for whom its assignment or the cool-down says. The slot goes with it.
 pub(super) fn free(
@@ -38,7 +39,7 @@ pub(super) fn free(
         return;
     }
     let until = now.checked_add(duration).unwrap_or(Timestamp::MAX);
-    write_hold(keys, &KeptAddress { address: *address, identity, until }, change);
+    write_hold(keys, &Hold { address: *address, identity, until }, change);
 }
 
 /// The slot goes with its address.
@@ -49,42 +50,42 @@ pub(super) fn give_back_slot(keys: &Keys, assignment: &Assignment, change: &mut 
 }
 
 /// The hold and its indexes.
-pub(super) fn write_hold(keys: &Keys, kept: &KeptAddress, change: &mut Change) {
-    if let Some(identity) = &kept.identity {
-        let key = keys.identity(identity, kept.address);
+pub(super) fn write_hold(keys: &Keys, hold: &Hold, change: &mut Change) {
+    if let Some(identity) = &hold.identity {
+        let key = keys.identity(identity, hold.address);
         // No policy of ours names such a one, but a record may: better no hold than no release.
         if key.len() > KEY_BYTES {
             return;
         }
-        change.put(key, encode(kept));
+        change.put(key, encode(hold));
     }
-    change.put(keys.hold(kept.address), encode(kept));
-    change.put(keys.expiry(kept.until, kept.address), encode(kept));
+    change.put(keys.hold(hold.address), encode(hold));
+    change.put(keys.expiry(hold.until, hold.address), encode(hold));
 }
 
 /// End a hold with its indexes. The guard that it is still this hold is the caller's.
-pub(super) fn end_hold(keys: &Keys, kept: &KeptAddress, change: &mut Change) {
-    change.delete(keys.hold(kept.address)).delete(keys.expiry(kept.until, kept.address));
-    if let Some(identity) = &kept.identity {
-        change.delete(keys.identity(identity, kept.address));
+pub(super) fn end_hold(keys: &Keys, hold: &Hold, change: &mut Change) {
+    change.delete(keys.hold(hold.address)).delete(keys.expiry(hold.until, hold.address));
+    if let Some(identity) = &hold.identity {
+        change.delete(keys.identity(identity, hold.address));
     }
 }
 
-/// The read that finds the first holds that are over; the answer goes to [`expired`].
-pub(super) fn expired_read(keys: &Keys, now: Timestamp) -> Read {
-    Read::scan(keys.expired(now), EXPIRED_AT_ONCE)
-}
-
-/// What such a read found.
-pub(super) fn expired(keys: &Keys, page: Page) -> Vec<Seen<KeptAddress>> {
-    page.entries.into_iter().filter_map(|entry| Seen::readable(keys, entry)).collect()
+/// No hold may stand in the way of an address: there is none, or one that was seen to be over, which ends.
+pub(super) fn clear_hold(keys: &Keys, address: IpAddr, over: Option<&Seen<Hold>>, change: &mut Change) {
+    if let Some(over) = over {
+        change.require(over.guard_at(keys.hold(address)));
+        end_hold(keys, &over.record, change);
+    } else {
+        change.require(Guard::Absent(keys.hold(address)));
+    }
 }
 
 /// Remove holds that are over, each only where it is still as it was read: whoever else removes or replaces one of
 /// them meanwhile is not in the way of this change, nor this change in theirs.
-pub(super) fn sweep(keys: &Keys, expired: &[Seen<KeptAddress>], change: &mut Change) {
+pub(super) fn sweep(keys: &Keys, expired: &[Seen<Hold>], change: &mut Change) {
     for seen in expired {
-        let KeptAddress { address, identity, until } = &seen.record;
+        let Hold { address, identity, until } = &seen.record;
         change.delete_if(keys.hold(*address), seen.bytes());
         if let Some(identity) = identity {
             change.delete_if(keys.identity(identity, *address), seen.bytes());
@@ -98,13 +99,15 @@ impl Store {
     pub async fn remove_expired(&self, now: Timestamp, transactions: u32) -> Result<usize, StoreError> {
         let mut removed = 0;
         for _ in 0..transactions {
-            let pages = self.map.view().await?.read(&[expired_read(&self.keys, now)]).await?;
-            let found = expired(&self.keys, pages.into_iter().next().unwrap_or_default());
+            let mut batch = self.batch();
+            let expired = batch.expired(now);
+            let found = self.read_now(batch).await?.all_readable(expired);
             if found.is_empty() {
                 break;
             }
             let mut change = Change::default();
             sweep(&self.keys, &found, &mut change);
+            // Whether it wins does not matter: nothing in it is fenced but each hold by itself.
             self.map.commit(&[change]).await?;
             removed += found.len();
         }

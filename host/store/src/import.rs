@@ -9,15 +9,13 @@
 //!                                                  what cannot be       →  set-aside/<whatever>
 //! ```
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::hold::end_hold;
-use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Seen, encode};
+use super::hold::clear_hold;
+use super::ordered::{Change, Commit, Guard, KeyRange, OrderedMap};
+use super::record::{Hold, Seen, encode};
 use ipam::{Assignment, Attachment, Claim, Holder};
 
 /// The root of the predecessor's keys.
@@ -37,7 +35,6 @@ pub struct Booking {
 /// An address that somebody holds by other books than ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
-    /// Who holds it.
     pub attachment: Attachment,
     /// The node of the container, or [`Import::UNKNOWN_NODE`].
     pub node: String,
@@ -80,34 +77,40 @@ impl Store {
     pub async fn predecessor_bookings(&self, network: &str) -> Result<Vec<Booking>, StoreError> {
         let range = used(network);
         let entries = self.scan_all(range.clone(), false).await?;
-        let booking = |entry: Entry| Booking {
-            address: entry.key.strip_prefix(&range.from).unwrap_or(&entry.key).to_owned(),
-            container: String::from_utf8_lossy(&entry.value).into_owned(),
-            interface: None,
-        };
-        Ok(entries.into_iter().map(booking).collect())
+        let mut bookings = Vec::with_capacity(entries.len());
+        for entry in entries {
+            bookings.push(Booking {
+                address: entry.key.strip_prefix(&range.from).unwrap_or(&entry.key).to_owned(),
+                container: String::from_utf8_lossy(&entry.value).into_owned(),
+                interface: None,
+            });
+        }
+        Ok(bookings)
     }
 
     /// Whether the predecessor has booked an address in this network. etcd walks what is left of its bookings for it:
     /// nothing, once they are imported.
     pub async fn has_predecessor_bookings(&self, network: &str) -> Result<bool, StoreError> {
-        let pages = self.map.view().await?.read(&[Read::keys(used(network), 1)]).await?;
-        Ok(pages.iter().any(|page| !page.entries.is_empty()))
+        let mut batch = self.batch();
+        let first = batch.first_keys(used(network), 1);
+        Ok(!self.read_now(batch).await?.scan(first).entries.is_empty())
     }
 
     /// How many addresses the predecessor has booked in this network. One read of a number.
     pub async fn count_predecessor_bookings(&self, network: &str) -> Result<u64, StoreError> {
-        let pages = self.map.view().await?.read(&[Read::Count(used(network))]).await?;
-        Ok(pages.iter().map(|page| page.count).sum())
+        let mut batch = self.batch();
+        let count = batch.count(used(network));
+        Ok(self.read_now(batch).await?.count(count))
     }
 
     /// Move an entry of the predecessor's that nothing can be made of to where nobody counts it. False where it is not
     /// there any more as it was read.
     pub async fn set_aside(&self, network: &str, booking: &Booking) -> Result<bool, StoreError> {
         let key = format!("{}{}", used(network).from, booking.address);
-        let pages = self.map.view().await?.read(&[Read::Get(key.clone())]).await?;
+        let mut batch = self.batch();
+        let entry = batch.entry(key.clone());
         // As it stands there, which need not be text.
-        let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(false) };
+        let Some(entry) = self.read_now(batch).await?.entry(entry) else { return Ok(false) };
         let mut change = Change::default();
         change.require(Guard::Is(key.clone(), entry.value.clone())).delete(key);
         change.put(format!("{PREDECESSOR}/{network}/set-aside/{}", booking.address), entry.value);
@@ -116,17 +119,16 @@ impl Store {
 
     /// Claim an address for who holds it. One read and, unless it is a rehearsal, one write.
     pub async fn import(&self, import: &Import, now: Timestamp, rehearse: bool) -> Result<Imported, StoreError> {
-        let address = import.assignment.address;
-        let mut reading = self.reading(now).await?;
-        let mut reads = vec![Read::Get(self.keys.attachment(&import.attachment))];
-        reads.extend(reading.holder_reads(address));
-        let mut pages = reading.read(&reads).await?.into_iter();
-        let claim = pages.next().and_then(Page::into_entry);
-        let claim = claim.map(|entry| Seen::<Claim>::parse(&self.keys, entry)).transpose()?;
-        let change = match reading.learn_holder(address, pages)? {
+        let mut batch = self.batch();
+        let claim = batch.claim(&import.attachment);
+        let address = batch.address(import.assignment.address);
+        let mut answers = self.read_now(batch).await?;
+        let claim = answers.record(claim)?;
+        let at = answers.address(address)?;
+        let change = match at.holder(now) {
             Some(Holder::Attachment(held)) if held.attachment == import.attachment => Change::default(),
             Some(holder) => return Ok(Imported::Taken(holder)),
-            None => self.import_change(import, claim.as_ref(), reading.seen.kept.get(&address), now),
+            None => self.import_change(import, claim.as_ref(), at.hold.as_ref(), now),
         };
         self.commit_import(import, change, rehearse).await
     }
@@ -135,27 +137,23 @@ impl Store {
         &self,
         import: &Import,
         claim: Option<&Seen<Claim>>,
-        over: Option<&Seen<KeptAddress>>,
+        over: Option<&Seen<Hold>>,
         now: Timestamp,
     ) -> Change {
         let Import { attachment, node, machine, assignment, .. } = import;
         let mut change = Change::default();
-        change.require(claim.map_or_else(|| Guard::Absent(self.keys.attachment(attachment)), Seen::guard));
-        let mut claim = claim.map_or_else(|| empty_claim(attachment, node, machine, now), |claim| claim.record.clone());
+        // A container may have several addresses in the books: each import adds one to the claim that is there by now.
+        let mut claim = if let Some(seen) = claim {
+            change.require(seen.guard());
+            seen.record.clone()
+        } else {
+            change.require(Guard::Absent(self.keys.attachment(attachment)));
+            Claim::empty(attachment.clone(), node, machine, None, now)
+        };
         claim.addresses.push(assignment.clone());
-        let held = claim.held_addresses().filter(|held| held.address == assignment.address);
-        for held in held {
-            change.require(Guard::Absent(self.keys.address(held.address)));
-            change.put(self.keys.address(held.address), encode(&held));
-        }
-        let hold = self.keys.hold(assignment.address);
-        match over {
-            Some(over) => {
-                change.require(over.guard_at(hold));
-                end_hold(&self.keys, &over.record, &mut change);
-            }
-            None => drop(change.require(Guard::Absent(hold))),
-        }
+        let address = self.keys.address(assignment.address);
+        change.require(Guard::Absent(address.clone())).put(address, encode(&claim.allocation(assignment)));
+        clear_hold(&self.keys, assignment.address, over, &mut change);
         change.put(self.keys.attachment(attachment), encode(&claim));
         change.put(self.keys.node_of(&claim), "");
         change
@@ -163,6 +161,7 @@ impl Store {
 
     async fn commit_import(&self, import: &Import, mut change: Change, rehearse: bool) -> Result<Imported, StoreError> {
         let done = if change.writes().is_empty() { Imported::Already } else { Imported::Done };
+        // Also where the attachment holds the address already: else every later import would come upon the entry again.
         import.move_aside(&mut change);
         if rehearse || change.writes().is_empty() {
             return Ok(done);
@@ -171,20 +170,6 @@ impl Store {
             Commit::Done(_) => done,
             Commit::Lost => Imported::Changed,
         })
-    }
-}
-
-fn empty_claim(attachment: &Attachment, node: &str, machine: &str, now: Timestamp) -> Claim {
-    Claim {
-        attachment: attachment.clone(),
-        node: node.to_owned(),
-        machine: machine.to_owned(),
-        pod: None,
-        addresses: Vec::new(),
-        ceded: Vec::new(),
-        former: BTreeMap::new(),
-        policy: None,
-        since: now,
     }
 }
 

@@ -7,7 +7,7 @@ use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
 use super::ordered::Entry;
-use super::record::{KeptAddress, Seen};
+use super::record::{Hold, Seen};
 use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, however it is
@@ -147,10 +147,10 @@ pub(super) struct Everything {
     pub(super) nodes: BTreeSet<(Attachment, String, String)>,
     /// By pod, interface and network: the container it points at.
     pods: BTreeMap<(PodName, String, String), String>,
-    pub(super) kept: BTreeMap<IpAddr, KeptAddress>,
-    pub(super) identities: BTreeMap<(IpAddr, String), KeptAddress>,
+    pub(super) kept: BTreeMap<IpAddr, Hold>,
+    pub(super) identities: BTreeMap<(IpAddr, String), Hold>,
     /// By address and second.
-    pub(super) expiries: BTreeMap<(IpAddr, u64), KeptAddress>,
+    pub(super) expiries: BTreeMap<(IpAddr, u64), Hold>,
     /// By whom each slot is taken; `None` where that cannot be read.
     slots: BTreeMap<Slot, Option<IpAddr>>,
     found: Vec<Disagreement>,
@@ -228,7 +228,7 @@ impl Everything {
     }
 
     fn addresses_of<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = Disagreement> + 'a {
-        claim.held_addresses().filter_map(|expected| {
+        claim.allocations().filter_map(|expected| {
             let address = expected.address;
             let found = match self.addresses.get(&address) {
                 Some(held) if *held == expected => return None,

@@ -10,9 +10,9 @@
 //!                                                   → (empty)         what GC walks: this node and machine, this network
 //!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
 //!                                                   → container ID    the newest attachment of a pod's interface
-//!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
-//!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
-//!   expiries/<seconds>/4/0abc0002                   → KeptAddress     the same, by when it ends: what is over comes first
+//!   holds/4/0abc0002                                → Hold            nobody has it, but it is kept for somebody
+//!   identities/<identity>/4/0abc0002                → Hold            the same, by whom it is kept for
+//!   expiries/<seconds>/4/0abc0002                   → Hold            the same, by when it ends: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
 //! <prefix>/networks/<network>                       → Registration    in which domain the network's books are kept
@@ -26,8 +26,8 @@
 
 mod spelling;
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,8 @@ use limits::store::RANGE_SET_NAME;
 /// The keys of one domain.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
-    root: String,
+    /// Shared: every batch of reads carries it, to check what it gets against its key.
+    root: Rc<str>,
 }
 
 /// What a key names.
@@ -60,7 +61,7 @@ pub(crate) enum Named {
 
 impl Keys {
     pub(crate) fn new(prefix: &str, domain: &str) -> Self {
-        Self { root: format!("{}/v1/{}/", prefix.trim_end_matches('/'), escape(domain)) }
+        Self { root: format!("{}/v1/{}/", prefix.trim_end_matches('/'), escape(domain)).into() }
     }
 
     pub(crate) fn address(&self, address: IpAddr) -> String {
@@ -161,11 +162,8 @@ impl Keys {
         if name.len() <= RANGE_SET_NAME {
             return self.join("cursors", &[&name]);
         }
-        let digest = Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        self.join("cursors", &[&digest])
+        // A key has a limit. Nobody reads the spans back from it, so a digest of them does as well.
+        self.join("cursors", &[&format!("{:x}", Sha256::digest(name))])
     }
 
     /// The keys of another domain beside this one.
@@ -220,13 +218,14 @@ impl Keys {
 
     /// Everything of the domain.
     pub(crate) fn everything(&self) -> KeyRange {
-        under(self.root.clone())
+        under(self.root.to_string())
     }
 
     /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
     pub(crate) fn rehearsal(&self) -> Vec<String> {
         let sections =
             ["addresses", "attachments", "nodes", "pods", "holds", "identities", "expiries", "slots", "cursors"];
+        // etcd's roles are given by ranges of keys, so that each part has to be tried.
         let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
         keys.push(self.registration("(rehearsal)"));
         keys
@@ -234,38 +233,54 @@ impl Keys {
 
     /// What a key names; `None` when it is not one of ours.
     pub(crate) fn named(&self, key: &str) -> Option<Named> {
-        let mut parts = key.strip_prefix(&self.root)?.split('/').map(unescape);
-        let mut next = || parts.next().flatten();
-        let named = match next()?.as_str() {
-            "addresses" => Named::Address(parse_digits(&next()?, &next()?)?),
-            "holds" => Named::Hold(parse_digits(&next()?, &next()?)?),
+        let mut parts = Parts(key.strip_prefix(&*self.root)?.split('/'));
+        let named = match parts.part()?.as_str() {
+            "addresses" => Named::Address(parse_digits(&parts.part()?, &parts.part()?)?),
+            "holds" => Named::Hold(parse_digits(&parts.part()?, &parts.part()?)?),
             "attachments" => {
-                let (container, interface, network) = (next()?, next()?, next()?);
+                let (container, interface, network) = (parts.part()?, parts.part()?, parts.part()?);
                 Named::Attachment(Attachment { network, container, interface })
             }
             "nodes" => {
-                let (node, machine, network, container, interface) = (next()?, next()?, next()?, next()?, next()?);
+                let (node, machine, network, container, interface) =
+                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
                 Named::Node { node, machine, attachment: Attachment { network, container, interface } }
             }
             "pods" => {
-                let (cluster, namespace, name, interface, network) = (next()?, next()?, next()?, next()?, next()?);
+                let (cluster, namespace, name, interface, network) =
+                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
                 Named::Pod { cluster, namespace, name, interface, network }
             }
             "expiries" => Named::Expiry {
-                seconds: u64::from_str_radix(&next()?, 16).ok()?,
-                address: parse_digits(&next()?, &next()?)?,
+                seconds: u64::from_str_radix(&parts.part()?, 16).ok()?,
+                address: parse_digits(&parts.part()?, &parts.part()?)?,
             },
-            "identities" => Named::Identity { identity: next()?, address: parse_digits(&next()?, &next()?)? },
-            "slots" => Named::Slot(Slot { name: next()?, number: parse_number(&next()?)? }),
-            "cursors" => next().map(|_| Named::Cursor)?,
+            "identities" => {
+                Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? }
+            }
+            "slots" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
+            "cursors" => parts.part().map(|_| Named::Cursor)?,
             _ => return None,
         };
-        parts.next().is_none().then_some(named)
+        parts.are_over().then_some(named)
     }
 
     fn join(&self, section: &str, parts: &[&str]) -> String {
         let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
         format!("{}{section}/{}", self.root, parts.join("/"))
+    }
+}
+
+/// The parts of a key behind its root, one after the other. What is escaped in a way that we never do ends them.
+struct Parts<'a>(std::str::Split<'a, char>);
+
+impl Parts<'_> {
+    fn part(&mut self) -> Option<String> {
+        self.0.next().and_then(unescape)
+    }
+
+    fn are_over(mut self) -> bool {
+        self.0.next().is_none()
     }
 }
 

@@ -9,8 +9,23 @@
 //!   └── memory        this process: policies are tried on it
 //! ```
 //!
-//! `keys.rs` draws the layout. There is no lock and no lease: a claim is one compare-and-create, and whoever
-//! loses it looks again. `conformance` is this contract as tests, run over every implementation.
+//! Three things happen here, and each is a page of its own:
+//!
+//! ```text
+//!   ADD    look_up ───► Look { snapshot, evidence } ───► claim       `look.rs`, `evidence.rs`, `claim.rs`
+//!            └── Lost: somebody was faster, look again ◄──┘
+//!   DEL    release      one read, one write                          `release.rs`
+//!   at rest             keys, records, indexes                       `keys.rs` draws them, `record.rs` checks them
+//! ```
+//!
+//! There is no lock and no lease: a claim is one compare-and-create, and whoever loses it looks again. Nothing has to be
+//! running for that, no daemon, no leader of ours, no renewal: between two calls of the plugin an allocation is a record and
+//! nothing else. A process that is killed has written everything or nothing, and is in nobody's way either time.
+//!
+//! Indexes are redundant on purpose. Each verb finds what it needs by one key or one short range, and pays for that with some
+//! more writes in the same transaction; that they agree can be proven at any time (`inspect.rs`), and mended (`repair`).
+//!
+//! `conformance` is this contract as tests, run over every implementation.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
@@ -18,9 +33,11 @@ mod keys;
 pub mod ordered;
 mod record;
 
+mod batch;
 mod claim;
 mod config;
 mod drafts;
+mod evidence;
 mod hold;
 mod import;
 mod inspect;
@@ -63,24 +80,24 @@ pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
 pub use list::{Filter, Listing};
 pub use look::{Look, Requester};
-pub use machines::{Strays, Under};
+pub use machines::{StrayClaims, Strays};
 pub use map::{Map, MapView, check_credentials};
 pub use moved::Moved;
-pub use moves::{Move, Moves, Outcome};
+pub use moves::{Move, MoveOutcome, Moves};
 pub use occupancy::Occupancy;
 pub use reclaim::Standing;
-pub use record::KeptAddress;
+pub use record::Hold;
 pub use registry::{Registered, Registration};
 pub use repair::{InUse, Repair, Repaired};
 pub use restore::{Occupant, Restoration, Rival};
 pub use search::Search;
 pub use standing_hold::StandingHold;
 
+use batch::{Answers, Batch};
 use ipam::{Attachment, Claim, Holder};
 use keys::Keys;
-use ordered::{OrderedMap, Read};
+use ordered::OrderedMap;
 use reading::Reading;
-use record::Seen;
 
 /// The allocations of one domain, the scope inside which an address is unique.
 ///
@@ -118,25 +135,24 @@ impl Store {
         self
     }
 
-    /// What is underneath.
+    /// The map underneath, for what only one kind of it can tell.
     pub fn map(&self) -> &Map {
         &self.map
     }
 
     /// What an attachment holds. One read.
     pub async fn held_by(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
-        let mut reading = self.reading(Timestamp::UNIX_EPOCH).await?;
-        let pages = reading.read(&[Read::Get(self.keys.attachment(attachment))]).await?;
-        let entry = pages.into_iter().next().and_then(ordered::Page::into_entry);
-        Ok(entry.map(|entry| Seen::<Claim>::parse(&self.keys, entry)).transpose()?.map(|seen| seen.record))
+        let mut batch = self.batch();
+        let claim = batch.claim(attachment);
+        Ok(self.read_now(batch).await?.record(claim)?.map(|seen| seen.record))
     }
 
     /// Who holds each of these addresses, or for whom it is kept. One read.
     pub async fn holders(&self, addresses: &[IpAddr], now: Timestamp) -> Result<Vec<Option<Holder>>, StoreError> {
-        let mut reading = self.reading(now).await?;
-        let reads: Vec<Read> = addresses.iter().flat_map(|address| reading.holder_reads(*address)).collect();
-        let mut pages = reading.read(&reads).await?.into_iter();
-        addresses.iter().map(|address| reading.learn_holder(*address, pages.by_ref().take(2))).collect()
+        let mut batch = self.batch();
+        let tickets: Vec<_> = addresses.iter().map(|address| batch.address(*address)).collect();
+        let mut answers = self.read_now(batch).await?;
+        tickets.into_iter().map(|ticket| Ok(answers.address(ticket)?.holder(now))).collect()
     }
 
     /// Whether a claim could be written now.
@@ -148,6 +164,18 @@ impl Store {
     /// written that stays.
     pub async fn rehearse(&self) -> Result<(), StoreError> {
         self.map.rehearse(&self.keys.rehearsal()).await
+    }
+
+    fn batch(&self) -> Batch {
+        Batch::new(&self.keys)
+    }
+
+    /// One read of the moment that is now. A batch that asks for nothing does not even take a view.
+    async fn read_now(&self, batch: Batch) -> Result<Answers, StoreError> {
+        if batch.is_empty() {
+            return Ok(Answers::none(&self.keys));
+        }
+        batch.read(&mut self.map.view().await?).await
     }
 
     async fn reading(&self, now: Timestamp) -> Result<Reading, StoreError> {

@@ -9,7 +9,7 @@ use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, address_in};
 use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Keyed, Seen};
+use super::record::{Hold, Keyed, Seen};
 use ipam::address::successor;
 use ipam::{Allocation, Attachment, Claim, Family, Span};
 use limits::store::PAGE;
@@ -95,10 +95,10 @@ impl Store {
     }
 
     /// What is kept now, and for whom.
-    pub async fn kept(&self, now: Timestamp) -> Result<Vec<KeptAddress>, StoreError> {
+    pub async fn kept(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
         let entries = self.scan_all(self.keys.holds(), false).await?;
-        let readable = entries.into_iter().filter_map(|entry| Seen::<KeptAddress>::readable(&self.keys, entry));
-        Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_kept(now)).collect())
+        let readable = entries.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
+        Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect())
     }
 
     async fn list(
@@ -116,7 +116,7 @@ impl Store {
             }
             (None, Some(container)) => {
                 let entries = scan_all(view, self.keys.attachments_beginning(container), false).await?;
-                listing.add(&self.keys, entries, |claim: Claim| claim.held_addresses().collect::<Vec<_>>());
+                listing.add(&self.keys, entries, |claim: Claim| claim.allocations().collect::<Vec<_>>());
             }
             (None, None) => self.read_addresses(view, after, limit, &mut listing).await?,
         }

@@ -1,4 +1,22 @@
 //! A look at the store before a decision: who asks, what they hold already, and what is known of the ranges.
+//!
+//! ```text
+//!   look_up    1st read   own claim · pod's newest attachment · cursors · first windows · contested · over · registry
+//!                │          own claim is there: that is the answer, and nothing else is read
+//!              2nd read   claims of the older attachment and of contested holders · windows after the cursors
+//!              3rd read   only where an older attachment is replaced: the records of its addresses
+//!                ▼
+//!   Look { snapshot, evidence }  ── the policy asks ──►  answer: more reads of the same moment
+//!                │
+//!                ▼
+//!   claim      consumes it: what was seen is compared, and then it is spent
+//! ```
+//!
+//! All reads are of one moment, however many there are: a policy that runs again sees the same world, only more of it. And a
+//! look is good for one claim. Whoever loses a race looks again, because the loss says that something of what was seen is
+//! no longer so, but not what.
+//!
+//! The snapshot is what the policy sees. The evidence is what the transaction compares (`evidence.rs`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,13 +24,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::Store;
-use super::drafts::{Other, Others};
+use super::drafts::Other;
 use super::error::StoreError;
-use super::hold;
-use super::ordered::{Entry, Page, Read};
+use super::evidence::Evidence;
+use super::ordered::Entry;
 use super::reading::{Reading, windows};
-use super::record::{KeptAddress, Seen};
-use super::registry::Registering;
 use ipam::{Allocation, Attachment, Claim, Family, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
 use limits::store::WINDOW_AHEAD;
 
@@ -21,7 +37,7 @@ use limits::store::WINDOW_AHEAD;
 pub struct Requester {
     /// Who will hold them.
     pub attachment: Attachment,
-    /// The Kubernetes node.
+    /// The name of the Kubernetes node.
     pub node: String,
     /// The machine that calls itself by this node's name; empty when unknown.
     pub machine: String,
@@ -37,15 +53,20 @@ pub struct Look {
     pub previous: Option<Claim>,
     /// What a pod of the same name still holds that is not, or not for sure, the same pod. See [`Look::succeed`].
     namesake: Option<Claim>,
-    /// What is known of the ranges so far.
+    /// What is known of the ranges so far: what the policy sees.
     pub snapshot: Snapshot,
+    /// What the transaction compares.
+    pub(crate) evidence: Evidence,
     pub requester: Requester,
-    pub(crate) reading: Reading,
-    pub(crate) others: Others,
-    /// Holds that are over, found by the way.
-    pub(crate) expired: Vec<Seen<KeptAddress>>,
-    /// Where the network has its books, if that is kept.
-    pub(crate) registering: Option<Registering>,
+    reading: Reading,
+}
+
+/// What the first read leaves for the second.
+struct FirstRead {
+    /// The entry of the pod's index.
+    newest: Option<Entry>,
+    /// Where each range set was last claimed.
+    cursors: Vec<Option<IpAddr>>,
 }
 
 impl Store {
@@ -67,15 +88,12 @@ impl Store {
             previous: None,
             namesake: None,
             snapshot: Snapshot::new(range_sets.clone(), Vec::new()),
+            evidence: Evidence::registering(self.registering(requester, range_sets)),
             requester: requester.clone(),
             reading: self.reading(now).await?,
-            others: Others::new(),
-            expired: Vec::new(),
-            registering: self.registering(requester, range_sets),
         };
-        let (cursors, newest) = look.read_first(range_sets, contested).await?;
-        if look.claim.is_none() {
-            look.read_second(range_sets, &cursors, newest).await?;
+        if let Some(first) = look.read_first(range_sets, contested).await? {
+            look.read_second(range_sets, first).await?;
             look.read_addresses_of_previous().await?;
         }
         Ok(look)
@@ -85,11 +103,12 @@ impl Store {
 impl Look {
     /// Answer what the snapshot could not, from the same moment.
     pub async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
+        // Slots are the one thing that the store does not know whom it counts for: the older attachment's are ours to take.
         let list = match &question {
             Question::TakenSlots(name) => Some(name.clone()),
             _ => None,
         };
-        self.reading.answer(question, &mut self.snapshot).await?;
+        self.reading.answer(question, &mut self.snapshot, &mut self.evidence).await?;
         if let Some(name) = list {
             self.give_back(name);
         }
@@ -113,15 +132,10 @@ impl Look {
     /// Let somebody ask who has no part in the claim. What is learnt stays in the snapshot; the records that a claim
     /// rests on are those of before.
     pub async fn aside<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
-        let seen = std::mem::take(&mut self.reading.seen);
+        let evidence = std::mem::take(&mut self.evidence);
         let answer = ask(self).await;
-        self.reading.seen = seen;
+        self.evidence = evidence;
         answer
-    }
-
-    /// Who was seen holding an address.
-    pub fn holder_of(&self, address: IpAddr) -> Option<&Allocation> {
-        self.reading.seen.held.get(&address)?.as_ref().map(|seen| &seen.record)
     }
 
     /// The pod that asks.
@@ -132,90 +146,90 @@ impl Look {
     /// The pod that asks is, by the API server's word, the one that bears its name: whoever bore it before is gone, and
     /// what it still holds is as that of an older attachment. One read where there is such a one.
     pub async fn succeed(&mut self) -> Result<(), StoreError> {
+        let Some(namesake) = self.namesake.take() else { return Ok(()) };
         // A static pod may have no mirror in the API: that a pod of its name is there says nothing of its end.
-        let was_made_through_the_api = |claim: &Claim| claim.pod.as_ref().is_some_and(PodName::has_uuid);
-        if let Some(namesake) = self.namesake.take().filter(was_made_through_the_api) {
+        if namesake.pod.as_ref().is_some_and(PodName::has_uuid) {
             self.previous = Some(namesake);
             self.read_addresses_of_previous().await?;
         }
         Ok(())
     }
 
+    /// Everything that can be asked for without knowing an answer. `None` where the attachment holds addresses already.
     async fn read_first(
         &mut self,
         range_sets: &RangeSets,
         contested: &[IpAddr],
-    ) -> Result<(Vec<Option<IpAddr>>, Option<Entry>), StoreError> {
-        let keys = self.reading.keys.clone();
-        let attachment = &self.requester.attachment;
-        let mut reads = vec![Read::Get(keys.attachment(attachment))];
-        reads.extend(self.requester.pod.iter().map(|pod| Read::Get(keys.pod(pod, attachment))));
-        reads.extend(range_sets.iter().map(|set| Read::Get(keys.cursor(set))));
-        let first: Vec<Span> = range_sets.iter().flat_map(|set| windows(set, None)).collect();
-        reads.extend(first.iter().flat_map(|window| self.reading.window_reads(*window)));
-        reads.extend(contested.iter().flat_map(|address| self.reading.holder_reads(*address)));
-        reads.push(hold::expired_read(&keys, self.reading.now));
-        reads.extend(self.registering.iter().map(Registering::read));
-
-        let mut pages = self.reading.read(&reads).await?.into_iter();
-        let mut entry = || pages.next().and_then(Page::into_entry);
-        if let Some(own) = entry() {
-            self.claim = Some(Seen::<Claim>::parse(&keys, own)?.record);
-            return Ok((Vec::new(), None));
+    ) -> Result<Option<FirstRead>, StoreError> {
+        let Requester { attachment, pod, .. } = &self.requester;
+        let mut batch = self.reading.batch();
+        let own = batch.claim(attachment);
+        let newest = pod.as_ref().map(|pod| batch.newest(pod, attachment));
+        let cursors: Vec<_> = range_sets.iter().map(|set| batch.cursor(set)).collect();
+        let mut windows_in_front = Vec::new();
+        for window in range_sets.iter().flat_map(|set| windows(set, None)) {
+            windows_in_front.push(batch.window(window));
         }
-        let newest = self.requester.pod.as_ref().and_then(|_| entry());
-        let cursors: Vec<Option<IpAddr>> = range_sets.iter().map(|set| parse_cursor(entry()?, set)).collect();
+        let contested: Vec<_> = contested.iter().map(|address| batch.address(*address)).collect();
+        let expired = batch.expired(self.reading.now);
+        let registration = self.evidence.registering.as_ref().map(|ours| batch.registration(ours.network()));
+
+        let mut answers = self.reading.read(batch).await?;
+        // A runtime that repeats an ADD is answered from the claim alone: whatever else is damaged is not its concern.
+        if let Some(own) = answers.record(own)? {
+            self.claim = Some(own.record);
+            return Ok(None);
+        }
+        let newest = newest.and_then(|newest| answers.entry(newest));
+        let cursors: Vec<Option<IpAddr>> =
+            range_sets.iter().zip(cursors).map(|(set, cursor)| parse_cursor(answers.entry(cursor)?, set)).collect();
         self.snapshot = Snapshot::new(range_sets.clone(), cursors.clone());
-        for window in first {
-            self.reading.learn_window(window, pages.by_ref().take(2), &mut self.snapshot);
+        for window in windows_in_front {
+            self.reading.learn_window(answers.block(window), &mut self.snapshot, &mut self.evidence);
         }
         for address in contested {
-            let holder = self.reading.learn_holder(*address, pages.by_ref().take(2))?;
-            self.snapshot.learn_holder(*address, holder);
+            let at = answers.address(address)?;
+            self.snapshot.learn_holder(at.address, at.holder(self.reading.now));
+            self.evidence.saw(at);
         }
-        self.expired = hold::expired(&keys, pages.next().unwrap_or_default());
-        if let Some(registering) = &mut self.registering {
-            registering.learn(pages.next().and_then(Page::into_entry));
+        self.evidence.expired = answers.all_readable(expired);
+        if let (Some(registering), Some(registration)) = (&mut self.evidence.registering, registration) {
+            registering.learn(answers.entry(registration));
         }
-        Ok((cursors, newest))
+        Ok(Some(FirstRead { newest, cursors }))
     }
 
-    async fn read_second(
-        &mut self,
-        range_sets: &RangeSets,
-        cursors: &[Option<IpAddr>],
-        newest: Option<Entry>,
-    ) -> Result<(), StoreError> {
-        let keys = self.reading.keys.clone();
-        let previous = newest.as_ref().and_then(|entry| self.previous_attachment(entry));
+    /// Who else changes with this claim, by the names that the first read gave, and the windows after the cursors.
+    async fn read_second(&mut self, range_sets: &RangeSets, first: FirstRead) -> Result<(), StoreError> {
+        let previous = first.newest.and_then(|newest| self.previous_attachment(&newest));
         let others = self.other_attachments(previous.clone());
-        let mut reads: Vec<Read> =
-            others.iter().map(|(attachment, _)| Read::Get(keys.attachment(attachment))).collect();
-        reads
-            .extend(others.iter().filter_map(|(attachment, pod)| Some(Read::Get(keys.pod(pod.as_ref()?, attachment)))));
-        let beyond: Vec<Span> = range_sets
-            .iter()
-            .zip(cursors)
-            .filter_map(|(set, cursor)| Some(windows_after(set, (*cursor)?)))
-            .flatten()
-            .collect();
-        reads.extend(beyond.iter().flat_map(|window| self.reading.window_reads(*window)));
+        let mut batch = self.reading.batch();
+        let claims: Vec<_> = others.keys().map(|attachment| batch.claim(attachment)).collect();
+        let newest: Vec<_> =
+            others.iter().map(|(attachment, pod)| Some(batch.newest(pod.as_ref()?, attachment))).collect();
+        let mut beyond = Vec::new();
+        for (set, cursor) in range_sets.iter().zip(first.cursors) {
+            let Some(cursor) = cursor else { continue };
+            beyond.extend(windows_after(set, cursor).into_iter().map(|window| batch.window(window)));
+        }
 
-        let mut pages = self.reading.read(&reads).await?.into_iter();
-        let claims: Vec<Option<Entry>> = pages.by_ref().take(others.len()).map(Page::into_entry).collect();
-        for ((attachment, pod), claim) in others.into_iter().zip(claims) {
-            let newest = pod.and_then(|_| pages.next()).and_then(Page::into_entry);
-            let Some(claim) = claim.and_then(|claim| Seen::<Claim>::readable(&keys, claim)) else { continue };
-            self.others.insert(attachment, Other { claim, newest });
+        let mut answers = self.reading.read(batch).await?;
+        for ((attachment, claim), newest) in others.into_keys().zip(claims).zip(newest) {
+            // A claim that cannot be read has no part in this one: its addresses stay held, and cannot be taken over.
+            let Some(claim) = answers.readable(claim) else { continue };
+            let newest = newest.and_then(|newest| answers.entry(newest));
+            self.evidence.others.insert(attachment, Other { claim, newest });
         }
         for window in beyond {
-            self.reading.learn_window(window, pages.by_ref().take(2), &mut self.snapshot);
+            self.reading.learn_window(answers.block(window), &mut self.snapshot, &mut self.evidence);
         }
-        let claim =
-            previous.and_then(|attachment| self.others.get(&attachment)).map(|other| other.claim.record.clone());
-        match claim {
-            Some(claim) if self.is_of_same_pod(claim.pod.as_ref()) => self.previous = Some(claim),
-            claim => self.namesake = claim,
+        let other = previous.and_then(|attachment| self.evidence.other(&attachment));
+        let claim = other.map(|other| other.claim.record.clone());
+        // A name is not a pod: a StatefulSet's next pod has the name of one whose container may still run.
+        if claim.as_ref().is_some_and(|claim| self.is_of_same_pod(claim.pod.as_ref())) {
+            self.previous = claim;
+        } else {
+            self.namesake = claim;
         }
         Ok(())
     }
@@ -224,21 +238,20 @@ impl Look {
     /// the claims of those it ceded an address to, or has one from: they change with its end.
     async fn read_addresses_of_previous(&mut self) -> Result<(), StoreError> {
         let Some(previous) = &self.previous else { return Ok(()) };
-        let keys = self.reading.keys.clone();
-        let addresses: Vec<IpAddr> = previous.addresses().collect();
-        let counterparts: Vec<Attachment> =
-            previous.counterparts().filter(|other| !self.others.contains_key(other)).cloned().collect();
-        let mut reads: Vec<Read> = addresses.iter().flat_map(|address| self.reading.holder_reads(*address)).collect();
-        reads.extend(counterparts.iter().map(|counterpart| Read::Get(keys.attachment(counterpart))));
-        let mut pages = self.reading.read(&reads).await?.into_iter();
+        let mut batch = self.reading.batch();
+        let addresses: Vec<_> = previous.addresses().map(|address| batch.address(address)).collect();
+        let unread = previous.counterparts().filter(|counterpart| self.evidence.other(counterpart).is_none());
+        let counterparts: Vec<_> = unread.map(|counterpart| (counterpart.clone(), batch.claim(counterpart))).collect();
+
+        let mut answers = self.reading.read(batch).await?;
         for address in addresses {
-            let holder = self.reading.learn_holder(address, pages.by_ref().take(2))?;
-            self.snapshot.learn_holder(address, holder);
+            let at = answers.address(address)?;
+            self.snapshot.learn_holder(at.address, at.holder(self.reading.now));
+            self.evidence.saw(at);
         }
-        for counterpart in counterparts {
-            let claim = pages.next().and_then(Page::into_entry).and_then(|entry| Seen::readable(&keys, entry));
-            if let Some(claim) = claim {
-                self.others.insert(counterpart, Other { claim, newest: None });
+        for (counterpart, claim) in counterparts {
+            if let Some(claim) = answers.readable(claim) {
+                self.evidence.others.insert(counterpart, Other { claim, newest: None });
             }
         }
         Ok(())
@@ -252,19 +265,19 @@ impl Look {
     }
 
     /// The older attachment, those that hold a contested address, and those that ceded it to them, each with its pod.
-    fn other_attachments(&self, previous: Option<Attachment>) -> Vec<(Attachment, Option<PodName>)> {
+    fn other_attachments(&self, previous: Option<Attachment>) -> BTreeMap<Attachment, Option<PodName>> {
         let mut others: BTreeMap<Attachment, Option<PodName>> = BTreeMap::new();
-        for Allocation { attachment, pod, former, .. } in
-            self.reading.seen.held.values().flatten().map(|seen| &seen.record)
-        {
+        for Allocation { attachment, pod, former, .. } in self.evidence.holders() {
             others.insert(attachment.clone(), pod.clone());
             if let Some(former) = former {
                 others.insert(former.attachment.clone(), former.pod.clone());
             }
         }
-        others.extend(previous.map(|attachment| (attachment, self.requester.pod.clone())));
+        if let Some(previous) = previous {
+            others.insert(previous, self.requester.pod.clone());
+        }
         others.remove(&self.requester.attachment);
-        others.into_iter().collect()
+        others
     }
 
     pub(crate) fn is_of_same_pod(&self, pod: Option<&PodName>) -> bool {

@@ -11,17 +11,16 @@ use ipam::Attachment;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strays {
     /// By the name under which this machine made them.
-    pub former_names: BTreeMap<String, Under>,
+    pub former_names: BTreeMap<String, StrayClaims>,
     /// By the machine that made them under this node's name; empty where that is not known.
-    pub other_machines: BTreeMap<String, Under>,
+    pub other_machines: BTreeMap<String, StrayClaims>,
 }
 
-/// How many claims there are, and one of them.
+/// How many claims there are under one name, at least one, and which for example.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Under {
-    /// At least one.
+pub struct StrayClaims {
     pub count: usize,
-    /// The first of them.
+    /// The first of them, in the order of the index.
     pub example: Attachment,
 }
 
@@ -46,6 +45,6 @@ impl Store {
     }
 }
 
-fn count(counted: &mut BTreeMap<String, Under>, name: String, attachment: Attachment) {
-    counted.entry(name).or_insert(Under { count: 0, example: attachment }).count += 1;
+fn count(counted: &mut BTreeMap<String, StrayClaims>, name: String, attachment: Attachment) {
+    counted.entry(name).or_insert(StrayClaims { count: 0, example: attachment }).count += 1;
 }

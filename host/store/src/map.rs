@@ -6,7 +6,7 @@ use super::Store;
 use super::config::{EtcdConfig, StoreConfig};
 use super::embedded::{self, Embedded};
 use super::error::StoreError;
-use super::etcd::{self, Etcd};
+use super::etcd::{self, Etcd, EtcdOptions};
 use super::memory::Memory;
 use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
 use super::other;
@@ -15,9 +15,7 @@ use super::other;
 ///
 /// A call that waits for a network makes a large future, which is boxed: a call to the disk carries none of it about.
 pub enum Map {
-    /// On this node's disk.
     Embedded(Embedded),
-    /// In a cluster.
     Etcd(Etcd),
     /// Policies are tried on one in memory; tests bring their own.
     Other(Box<dyn other::OtherMap>),
@@ -25,11 +23,8 @@ pub enum Map {
 
 /// A map at one moment; each kind of map has a kind of view.
 pub enum MapView {
-    /// See [`Map::Embedded`].
-    Embedded(embedded::Moment),
-    /// See [`Map::Etcd`].
-    Etcd(etcd::Moment),
-    /// See [`Map::Other`].
+    Embedded(embedded::EmbeddedView),
+    Etcd(etcd::EtcdView),
     Other(Box<dyn other::OtherView>),
 }
 
@@ -75,9 +70,9 @@ pub fn check_credentials(config: &EtcdConfig) -> Vec<StoreError> {
     etcd::check_credentials(&options(config, None))
 }
 
-fn options(config: &EtcdConfig, deadline: Option<Instant>) -> etcd::Options {
+fn options(config: &EtcdConfig, deadline: Option<Instant>) -> EtcdOptions {
     let (client, user) = (config.client.as_ref(), config.user.as_ref());
-    etcd::Options {
+    EtcdOptions {
         endpoints: config.endpoints.clone(),
         cert: client.map(|client| client.cert.clone()),
         key: client.map(|client| client.key.clone()),
@@ -103,6 +98,7 @@ impl OrderedMap for Map {
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         match self {
             Self::Embedded(map) => map.commit(alternatives).await,
+            // Tens of kilobytes: boxed, so that they are no part of the future of a commit to the disk.
             Self::Etcd(map) => Box::pin(map.commit(alternatives)).await,
             Self::Other(map) => map.commit(alternatives).await,
         }

@@ -12,29 +12,29 @@ use super::ordered::{Change, Commit, Entry, Guard, KeyRange, OrderedMap, Page, R
 /// Persistent: a view is a copy that shares everything with what it was copied from.
 type Entries = RedBlackTreeMap<String, Rc<[u8]>>;
 
-/// An ordered map in memory.
-/// Its copies are the same map.
+/// An ordered map in memory. Its copies are the same map.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Rc<RefCell<Entries>>);
 
 /// The map at one moment.
-pub struct Moment(Entries);
+pub struct MemoryView(Entries);
 
 impl Memory {
-    /// All there is.
+    /// All keys and values, in order.
     pub fn entries(&self) -> Vec<(String, Vec<u8>)> {
         self.0.borrow().iter().map(|(key, value)| (key.clone(), value.to_vec())).collect()
     }
 }
 
 impl OrderedMap for Memory {
-    type View = Moment;
+    type View = MemoryView;
 
-    async fn view(&self) -> Result<Moment, StoreError> {
-        Ok(Moment(self.0.borrow().clone()))
+    async fn view(&self) -> Result<MemoryView, StoreError> {
+        Ok(MemoryView(self.0.borrow().clone()))
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        // One thread, and no await in here: nothing comes between the guards and the writes.
         let mut entries = self.0.borrow_mut();
         let Some(index) = alternatives.iter().position(|change| holds(&entries, change)) else {
             return Ok(Commit::Lost);
@@ -56,7 +56,7 @@ impl OrderedMap for Memory {
     }
 }
 
-impl View for Moment {
+impl View for MemoryView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         Ok(reads.iter().map(|read| page(&self.0, read)).collect())
     }
@@ -64,14 +64,21 @@ impl View for Moment {
 
 fn page(entries: &Entries, read: &Read) -> Page {
     let mut page = Page::default();
-    let entry = |key: &String, value: &[u8]| Entry { key: key.clone(), value: value.to_vec() };
     match read {
-        Read::Get(key) => page.entries.extend(entries.get(key).map(|value| entry(key, value))),
+        Read::Get(key) => {
+            if let Some(value) = entries.get(key) {
+                page.entries.push(Entry { key: key.clone(), value: value.to_vec() });
+            }
+        }
         Read::Scan { range, limit, keys_only } => {
-            let mut found = within(entries, range);
-            let entry = |(key, value): (&String, &Rc<[u8]>)| entry(key, if *keys_only { &[] } else { value });
-            page.entries.extend(found.by_ref().take(*limit).map(entry));
-            page.more = found.next().is_some();
+            for (key, value) in within(entries, range) {
+                if page.entries.len() == *limit {
+                    page.more = true;
+                    break;
+                }
+                let value = if *keys_only { Vec::new() } else { value.to_vec() };
+                page.entries.push(Entry { key: key.clone(), value });
+            }
         }
         Read::Count(range) => page.count = within(entries, range).count() as u64,
     }

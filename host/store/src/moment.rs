@@ -7,8 +7,8 @@
 
 use super::Store;
 use super::error::StoreError;
+use super::map::MapView;
 use super::ordered::OrderedMap;
-use crate::map::MapView;
 use limits::store::READ_AGAIN;
 
 impl Store {
@@ -23,6 +23,7 @@ impl Store {
                 Err(StoreError::Compacted) if left > 0 => left -= 1,
                 outcome => return outcome,
             }
+            // What was read by now is thrown away: half of one moment and half of another is of none.
             tracing::warn!("etcd compacted its history while it was being read; reading again from the beginning");
         }
     }

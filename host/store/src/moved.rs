@@ -8,13 +8,12 @@ use super::error::StoreError;
 /// Where the addresses of a network are instead of where its configuration says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Moved {
-    /// In another domain.
+    /// In another domain of the same map.
     #[error(
         "network {network:?} is to keep its addresses in domain {domain:?}, but its containers still hold addresses in \
          domain {former:?} (for example container {container}): some would be given out twice"
     )]
     Domain {
-        /// The network.
         network: String,
         /// The domain of the configuration.
         domain: String,
@@ -33,7 +32,6 @@ pub enum Moved {
         network: String,
         /// The one that holds addresses.
         former: String,
-        /// One of them.
         address: IpAddr,
     },
     /// In an embedded store of this node.
@@ -42,9 +40,7 @@ pub enum Moved {
          example container {container}): some would be given out twice", .dir.display()
     )]
     Dir {
-        /// The network.
         network: String,
-        /// The directory.
         dir: PathBuf,
         /// The domain in there.
         former: String,

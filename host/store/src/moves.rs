@@ -7,20 +7,22 @@
 //!
 //! Nothing that is here is overwritten, and nothing leaves that has changed since it was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod arrive;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::hold::{end_hold, write_hold};
-use super::keys::Keys;
+use super::hold::end_hold;
+use super::keys::{Keys, Named};
 use super::list::scan_all;
-use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View, Write};
-use super::reading::Reading;
-use super::record::{KeptAddress, Seen, encode};
-use ipam::{Allocation, Attachment, Claim, Holder, RangeSets, Slot};
+use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
+use super::record::{Hold, Seen};
+use arrive::Here;
+use ipam::{Attachment, Claim, Holder, RangeSets};
 
 /// What moves at once.
 #[derive(Clone, Debug)]
@@ -37,12 +39,12 @@ pub struct MovingClaim(Seen<Claim>);
 
 /// A hold as it stands in the former books.
 #[derive(Clone, Debug)]
-pub struct MovingHold(Seen<KeptAddress>);
+pub struct MovingHold(Seen<Hold>);
 
 /// What there is to move.
 #[derive(Debug, Default)]
 pub struct Moves {
-    /// Claims first.
+    /// In the order in which they should be carried out.
     pub moves: Vec<Move>,
     /// Claims that cannot be read: they stay.
     pub damaged: Vec<StoreError>,
@@ -50,7 +52,7 @@ pub struct Moves {
 
 /// What became of a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum MoveOutcome {
     /// It is here now; in a rehearsal: would be.
     Done,
     /// It was here already, and has left the former books.
@@ -63,24 +65,14 @@ pub enum Outcome {
     Changed,
 }
 
-/// Where claims move to: the keys, and the name the network has there.
-struct Here<'a> {
-    keys: &'a Keys,
-    network: &'a str,
-    /// Whether the former books are the same domain of the same map: the addresses stay where they are.
-    same: bool,
-}
-
 impl MovingClaim {
-    /// What is claimed.
     pub fn claim(&self) -> &Claim {
         &self.0.record
     }
 }
 
 impl MovingHold {
-    /// What is kept.
-    pub fn kept(&self) -> &KeptAddress {
+    pub fn hold(&self) -> &Hold {
         &self.0.record
     }
 }
@@ -101,7 +93,7 @@ impl Store {
         let mut all = Moves::default();
         let mut claims = Vec::new();
         for entry in attachments {
-            let Some(super::keys::Named::Attachment(attachment)) = self.keys.named(&entry.key) else { continue };
+            let Some(Named::Attachment(attachment)) = self.keys.named(&entry.key) else { continue };
             if attachment.network == network {
                 match Seen::<Claim>::parse(&self.keys, entry) {
                     Ok(seen) => claims.push(seen),
@@ -109,13 +101,14 @@ impl Store {
                 }
             }
         }
-        all.moves = together(claims)
-            .into_iter()
-            .map(|group| Move::Claims(group.into_iter().map(MovingClaim).collect()))
-            .collect();
+        for group in together(claims) {
+            all.moves.push(Move::Claims(group.into_iter().map(MovingClaim).collect()));
+        }
+        // Holds come after the claims: one whose address a claim takes is over by then, and not in anybody's way.
         for entry in holds {
-            let Some(seen) = Seen::<KeptAddress>::readable(&self.keys, entry) else { continue };
-            if seen.record.is_kept(now) && range_sets.is_inside(seen.record.address) {
+            let Some(seen) = Seen::<Hold>::readable(&self.keys, entry) else { continue };
+            // A hold says nothing of its network; what lies in the ranges may be wanted by pods of this one.
+            if seen.record.is_standing(now) && range_sets.is_inside(seen.record.address) {
                 all.moves.push(Move::Hold(MovingHold(seen)));
             }
         }
@@ -131,42 +124,41 @@ impl Store {
         network: &str,
         now: Timestamp,
         rehearse: bool,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<MoveOutcome, StoreError> {
         let same = one_map && self.keys.everything() == former.keys.everything();
-        let here = Here { keys: &self.keys, network, same };
+        let here = Here { store: self, network, same };
         let (leave, enter) = match moving {
-            Move::Hold(_) if same => return Ok(Outcome::Already),
-            Move::Hold(MovingHold(seen)) => {
-                (leave_hold(&former.keys, seen), here.enter_hold(self.reading(now).await?, &seen.record).await?)
-            }
+            Move::Hold(_) if same => return Ok(MoveOutcome::Already),
+            Move::Hold(MovingHold(seen)) => (leave_hold(&former.keys, seen), here.enter_hold(&seen.record, now).await?),
             Move::Claims(claims) => {
                 let leave = match former.leave(claims).await? {
                     Ok(leave) => leave,
-                    Err(why) => return Ok(Outcome::Differs(why)),
+                    Err(why) => return Ok(MoveOutcome::Differs(why)),
                 };
-                (leave, here.enter(self.reading(now).await?, claims).await?)
+                (leave, here.enter(claims, now).await?)
             }
         };
         let enter = match enter {
             Ok(enter) => enter,
             Err(outcome) => return Ok(outcome),
         };
-        let done = if enter.writes().is_empty() { Outcome::Already } else { Outcome::Done };
+        let done = if enter.writes().is_empty() { MoveOutcome::Already } else { MoveOutcome::Done };
         if rehearse {
             return Ok(done);
         }
         if one_map {
             let committed = self.map.commit(&[both(leave, &enter)]).await?;
-            return Ok(if committed == Commit::Lost { Outcome::Changed } else { done });
+            return Ok(if committed == Commit::Lost { MoveOutcome::Changed } else { done });
         }
-        if done == Outcome::Done && self.map.commit(&[enter]).await? == Commit::Lost {
-            return Ok(Outcome::Changed);
+        // Here first: a process that is killed between the two leaves the address in both books, and free in neither.
+        if done == MoveOutcome::Done && self.map.commit(&[enter]).await? == Commit::Lost {
+            return Ok(MoveOutcome::Changed);
         }
         if former.map.commit(&[leave]).await? == Commit::Lost {
-            if done == Outcome::Done {
+            if done == MoveOutcome::Done {
                 self.undo(former, moving, network, now).await?;
             }
-            return Ok(Outcome::Changed);
+            return Ok(MoveOutcome::Changed);
         }
         Ok(done)
     }
@@ -186,21 +178,22 @@ impl Store {
     /// Take claims out of these books; or why they are not as they should be.
     async fn leave(&self, claims: &[MovingClaim]) -> Result<Result<Change, String>, StoreError> {
         let keys = &self.keys;
-        let mut reads = Vec::new();
+        let mut batch = self.batch();
+        let mut tickets = Vec::with_capacity(claims.len());
         for MovingClaim(seen) in claims {
             let claim = &seen.record;
-            reads.extend(claim.addresses().map(|address| Read::Get(keys.address(address))));
-            reads.extend(claim.pod.iter().map(|pod| Read::Get(keys.pod(pod, &claim.attachment))));
+            let addresses: Vec<_> = claim.addresses().map(|address| batch.allocation(address)).collect();
+            let newest = claim.pod.as_ref().map(|pod| batch.newest(pod, &claim.attachment));
+            tickets.push((addresses, newest));
         }
-        let pages = if reads.is_empty() { Vec::new() } else { self.map.view().await?.read(&reads).await? };
-        let mut entries = pages.into_iter().map(Page::into_entry);
+        let mut answers = self.read_now(batch).await?;
         let mut change = Change::default();
-        for MovingClaim(seen) in claims {
+        for (MovingClaim(seen), (addresses, newest)) in claims.iter().zip(tickets) {
             let claim = &seen.record;
             change.require(seen.guard()).delete(keys.attachment(&claim.attachment)).delete(keys.node_of(claim));
-            for expected in claim.held_addresses() {
-                let held = entries.next().flatten().and_then(|entry| Seen::<Allocation>::parse(keys, entry).ok());
-                let Some(held) = held.filter(|held| held.record == expected) else {
+            for (expected, ticket) in claim.allocations().zip(addresses) {
+                let held = answers.record(ticket).ok().flatten().filter(|held| held.record == expected);
+                let Some(held) = held else {
                     return Ok(Err(format!(
                         "the record of {} does not say what its claim says: kube-ipam fsck with the former configuration",
                         expected.address
@@ -211,7 +204,8 @@ impl Store {
             for slot in claim.slots() {
                 change.delete(keys.slot(slot));
             }
-            let newest = claim.pod.as_ref().and_then(|_| entries.next()).flatten();
+            // The index stays where a newer container of the pod has it: that one moves by itself.
+            let newest = newest.and_then(|newest| answers.entry(newest));
             if let Some(newest) = newest.filter(|newest| newest.value == claim.attachment.container.as_bytes()) {
                 change.require(Guard::Is(newest.key.clone(), newest.value)).delete(newest.key);
             }
@@ -220,108 +214,8 @@ impl Store {
     }
 }
 
-impl Here<'_> {
-    /// Write claims into these books; or why not.
-    async fn enter(&self, mut reading: Reading, claims: &[MovingClaim]) -> Result<Result<Change, Outcome>, StoreError> {
-        let leaving: BTreeSet<&Attachment> = claims.iter().map(|MovingClaim(seen)| &seen.record.attachment).collect();
-        let mut change = Change::default();
-        for MovingClaim(seen) in claims {
-            let claim = renamed(&seen.record, self.network);
-            let mut reads = vec![Read::Get(self.keys.attachment(&claim.attachment))];
-            reads.extend(claim.pod.iter().map(|pod| Read::Get(self.keys.pod(pod, &claim.attachment))));
-            reads.extend(claim.slots().map(|slot| Read::Get(self.keys.slot(slot))));
-            reads.extend(claim.addresses().flat_map(|address| reading.holder_reads(address)));
-            let mut pages = reading.read(&reads).await?.into_iter();
-            if let Some(own) = pages.next().and_then(Page::into_entry) {
-                let own = Seen::<Claim>::parse(self.keys, own)?.record;
-                if own.addresses().eq(claim.addresses()) {
-                    continue;
-                }
-                return Ok(Err(Outcome::Differs("it holds other addresses here".to_owned())));
-            }
-            change.require(Guard::Absent(self.keys.attachment(&claim.attachment)));
-            self.enter_pod(&claim, pages.by_ref(), &mut change);
-            if let Some(slot) = self.enter_slots(&claim, pages.by_ref(), &mut change) {
-                return Ok(Err(Outcome::Differs(format!("{slot} is taken here"))));
-            }
-            for held in claim.held_addresses() {
-                let holder = reading.learn_holder(held.address, pages.by_ref().take(2))?;
-                match holder {
-                    Some(Holder::Attachment(other)) if self.same && leaving.contains(&other.attachment) => {}
-                    Some(holder) => return Ok(Err(Outcome::Taken(held.address, Box::new(holder)))),
-                    None => self.clear_hold(held.address, reading.seen.kept.get(&held.address), &mut change),
-                }
-                if !self.same {
-                    change.require(Guard::Absent(self.keys.address(held.address)));
-                }
-                change.put(self.keys.address(held.address), encode(&held));
-            }
-            change.put(self.keys.attachment(&claim.attachment), encode(&claim)).put(self.keys.node_of(&claim), "");
-        }
-        Ok(Ok(change))
-    }
-
-    /// The pod's index, unless it points at a newer attachment already.
-    fn enter_pod(&self, claim: &Claim, pages: &mut impl Iterator<Item = Page>, change: &mut Change) {
-        let Some(pod) = &claim.pod else { return };
-        if pages.next().and_then(Page::into_entry).is_none() {
-            let key = self.keys.pod(pod, &claim.attachment);
-            change.require(Guard::Absent(key.clone())).put(key, claim.attachment.container.as_str());
-        }
-    }
-
-    /// The slots of the addresses, and of those that are ceded. Gives one that is taken.
-    fn enter_slots(&self, claim: &Claim, pages: &mut impl Iterator<Item = Page>, change: &mut Change) -> Option<Slot> {
-        let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-        for assignment in claim.addresses.iter().chain(ceded) {
-            let Some(slot) = &assignment.slot else { continue };
-            let taken = pages.next().and_then(Page::into_entry).is_some();
-            if taken && !self.same {
-                return Some(slot.clone());
-            }
-            if !self.same {
-                change.require(Guard::Absent(self.keys.slot(slot)));
-            }
-            change.put(self.keys.slot(slot), assignment.address.to_string());
-        }
-        None
-    }
-
-    async fn enter_hold(
-        &self,
-        mut reading: Reading,
-        kept: &KeptAddress,
-    ) -> Result<Result<Change, Outcome>, StoreError> {
-        let address = kept.address;
-        let pages = reading.read(&reading.holder_reads(address)).await?;
-        let holder = reading.learn_holder(address, pages)?;
-        let seen = reading.seen.kept.get(&address);
-        let mut change = Change::default();
-        match holder {
-            Some(_) if seen.is_some_and(|seen| seen.record == *kept) => return Ok(Ok(change)),
-            Some(holder) => return Ok(Err(Outcome::Taken(address, Box::new(holder)))),
-            None => {}
-        }
-        self.clear_hold(address, seen, &mut change);
-        change.require(Guard::Absent(self.keys.address(address)));
-        write_hold(self.keys, kept, &mut change);
-        Ok(Ok(change))
-    }
-
-    /// No hold is in the way, or one that is over.
-    fn clear_hold(&self, address: IpAddr, over: Option<&Seen<KeptAddress>>, change: &mut Change) {
-        match over {
-            Some(over) => {
-                change.require(over.guard_at(self.keys.hold(address)));
-                end_hold(self.keys, &over.record, change);
-            }
-            None => drop(change.require(Guard::Absent(self.keys.hold(address)))),
-        }
-    }
-}
-
 /// Take a hold out of these books.
-fn leave_hold(keys: &Keys, seen: &Seen<KeptAddress>) -> Change {
+fn leave_hold(keys: &Keys, seen: &Seen<Hold>) -> Change {
     let mut change = Change::default();
     change.require(seen.guard_at(keys.hold(seen.record.address)));
     end_hold(keys, &seen.record, &mut change);
@@ -331,12 +225,14 @@ fn leave_hold(keys: &Keys, seen: &Seen<KeptAddress>) -> Change {
 /// One change out of two of the same map: what leaves need not be absent for what enters in its place.
 fn both(leave: Change, enter: &Change) -> Change {
     let mut change = leave.clone();
-    let leaves = |key: &str| leave.writes().iter().any(|write| write.key() == key);
     for guard in enter.guards() {
-        let in_its_place = matches!(guard, Guard::Absent(key) if leaves(key));
-        if !in_its_place {
-            change.require(guard.clone());
+        // Both are compared before either is written: what leaves is still there then.
+        if let Guard::Absent(key) = guard
+            && leave.writes().iter().any(|write| write.key() == key)
+        {
+            continue;
         }
+        change.require(guard.clone());
     }
     for write in enter.writes() {
         match write {
@@ -345,18 +241,6 @@ fn both(leave: Change, enter: &Change) -> Change {
         };
     }
     change
-}
-
-/// The claim as it is where its network has this name.
-fn renamed(claim: &Claim, network: &str) -> Claim {
-    let former = claim.attachment.network.as_str();
-    let mut claim = claim.clone();
-    let parties = claim.former.values_mut().chain(claim.ceded.iter_mut().map(|ceded| &mut ceded.to));
-    for party in parties.filter(|party| party.attachment.network == former) {
-        party.attachment.network = network.to_owned();
-    }
-    claim.attachment.network = network.to_owned();
-    claim
 }
 
 /// Claims that name each other move at once: an address that was ceded finds its way back at any moment.
@@ -371,6 +255,7 @@ fn together(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
         for party in parties {
             let (own, other) = (group_of.get(&claim.attachment), group_of.get(&party.attachment));
             let (Some(&own), Some(&other)) = (own, other) else { continue };
+            // Few share an address, so that groups may be merged by walking all of them.
             for group in group_of.values_mut().filter(|group| **group == other) {
                 *group = own;
             }

@@ -15,11 +15,13 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::batch::Block;
 use super::error::StoreError;
+use super::evidence::Evidence;
 use super::keys::address_in;
-use super::ordered::{Page, Read};
-use super::reading::{Reading, holder_of_kept};
-use super::record::{KeptAddress, Seen};
+use super::ordered::Page;
+use super::reading::Reading;
+use super::record::Hold;
 use ipam::address::number;
 use ipam::{Allocation, Holder, Snapshot, Span};
 use limits::store::{HOLDERS_AT_ONCE, WIDEST_WINDOW, WINDOW};
@@ -50,18 +52,21 @@ impl Nearby {
 
 impl Reading {
     /// Which of a few neighbours is free first, and as much about those around them as is cheap.
-    pub(super) async fn first_free_of_few(&mut self, span: Span, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-        let own = own_block(span, snapshot);
+    pub(super) async fn first_free_of_few(
+        &mut self,
+        span: Span,
+        snapshot: &mut Snapshot,
+        evidence: &mut Evidence,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        // Its own block goes along every time: the wide one may be cut off before it gets there.
+        let own = batch.window(own_block(span, snapshot));
         let wide = self.nearby.wider().and_then(|(bits, keys)| wide_block(span.first(), bits, keys, snapshot));
-        let mut reads = self.window_reads(own).to_vec();
-        if let Some(Wide { block, keys }) = wide {
-            reads.push(Read::keys(self.keys.addresses_in(block), keys));
-            reads.push(Read::scan(self.keys.holds_in(block), keys));
-        }
-        let mut pages = self.read(&reads).await?.into_iter();
-        self.learn_window(own, pages.by_ref().take(2), snapshot);
-        if let Some(Wide { block, .. }) = wide {
-            self.learn_window(block, pages, snapshot);
+        let wide = wide.map(|Wide { block, keys }| batch.block(block, keys));
+        let mut answers = self.read(batch).await?;
+        self.learn_window(answers.block(own), snapshot, evidence);
+        if let Some(wide) = wide {
+            self.learn_window(answers.block(wide), snapshot, evidence);
         }
         Ok(())
     }
@@ -71,51 +76,52 @@ impl Reading {
         &mut self,
         address: IpAddr,
         snapshot: &mut Snapshot,
+        evidence: &mut Evidence,
     ) -> Result<(), StoreError> {
-        let mut reads = self.holder_reads(address).to_vec();
         let mut blocks = Vec::new();
         if let Some((bits, _)) = self.nearby.wider() {
             blocks.extend(offered_part(aligned(address, 8), snapshot));
             blocks.extend(offered_part(aligned(address, bits), snapshot).filter(|wide| !blocks.contains(wide)));
         }
-        for block in &blocks {
-            reads.push(Read::scan(self.keys.addresses_in(*block), HOLDERS_AT_ONCE));
-            reads.push(Read::scan(self.keys.holds_in(*block), HOLDERS_AT_ONCE));
-        }
-        let mut pages = self.read(&reads).await?.into_iter();
-        let holder = self.learn_holder(address, pages.by_ref().take(2))?;
+        let mut batch = self.batch();
+        let asked = batch.address(address);
+        let blocks: Vec<_> = blocks.into_iter().map(|block| batch.holders(block, HOLDERS_AT_ONCE)).collect();
+        let mut answers = self.read(batch).await?;
+        let at = answers.address(asked)?;
         for block in blocks {
-            let (held, kept) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
-            self.learn_holders(block, held, kept, snapshot);
+            self.learn_holders(answers.block(block), snapshot, evidence);
         }
-        snapshot.learn_holder(address, holder);
+        // Last: what was asked about by name is known for sure, also where its record in a block could not be read.
+        snapshot.learn_holder(address, at.holder(self.now));
+        evidence.saw(at);
         Ok(())
     }
 
     /// Teach the holders of a block to the snapshot. Only the policy is told of them: a claim may take an address from the
     /// holder that was asked about, and from no other. One that cannot be read is left to the question about its address.
-    fn learn_holders(&mut self, block: Span, held: Page, kept: Page, snapshot: &mut Snapshot) {
-        let read = part_in_pages(block, [&held, &kept]);
+    fn learn_holders(&self, block: Block, snapshot: &mut Snapshot, evidence: &mut Evidence) {
+        let read = part_in_pages(block.span, [&block.addresses, &block.holds]);
         let mut taken = BTreeSet::new();
-        for entry in held.entries {
+        for entry in block.addresses.entries {
             let Some(address) = address_in(&entry.key) else { continue };
             taken.insert(address);
-            if let Some(seen) = Seen::<Allocation>::readable(&self.keys, entry) {
+            if let Some(seen) = self.readable::<Allocation>(entry) {
                 snapshot.learn_holder(address, Some(Holder::Attachment(Box::new(seen.record))));
             }
         }
-        for entry in kept.entries {
+        for entry in block.holds.entries {
             let Some(address) = address_in(&entry.key) else { continue };
-            let kept = Seen::<KeptAddress>::readable(&self.keys, entry);
-            let holder = kept.as_ref().map(|kept| holder_of_kept(&kept.record, self.now));
-            self.seen.kept.extend(kept.map(|kept| (address, kept)));
-            // A hold that is over keeps nothing, and one beside a holder says less than the holder.
-            if holder == Some(None) || !taken.insert(address) {
+            let Some(hold) = self.readable::<Hold>(entry) else {
+                taken.insert(address);
                 continue;
+            };
+            // A hold that is over keeps nothing, and one beside a holder says less than the holder.
+            if let Some(holder) = hold.record.holder(self.now)
+                && taken.insert(address)
+            {
+                snapshot.learn_holder(address, Some(holder));
             }
-            if let Some(holder) = holder {
-                snapshot.learn_holder(address, holder);
-            }
+            evidence.saw_hold(address, hold);
         }
         if let Some(read) = read {
             snapshot.learn_span(read, taken);
@@ -126,6 +132,7 @@ impl Reading {
 /// How much of a block the pages tell: all of it, or up to the last key that every cut page still has.
 pub(super) fn part_in_pages(block: Span, pages: [&Page; 2]) -> Option<Span> {
     let mut last = block.last();
+    // Both kinds of key are needed to know an address: what is known ends where the first of the two was cut off.
     for page in pages.into_iter().filter(|page| page.more) {
         let seen = page.entries.iter().rev().find_map(|entry| address_in(&entry.key))?;
         last = last.min(seen);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Store;
 use super::error::StoreError;
 use super::reading::Reading;
-use super::record::{KeptAddress, Seen};
+use super::record::{Hold, Seen};
 use ipam::{RangeSet, RangeSets};
 
 /// The addresses of one range set. `held + kept + free = size`.
@@ -42,14 +42,14 @@ impl Store {
             Ok((held, reading.scan_all(self.keys.holds(), false).await?))
         });
         let (held, kept) = counted.await?;
-        let kept = kept.into_iter().filter_map(|entry| Seen::<KeptAddress>::readable(&self.keys, entry));
-        let kept: Vec<KeptAddress> = kept.map(|seen| seen.record).filter(|kept| kept.is_kept(now)).collect();
+        let kept = kept.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
+        let kept: Vec<Hold> = kept.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect();
         Ok(range_sets.iter().zip(held).map(|(set, held)| occupancy(set, held, &kept)).collect())
     }
 }
 
-fn occupancy(set: &RangeSet, held: u64, kept: &[KeptAddress]) -> Occupancy {
-    let offered = |kept: &&KeptAddress| set.offered().any(|span| span.contains(kept.address));
+fn occupancy(set: &RangeSet, held: u64, kept: &[Hold]) -> Occupancy {
+    let offered = |kept: &&Hold| set.offered().any(|span| span.contains(kept.address));
     let kept = kept.iter().filter(offered).count() as u64;
     let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
     Occupancy { size: set.size(), held, kept, free }

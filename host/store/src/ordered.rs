@@ -1,5 +1,21 @@
 //! The lower layer: an ordered map of keys with one-shot transactions. It is all that a store has to implement; what
 //! addresses, claims and holds are is written once, above it.
+//!
+//! ```text
+//!   view ──► read, read, …          any number of reads, all of one moment; nothing waits, nobody is kept from writing
+//!     │
+//!     │ decide, outside of the map, for as long as it takes
+//!     ▼
+//!   commit ──► guards 1 ─ hold ──► writes 1     Done(0)     one shot: it is not a session, and there is nothing to roll
+//!              guards 2 ─ hold ──► writes 2     Done(1)     back, to renew or to clean up after whoever was killed
+//!              else nothing                     Lost
+//! ```
+//!
+//! Why not a lock, or a lease: both outlive whoever took them. The plugin is killed by runtimes that lose patience, and
+//! whatever it leaves behind would be in the way of every other pod until it runs out. A guard is in nobody's way.
+//!
+//! Why so little: etcd, LMDB and a tree in memory can all do this and agree on what it means. Everything that would tell them
+//! apart (watches, leases, nested transactions, cursors) stays below, and each is held to the promises by the same suite.
 
 use super::error::StoreError;
 
@@ -15,7 +31,6 @@ use super::error::StoreError;
 /// The program is one thread that works on one request and leaves: nothing here asks for `Send`.
 #[allow(async_fn_in_trait, reason = "one thread, and no caller that would need `Send`; generic code without boxes")]
 pub trait OrderedMap {
-    /// See [`View`].
     type View: View;
 
     /// Look at the map as it is at one moment: not before this call, and not after the first read.
@@ -52,14 +67,13 @@ pub struct KeyRange {
     pub to: String,
 }
 
-/// What to read.
+/// One read of a view. Its answer is one [`Page`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
     /// The entry of one key: a page of one or none.
     Get(String),
     /// The first `limit` entries of a range, in order.
     Scan {
-        /// Where.
         range: KeyRange,
         /// How many at most.
         limit: usize,
@@ -73,7 +87,6 @@ pub enum Read {
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The key.
     pub key: String,
     /// Its value; empty when only keys were asked for.
     pub value: Vec<u8>,
@@ -105,7 +118,7 @@ pub enum Guard {
 /// What a change does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Create or replace.
+    /// Create the key, or replace its value.
     Put(String, Vec<u8>),
     /// Remove, if it is there.
     Delete(String),
@@ -197,8 +210,9 @@ impl Change {
         !self.writes.iter().any(|write| matches!(write, Write::Put(..)))
     }
 
-    /// One more guard.
+    /// Let it happen only where this holds, too.
     pub fn require(&mut self, guard: Guard) -> &mut Self {
+        // Two parts of a change may rest on one record. etcd would take a guard twice, but counts each.
         if !self.guards.contains(&guard) {
             self.guards.push(guard);
         }
@@ -224,6 +238,7 @@ impl Change {
     }
 
     fn write(&mut self, write: Write) -> &mut Self {
+        // Linear, and a change has some dozens of writes; what writes more (`World::copy_to`) does so in parts.
         self.writes.retain(|earlier| earlier.key() != write.key());
         self.writes.push(write);
         self

@@ -8,23 +8,17 @@ use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
 /// What a call to another map gives.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + 'a>>;
 
-/// [`OrderedMap`] behind a pointer. Every map has it.
+/// [`OrderedMap`] behind a pointer, method by method. Every map has it.
 pub trait OtherMap {
-    /// [`OrderedMap::view`].
     fn view(&self) -> Boxed<'_, Box<dyn OtherView>>;
-    /// [`OrderedMap::commit`].
     fn commit<'a>(&'a self, alternatives: &'a [Change]) -> Boxed<'a, Commit>;
-    /// [`OrderedMap::confirm_absent`].
     fn confirm_absent<'a>(&'a self, key: &'a str) -> Boxed<'a, bool>;
-    /// [`OrderedMap::ping`].
     fn ping<'a>(&'a self, key: &'a str) -> Boxed<'a, ()>;
-    /// [`OrderedMap::rehearse`].
     fn rehearse<'a>(&'a self, keys: &'a [String]) -> Boxed<'a, ()>;
 }
 
-/// [`View`] behind a pointer.
+/// [`View`] behind a pointer. Every view has it.
 pub trait OtherView {
-    /// [`View::read`].
     fn read<'a>(&'a mut self, reads: &'a [Read]) -> Boxed<'a, Vec<Page>>;
 }
 

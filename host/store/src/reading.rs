@@ -3,49 +3,59 @@
 //! A *window* is a few hundred neighbouring addresses, read as keys. Where a whole window is held, what follows is
 //! counted in parts that double, then the first part that is not full is counted in smaller parts, until one is small
 //! enough to be a window again: a handful of reads for 65,000 held addresses, and nothing to transfer for them.
+//!
+//! ```text
+//!   ████████ ················ ································ ···
+//!   window   count 256        count 512                        …     all full: learnt as full, by no name
+//!            ▓▓▓▓▓▓▓▓▓▓░░░░░░                                        the first that is not: counted in sixteenths
+//!                      ░                                             small enough: the next window
+//! ```
 
-use super::map::MapView;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::batch::{Answers, Batch, Block};
 use super::error::StoreError;
+use super::evidence::Evidence;
 use super::keys::{Keys, address_in, slot_number_in};
 use super::list;
+use super::map::MapView;
 use super::nearby::{Nearby, part_in_pages};
-use super::ordered::{Entry, KeyRange, Page, Read, View};
-use super::record::{KeptAddress, Seen};
+use super::ordered::{Entry, KeyRange};
+use super::record::{Hold, Keyed, Seen};
 use ipam::address::number;
-use ipam::{Allocation, Family, Holder, Question, RangeSet, Snapshot, Span};
+use ipam::{Family, Question, RangeSet, Snapshot, Span};
 use limits::store::{COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
 
-/// A view, and the records seen in it that a claim may have to guard.
+/// A view, and how far it was read for a policy.
 pub(crate) struct Reading {
     view: MapView,
-    pub(crate) keys: Keys,
+    keys: Keys,
     pub(crate) now: Timestamp,
-    pub(crate) seen: Seens,
+    /// How many addresses the next window has.
     reach: u128,
     /// Whether the last window was full.
     dense: bool,
     pub(super) nearby: Nearby,
 }
 
-/// Records as they were read.
-#[derive(Default)]
-pub(crate) struct Seens {
-    pub(crate) held: BTreeMap<IpAddr, Option<Seen<Allocation>>>,
-    pub(crate) kept: BTreeMap<IpAddr, Seen<KeptAddress>>,
-}
-
 impl Reading {
     pub(crate) fn new(view: MapView, keys: Keys, now: Timestamp) -> Self {
-        Self { view, keys, now, seen: Seens::default(), reach: WINDOW, dense: false, nearby: Nearby::default() }
+        Self { view, keys, now, reach: WINDOW, dense: false, nearby: Nearby::default() }
     }
 
-    pub(crate) async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
-        if reads.is_empty() { Ok(Vec::new()) } else { self.view.read(reads).await }
+    pub(crate) fn batch(&self) -> Batch {
+        Batch::new(&self.keys)
+    }
+
+    pub(crate) async fn read(&mut self, batch: Batch) -> Result<Answers, StoreError> {
+        batch.read(&mut self.view).await
+    }
+
+    /// A record, if it can be read; otherwise a line in the log.
+    pub(super) fn readable<T: Keyed>(&self, entry: Entry) -> Option<Seen<T>> {
+        Seen::readable(&self.keys, entry)
     }
 
     pub(crate) async fn scan_all(&mut self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
@@ -53,11 +63,16 @@ impl Reading {
     }
 
     /// Read what a question asks for and teach it to the snapshot.
-    pub(crate) async fn answer(&mut self, question: Question, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    pub(crate) async fn answer(
+        &mut self,
+        question: Question,
+        snapshot: &mut Snapshot,
+        evidence: &mut Evidence,
+    ) -> Result<(), StoreError> {
         match question {
-            Question::FirstFree(span) if span.len() < WINDOW => self.first_free_of_few(span, snapshot).await,
-            Question::FirstFree(span) => self.first_free(span, snapshot).await,
-            Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot).await,
+            Question::FirstFree(span) if span.len() < WINDOW => self.first_free_of_few(span, snapshot, evidence).await,
+            Question::FirstFree(span) => self.first_free(span, snapshot, evidence).await,
+            Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot, evidence).await,
             Question::Usage(index) => {
                 let Some(set) = snapshot.range_sets().get(index) else { return Ok(()) };
                 let held = self.count_held([set]).await?.into_iter().sum();
@@ -65,7 +80,7 @@ impl Reading {
                 Ok(())
             }
             Question::HeldFor(identity) => {
-                let addresses = self.held_for(&identity).await?;
+                let addresses = self.held_for(&identity, evidence).await?;
                 snapshot.learn_held_for(identity, addresses);
                 Ok(())
             }
@@ -77,57 +92,22 @@ impl Reading {
         }
     }
 
-    /// The reads that tell who holds an address; the answer goes to [`Self::learn_holder`].
-    pub(crate) fn holder_reads(&self, address: IpAddr) -> [Read; 2] {
-        [Read::Get(self.keys.address(address)), Read::Get(self.keys.hold(address))]
-    }
-
-    pub(crate) fn learn_holder(
-        &mut self,
-        address: IpAddr,
-        pages: impl IntoIterator<Item = Page>,
-    ) -> Result<Option<Holder>, StoreError> {
-        let mut pages = pages.into_iter().map(Page::into_entry);
-        let mut next = || pages.next().flatten();
-        let held = next().map(|entry| Seen::<Allocation>::parse(&self.keys, entry)).transpose()?;
-        let kept = next().map(|entry| Seen::<KeptAddress>::parse(&self.keys, entry)).transpose()?;
-        let holder = match (&held, &kept) {
-            (Some(held), _) => Some(Holder::Attachment(Box::new(held.record.clone()))),
-            (None, Some(kept)) => holder_of_kept(&kept.record, self.now),
-            (None, None) => None,
-        };
-        self.seen.held.insert(address, held);
-        self.seen.kept.extend(kept.map(|kept| (address, kept)));
-        Ok(holder)
-    }
-
-    /// The reads of a window; the answer goes to [`Self::learn_window`].
-    pub(crate) fn window_reads(&self, window: Span) -> [Read; 2] {
-        // Twice the window, so that a stray key in between hides no address.
-        let limit = usize::try_from(window.len().saturating_mul(2)).unwrap_or(usize::MAX);
-        [Read::keys(self.keys.addresses_in(window), limit), Read::scan(self.keys.holds_in(window), limit)]
-    }
-
-    /// Teach a window to the snapshot, or as much of it as the pages have; returns how many of its addresses are not
-    /// free.
-    pub(crate) fn learn_window(
-        &mut self,
-        window: Span,
-        pages: impl IntoIterator<Item = Page>,
-        snapshot: &mut Snapshot,
-    ) -> u128 {
-        let mut pages = pages.into_iter();
-        let (held, kept) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
-        let read = part_in_pages(window, [&held, &kept]);
-        let mut taken: Vec<IpAddr> = held.entries.iter().filter_map(|entry| address_in(&entry.key)).collect();
-        for entry in kept.entries {
+    /// Teach a window to the snapshot, or as much of it as was read; returns how many of its addresses are not free.
+    pub(crate) fn learn_window(&self, window: Block, snapshot: &mut Snapshot, evidence: &mut Evidence) -> u128 {
+        let read = part_in_pages(window.span, [&window.addresses, &window.holds]);
+        let mut taken = Vec::with_capacity(window.addresses.entries.len());
+        taken.extend(window.addresses.entries.iter().filter_map(|entry| address_in(&entry.key)));
+        for entry in window.holds.entries {
             let Some(address) = address_in(&entry.key) else { continue };
-            let kept = Seen::<KeptAddress>::readable(&self.keys, entry);
+            let hold = self.readable::<Hold>(entry);
             // A record nobody can read keeps its address from everybody, and disturbs nobody else.
-            if kept.as_ref().is_none_or(|kept| kept.record.is_kept(self.now)) {
+            if hold.as_ref().is_none_or(|hold| hold.record.is_standing(self.now)) {
                 taken.push(address);
             }
-            self.seen.kept.extend(kept.map(|kept| (address, kept)));
+            // Also one that is over: the claim that takes the address ends it, and compares it.
+            if let Some(hold) = hold {
+                evidence.saw_hold(address, hold);
+            }
         }
         let count = taken.len() as u128;
         if let Some(read) = read {
@@ -136,36 +116,50 @@ impl Reading {
         count
     }
 
-    async fn first_free(&mut self, span: Span, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    async fn first_free(
+        &mut self,
+        span: Span,
+        snapshot: &mut Snapshot,
+        evidence: &mut Evidence,
+    ) -> Result<(), StoreError> {
         let window = head(span, self.reach);
         self.reach = (self.reach * 2).min(WIDEST_WINDOW);
         let beyond = span.after(window.last()).map(|rest| doubling_parts(rest, window.len())).unwrap_or_default();
-        let counts: Vec<Read> = beyond.iter().map(|part| Read::Count(self.keys.addresses_in(*part))).collect();
-        let mut reads = self.window_reads(window).to_vec();
-        // Counting is not free, etcd walks the keys it counts: not before a window was full.
-        if self.dense {
-            reads.extend_from_slice(&counts);
-        }
-        let mut pages = self.read(&reads).await?;
-        let counted = pages.split_off(2);
-        let taken = self.learn_window(window, pages, snapshot);
-        let dense = std::mem::replace(&mut self.dense, taken >= window.len());
+        let mut batch = self.batch();
+        let ticket = batch.window(window);
+        // Counting is not free, etcd walks the keys it counts: not before a window was full. From then on it goes along
+        // with the next window, where the answer nearly always needs it.
+        let counted = if self.dense { beyond.as_slice() } else { &[] };
+        let counts: Vec<_> = counted.iter().map(|part| batch.count_held(*part)).collect();
+        let mut answers = self.read(batch).await?;
+        let taken = self.learn_window(answers.block(ticket), snapshot, evidence);
+        let was_dense = std::mem::replace(&mut self.dense, taken >= window.len());
         if !self.dense {
             return Ok(());
         }
-        let pages = if dense { counted } else { self.read(&counts).await? };
-        let mut partial = step_over_full(&beyond, pages, snapshot);
+        let mut partial = if was_dense {
+            step_over_full(&beyond, counts.into_iter().map(|count| answers.count(count)), snapshot)
+        } else {
+            self.count_parts(&beyond, snapshot).await?
+        };
         while let Some(part) = partial.filter(|part| part.len() > 4 * WINDOW) {
-            let parts = equal_parts(part);
-            let reads: Vec<Read> = parts.iter().map(|part| Read::Count(self.keys.addresses_in(*part))).collect();
-            let pages = self.read(&reads).await?;
-            partial = step_over_full(&parts, pages, snapshot);
+            partial = self.count_parts(&equal_parts(part), snapshot).await?;
         }
         if let Some(window) = partial {
-            let pages = self.read(&self.window_reads(window)).await?;
-            self.learn_window(window, pages, snapshot);
+            let mut batch = self.batch();
+            let ticket = batch.window(window);
+            let mut answers = self.read(batch).await?;
+            self.learn_window(answers.block(ticket), snapshot, evidence);
         }
         Ok(())
+    }
+
+    /// Count what is held in each part; returns the first that is not full.
+    async fn count_parts(&mut self, parts: &[Span], snapshot: &mut Snapshot) -> Result<Option<Span>, StoreError> {
+        let mut batch = self.batch();
+        let counts: Vec<_> = parts.iter().map(|part| batch.count_held(*part)).collect();
+        let mut answers = self.read(batch).await?;
+        Ok(step_over_full(parts, counts.into_iter().map(|count| answers.count(count)), snapshot))
     }
 
     /// Addresses of each range set held by attachments, in one read; what is only kept does not count.
@@ -173,37 +167,39 @@ impl Reading {
         &mut self,
         sets: impl IntoIterator<Item = &'a RangeSet>,
     ) -> Result<Vec<u64>, StoreError> {
-        let count = |span| Read::Count(self.keys.addresses_in(span));
-        let reads: Vec<Vec<Read>> = sets.into_iter().map(|set| set.offered().map(count).collect()).collect();
-        let mut pages = self.read(&reads.concat()).await?.into_iter();
-        Ok(reads.iter().map(|reads| pages.by_ref().take(reads.len()).map(|page| page.count).sum()).collect())
+        let mut batch = self.batch();
+        let mut counts = Vec::new();
+        for set in sets {
+            let parts: Vec<_> = set.offered().map(|span| batch.count_held(span)).collect();
+            counts.push(parts);
+        }
+        let mut answers = self.read(batch).await?;
+        Ok(counts.into_iter().map(|parts| parts.into_iter().map(|count| answers.count(count)).sum()).collect())
     }
 
     /// A slot is taken whatever its value says: nobody else can take it.
     async fn taken_slots(&mut self, name: &str) -> Result<Vec<u32>, StoreError> {
-        let pages = self.read(&[Read::keys(self.keys.slots_of(name), TAKEN_SLOTS)]).await?;
-        Ok(pages.iter().flat_map(|page| &page.entries).filter_map(|entry| slot_number_in(&entry.key)).collect())
+        let mut batch = self.batch();
+        let slots = batch.first_keys(self.keys.slots_of(name), TAKEN_SLOTS);
+        let mut answers = self.read(batch).await?;
+        Ok(answers.scan(slots).entries.iter().filter_map(|entry| slot_number_in(&entry.key)).collect())
     }
 
-    async fn held_for(&mut self, identity: &str) -> Result<Vec<IpAddr>, StoreError> {
-        let pages = self.read(&[Read::scan(self.keys.addresses_for(identity), HELD_FOR)]).await?;
+    async fn held_for(&mut self, identity: &str, evidence: &mut Evidence) -> Result<Vec<IpAddr>, StoreError> {
+        let mut batch = self.batch();
+        let holds = batch.scan(self.keys.addresses_for(identity), HELD_FOR);
+        let mut answers = self.read(batch).await?;
         let mut addresses = Vec::new();
-        for entry in pages.into_iter().flat_map(|page| page.entries) {
-            let kept = Seen::<KeptAddress>::parse(&self.keys, entry)?;
-            let address = kept.record.address;
-            if kept.record.is_kept(self.now) {
+        for entry in answers.scan(holds).entries {
+            let hold = Seen::<Hold>::parse(&self.keys, entry)?;
+            let address = hold.record.address;
+            if hold.record.is_standing(self.now) {
                 addresses.push(address);
             }
-            self.seen.kept.insert(address, kept);
+            evidence.saw_hold(address, hold);
         }
         Ok(addresses)
     }
-}
-
-/// An address that is kept has a holder, until it is not kept any more.
-pub(crate) fn holder_of_kept(kept: &KeptAddress, now: Timestamp) -> Option<Holder> {
-    let identity = kept.identity.clone().unwrap_or_else(|| KeptAddress::COOLING_DOWN.to_owned());
-    kept.is_kept(now).then_some(Holder::Hold { identity, until: kept.until })
 }
 
 /// What to read first of a range set, or first after an address: some [`WINDOW`] addresses, neighbours together.
@@ -211,16 +207,25 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
     let mut windows: Vec<Span> = Vec::new();
     let mut room = WINDOW;
     for span in set.offered() {
+        if room == 0 {
+            break;
+        }
         let span = match after {
             Some(after) => span.after(after),
             None => Some(span),
         };
-        let Some(part) = span.filter(|_| room > 0).map(|span| head(span, room)) else { continue };
+        let Some(span) = span else { continue };
+        let part = head(span, room);
         room -= part.len();
-        match windows.last().and_then(|last| joined(last, &part)) {
-            Some(joined) => windows.splice(windows.len() - 1.., [joined]).for_each(drop),
-            None if windows.len() < WINDOW_SPANS => windows.push(part),
-            None => break,
+        // A range with gaps for gateways and exclusions is still one read where the gaps are small.
+        if let Some(last) = windows.last_mut()
+            && let Some(joined) = joined(last, &part)
+        {
+            *last = joined;
+        } else if windows.len() < WINDOW_SPANS {
+            windows.push(part);
+        } else {
+            break;
         }
     }
     windows
@@ -265,8 +270,7 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
 }
 
 /// Learn the full parts in front; returns the first that is not full.
-fn step_over_full(parts: &[Span], pages: impl IntoIterator<Item = Page>, snapshot: &mut Snapshot) -> Option<Span> {
-    let counts = pages.into_iter().map(|page| page.count);
+fn step_over_full(parts: &[Span], counts: impl Iterator<Item = u64>, snapshot: &mut Snapshot) -> Option<Span> {
     let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.len()).count();
     if let Some(all) = full.checked_sub(1).and_then(|last| Span::new(parts[0].first(), parts[last].last())) {
         snapshot.learn_full(all);

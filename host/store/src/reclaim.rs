@@ -14,7 +14,6 @@ use ipam::Claim;
 pub struct Standing(Seen<Claim>);
 
 impl Standing {
-    /// What is claimed.
     pub fn claim(&self) -> &Claim {
         &self.0.record
     }
@@ -28,7 +27,7 @@ impl Store {
         Ok(claims)
     }
 
-    /// The same of every network of the domain.
+    /// Every claim of the domain, whatever its network.
     pub async fn all_claims(&self) -> Result<Vec<Standing>, StoreError> {
         let entries = self.scan_all(self.keys.attachments(), false).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
@@ -39,8 +38,10 @@ impl Store {
     ///
     /// Addresses that somebody else holds by now stay theirs, as with any release.
     pub async fn reclaim(&self, judged: &Standing, now: Timestamp) -> Result<bool, StoreError> {
+        // It may be weeks old, of an earlier version, or mended by hand: compared as it is, at the price of a read.
         let mut view = self.map.view().await?;
         let ending = self.ending_of(&mut view, judged.0.clone(), Fence::Read, Vec::new()).await?;
+        // Nobody should keep reading the past while waiting for the turn to write.
         drop(view);
         Ok(self.commit_release(&ending, now).await? != Commit::Lost)
     }

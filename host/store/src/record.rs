@@ -10,12 +10,11 @@ use serde_json::error::Category;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
 use super::ordered::{Entry, Guard};
-use ipam::{Allocation, Assignment, Claim};
+use ipam::{Allocation, Assignment, Claim, Holder};
 
-/// An address that nobody holds, but that is kept.
+/// An address that nobody has, but that is kept for an identity, or only cools down, until a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptAddress {
-    /// The address.
+pub struct Hold {
     pub address: IpAddr,
     /// Who may have it meanwhile; nobody, when it only cools down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,19 +23,25 @@ pub struct KeptAddress {
     pub until: Timestamp,
 }
 
-impl KeptAddress {
+impl Hold {
     /// How an address that only cools down is named to policies and people.
     pub const COOLING_DOWN: &str = "(cooling down)";
 
-    /// Whether it is still kept.
-    pub fn is_kept(&self, now: Timestamp) -> bool {
+    /// Whether it still keeps the address: its time is not over.
+    pub fn is_standing(&self, now: Timestamp) -> bool {
         now < self.until
+    }
+
+    /// Whom policies and people are told of; nobody once it is over.
+    pub(crate) fn holder(&self, now: Timestamp) -> Option<Holder> {
+        let identity = self.identity.clone().unwrap_or_else(|| Self::COOLING_DOWN.to_owned());
+        self.is_standing(now).then_some(Holder::Hold { identity, until: self.until })
     }
 
     /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
     pub(crate) fn ends_for(&self, assignment: &Assignment, now: Timestamp) -> bool {
         let wanted = assignment.hold.as_ref().map(|hold| hold.identity.as_str());
-        !self.is_kept(now) || (wanted.is_some() && wanted == self.identity.as_deref())
+        !self.is_standing(now) || (wanted.is_some() && wanted == self.identity.as_deref())
     }
 }
 
@@ -68,7 +73,7 @@ impl Keyed for Claim {
     }
 }
 
-impl Keyed for KeptAddress {
+impl Keyed for Hold {
     fn misplaced(&self, named: &Named) -> Option<String> {
         let here = match named {
             Named::Hold(address) => *address == self.address,
@@ -87,6 +92,7 @@ impl<T: Keyed> Seen<T> {
     /// Read a record and check it against its key.
     pub(crate) fn parse(keys: &Keys, entry: Entry) -> Result<Self, StoreError> {
         let Entry { key, value } = entry;
+        // Two checks, as hands and other programs can do either: it can be read, and it is about what its key is about.
         let record: T = match serde_json::from_slice(&value) {
             Ok(record) => record,
             Err(error) => return Err(StoreError::Damaged { key, what: what_is_wrong(&error) }),
@@ -108,7 +114,6 @@ impl<T: Keyed> Seen<T> {
 }
 
 impl<T> Seen<T> {
-    /// As they were read.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -133,7 +138,7 @@ pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
     }
 }
 
-/// The bytes to keep.
+/// The bytes under a key. Fields in the order of their declaration: what one process writes, another can expect to the byte.
 pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("our records have string keys and no part whose serialisation can fail")
 }

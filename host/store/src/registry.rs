@@ -14,15 +14,15 @@
 //! A registration is written with a claim, and only where it says something new. The first ones of a network do not
 //! compare it, so that they do not lose to each other; a claim that saw one loses where it has changed since.
 
-use crate::map::MapView;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, address_in};
 use super::look::{Look, Requester};
+use super::map::MapView;
 use super::moved::Moved;
-use super::ordered::{Change, Entry, Guard, OrderedMap, Page, Read, View};
+use super::ordered::{Change, Entry, Guard, OrderedMap, Read, View};
 use super::record::encode;
 use super::search::Search;
 use ipam::{Attachment, RangeSets, Span};
@@ -31,7 +31,6 @@ use limits::store::{PAGE, REGISTERED_SUBNETS};
 /// Where a network has its books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// The domain.
     pub domain: String,
     /// Whether somebody chose the domain, or it is called like the network by default.
     #[serde(default)]
@@ -48,9 +47,7 @@ pub struct Registration {
 /// A network and where it has its books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// The network's name.
     pub network: String,
-    /// Where.
     pub registration: Registration,
 }
 
@@ -106,8 +103,9 @@ impl Registration {
 }
 
 impl Registering {
-    pub(crate) fn read(&self) -> Read {
-        Read::Get(self.key.clone())
+    /// Whose registration is to be read.
+    pub(crate) fn network(&self) -> &str {
+        &self.network
     }
 
     /// A registration that cannot be read is none: the next claim writes it again.
@@ -143,7 +141,6 @@ impl Store {
         Store { map: self.map.clone(), keys: self.keys.beside(domain), cooldown: self.cooldown, registers: None }
     }
 
-    /// The domain.
     pub fn domain(&self) -> String {
         self.keys.domain()
     }
@@ -165,7 +162,7 @@ impl Store {
     /// Refuse a claim where containers have their addresses in other books. No read where the look found the network
     /// registered as it is.
     pub async fn refuse_moved(&self, look: &Look) -> Result<(), StoreError> {
-        match &look.registering {
+        match &look.evidence.registering {
             Some(registering) if look.claim.is_none() => Box::pin(self.refuse(registering, Search::Whole)).await,
             _ => Ok(()),
         }
@@ -180,14 +177,14 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Some(explicit) = self.registers else { return Ok(()) };
         let mut registering = self.registering_as(network, explicit, range_sets);
-        let pages = self.map.view().await?.read(&[registering.read()]).await?;
-        registering.learn(pages.into_iter().next().and_then(Page::into_entry));
+        registering.learn(self.registration_entry(network).await?);
         self.refuse(&registering, search).await
     }
 
     async fn refuse(&self, registering: &Registering, search: Search<'_>) -> Result<(), StoreError> {
         let Registering { network, ours, found, .. } = registering;
         let found = found.as_ref().map(|found| &found.registration);
+        // Where it is registered somebody may hold an address that this domain would give out a second time.
         let elsewhere = found.and_then(|found| found.besides(&ours.domain));
         if let Some(former) = elsewhere
             && let Some(attachment) = self.beside(former).found_by(search, network).await?
@@ -195,6 +192,7 @@ impl Store {
             let (network, domain, former) = (network.clone(), ours.domain.clone(), former.to_owned());
             return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
         }
+        // Whoever registered these subnets has looked for the network's former name, and found nobody there.
         let is_known = found.is_some_and(|found| found.domain == ours.domain && found.covers(ours));
         if ours.explicit || is_known { Ok(()) } else { self.refuse_renamed(network, ours, search).await }
     }
@@ -203,15 +201,17 @@ impl Store {
     async fn refuse_renamed(&self, network: &str, ours: &Registration, search: Search<'_>) -> Result<(), StoreError> {
         for other in self.registry().await? {
             let theirs = &other.registration;
+            // Domains that somebody chose are meant to be two, and in one domain nothing is given out twice.
             if other.network == network || theirs.explicit || theirs.domain == ours.domain {
                 continue;
             }
             let keys = self.keys.beside(&theirs.domain);
+            let mut batch = self.batch();
             let spans = ours.overlaps(theirs).flat_map(|span| search.part_of(span));
-            let reads: Vec<Read> = spans.map(|span| Read::keys(keys.addresses_in(span), 1)).collect();
-            let pages = if reads.is_empty() { Vec::new() } else { self.map.view().await?.read(&reads).await? };
-            let held = pages.into_iter().flat_map(|page| page.entries).find_map(|entry| address_in(&entry.key));
-            if let Some(address) = held {
+            let first: Vec<_> = spans.map(|span| batch.first_keys(keys.addresses_in(span), 1)).collect();
+            let mut answers = self.read_now(batch).await?;
+            let mut held = first.into_iter().flat_map(|first| answers.scan(first).entries);
+            if let Some(address) = held.find_map(|entry| address_in(&entry.key)) {
                 return Err(Moved::Network { network: network.to_owned(), former: other.network, address }.into());
             }
         }
@@ -221,10 +221,10 @@ impl Store {
     /// Register the network without a claim. Whoever registers it meanwhile is right, too.
     pub async fn register(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
         let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
-        let pages = self.map.view().await?.read(&[registering.read()]).await?;
-        registering.learn(pages.into_iter().next().and_then(Page::into_entry));
+        registering.learn(self.registration_entry(network).await?);
         let mut change = Change::default();
         registering.write(&mut change);
+        // Losing is no failure here: whoever was faster has registered the same network a moment ago.
         if !change.writes().is_empty() {
             self.map.commit(&[change]).await?;
         }
@@ -233,13 +233,12 @@ impl Store {
 
     /// Forget where a network had its books, if that was in this domain.
     pub async fn deregister(&self, network: &str) -> Result<(), StoreError> {
-        let key = self.keys.registration(network);
-        let pages = self.map.view().await?.read(&[Read::Get(key.clone())]).await?;
-        let Some(entry) = pages.into_iter().next().and_then(Page::into_entry) else { return Ok(()) };
-        let ours = registered(&self.keys, &entry).is_none_or(|one| one.registration.domain == self.keys.domain());
-        if ours {
+        let Some(entry) = self.registration_entry(network).await? else { return Ok(()) };
+        // One that cannot be read is nobody's, and only in the way.
+        let is_ours = registered(&self.keys, &entry).is_none_or(|one| one.registration.domain == self.keys.domain());
+        if is_ours {
             let mut change = Change::default();
-            change.require(Guard::Is(key.clone(), entry.value)).delete(key);
+            change.require(Guard::Is(entry.key.clone(), entry.value)).delete(entry.key);
             self.map.commit(&[change]).await?;
         }
         Ok(())
@@ -253,9 +252,14 @@ impl Store {
 
     /// Where the network is registered. One read.
     pub async fn registration(&self, network: &str) -> Result<Option<Registration>, StoreError> {
-        let pages = self.map.view().await?.read(&[Read::Get(self.keys.registration(network))]).await?;
-        let entry = pages.into_iter().next().and_then(Page::into_entry);
+        let entry = self.registration_entry(network).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    async fn registration_entry(&self, network: &str) -> Result<Option<Entry>, StoreError> {
+        let mut batch = self.batch();
+        let registration = batch.registration(network);
+        Ok(self.read_now(batch).await?.entry(registration))
     }
 
     /// Some attachment of a network that holds an address in this domain. Keys alone, page by page.
@@ -286,9 +290,10 @@ impl Store {
     pub async fn is_deserted(&self) -> Result<bool, StoreError> {
         for domain in self.domains().await? {
             let keys = self.keys.beside(&domain);
-            let reads = [Read::keys(keys.attachments(), 1), Read::keys(keys.holds(), 1)];
-            let pages = self.map.view().await?.read(&reads).await?;
-            if pages.iter().any(|page| !page.entries.is_empty()) {
+            let mut batch = self.batch();
+            let (claim, hold) = (batch.first_keys(keys.attachments(), 1), batch.first_keys(keys.holds(), 1));
+            let mut answers = self.read_now(batch).await?;
+            if !answers.scan(claim).entries.is_empty() || !answers.scan(hold).entries.is_empty() {
                 return Ok(false);
             }
         }
@@ -303,8 +308,10 @@ impl Store {
     async fn domains_in(&self, view: &mut MapView) -> Result<Vec<String>, StoreError> {
         let mut domains: Vec<String> = Vec::new();
         loop {
-            let range = self.keys.domains_after(domains.last().map(String::as_str));
-            let page = view.read(&[Read::keys(range, 1)]).await?.into_iter().next().unwrap_or_default();
+            // The first key behind everything of the domain before: one short read each, however much a domain has.
+            let mut batch = self.batch();
+            let next = batch.first_keys(self.keys.domains_after(domains.last().map(String::as_str)), 1);
+            let page = batch.read(view).await?.scan(next);
             match page.entries.first().and_then(|entry| self.keys.domain_of(&entry.key)) {
                 // A key that is none of ours could lead back to where we were.
                 Some(domain) if !domains.contains(&domain) => domains.push(domain),

@@ -1,14 +1,15 @@
 //! The second of the two writes: a release.
 
-use crate::map::MapView;
 use jiff::Timestamp;
 
 use super::Store;
 use super::drafts::{Drafts, Other, Others};
 use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
-use super::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Seen, encode};
+use super::keys::Named;
+use super::map::MapView;
+use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
+use super::record::{Hold, Seen, encode};
 use ipam::{Allocation, Attachment, Ceded, Claim};
 use limits::store::RELEASE_ATTEMPTS;
 
@@ -41,11 +42,13 @@ impl Store {
         let mut fence = Fence::Expected;
         for _ in 0..RELEASE_ATTEMPTS {
             let Some(ending) = self.read_ending(attachment, fence, now).await? else {
+                // The claim of an ADD that was cut off may be on its way still, and nobody would release it later.
                 if self.map.confirm_absent(&self.keys.attachment(attachment)).await? {
                     return Ok(None);
                 }
                 continue;
             };
+            // Asked of each record anew: what another ADD claimed meanwhile may be newer than what is to be released.
             if !releasable(&ending.claim.record) {
                 return Ok(None);
             }
@@ -66,12 +69,14 @@ impl Store {
         machine: &str,
         network: &str,
     ) -> Result<Vec<Attachment>, StoreError> {
-        let mut entries = self.scan_all(self.keys.attachments_on(node, machine, network), true).await?;
-        let attachments = entries.drain(..).filter_map(|entry| match self.keys.named(&entry.key) {
-            Some(super::keys::Named::Node { attachment, .. }) => Some(attachment),
-            _ => None,
-        });
-        Ok(attachments.collect())
+        let entries = self.scan_all(self.keys.attachments_on(node, machine, network), true).await?;
+        let mut attachments = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
+                attachments.push(attachment);
+            }
+        }
+        Ok(attachments)
     }
 
     async fn read_ending(
@@ -80,12 +85,13 @@ impl Store {
         fence: Fence,
         now: Timestamp,
     ) -> Result<Option<Ending>, StoreError> {
-        let reads = [Read::Get(self.keys.attachment(attachment)), hold::expired_read(&self.keys, now)];
         let ending = self.at_one_moment(async |mut view| {
-            let mut pages = view.read(&reads).await?.into_iter();
-            let Some(entry) = pages.next().and_then(Page::into_entry) else { return Ok(None) };
-            let claim = Seen::<Claim>::parse(&self.keys, entry)?;
-            let expired = hold::expired(&self.keys, pages.next().unwrap_or_default());
+            let mut batch = self.batch();
+            let claim = batch.claim(attachment);
+            let expired = batch.expired(now);
+            let mut answers = batch.read(&mut view).await?;
+            let Some(claim) = answers.record(claim)? else { return Ok(None) };
+            let expired = answers.all_readable(expired);
             self.ending_of(&mut view, claim, fence, expired).await.map(Some)
         });
         ending.await
@@ -98,54 +104,43 @@ impl Store {
         view: &mut MapView,
         claim: Seen<Claim>,
         fence: Fence,
-        expired: Vec<Seen<KeptAddress>>,
+        expired: Vec<Seen<Hold>>,
     ) -> Result<Ending, StoreError> {
-        let held: Vec<Allocation> = claim.record.held_addresses().collect();
-        let counterparts: Vec<Attachment> = claim.record.counterparts().cloned().collect();
-        let mut reads: Vec<Read> = Vec::new();
-        for counterpart in &counterparts {
-            reads.push(Read::Get(self.keys.attachment(counterpart)));
-        }
+        let Claim { ceded, .. } = &claim.record;
+        let mut batch = self.batch();
+        let counterparts: Vec<_> =
+            claim.record.counterparts().map(|counterpart| (counterpart.clone(), batch.claim(counterpart))).collect();
+        let (mut addresses, mut ceded_addresses) = (Vec::new(), Vec::new());
         if fence == Fence::Read {
-            for held in &held {
-                reads.push(Read::Get(self.keys.address(held.address)));
-            }
-            for ceded in &claim.record.ceded {
-                reads.push(Read::Get(self.keys.address(ceded.assignment.address)));
-            }
+            addresses.extend(claim.record.addresses().map(|address| batch.allocation(address)));
+            ceded_addresses.extend(ceded.iter().map(|ceded| batch.allocation(ceded.assignment.address)));
         }
-        let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
-        let mut entries = pages.into_iter().map(Page::into_entry);
+        let mut answers = batch.read(view).await?;
         let mut others = Others::new();
-        for counterpart in counterparts {
-            let entry = entries.next().flatten();
-            if let Some(claim) = entry.and_then(|entry| Seen::readable(&self.keys, entry)) {
+        for (counterpart, ticket) in counterparts {
+            if let Some(claim) = answers.readable(ticket) {
                 others.insert(counterpart, Other { claim, newest: None });
             }
         }
-        let mut guards = Vec::with_capacity(held.len());
-        for held in &held {
-            guards.push(match fence {
-                Fence::Expected => AddressGuard::Ours(Guard::Is(self.keys.address(held.address), encode(held))),
-                Fence::Read => self.guard_as_read(entries.next().flatten(), &claim.record.attachment),
-            });
-        }
-        let mut clearable = Vec::with_capacity(claim.record.ceded.len());
-        for ceded in &claim.record.ceded {
-            clearable.push(match fence {
-                Fence::Expected => true,
-                Fence::Read => follows_from(&others, ceded, entries.next().flatten()),
-            });
-        }
+        let (guards, clearable) = match fence {
+            // Every record under an address follows from the claim, and is written in its transactions: comparing it with
+            // what it should be saves a DEL the read, and is as sound.
+            Fence::Expected => {
+                let guards = claim.record.allocations().map(|held| AddressGuard::Ours(self.guard_as_expected(&held)));
+                (guards.collect(), vec![true; ceded.len()])
+            }
+            Fence::Read => {
+                let found = addresses.into_iter().map(|ticket| answers.record(ticket).ok().flatten());
+                let guards = found.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
+                let found = ceded.iter().zip(ceded_addresses).map(|(ceded, ticket)| (ceded, answers.entry(ticket)));
+                (guards, found.map(|(ceded, entry)| follows_from(&others, ceded, entry)).collect())
+            }
+        };
         Ok(Ending { claim, guards, others, expired, clearable })
     }
 
-    fn guard_as_read(&self, entry: Option<Entry>, attachment: &Attachment) -> AddressGuard {
-        let seen = entry.and_then(|entry| Seen::<Allocation>::parse(&self.keys, entry).ok());
-        match seen.filter(|seen| seen.record.attachment == *attachment) {
-            Some(seen) => AddressGuard::Ours(seen.guard()),
-            None => AddressGuard::NotOurs,
-        }
+    fn guard_as_expected(&self, held: &Allocation) -> Guard {
+        Guard::Is(self.keys.address(held.address), encode(held))
     }
 
     pub(super) async fn commit_release(&self, ending: &Ending, now: Timestamp) -> Result<Commit, StoreError> {
@@ -172,6 +167,7 @@ impl Store {
             change.require(guard.clone());
             let address = assignment.address;
             let former = claim.former.get(&address);
+            // It is a living pod's: back to it first, in whatever state the disk is.
             if former.is_some_and(|former| drafts.give_back(former, address, &claim.attachment, &mut change)) {
                 give_back_slot(&self.keys, assignment, &mut change);
             } else if keep {
@@ -198,6 +194,7 @@ impl Store {
     fn with_pod_index(&self, ending: &Ending, change: Change) -> Vec<Change> {
         let claim = &ending.claim.record;
         let mut first = change.clone();
+        // Two alternatives instead of a read: the second one is taken where the index points at a newer attachment.
         if let Some(pod) = &claim.pod {
             let key = self.keys.pod(pod, &claim.attachment);
             first.require(Guard::Is(key.clone(), claim.attachment.container.clone().into())).delete(key);
@@ -215,9 +212,16 @@ pub(super) struct Ending {
     /// Those that ceded one of its addresses, or have one that it ceded.
     others: Others,
     /// Holds that are over, found by the way.
-    expired: Vec<Seen<KeptAddress>>,
+    expired: Vec<Seen<Hold>>,
     /// One for each address it ceded: whether the mark of it can be cleared.
     clearable: Vec<bool>,
+}
+
+fn guard_as_read(found: Option<Seen<Allocation>>, attachment: &Attachment) -> AddressGuard {
+    match found.filter(|seen| seen.record.attachment == *attachment) {
+        Some(seen) => AddressGuard::Ours(seen.guard()),
+        None => AddressGuard::NotOurs,
+    }
 }
 
 /// Whether the record of a ceded address is what the claim of its holder says.
@@ -225,7 +229,7 @@ fn follows_from(others: &Others, ceded: &Ceded, entry: Option<Entry>) -> bool {
     let (Some(holder), Some(entry)) = (others.get(&ceded.to.attachment), entry) else { return false };
     let claim = &holder.claim.record;
     let held = claim.addresses.iter().find(|held| held.address == ceded.assignment.address);
-    held.is_some_and(|held| encode(&claim.held_address(held)) == entry.value)
+    held.is_some_and(|held| encode(&claim.allocation(held)) == entry.value)
 }
 
 /// How the addresses of a claim are fenced.

@@ -13,20 +13,21 @@
 //! | held by a container that is gone, or by an older one of the same pod | it moves, its holder cedes it |
 //! | held by anybody else | nothing is written for it: two share it, and both are named |
 
-mod plan;
+mod comparison;
 
-use crate::map::MapView;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use super::Store;
+use super::batch::{Answers, Batch, Ticket};
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Entry, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Seen};
+use super::map::MapView;
+use super::ordered::{Change, Commit, Entry, OrderedMap};
+use super::record::{Hold, Seen};
+use comparison::{Comparison, Found, Place};
 use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
-use plan::{Found, Place, Plan};
 
 /// A container that lives, with the addresses it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,26 @@ pub struct Occupant {
     pub machine: String,
     /// The pod, when the runtime named one.
     pub pod: Option<PodName>,
-    /// At least one.
+    /// As it was told them; at least one.
     pub addresses: Vec<Assignment>,
+}
+
+/// What is asked of the store about an occupant.
+struct OccupantTickets {
+    claim: Ticket<Claim>,
+    newest: Option<Ticket<Entry>>,
+    addresses: Vec<(Ticket<Allocation>, Ticket<Hold>)>,
+}
+
+impl OccupantTickets {
+    fn of(occupant: &Occupant, batch: &mut Batch) -> Self {
+        let Occupant { attachment, pod, addresses, .. } = occupant;
+        Self {
+            claim: batch.claim(attachment),
+            newest: pod.as_ref().map(|pod| batch.newest(pod, attachment)),
+            addresses: addresses.iter().map(|one| (batch.allocation(one.address), batch.hold(one.address))).collect(),
+        }
+    }
 }
 
 /// What is known of somebody who holds the address of an occupant by the store's word.
@@ -50,7 +69,7 @@ pub enum Rival {
     GivesWay,
     /// A newer container of the occupant's pod: the address is where it should be.
     Succeeds,
-    /// It may live.
+    /// Whatever else: it may live, and keeps what it has.
     Stays,
 }
 
@@ -68,7 +87,7 @@ pub struct Restoration {
     /// Addresses that the store gives to the occupant and that it does not have.
     pub unused: Vec<IpAddr>,
     /// Holds that end, because the occupant has their address.
-    pub ended: Vec<KeptAddress>,
+    pub ended: Vec<Hold>,
     change: Change,
 }
 
@@ -93,23 +112,23 @@ impl Store {
         judge: impl Fn(&Occupant, &Allocation) -> Rival,
         now: Timestamp,
     ) -> Result<Vec<Restoration>, StoreError> {
-        let reads: Vec<Read> = occupants.iter().flat_map(|occupant| self.reads_of(occupant)).collect();
         let read = self.at_one_moment(async |mut view| {
-            let pages = if reads.is_empty() { Vec::new() } else { view.read(&reads).await? };
-            let mut entries = pages.into_iter().map(Page::into_entry);
-            let mut plans = Vec::with_capacity(occupants.len());
-            for occupant in occupants {
-                plans.push(self.parse(occupant, &mut entries));
+            let mut batch = self.batch();
+            let tickets: Vec<_> = occupants.iter().map(|occupant| OccupantTickets::of(occupant, &mut batch)).collect();
+            let mut answers = batch.read(&mut view).await?;
+            let mut comparisons = Vec::with_capacity(occupants.len());
+            for (occupant, tickets) in occupants.iter().zip(tickets) {
+                comparisons.push(self.compare(occupant, tickets, &mut answers));
             }
-            let rivals = self.rivals(&mut view, &plans).await?;
-            Ok((plans, rivals))
+            let rivals = self.rivals(&mut view, &comparisons).await?;
+            Ok((comparisons, rivals))
         });
-        let (plans, rivals) = read.await?;
-        let mut restorations = Vec::with_capacity(plans.len());
+        let (comparisons, rivals) = read.await?;
+        let mut restorations = Vec::with_capacity(comparisons.len());
         // Of two occupants of one address that the store has forgotten, the first gets it, and is in the other's way.
         let mut taken: BTreeMap<IpAddr, Allocation> = BTreeMap::new();
-        for plan in plans {
-            restorations.push(plan.restoration(self, &rivals, &mut taken, &judge, now));
+        for comparison in comparisons {
+            restorations.push(comparison.restoration(self, &rivals, &mut taken, &judge, now));
         }
         Ok(restorations)
     }
@@ -122,55 +141,40 @@ impl Store {
         Ok(self.map.commit(std::slice::from_ref(&restoration.change)).await? != Commit::Lost)
     }
 
-    fn reads_of(&self, occupant: &Occupant) -> Vec<Read> {
-        let mut reads = vec![Read::Get(self.keys.attachment(&occupant.attachment))];
-        if let Some(pod) = &occupant.pod {
-            reads.push(Read::Get(self.keys.pod(pod, &occupant.attachment)));
-        }
-        for assignment in &occupant.addresses {
-            reads.push(Read::Get(self.keys.address(assignment.address)));
-            reads.push(Read::Get(self.keys.hold(assignment.address)));
-        }
-        reads
-    }
-
-    /// The entries in the order of [`Self::reads_of`].
-    fn parse<'a>(&self, occupant: &'a Occupant, entries: &mut impl Iterator<Item = Option<Entry>>) -> Plan<'a> {
-        let mut next = || entries.next().flatten();
-        let claim = next().map(|entry| Found::parse(entry, |entry| Seen::parse(&self.keys, entry)));
-        let index = occupant.pod.as_ref().and_then(|_| next());
+    fn compare<'a>(&self, occupant: &'a Occupant, tickets: OccupantTickets, answers: &mut Answers) -> Comparison<'a> {
+        let claim = answers.entry(tickets.claim).map(|entry| Found::parse(&self.keys, entry));
+        let has_index = tickets.newest.is_some_and(|newest| answers.entry(newest).is_some());
         let mut places = Vec::with_capacity(occupant.addresses.len());
-        for _ in &occupant.addresses {
+        for (allocation, hold) in tickets.addresses {
             places.push(Place {
-                held: next().map(|entry| Found::parse(entry, |entry| Seen::parse(&self.keys, entry))),
-                kept: next().map(|entry| Found::parse(entry, |entry| Seen::parse(&self.keys, entry))),
+                held: answers.entry(allocation).map(|entry| Found::parse(&self.keys, entry)),
+                hold: answers.entry(hold).map(|entry| Found::parse(&self.keys, entry)),
             });
         }
-        Plan { occupant, claim, has_index: index.is_some(), places }
+        Comparison { occupant, claim, has_index, places }
     }
 
     /// The claims of everybody who holds an address of an occupant.
     async fn rivals(
         &self,
         view: &mut MapView,
-        plans: &[Plan<'_>],
+        comparisons: &[Comparison<'_>],
     ) -> Result<BTreeMap<Attachment, Seen<Claim>>, StoreError> {
-        let mut holders: Vec<&Attachment> = Vec::new();
-        for plan in plans {
-            let held = plan.places.iter().filter_map(|place| place.held.as_ref()?.readable());
-            holders
-                .extend(held.map(|seen| &seen.record.attachment).filter(|holder| **holder != plan.occupant.attachment));
+        let mut holders: BTreeSet<&Attachment> = BTreeSet::new();
+        for comparison in comparisons {
+            let seen = comparison.places.iter().filter_map(|place| place.held.as_ref()?.readable());
+            let held = seen.map(|seen| &seen.record.attachment);
+            // Not itself; but an occupant may well be in another one's way.
+            holders.extend(held.filter(|holder| **holder != comparison.occupant.attachment));
         }
-        holders.sort();
-        holders.dedup();
-        if holders.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let reads: Vec<Read> = holders.iter().map(|holder| Read::Get(self.keys.attachment(holder))).collect();
+        let mut batch = self.batch();
+        let tickets: Vec<_> = holders.into_iter().map(|holder| (holder.clone(), batch.claim(holder))).collect();
+        let mut answers = batch.read(view).await?;
         let mut rivals = BTreeMap::new();
-        for (holder, page) in holders.into_iter().zip(view.read(&reads).await?) {
-            let claim = page.into_entry().and_then(|entry| Seen::<Claim>::parse(&self.keys, entry).ok());
-            rivals.extend(claim.map(|claim| (holder.clone(), claim)));
+        for (holder, ticket) in tickets {
+            if let Ok(Some(claim)) = answers.record(ticket) {
+                rivals.insert(holder, claim);
+            }
         }
         Ok(rivals)
     }

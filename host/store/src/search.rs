@@ -6,7 +6,6 @@
 use super::Store;
 use super::error::StoreError;
 use super::keys::Named;
-use super::ordered::{OrderedMap, Read, View};
 use super::reading::windows;
 use ipam::{Attachment, RangeSets, Span};
 
@@ -20,9 +19,7 @@ pub enum Search<'a> {
     Glance {
         /// The node that asks.
         node: &'a str,
-        /// Its machine.
         machine: &'a str,
-        /// The network's ranges.
         range_sets: &'a RangeSets,
     },
 }
@@ -43,17 +40,13 @@ impl Search<'_> {
 impl Store {
     /// Some attachment of the network that holds an address in this domain, as far as is searched.
     pub(super) async fn found_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
-        match search {
-            Search::Whole => self.any_of(network).await,
-            Search::Glance { node, machine, .. } => {
-                let reads = [Read::keys(self.keys.attachments_on(node, machine, network), 1)];
-                let pages = self.map.view().await?.read(&reads).await?;
-                let entry = pages.into_iter().flat_map(|page| page.entries).next();
-                Ok(entry.and_then(|entry| match self.keys.named(&entry.key) {
-                    Some(Named::Node { attachment, .. }) => Some(attachment),
-                    _ => None,
-                }))
-            }
+        let Search::Glance { node, machine, .. } = search else { return self.any_of(network).await };
+        let mut batch = self.batch();
+        let first = batch.first_keys(self.keys.attachments_on(node, machine, network), 1);
+        let first = self.read_now(batch).await?.scan(first).entries.into_iter().next();
+        match first.and_then(|entry| self.keys.named(&entry.key)) {
+            Some(Named::Node { attachment, .. }) => Ok(Some(attachment)),
+            _ => Ok(None),
         }
     }
 }

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
-use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
-use super::record::{KeptAddress, Seen};
+use super::ordered::{Change, Commit, OrderedMap};
+use super::record::{Hold, Seen};
 
 /// A hold as it stood when somebody looked at it.
 #[derive(Clone, Debug)]
-pub struct StandingHold(Seen<KeptAddress>);
+pub struct StandingHold(Seen<Hold>);
 
 impl StandingHold {
     /// What is kept, for whom, and until when.
-    pub fn kept(&self) -> &KeptAddress {
+    pub fn hold(&self) -> &Hold {
         &self.0.record
     }
 }
@@ -30,10 +30,11 @@ impl Store {
         let entries = self.scan_all(self.keys.addresses_for(identity), false).await?;
         let mut addresses = Vec::with_capacity(entries.len());
         for entry in entries {
-            addresses.push(Seen::<KeptAddress>::parse(&self.keys, entry)?.record.address);
+            addresses.push(Seen::<Hold>::parse(&self.keys, entry)?.record.address);
         }
         let mut holds = self.holds_of(&addresses).await?;
-        holds.retain(|hold| hold.kept().identity.as_deref() == Some(identity));
+        // The index was read first: an address may be kept for another by now.
+        holds.retain(|standing| standing.hold().identity.as_deref() == Some(identity));
         Ok(holds)
     }
 
@@ -41,18 +42,17 @@ impl Store {
     pub async fn end_hold(&self, shown: &StandingHold) -> Result<bool, StoreError> {
         let mut change = Change::default();
         change.require(shown.0.guard());
-        end_hold(&self.keys, shown.kept(), &mut change);
+        end_hold(&self.keys, shown.hold(), &mut change);
         Ok(self.map.commit(&[change]).await? != Commit::Lost)
     }
 
     async fn holds_of(&self, addresses: &[IpAddr]) -> Result<Vec<StandingHold>, StoreError> {
-        if addresses.is_empty() {
-            return Ok(Vec::new());
-        }
-        let reads: Vec<Read> = addresses.iter().map(|address| Read::Get(self.keys.hold(*address))).collect();
+        let mut batch = self.batch();
+        let tickets: Vec<_> = addresses.iter().map(|address| batch.hold(*address)).collect();
+        let mut answers = self.read_now(batch).await?;
         let mut holds = Vec::with_capacity(addresses.len());
-        for entry in self.map.view().await?.read(&reads).await?.into_iter().filter_map(Page::into_entry) {
-            holds.push(StandingHold(Seen::parse(&self.keys, entry)?));
+        for ticket in tickets {
+            holds.extend(answers.record(ticket)?.map(StandingHold));
         }
         Ok(holds)
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Allocation, Assignment, Attachment, Gateway, Hold, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
+    Allocation, Assignment, Attachment, Gateway, HoldTerms, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
     RangeSpec, Slot, Span,
 };
 
@@ -120,8 +120,8 @@ fn moment() -> impl Strategy<Value = Timestamp> {
     (0..4_000_000_000_i64, 0..1_000_000_000_i32).prop_map(|(second, nano)| Timestamp::new(second, nano).unwrap())
 }
 
-fn hold() -> impl Strategy<Value = Hold> {
-    ("[a-z]{1,6}", any::<u64>()).prop_map(|(identity, seconds)| Hold { identity, seconds })
+fn hold() -> impl Strategy<Value = HoldTerms> {
+    ("[a-z]{1,6}", any::<u64>()).prop_map(|(identity, seconds)| HoldTerms { identity, seconds })
 }
 
 fn slot() -> impl Strategy<Value = Slot> {

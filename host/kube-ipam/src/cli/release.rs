@@ -23,7 +23,7 @@ use cni::failure::joined;
 use ipam::Claim;
 use ipam::address::parse_address;
 use life::Life;
-use store::{KeptAddress, Standing, StandingHold};
+use store::{Hold, Standing, StandingHold};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -80,7 +80,7 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     claim: Option<&'a Claim>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<&'a KeptAddress>,
+    hold: Option<&'a Hold>,
     life: &'a Life,
     outcome: &'a Outcome,
 }
@@ -233,14 +233,14 @@ impl Target {
     fn describe(&self) -> String {
         match &self.what {
             What::Claim(standing) => describe_claim(standing.claim()),
-            What::Hold(hold) => describe_hold(hold.kept(), Timestamp::now()),
+            What::Hold(hold) => describe_hold(hold.hold(), Timestamp::now()),
         }
     }
 
     fn row(&self) -> Row<'_> {
         let (claim, hold) = match &self.what {
             What::Claim(standing) => (Some(standing.claim()), None),
-            What::Hold(hold) => (None, Some(hold.kept())),
+            What::Hold(hold) => (None, Some(hold.hold())),
         };
         Row { claim, hold, life: &self.life, outcome: &self.outcome }
     }
@@ -257,13 +257,13 @@ fn describe_claim(claim: &Claim) -> String {
     format!("{}: {pod}{} on node {} since {}", addresses.join(", "), claim.attachment, claim.node, claim.since)
 }
 
-fn describe_hold(kept: &KeptAddress, now: Timestamp) -> String {
-    let KeptAddress { address, identity, until } = kept;
+fn describe_hold(kept: &Hold, now: Timestamp) -> String {
+    let Hold { address, identity, until } = kept;
     let whom = match identity {
         Some(identity) => format!("reserved for {identity:?} until {until}"),
         None => format!("cooling down until {until}"),
     };
-    let over = if kept.is_kept(now) { "" } else { ", which is over" };
+    let over = if kept.is_standing(now) { "" } else { ", which is over" };
     format!("{address}: {whom}{over}")
 }
 

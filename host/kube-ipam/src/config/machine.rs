@@ -1,7 +1,5 @@
 //! Which machine this is: what tells machines apart that call themselves by one name.
 
-use std::fmt::Write as _;
-
 use rustix::fs::{Mode, OFlags, open};
 use sha2::{Digest, Sha256};
 
@@ -40,12 +38,7 @@ fn hash(text: &str) -> Option<String> {
     if !is_set {
         return None;
     }
-    let digest = Sha256::digest(format!("{LABEL} {id}"));
-    let mut hash = String::with_capacity(2 * KEPT);
-    for byte in digest.iter().take(KEPT) {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    Some(hash)
+    Some(format!("{:.1$x}", Sha256::digest(format!("{LABEL} {id}")), 2 * KEPT))
 }
 
 #[cfg(test)]

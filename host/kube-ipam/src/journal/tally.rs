@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::lock::exclusively;
+use files::{Replacement, Survives, Turn};
 use ipam::{Answer, PolicyName};
 use limits::SHADOWS;
 
@@ -99,11 +100,10 @@ pub fn read(directory: &Path) -> io::Result<Vec<Tally>> {
 
 /// All of it or nothing, for whoever reads without the lock.
 fn write(directory: &Path, tallies: &[Tally]) -> io::Result<()> {
-    let new = directory.join(format!(".{FILE}.new"));
-    let mut file = open(&new)?;
-    file.set_len(0)?;
-    file.write_all(&serde_json::to_vec_pretty(tallies)?)?;
-    fs::rename(&new, directory.join(FILE))
+    let text = serde_json::to_vec_pretty(tallies)?;
+    // A count may be lost with the machine; an ADD waits for no disk on its account.
+    Replacement { mode: 0o600, survives: Survives::Kill, turn: Turn::Ours }
+        .put(directory, FILE.as_ref(), |file| file.write_all(&text))
 }
 
 /// Never through a link, nor a pipe that would be waited for.

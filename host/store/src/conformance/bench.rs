@@ -12,10 +12,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
-use crate::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
+use crate::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use crate::record::encode;
 use crate::{Claimed, Look, Requester, Store};
-use ipam::{Assignment, Attachment, Claim, Family, Hold, Kind, PodName, Proposal, RangeSets, RangeSpec, Slot, Span};
+use ipam::{
+    Allocation, Assignment, Attachment, Claim, Family, HoldTerms, Kind, PodName, Proposal, RangeSets, RangeSpec, Slot,
+    Span,
+};
 
 /// The machine of every requester.
 pub(crate) const MACHINE: &str = "m1";
@@ -28,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) store: Store,
     /// How often its views were read: round trips, where the map is far away.
     pub(crate) reads: Rc<Cell<u32>>,
-    /// See [`Counting`].
+    /// How many keys a store that walks its ranges would have touched, while that is counted.
     pub(crate) walked: Rc<Cell<Option<u64>>>,
     pub(crate) prefix: String,
     pub(crate) sets: RangeSets,
@@ -127,7 +130,7 @@ pub(crate) fn fixed(address: &str) -> Assignment {
 }
 
 pub(crate) fn held_for(identity: &str, seconds: u64, assignment: Assignment) -> Assignment {
-    Assignment { hold: Some(Hold { identity: identity.into(), seconds }), ..assignment }
+    Assignment { hold: Some(HoldTerms { identity: identity.into(), seconds }), ..assignment }
 }
 
 pub(crate) fn with_slot(name: &str, number: u32, assignment: Assignment) -> Assignment {
@@ -211,6 +214,7 @@ impl Bench {
 
     /// What a policy does: ask the snapshot, and run again once the store has answered.
     pub(crate) async fn next_free(&self, look: &mut Look, set: usize, after: Option<IpAddr>) -> Option<IpAddr> {
+        // More questions than any search may need: one that learns nothing from an answer would ask for ever.
         for _ in 0..64 {
             match look.snapshot.next_free(set, after) {
                 Ok(address) => return address,
@@ -258,11 +262,12 @@ impl Bench {
                 policy: None,
                 since: self.tick(),
             };
+            // What a claim would write, without the looks: the cases that need this are about tens of thousands.
             let keys = &self.store.keys;
             let mut change = Change::default();
             change.put(keys.attachment(&claim.attachment), encode(&claim));
             change.put(keys.node_of(&claim), "");
-            for held in claim.held_addresses() {
+            for held in claim.allocations() {
                 change.require(Guard::Absent(keys.address(held.address)));
                 change.put(keys.address(held.address), encode(&held));
             }
@@ -282,6 +287,11 @@ impl Bench {
         let mut change = Change::default();
         change.delete(key.to_owned());
         assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
+    }
+
+    /// Every key of the domain with its value.
+    pub(crate) async fn everything(&self) -> Vec<Entry> {
+        self.store.scan_all(self.store.keys.everything(), false).await.unwrap()
     }
 
     /// How many keys the domain has.
@@ -305,6 +315,11 @@ impl Bench {
     pub(crate) async fn agrees(&self) {
         assert_eq!(self.store.inspect().await.unwrap(), []);
     }
+}
+
+/// Who was seen holding an address, as a claim would compare it.
+pub(crate) fn holder_in<'a>(look: &'a Look, address: &str) -> Option<&'a Allocation> {
+    look.evidence.holder(ip(address)).map(|seen| &seen.record)
 }
 
 pub(crate) fn span(first: &str, last: &str) -> Span {

@@ -1,6 +1,6 @@
 //! Addresses that a living pod ceded: what an attachment was told is either held by it, or ceded and named.
 
-use super::bench::{Bench, addresses, dynamic, fixed, held_for, ip, requester, with_slot};
+use super::bench::{Bench, addresses, dynamic, fixed, held_for, holder_in, ip, requester, with_slot};
 use crate::map::Map;
 use crate::{Claimed, InUse, Requester};
 use ipam::{Attachment, Claim, HandOver};
@@ -10,7 +10,7 @@ const X: &str = "10.0.0.9";
 /// `new` takes X from whoever holds it. The holder lives, or is gone and whoever ceded X to it lives, or nobody lives.
 async fn hand_over(bench: &Bench, new: &Requester, lives: Lives) -> Claimed {
     let look = bench.look(new, &[X]).await;
-    let held = look.holder_of(ip(X)).expect("somebody holds it").clone();
+    let held = holder_in(&look, X).expect("somebody holds it").clone();
     let former = match lives {
         Lives::Holder => Some(held.party()),
         Lives::Former => held.former.as_deref().cloned(),
@@ -40,7 +40,7 @@ async fn ceded_to(bench: &Bench, who: &Requester) -> Option<Attachment> {
 /// Who is named in the record of X as its former holder.
 async fn former(bench: &Bench) -> Option<String> {
     let look = bench.look(&requester("observer", "o"), &[X]).await;
-    look.holder_of(ip(X))?.former.as_ref().map(|party| party.attachment.container.clone())
+    holder_in(&look, X)?.former.as_ref().map(|party| party.attachment.container.clone())
 }
 
 pub(crate) async fn a_ceded_address_returns_when_its_new_holder_is_released(map: Map) {
@@ -157,7 +157,7 @@ pub(crate) async fn ceding_and_releasing_at_once_forget_nobody(map: Map) {
     let (old, new) = (requester("old", "a"), requester("new", "b"));
     bench.hold(&old, &[fixed(X)]).await;
     let look = bench.look(&new, &[X]).await;
-    let held = look.holder_of(ip(X)).unwrap().clone();
+    let held = holder_in(&look, X).unwrap().clone();
     let judged = [HandOver { former: Some(held.party()), held }];
     bench.release(&old).await.unwrap();
     assert_eq!(bench.store.claim(look, &[vec![fixed(X)]], None, &judged).await.unwrap(), Claimed::Lost);

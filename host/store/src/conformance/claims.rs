@@ -1,8 +1,7 @@
 //! Claims: one holder per domain, all or nothing, take-over.
 
-use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, ip, pod, requester};
+use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, holder_in, ip, pod, requester};
 use crate::map::Map;
-use crate::ordered::{OrderedMap, Read, View};
 use crate::{Claimed, Requester};
 use ipam::{Allocation, HandOver, Kind, Question};
 
@@ -23,17 +22,12 @@ pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.store.rehearse().await.unwrap();
     bench.hold(&requester("one", "a"), &[dynamic("10.0.0.7")]).await;
-    let everything = async || {
-        let range = bench.store.keys.everything();
-        let pages = bench.store.map().view().await.unwrap().read(&[Read::scan(range, 1_000)]).await.unwrap();
-        pages[0].entries.clone()
-    };
-    let before = everything().await;
+    let before = bench.everything().await;
     assert!(before.len() >= 5, "{before:?}");
     for _ in 0..2 {
         bench.store.rehearse().await.unwrap();
     }
-    assert_eq!(everything().await, before);
+    assert_eq!(bench.everything().await, before);
     bench.agrees().await;
 }
 
@@ -116,7 +110,7 @@ pub(crate) async fn whoever_loses_looks_again_and_finds_the_winner(map: Map) {
     let two = requester("two", "b");
     assert_eq!(bench.claim(&two, &[fixed("10.0.0.9")]).await, Claimed::Lost);
     let look = bench.look(&two, &["10.0.0.9", "10.0.0.10"]).await;
-    let holder = look.holder_of(ip("10.0.0.9")).unwrap();
+    let holder = holder_in(&look, "10.0.0.9").unwrap();
     assert_eq!((holder.attachment.container.as_str(), holder.kind), ("one", Kind::Fixed));
     assert!(look.snapshot.holder_of(ip("10.0.0.9")).unwrap().is_some());
     assert_eq!(look.snapshot.holder_of(ip("10.0.0.10")), Ok(None));
@@ -220,7 +214,7 @@ pub(crate) async fn a_forfeited_address_is_taken_and_the_rest_stays(map: Map) {
     for (proposal, rest) in [(vec![fixed("10.0.0.2"), fixed("10.0.0.3")], 1), (vec![fixed("10.0.0.2")], 0)] {
         bench.hold(&gone, &proposal).await;
         let look = bench.look(&new, &["10.0.0.2"]).await;
-        let handed_over = [gone_from(look.holder_of(ip("10.0.0.2")).unwrap())];
+        let handed_over = [gone_from(holder_in(&look, "10.0.0.2").unwrap())];
         let claimed = bench.store.claim(look, &[vec![fixed("10.0.0.2")]], None, &handed_over).await.unwrap();
         assert!(matches!(claimed, Claimed::Done(_)));
         assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("new"));
@@ -237,7 +231,7 @@ pub(crate) async fn a_forfeit_that_was_decided_on_an_older_record_is_void(map: M
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let (gone, new) = (requester("gone", "b"), requester("new", "a"));
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;
-    let handed_over = [gone_from(bench.look(&new, &["10.0.0.2"]).await.holder_of(ip("10.0.0.2")).unwrap())];
+    let handed_over = [gone_from(holder_in(&bench.look(&new, &["10.0.0.2"]).await, "10.0.0.2").unwrap())];
     // The same attachment let go and claimed again: it lives.
     bench.release(&gone).await;
     bench.hold(&gone, &[fixed("10.0.0.2")]).await;

@@ -145,5 +145,5 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
 /// The record under the requester's first address.
 async fn held(bench: &Bench, requester: &Requester) -> Allocation {
     let claim: Claim = bench.store.held_by(&requester.attachment).await.unwrap().unwrap();
-    claim.held_addresses().next().unwrap()
+    claim.allocations().next().unwrap()
 }

@@ -1,4 +1,21 @@
 //! The contract as tests, run over every store alike. Every case ends with a proof that all indexes agree.
+//!
+//! ```text
+//!   conformance!((Memory::default(), ()))        one line in each implementation's tests …
+//!        │
+//!        ├── mod claims     an_address_has_one_holder_per_domain, …         … makes a test of each case below,
+//!        ├── mod releases   a_release_of_nothing_is_success, …              on a map of its own
+//!        └── …
+//!
+//!   Bench ── Store ── Counting ── the map under test
+//!                        └── how often views were read: what a verb costs is part of the contract
+//! ```
+//!
+//! A case knows nothing of the map it runs on, and a map has no case of its own in here: what only one of them does is tested
+//! beside it. So the map in memory, on which policies are tried, cannot be laxer than the ones that pods depend on.
+//!
+//! Time is the bench's to tell. It moves with every look and every release, so that no two records are alike, and jumps where a
+//! case says so; no case waits for a clock.
 
 mod bench;
 pub(crate) mod ceding;
@@ -20,7 +37,8 @@ pub(crate) mod status;
 
 pub(crate) use bench::{Bench, MACHINE, assignment, block_on, dynamic, held_for, pod, range_sets, requester, span};
 
-/// One test per case. `$open` makes a fresh, empty map and whatever must live as long.
+/// One test per case. `$open` makes a fresh, empty map and whatever must live as long. The list is here and nowhere else: a case
+/// that it does not name is dead code, which the lints refuse.
 macro_rules! conformance {
     ($open:expr) => {
         $crate::conformance::conformance! { $open;

@@ -8,7 +8,7 @@ use super::registry::claim_in;
 use crate::memory::Memory;
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::record::encode;
-use crate::{Claimed, Move, Outcome, Requester, Store};
+use crate::{Claimed, Move, MoveOutcome, Requester, Store};
 use ipam::{Ceded, Claim};
 
 pub(crate) async fn claims_and_holds_move_whole_within_one_map(map: Map) {
@@ -16,11 +16,17 @@ pub(crate) async fn claims_and_holds_move_whole_within_one_map(map: Map) {
     let former = bench.store.beside("old");
     populate(&bench, &former).await;
     let before = everything(&former).await;
-    assert_eq!(outcomes(&bench, &former, true, "blue", true).await, [Outcome::Done, Outcome::Done, Outcome::Done]);
+    assert_eq!(
+        outcomes(&bench, &former, true, "blue", true).await,
+        [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Done]
+    );
     assert_eq!(everything(&former).await, before, "a rehearsal changes nothing");
     assert_eq!(bench.store.any_of("blue").await.unwrap(), None);
 
-    assert_eq!(outcomes(&bench, &former, true, "blue", false).await, [Outcome::Done, Outcome::Done, Outcome::Done]);
+    assert_eq!(
+        outcomes(&bench, &former, true, "blue", false).await,
+        [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Done]
+    );
     is_as_it_was(&bench).await;
     assert_eq!(former.any_of("blue").await.unwrap(), None);
     assert_eq!(former.inspect().await.unwrap(), []);
@@ -31,7 +37,10 @@ pub(crate) async fn claims_and_holds_move_whole_between_maps(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
     let former = Store::new(Memory::default(), "/kube-ipam", "old");
     populate(&bench, &former).await;
-    assert_eq!(outcomes(&bench, &former, false, "blue", false).await, [Outcome::Done, Outcome::Done, Outcome::Done]);
+    assert_eq!(
+        outcomes(&bench, &former, false, "blue", false).await,
+        [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Done]
+    );
     is_as_it_was(&bench).await;
     assert_eq!(former.any_of("blue").await.unwrap(), None);
     assert_eq!(former.inspect().await.unwrap(), []);
@@ -50,7 +59,7 @@ pub(crate) async fn a_move_that_was_cut_off_is_completed(map: Map) {
         }
     }
     let again = outcomes(&bench, &former, false, "blue", false).await;
-    assert_eq!(again, [Outcome::Already, Outcome::Already, Outcome::Already]);
+    assert_eq!(again, [MoveOutcome::Already, MoveOutcome::Already, MoveOutcome::Already]);
     is_as_it_was(&bench).await;
     assert_eq!(former.any_of("blue").await.unwrap(), None);
 }
@@ -61,7 +70,7 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(m
     let former = bench.store.beside("blue");
     assert_eq!(
         outcomes(&bench, &former, true, "green", false).await,
-        [Outcome::Done, Outcome::Done, Outcome::Already],
+        [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Already],
         "what is kept in the domain is kept already"
     );
     assert_eq!(bench.store.any_of("blue").await.unwrap(), None);
@@ -83,6 +92,7 @@ pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     one("c", with_slot("team", 0, dynamic("10.0.0.4"))).await.unwrap();
     one("d", dynamic("10.0.0.5")).await.unwrap();
     one("e", dynamic("10.0.0.6")).await.unwrap();
+    // Here each of them meets something else: a holder, a hold, a slot, another claim of its own; the last one nothing.
     bench.hold(&requester("x", ""), &[dynamic("10.0.0.2")]).await;
     bench.hold(&requester("y", ""), &[held_for("me", 60, dynamic("10.0.0.3"))]).await;
     bench.release(&requester("y", "")).await;
@@ -91,11 +101,11 @@ pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     let before = everything(&bench.store).await;
 
     let found = outcomes(&bench, &former, true, "blue", false).await;
-    assert!(matches!(&found[0], Outcome::Taken(address, _) if *address == ip("10.0.0.2")), "{found:?}");
-    assert!(matches!(&found[1], Outcome::Taken(address, _) if *address == ip("10.0.0.3")), "{found:?}");
-    assert!(matches!(&found[2], Outcome::Differs(why) if why.contains("team")), "{found:?}");
-    assert!(matches!(&found[3], Outcome::Differs(why) if why.contains("other addresses")), "{found:?}");
-    assert_eq!(found[4], Outcome::Done);
+    assert!(matches!(&found[0], MoveOutcome::Taken(address, _) if *address == ip("10.0.0.2")), "{found:?}");
+    assert!(matches!(&found[1], MoveOutcome::Taken(address, _) if *address == ip("10.0.0.3")), "{found:?}");
+    assert!(matches!(&found[2], MoveOutcome::Differs(why) if why.contains("team")), "{found:?}");
+    assert!(matches!(&found[3], MoveOutcome::Differs(why) if why.contains("other addresses")), "{found:?}");
+    assert_eq!(found[4], MoveOutcome::Done);
     bench.release(&requester("e", "")).await;
     assert_eq!(everything(&bench.store).await, before);
     assert_eq!(former.inspect().await.unwrap(), [], "what stays there stays whole");
@@ -103,7 +113,7 @@ pub(crate) async fn nothing_that_is_here_is_overwritten(map: Map) {
     bench.pass(Duration::from_secs(61));
     bench.release(&requester("z", "")).await;
     let found = outcomes(&bench, &former, true, "blue", false).await;
-    assert_eq!((&found[1], &found[2]), (&Outcome::Done, &Outcome::Done), "the hold is over, the slot is free");
+    assert_eq!((&found[1], &found[2]), (&MoveOutcome::Done, &MoveOutcome::Done), "the hold is over, the slot is free");
     bench.agrees().await;
 }
 
@@ -126,7 +136,7 @@ async fn late_move(bench: &Bench, former: &Store, one_map: bool) {
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
     former.release(&who.attachment, bench.tick()).await.unwrap();
     let outcome = bench.store.take_over(former, one_map, &all.moves[0], "blue", bench.tick(), false).await.unwrap();
-    assert!(matches!(outcome, Outcome::Changed | Outcome::Differs(_)), "{outcome:?}");
+    assert!(matches!(outcome, MoveOutcome::Changed | MoveOutcome::Differs(_)), "{outcome:?}");
     assert_eq!(bench.store.held_by(&who.attachment).await.unwrap(), None);
     assert_eq!(bench.holder_of("10.0.0.2").await, None);
     bench.agrees().await;
@@ -146,7 +156,7 @@ pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
     let mut change = Change::default();
     for claim in [&ceding, &having] {
         change.put(keys.attachment(&claim.attachment), encode(claim)).put(keys.node_of(claim), "");
-        for held in claim.held_addresses() {
+        for held in claim.allocations() {
             change.put(keys.address(held.address), encode(&held));
         }
     }
@@ -154,17 +164,18 @@ pub(crate) async fn what_was_ceded_moves_with_who_ceded_it(map: Map) {
 
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
     assert!(matches!(all.moves.as_slice(), [Move::Claims(claims)] if claims.len() == 2), "{:?}", all.moves);
-    assert_eq!(outcomes(&bench, &former, true, "green", false).await, [Outcome::Done]);
-    let claim_of = async |container: &str| {
-        let mut who = requester(container, "");
-        who.attachment.network = "green".into();
-        bench.store.held_by(&who.attachment).await.unwrap().unwrap()
-    };
-    let (ceding, having) = (claim_of("ceding").await, claim_of("having").await);
+    assert_eq!(outcomes(&bench, &former, true, "green", false).await, [MoveOutcome::Done]);
+    let (ceding, having) = (claim_in_green(&bench, "ceding").await, claim_in_green(&bench, "having").await);
     assert_eq!(ceding.ceded[0].to.attachment, having.attachment);
     assert_eq!(having.former[&ip("10.0.0.2")].attachment, ceding.attachment);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("having"));
     assert_eq!(former.any_of("blue").await.unwrap(), None);
+}
+
+async fn claim_in_green(bench: &Bench, container: &str) -> Claim {
+    let mut who = requester(container, "");
+    who.attachment.network = "green".into();
+    bench.store.held_by(&who.attachment).await.unwrap().unwrap()
 }
 
 /// Two pods, one of them with two addresses and a slot, and an address that is kept.
@@ -203,7 +214,7 @@ async fn is_as_it_was(bench: &Bench) {
     bench.agrees().await;
 }
 
-async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, rehearse: bool) -> Vec<Outcome> {
+async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, rehearse: bool) -> Vec<MoveOutcome> {
     let all = former.moves("blue", &bench.sets, bench.tick()).await.unwrap();
     assert!(all.damaged.is_empty(), "{:?}", all.damaged);
     let mut outcomes = Vec::new();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::bench::{Bench, dynamic, family, fixed, held_for, ip, requester, span};
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
-use crate::{Claimed, KeptAddress, Look};
+use crate::{Claimed, Hold, Look};
 use ipam::address::number;
 use ipam::{Family, Holder, Question, Span};
 
@@ -127,9 +127,8 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/18"]);
     let until = "2027-01-01T00:00:00Z".parse().unwrap();
     let first = number(ip("10.0.0.2"));
-    let kept: Vec<_> = (0..10_000)
-        .map(|offset| KeptAddress { address: Family::V4.address(first + offset), identity: None, until })
-        .collect();
+    let kept: Vec<_> =
+        (0..10_000).map(|offset| Hold { address: Family::V4.address(first + offset), identity: None, until }).collect();
     for chunk in kept.chunks(60) {
         let mut change = Change::default();
         for kept in chunk {

@@ -26,7 +26,7 @@ pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
     for (nth, holder) in holders.iter().enumerate() {
         bench.hold(holder, &[dynamic(&format!("10.0.0.{}", nth + 2)), dynamic(&format!("fd00::{}", nth + 2))]).await;
     }
-    let whole = everything(&bench).await;
+    let whole = bench.everything().await;
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     for round in 0..ROUNDS {
         let entry = &whole[random.next_u64() as usize % whole.len()];
@@ -35,13 +35,9 @@ pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
         nobodys_address_is_claimed(&bench, &whole).await;
         a_release_frees_its_own(&bench, &holders, &whole, entry).await;
         restore(&bench, &whole).await;
-        assert_eq!(everything(&bench).await.len(), whole.len(), "round {round}");
+        assert_eq!(bench.everything().await.len(), whole.len(), "round {round}");
     }
     bench.agrees().await;
-}
-
-async fn everything(bench: &Bench) -> Vec<Entry> {
-    bench.store.scan_all(bench.store.keys.everything(), false).await.unwrap()
 }
 
 /// A byte, an end, another address, or something else altogether.
@@ -108,7 +104,7 @@ async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
 /// A release whose claim may say anything frees nothing that another holds.
 async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[Entry], but: &Entry) {
     let _ = bench.store.release(&holders[0].attachment, bench.tick()).await;
-    let left = everything(bench).await;
+    let left = bench.everything().await;
     let of_two =
         |entry: &&Entry| entry.key.contains("/addresses/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
     for entry in whole.iter().filter(of_two).filter(|entry| entry.key != but.key) {
@@ -118,7 +114,7 @@ async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[
 
 async fn restore(bench: &Bench, whole: &[Entry]) {
     let mut change = Change::default();
-    for entry in everything(bench).await {
+    for entry in bench.everything().await {
         if whole.iter().all(|known| known.key != entry.key) {
             change.delete(entry.key);
         }

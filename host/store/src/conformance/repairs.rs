@@ -148,7 +148,7 @@ pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs(map: Map
 
     // The record of an address is about another by now: the claim of the one that runs stays as it is.
     let held = super::restorations::widened(&one, "10.0.0.4");
-    let theirs = held.held_address(&dynamic("10.0.0.4"));
+    let theirs = held.allocation(&dynamic("10.0.0.4"));
     overwrite(&bench, &[(keys.address(ip("10.0.0.4")), Some(&encode(&theirs)))]).await;
     overwrite(&bench, &[(keys.attachment(&one.attachment), Some(&encode(&held)))]).await;
     let blind = plan(&bench).await;

@@ -24,8 +24,10 @@ pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: M
     assert!(plan(&bench, &[occupant(&who, &has)], Rival::Stays).await[0].is_void());
     for damage in [None, Some(b"{".as_slice())] {
         for forgotten in 1..1_u32 << places.len() {
-            let is_forgotten = |nth: usize| forgotten & (1 << nth) != 0;
-            for (_, place) in places.iter().enumerate().filter(|(nth, _)| is_forgotten(*nth)) {
+            for (nth, place) in places.iter().enumerate() {
+                if forgotten & (1 << nth) == 0 {
+                    continue;
+                }
                 overwrite(&bench, place, damage.filter(|_| !place.contains("/nodes/") && !place.contains("/pods/")))
                     .await;
             }
@@ -187,7 +189,7 @@ pub(crate) async fn a_hold_that_was_shown_ends_and_no_other(map: Map) {
     bench.hold(&who, &[held_for("me", 60, dynamic("10.0.0.2")), held_for("me", 60, dynamic("10.0.0.3"))]).await;
     bench.release(&who).await;
     let shown = bench.store.holds_for("me").await.unwrap();
-    assert_eq!(shown.iter().map(|hold| hold.kept().address).collect::<Vec<_>>(), [ip("10.0.0.2"), ip("10.0.0.3")]);
+    assert_eq!(shown.iter().map(|hold| hold.hold().address).collect::<Vec<_>>(), [ip("10.0.0.2"), ip("10.0.0.3")]);
     // Its address is taken and kept anew meanwhile.
     bench.hold(&who, &[held_for("me", 60, dynamic("10.0.0.2"))]).await;
     bench.release(&who).await;

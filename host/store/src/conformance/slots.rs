@@ -54,7 +54,7 @@ pub(crate) async fn a_slot_goes_with_an_address_that_is_taken_over(map: Map) {
     let two = [with_slot("team", 0, fixed("10.0.0.2")), with_slot("team", 1, fixed("10.0.0.3"))];
     let held: Claim = bench.hold(&gone, &two).await;
     let look = bench.look(&requester("heir", "b"), &["10.0.0.2"]).await;
-    let handed_over = [HandOver { held: held.held_address(&held.addresses[0]), former: None }];
+    let handed_over = [HandOver { held: held.allocation(&held.addresses[0]), former: None }];
     let wanted = vec![with_slot("team", 2, fixed("10.0.0.2"))];
     let claimed = bench.store.claim(look, &[wanted], None, &handed_over).await.unwrap();
     assert!(matches!(claimed, Claimed::Done(_)));

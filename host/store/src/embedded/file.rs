@@ -74,6 +74,7 @@ pub(super) fn open(file: &Path, purpose: Purpose, growth: u32) -> Result<Mapped,
     let there = looks_of(file)?;
     match try_open(file, EnvFlags::empty(), there.as_ref(), growth) {
         Ok(env) => {
+            // A commit is durable in the file; a new file is only once its name is.
             if there.is_none() {
                 sync_dir(dir)?;
             }
@@ -120,6 +121,7 @@ fn try_open(
     if flags.is_empty() {
         reserve_lock_file(file)?;
     }
+    // The map is address space: where the file has outgrown it, it is opened again with twice as much.
     let bytes = map_bytes(there).saturating_mul(1 << growth);
     let mut attempt = 1;
     loop {
@@ -215,8 +217,9 @@ pub(super) fn could_create(file: &Path) -> Result<(), StoreError> {
         .map_err(|error| failed("create a file in", existing, error.into()))?;
     let stat = rustix::fs::statvfs(existing).map_err(|error| failed("open", existing, error.into()))?;
     // What the first claim reserves: the lock file, and beyond LMDB's two first pages what is kept for releases.
-    let blocks = |bytes: u64| bytes.div_ceil(stat.f_frsize.max(1));
-    let needed = blocks(LOCK_BYTES) + blocks(FIRST_PAGES + RESERVE_BYTES.start());
+    let block = stat.f_frsize.max(1);
+    let needed = LOCK_BYTES.div_ceil(block) + (FIRST_PAGES + RESERVE_BYTES.start()).div_ceil(block);
+    // Some file systems do not count their files, and say 0.
     let has_names = stat.f_files == 0 || stat.f_ffree >= 2;
     if free_blocks(&stat) >= needed && has_names { Ok(()) } else { Err(disk_full(file, None)) }
 }

@@ -42,9 +42,9 @@ struct Opened {
 }
 
 /// The file at one moment; nothing, when there is no file yet.
-pub struct Moment(Option<Snapshot>);
+pub struct EmbeddedView(Option<ReadTransaction>);
 
-struct Snapshot {
+struct ReadTransaction {
     txn: RoTxn<'static, WithoutTls>,
     entries: Database<'static, Bytes, Bytes>,
     file: PathBuf,
@@ -62,7 +62,6 @@ impl Embedded {
         data_dir.join("ipam.mdb").try_exists().unwrap_or(true)
     }
 
-    /// The file.
     pub fn file(&self) -> &Path {
         &self.file
     }
@@ -86,7 +85,7 @@ impl Embedded {
         &self,
         purpose: Purpose,
         doing: &'static str,
-        mut action: impl FnMut(&Opened) -> Result<T, Failure>,
+        mut action: impl FnMut(&Opened) -> Result<T, ActionFailure>,
     ) -> Result<T, StoreError> {
         let mut growth = 0;
         loop {
@@ -97,16 +96,19 @@ impl Embedded {
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(Failure::Lmdb(heed::Error::Mdb(MdbError::MapFull | MdbError::MapResized))) if growth < GROWTHS => {
+                // LMDB says so in the middle of a transaction, which is over with that: the action begins again.
+                Err(ActionFailure::Lmdb(heed::Error::Mdb(MdbError::MapFull | MdbError::MapResized)))
+                    if growth < GROWTHS =>
+                {
                     growth += 1;
                 }
-                Err(Failure::Lmdb(error)) => return Err(file::explain(doing, &self.file, error)),
-                Err(Failure::Store(error)) => return Err(error),
+                Err(ActionFailure::Lmdb(error)) => return Err(file::explain(doing, &self.file, error)),
+                Err(ActionFailure::Store(error)) => return Err(error),
             }
         }
     }
 
-    fn begin_read(opened: &Opened) -> Result<RoTxn<'static, WithoutTls>, Failure> {
+    fn begin_read(opened: &Opened) -> Result<RoTxn<'static, WithoutTls>, ActionFailure> {
         match opened.env.clone().static_read_txn() {
             // Processes that were killed while reading leave their places taken.
             Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
@@ -118,26 +120,32 @@ impl Embedded {
     }
 
     /// Whether there is room for more than releases: beyond the end of the file, or inside.
-    fn check_room(&self, opened: &Opened, txn: &RoTxn<WithoutTls>) -> Result<(), Failure> {
+    fn check_room(&self, opened: &Opened, txn: &RoTxn<WithoutTls>) -> Result<(), ActionFailure> {
         if opened.reserve != Reserve::Short {
             return Ok(());
         }
         let stat = opened.entries.stat(txn)?;
         let used = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         let free = (opened.env.info().last_page_number).saturating_sub(used) as u64 * u64::from(stat.page_size);
-        if free >= *RESERVE_BYTES.start() { Ok(()) } else { Err(Failure::Store(file::disk_full(&self.file, None))) }
+        if free >= *RESERVE_BYTES.start() {
+            Ok(())
+        } else {
+            Err(ActionFailure::Store(file::disk_full(&self.file, None)))
+        }
     }
 
-    fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, Failure> {
-        let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
+    fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, ActionFailure> {
+        let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
         // A reader that was killed pins the past for ever, and no page of it would be used again.
         opened.env.clear_stale_readers()?;
         let mut txn = opened.env.write_txn()?;
+        // Looked at when the turn has come, which may have been waited for: nothing is committed that nobody waits for.
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Failure::Store(StoreError::TooLate));
+            return Err(ActionFailure::Store(StoreError::TooLate));
         }
         for (index, change) in alternatives.iter().enumerate() {
             if holds(&txn, &opened.entries, change)? {
+                // Releases go on where claims stop: for them the last blocks are kept.
                 if !change.ends_its_subject() {
                     self.check_room(opened, &txn)?;
                 }
@@ -151,19 +159,21 @@ impl Embedded {
 }
 
 impl OrderedMap for Embedded {
-    type View = Moment;
+    type View = EmbeddedView;
 
-    async fn view(&self) -> Result<Moment, StoreError> {
+    async fn view(&self) -> Result<EmbeddedView, StoreError> {
+        // A look at a node that has no store yet is of an empty one: only the first claim makes the file.
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
-            return Ok(Moment(None));
+            return Ok(EmbeddedView(None));
         }
-        let snapshot = self.with_env(Purpose::Read, "read", |opened| {
-            Ok(Snapshot { txn: Self::begin_read(opened)?, entries: opened.entries, file: self.file.clone() })
+        let transaction = self.with_env(Purpose::Read, "read", |opened| {
+            Ok(ReadTransaction { txn: Self::begin_read(opened)?, entries: opened.entries, file: self.file.clone() })
         })?;
-        Ok(Moment(Some(snapshot)))
+        Ok(EmbeddedView(Some(transaction)))
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        // Before the turn is taken: LMDB would refuse such a key half way through a change.
         let guards = alternatives.iter().flat_map(Change::guards).map(Guard::key);
         let writes = alternatives.iter().flat_map(Change::writes).map(Write::key);
         guards.chain(writes).try_for_each(check_key)?;
@@ -177,7 +187,7 @@ impl OrderedMap for Embedded {
             return Ok(true);
         }
         let absent = self.with_env(Purpose::Write, "read", |opened| {
-            let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
+            let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
             let txn = opened.env.write_txn()?;
             Ok(opened.entries.get(&txn, key.as_bytes())?.is_none())
         });
@@ -205,8 +215,9 @@ impl OrderedMap for Embedded {
             return file::could_create(&self.file);
         }
         self.with_env(Purpose::Write, "write", |opened| {
-            let _turn = turn::take_turn(&self.file, self.deadline).map_err(Failure::Store)?;
+            let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
             let mut txn = opened.env.write_txn()?;
+            // A rehearsal stands for an ADD, and an ADD is what stops first on a full disk.
             self.check_room(opened, &txn)?;
             for key in keys {
                 opened.entries.put(&mut txn, key.as_bytes(), b"")?;
@@ -217,9 +228,9 @@ impl OrderedMap for Embedded {
     }
 }
 
-impl View for Moment {
+impl View for EmbeddedView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
-        let Some(Snapshot { txn, entries, file }) = &self.0 else {
+        let Some(ReadTransaction { txn, entries, file }) = &self.0 else {
             return Ok(vec![Page::default(); reads.len()]);
         };
         let mut pages = Vec::with_capacity(reads.len());
@@ -234,12 +245,12 @@ impl View for Moment {
 }
 
 /// What stopped an action on the open file.
-enum Failure {
+enum ActionFailure {
     Lmdb(heed::Error),
     Store(StoreError),
 }
 
-impl From<heed::Error> for Failure {
+impl From<heed::Error> for ActionFailure {
     fn from(error: heed::Error) -> Self {
         Self::Lmdb(error)
     }
@@ -263,6 +274,7 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
         Read::Scan { range, limit, keys_only } => {
             for found in entries.range(txn, &bounds(range))? {
                 let (key, value) = found?;
+                // One more than is wanted is looked at, to know that there is more.
                 if page.entries.len() == *limit {
                     page.more = true;
                     break;

@@ -17,7 +17,7 @@ use limits::store::RESERVE_BYTES;
 /// What there is for releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reserve {
-    /// Enough.
+    /// There is enough for some releases.
     Kept,
     /// The disk is full.
     Short,
@@ -33,6 +33,7 @@ pub(super) fn keep(file: &Path, there: Option<&Metadata>) -> Reserve {
     }
     let Ok(handle) = File::options().write(true).open(file) else { return Reserve::Unknown };
     let Ok(length) = handle.metadata().map(|metadata| metadata.len()) else { return Reserve::Unknown };
+    // As much as is wanted, or at least as much as some releases take.
     for bytes in [RESERVE_BYTES.end(), RESERVE_BYTES.start()] {
         match fallocate(&handle, FallocateFlags::KEEP_SIZE, 0, length + bytes) {
             Ok(()) => return Reserve::Kept,

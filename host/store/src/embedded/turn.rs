@@ -11,39 +11,38 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-
 use crate::error::StoreError;
+use files::{lock_until, try_lock};
 use limits::store::COMMANDS_TURN;
 
 /// How often the lock is looked at where nobody can be left to wait for it.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Wait for the turn to write, until the deadline or, for a command, as long as one waits; the turn ends when the file returned is dropped, or with the process.
+/// Wait for the turn to write, until the deadline or, for a command, as long as one waits; the turn ends when the file
+/// returned is dropped, or with the process.
 pub(super) fn take_turn(path: &Path, deadline: Option<Instant>) -> Result<File, StoreError> {
-    let failed = |source| StoreError::File { doing: "lock", path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    if is_free(&file).map_err(failed)? {
-        return Ok(file);
-    }
-    let taken = wait_until(file, deadline.unwrap_or_else(|| Instant::now() + COMMANDS_TURN));
-    taken.map_err(failed)?.ok_or_else(|| StoreError::TurnTaken { path: path.to_owned() })
-}
-
-fn is_free(file: &File) -> io::Result<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
+    match try_take_turn(path, deadline) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(StoreError::TurnTaken { path: path.to_owned() }),
+        Err(source) => Err(StoreError::File { doing: "lock", path: path.to_owned(), source }),
     }
 }
 
+fn try_take_turn(path: &Path, deadline: Option<Instant>) -> io::Result<Option<File>> {
+    let file = File::open(path)?;
+    // Nearly always it is nobody's turn: then no thread is started, and no time is looked at.
+    if try_lock(&file)? {
+        return Ok(Some(file));
+    }
+    wait_until(file, deadline.unwrap_or_else(|| Instant::now() + COMMANDS_TURN))
+}
+
+/// The kernel's queue, which is in order of arrival.
 fn wait(file: &File) -> io::Result<()> {
     loop {
-        match flock(file, FlockOperation::LockExclusive) {
-            Err(Errno::INTR) => {}
-            ended => return Ok(ended?),
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended,
         }
     }
 }
@@ -57,24 +56,14 @@ fn wait_until(file: File, deadline: Instant) -> io::Result<Option<File>> {
     let waiter = thread::Builder::new().stack_size(64 << 10).spawn(move || {
         let _ = turn.send(wait(&queued));
     });
+    // Where a user may start no thread.
     if waiter.is_err() {
-        return look_until(file, deadline);
+        return Ok(lock_until(&file, deadline, PAUSE)?.then_some(file));
     }
     match taken.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(waited) => waited.map(|()| Some(file)),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(None),
     }
-}
-
-/// Where a user may start no thread.
-fn look_until(file: File, deadline: Instant) -> io::Result<Option<File>> {
-    while Instant::now() < deadline {
-        if is_free(&file)? {
-            return Ok(Some(file));
-        }
-        thread::sleep(PAUSE);
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
@@ -95,7 +84,7 @@ mod tests {
         let error = take_turn(&path, Some(soon())).unwrap_err();
         assert!(matches!(&error, StoreError::TurnTaken { path: told } if *told == path), "{error}");
         assert!((200..5_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
-        assert!(look_until(File::open(&path).unwrap(), soon()).unwrap().is_none());
+        assert!(!lock_until(&File::open(&path).unwrap(), soon(), PAUSE).unwrap());
 
         let late = Instant::now() + Duration::from_secs(60);
         let waiting = thread::spawn({
@@ -105,6 +94,6 @@ mod tests {
         thread::sleep(Duration::from_millis(50));
         drop(other);
         waiting.join().unwrap().unwrap();
-        assert!(look_until(File::open(&path).unwrap(), soon()).unwrap().is_some());
+        assert!(lock_until(&File::open(&path).unwrap(), soon(), PAUSE).unwrap());
     }
 }

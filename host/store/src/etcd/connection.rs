@@ -9,13 +9,13 @@ use etcd_client::{AlarmAction, AlarmType, Client, ConnectOptions};
 use jiff::Timestamp;
 use tonic::Code;
 
-use super::{Options, credentials, notes};
+use super::{EtcdOptions, credentials, notes};
 use crate::error::StoreError;
 use limits::store::ETCD_ANSWER;
 
 /// The members of a cluster, at most one of them connected.
 pub(super) struct Cluster {
-    options: Options,
+    options: EtcdOptions,
     /// Which member is asked next. Processes begin with different ones.
     turn: Cell<usize>,
     connected: RefCell<Option<Rc<Client>>>,
@@ -33,7 +33,7 @@ pub(super) enum Failure {
 }
 
 impl Cluster {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: EtcdOptions) -> Self {
         let turn = std::process::id() as usize % options.endpoints.len().max(1);
         Self {
             options,
@@ -44,7 +44,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn options(&self) -> &Options {
+    pub(super) fn options(&self) -> &EtcdOptions {
         &self.options
     }
 
@@ -85,6 +85,7 @@ impl Cluster {
         let (start, members) = (Instant::now(), self.options.endpoints.len());
         let mut failures = Vec::new();
         for attempt in 0..members.max(2) {
+            // The only member there is gets a second chance, unless it has used up its time already.
             if attempt >= members && start.elapsed() >= ETCD_ANSWER {
                 break;
             }
@@ -128,6 +129,7 @@ impl Cluster {
             }
             failure => failure,
         };
+        // Whatever came of the request, the connection is of no more use: the next request begins with another member.
         if matches!(failure, Failure::Silence(_)) {
             self.turn.set(self.turn.get().wrapping_add(1));
             self.connected.replace(None);

@@ -2,14 +2,14 @@
 //! one is told by its name before a handshake fails for reasons nobody can read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use etcd_client::{Certificate, Identity, TlsOptions};
 use jiff::Timestamp;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::Options;
+use super::EtcdOptions;
 use super::validity::valid_until;
 use crate::error::StoreError;
 use files::read_regular;
@@ -25,12 +25,13 @@ const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// What an encrypted connection takes.
-pub(super) fn tls(options: &Options) -> Result<TlsOptions, StoreError> {
+pub(super) fn tls(options: &EtcdOptions) -> Result<TlsOptions, StoreError> {
     let now = Timestamp::now();
     let mut tls = TlsOptions::new();
     match &options.ca {
         Some(ca) => tls = tls.ca_certificate(Certificate::from_pem(certificates(CA, ca, now)?)),
         None => {
+            // The client library is built without any authorities of its own.
             if let Some(pem) = SYSTEM_AUTHORITIES.iter().find_map(|path| fs::read(path).ok()) {
                 tls = tls.ca_certificate(Certificate::from_pem(pem));
             }
@@ -53,14 +54,14 @@ pub(super) fn is_mismatch(why: &str) -> bool {
 }
 
 /// That, with the names of the files.
-pub(super) fn mismatch(options: &Options) -> StoreError {
-    let path = |file: &Option<PathBuf>| file.clone().unwrap_or_default();
-    let what = format!("it is not the key of {CERT} {}", path(&options.cert).display());
-    StoreError::Credentials { field: KEY, path: path(&options.key), what }
+pub(super) fn mismatch(options: &EtcdOptions) -> StoreError {
+    let cert = options.cert.as_deref().unwrap_or(Path::new(""));
+    let what = format!("it is not the key of {CERT} {}", cert.display());
+    StoreError::Credentials { field: KEY, path: options.key.clone().unwrap_or_default(), what }
 }
 
 /// Name and password, if the cluster tells users apart.
-pub(super) fn user(options: &Options) -> Result<Option<(String, String)>, StoreError> {
+pub(super) fn user(options: &EtcdOptions) -> Result<Option<(String, String)>, StoreError> {
     let Some(name) = &options.username else { return Ok(None) };
     let password = match &options.password_file {
         Some(path) => {
@@ -80,6 +81,7 @@ fn certificates(field: &'static str, path: &Path, now: Timestamp) -> Result<Vec<
     let Some(first) = parsed.first() else {
         return Err(unusable(field, path, "it has no CERTIFICATE in PEM".into()));
     };
+    // Said here, by name: in a handshake it would be an alert that does not say whose certificate expired.
     match valid_until(first) {
         Some(until) if until < now => Err(unusable(field, path, format!("it expired on {until}"))),
         _ => Ok(pem),

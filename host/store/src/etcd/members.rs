@@ -3,13 +3,12 @@
 use futures_util::future::join_all;
 
 use super::connection::Cluster;
-use super::{Etcd, Options};
+use super::{Etcd, EtcdOptions};
 use crate::error::StoreError;
 
 /// One member, by the endpoint that the configuration names.
 #[derive(Debug)]
 pub struct Member {
-    /// As configured.
     pub endpoint: String,
     /// As the member tells it: `3.5.1`.
     pub version: Result<String, StoreError>,
@@ -20,7 +19,7 @@ impl Etcd {
     pub async fn members(&self) -> Vec<Member> {
         let options = self.cluster.options();
         let asked = options.endpoints.iter().map(async |endpoint| {
-            let alone = Cluster::new(Options { endpoints: vec![endpoint.clone()], ..options.clone() });
+            let alone = Cluster::new(EtcdOptions { endpoints: vec![endpoint.clone()], ..options.clone() });
             let status = alone.ask("tell its version", async |client| client.maintenance_client().status().await);
             let version = status.await.map(|status| status.version().to_owned());
             Member { endpoint: endpoint.clone(), version }

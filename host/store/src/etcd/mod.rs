@@ -27,27 +27,22 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::StoreError;
-use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
+use super::ordered::{Change, Commit, Guard, OrderedMap, Read, View};
 use connection::{Cluster, Failure};
 use limits::store::ETCD_RESENDS;
 
 pub use members::Member;
-pub use moment::Moment;
+pub use moment::EtcdView;
 
-/// Where the cluster is, and who asks. Files are read when they are needed, at every call.
+/// Where the cluster is, and who asks: `etcdConfig` without its spelling. Files are read when they are needed, at every call.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct EtcdOptions {
     /// `etcdURL`: members, tried in turn.
     pub endpoints: Vec<String>,
-    /// `etcdCertFile`.
     pub cert: Option<PathBuf>,
-    /// `etcdKeyFile`.
     pub key: Option<PathBuf>,
-    /// `etcdTrustedCAFileFile`.
     pub ca: Option<PathBuf>,
-    /// `etcdUsername`.
     pub username: Option<String>,
-    /// `etcdPasswordFile`.
     pub password_file: Option<PathBuf>,
     /// A directory of this node, for what is learnt of the members.
     pub notes: Option<PathBuf>,
@@ -56,7 +51,7 @@ pub struct Options {
 }
 
 /// What is wrong with the files that a connection would read.
-pub(super) fn check_credentials(options: &Options) -> Vec<StoreError> {
+pub(super) fn check_credentials(options: &EtcdOptions) -> Vec<StoreError> {
     let encrypted = options.endpoints.iter().any(|endpoint| endpoint.starts_with("https://"));
     let tls = if encrypted { credentials::tls(options).err() } else { None };
     tls.into_iter().chain(credentials::user(options).err()).collect()
@@ -70,7 +65,7 @@ pub struct Etcd {
 
 impl Etcd {
     /// The map in this cluster.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: EtcdOptions) -> Self {
         Self { cluster: Rc::new(Cluster::new(options)) }
     }
 
@@ -94,6 +89,7 @@ impl Etcd {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Silence(failure)) => failures.push(failure),
             }
+            // Nothing was heard. It may have happened, and sending it again would lose to itself: so first see what is there.
             match self.read_back(alternatives).await {
                 Ok(Commit::Lost) => {}
                 Ok(done) => return Ok(done),
@@ -105,30 +101,34 @@ impl Etcd {
                 Err(error) => return Err(error),
             }
         }
+        // Members that are all down say the same.
         failures.dedup();
         Err(StoreError::OutcomeUnknown { failures })
     }
 
     /// Which change was applied, told by the subjects: `Lost` when none was so far.
     async fn read_back(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
-        let outcomes: Vec<_> = alternatives.iter().map(Change::outcome).collect();
-        let reads: Vec<Read> = outcomes.iter().flatten().map(|(subject, _)| Read::Get((*subject).to_owned())).collect();
-        let mut pages = self.view().await?.read(&reads).await?.into_iter();
-        let applied = outcomes.iter().position(|outcome| {
-            outcome.is_some_and(|(_, expected)| {
-                let found = pages.next().and_then(Page::into_entry).map(|entry| entry.value);
-                found.as_deref() == expected
-            })
-        });
-        Ok(applied.map_or(Commit::Lost, Commit::Done))
+        let (mut expected, mut reads) = (Vec::new(), Vec::new());
+        for (index, change) in alternatives.iter().enumerate() {
+            let Some((subject, value)) = change.outcome() else { continue };
+            expected.push((index, value));
+            reads.push(Read::Get(subject.to_owned()));
+        }
+        let pages = self.view().await?.read(&reads).await?;
+        for ((index, value), page) in expected.into_iter().zip(pages) {
+            if page.into_entry().map(|entry| entry.value).as_deref() == value {
+                return Ok(Commit::Done(index));
+            }
+        }
+        Ok(Commit::Lost)
     }
 }
 
 impl OrderedMap for Etcd {
-    type View = Moment;
+    type View = EtcdView;
 
-    async fn view(&self) -> Result<Moment, StoreError> {
-        Ok(Moment::new(self.cluster.clone()))
+    async fn view(&self) -> Result<EtcdView, StoreError> {
+        Ok(EtcdView::new(self.cluster.clone()))
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {

@@ -34,18 +34,18 @@ use crate::ordered::{Entry, Page, Read, View};
 use limits::store::ETCD_RANGES;
 
 /// The cluster at one revision: that of the first read.
-pub struct Moment {
+pub struct EtcdView {
     cluster: Rc<Cluster>,
     revision: Option<i64>,
 }
 
-impl Moment {
+impl EtcdView {
     pub(super) fn new(cluster: Rc<Cluster>) -> Self {
         Self { cluster, revision: None }
     }
 }
 
-impl View for Moment {
+impl View for EtcdView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         let mut pages = Vec::with_capacity(reads.len());
         for reads in reads.chunks(ETCD_RANGES) {
@@ -59,16 +59,18 @@ impl View for Moment {
     }
 }
 
-impl Moment {
+impl EtcdView {
     async fn read_first(&mut self, reads: &[Read]) -> Result<Vec<GetResponse>, StoreError> {
         let mut ranges = Vec::with_capacity(reads.len());
         for read in reads {
             let options = GetOptions::new();
+            // Only the first one is agreed on by the cluster; the others are what the member has, and are compared to it.
             ranges.push(range(read, if ranges.is_empty() { options } else { options.with_serializable() }));
         }
         let mut answers = self.ask(&ranges).await?;
         let Some(revision) = answers.first().map(revision_of) else { return Ok(answers) };
         self.revision = Some(revision);
+        // Somebody wrote between two of them: what is of another revision is asked for once more, of this one.
         let (mut places, mut again) = (Vec::new(), Vec::new());
         for (place, answer) in answers.iter().enumerate() {
             if revision_of(answer) != revision {
@@ -108,6 +110,7 @@ impl Moment {
                 answers.push(async move { client.get(*from, Some(options.clone())).await });
             }
             if self.cluster.is_curious() {
+                // Beside the read, so that no ADD waits for it.
                 let mut member = client.maintenance_client();
                 let (answers, status) = join(try_join_all(answers), member.status()).await;
                 // Where users are told apart only some may ask.

@@ -12,11 +12,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use files::{Replacement, Survives, Turn};
 use limits::store::MEMBER_NOTED;
 
 const FILE: &str = "etcd-members.json";
 
-/// By endpoint.
+/// What is noted, by endpoint.
 type Notes = BTreeMap<String, Noted>;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,10 +54,10 @@ fn put(directory: &Path, endpoint: &str, sturdy: bool, now: Timestamp) -> io::Re
     notes.retain(|_, noted| noted.until > now);
     notes.insert(endpoint.to_owned(), Noted { sturdy, until });
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(&serde_json::to_vec(&notes)?)?;
-    file.persist(directory.join(FILE))?;
-    Ok(())
+    let text = serde_json::to_vec(&notes)?;
+    // Nothing is lost with a note: it need not survive the machine. Of two that write at once the last one counts.
+    Replacement { mode: 0o600, survives: Survives::Kill, turn: Turn::Anybodys }
+        .put(directory, FILE.as_ref(), |file| file.write_all(&text))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     let mut parts = Vec::new();
     let mut rest = alternatives;
     let mut depth = ETCD_FIRST;
+    // A further part is a further round trip, but each alternative in the first one costs a lonely claim time: that part is
+    // as deep as nearly always suffices, the others as deep as etcd allows.
     while !rest.is_empty() {
         let mut operations = 0;
         let fitting = rest.iter().take(depth).take_while(|change| {
@@ -29,6 +31,7 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
 
 /// One transaction that applies the first change whose guards hold.
 pub(super) fn nested(alternatives: &[Change]) -> Txn {
+    // From the last to the first: each is the `else` of the one before.
     let innermost: Option<Txn> = None;
     let txn = alternatives.iter().rev().fold(innermost, |otherwise, change| {
         let guards: Vec<Compare> = change.guards().iter().map(compare).collect();

@@ -7,7 +7,7 @@ use super::mend::Mend;
 use super::{InUse, Repair};
 use crate::inspect::{Disagreement, Everything};
 use crate::keys::{Keys, Named};
-use crate::record::{KeptAddress, encode};
+use crate::record::{Hold, encode};
 use ipam::{Allocation, Assignment, Attachment, Claim, PodName, RangeSets, Slot};
 
 /// What disagreements have in common.
@@ -203,7 +203,7 @@ impl<'a> Plan<'a> {
             let words = format!("let the claim of {attachment} list {}", addresses.join(", "));
             mend.put(self.keys.attachment(attachment), encode(claim), words);
         }
-        for held in claim.held_addresses() {
+        for held in claim.allocations() {
             let address = held.address;
             if self.all.addresses.get(&address) != Some(&held) {
                 mend.put(
@@ -304,7 +304,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn mend_expiry(&self, address: IpAddr, wanted: Option<&KeptAddress>, mend: &mut Mend) {
+    fn mend_expiry(&self, address: IpAddr, wanted: Option<&Hold>, mend: &mut Mend) {
         let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
         for key in self.all.bytes.keys().filter(|key| Some(*key) != right.as_ref()) {
             if matches!(self.keys.named(key), Some(Named::Expiry { address: known, .. }) if known == address) {
@@ -318,7 +318,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The hold as it is, or, where nobody can read it, as the index of identities has it.
-    fn wanted_hold(&self, address: IpAddr) -> Option<&KeptAddress> {
+    fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
         let damaged = || self.all.bytes.contains_key(&self.keys.hold(address));
         let indexed =
             || self.all.identities.values().filter(|kept| kept.address == address).max_by_key(|kept| kept.until);

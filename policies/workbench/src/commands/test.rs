@@ -5,6 +5,8 @@ mod junit;
 mod print;
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use clap::Args;
 
 use crate::lab::case::{CaseError, CaseFile, Change, Trial, update};
 use engine::{Policy, Source};
+use files::{Replacement, Survives, Turn};
 use find::{Module, Target};
 use kube_ipam::cli::output::{CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
@@ -119,11 +122,11 @@ fn run(file: CaseFile, policy: &Policy, may_update: bool) -> std::io::Result<Ran
 /// All of it or nothing, with the old file's mode.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
-    file.persist(path)?;
-    Ok(())
+    let name = path.file_name().ok_or_else(files::not_regular)?;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    // A case is somebody's work, and nobody else has it.
+    Replacement { mode, survives: Survives::PowerFailure, turn: Turn::Anybodys }
+        .put(directory, name, |file| file.write_all(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use cni::args::Requested;
 use cni::{Args, NetConf};
 use engine::{Call, Policy};
 use ipam::{
-    Allocation, Assignment, Attachment, Claim, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
+    Allocation, Assignment, Attachment, Claim, HoldTerms, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span,
+    address,
 };
 use kube_ipam::config::{Base, Network};
 use kube_ipam::verbs::add::asking::Asking;
@@ -27,7 +28,7 @@ use limits::store::PAGE;
 use store::EtcdConfig;
 use store::memory::Memory;
 use store::ordered::{Change, OrderedMap};
-use store::{Claimed, Filter, KeptAddress, Look, Requester, Store, StoreError};
+use store::{Claimed, Filter, Hold, Look, Requester, Store, StoreError};
 
 /// The network's name, unless told.
 pub const NETWORK: &str = "lab";
@@ -196,7 +197,7 @@ impl World {
     }
 
     /// Have an address kept, as if its holder had just given it back.
-    pub fn keep(&self, address: IpAddr, hold: Hold) -> Result<(), Mishap> {
+    pub fn keep(&self, address: IpAddr, hold: HoldTerms) -> Result<(), Mishap> {
         self.pass_through(Assignment { hold: Some(hold), ..self.assignment(address, Kind::Fixed) })
     }
 
@@ -219,7 +220,7 @@ impl World {
     }
 
     /// What nobody holds but is kept, for whom and until when.
-    pub fn kept(&self) -> Result<Vec<KeptAddress>, StoreError> {
+    pub fn kept(&self) -> Result<Vec<Hold>, StoreError> {
         at_once(self.store.kept(self.now()))
     }
 

@@ -5,7 +5,7 @@ use crate::cli::network::Opened;
 use crate::cli::output;
 use crate::config::Base;
 use store::StoreConfig;
-use store::Under;
+use store::StrayClaims;
 
 /// The node's name, and whether claims can be made in it.
 pub(super) fn node(base: &Base) -> Check {
@@ -53,7 +53,7 @@ pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
     checks
 }
 
-fn counted(under: &Under) -> String {
+fn counted(under: &StrayClaims) -> String {
     format!("{} (for example {})", output::counted(under.count, "claim"), under.example)
 }
 

@@ -13,7 +13,7 @@ use crate::verbs;
 use ipam::{Attachment, RangeSets};
 use store::embedded::Embedded;
 use store::{EtcdConfig, StoreConfig};
-use store::{Move, Outcome, Store};
+use store::{Move, MoveOutcome, Store};
 
 /// How often books are looked through that others still write to.
 const ROUNDS: usize = 5;
@@ -147,11 +147,11 @@ impl Moving<'_> {
     }
 
     /// A line for each address.
-    fn rows(&self, moving: &Move, outcome: &Outcome) -> Vec<Row> {
+    fn rows(&self, moving: &Move, outcome: &MoveOutcome) -> Vec<Row> {
         let (action, detail) = self.describe(outcome);
         match moving {
             Move::Hold(hold) => {
-                let kept = hold.kept();
+                let kept = hold.hold();
                 let identity = kept.identity.as_deref().unwrap_or("nobody");
                 let told = format!("reserved for {identity} until {}", kept.until);
                 let detail = if detail.is_empty() { told } else { format!("{told}; {detail}") };
@@ -172,14 +172,14 @@ impl Moving<'_> {
         }
     }
 
-    fn describe(&self, outcome: &Outcome) -> (Action, String) {
+    fn describe(&self, outcome: &MoveOutcome) -> (Action, String) {
         match outcome {
-            Outcome::Done if self.rehearse => (Action::WouldImport, String::new()),
-            Outcome::Done => (Action::Imported, String::new()),
-            Outcome::Already => (Action::AlreadyHeld, String::new()),
-            Outcome::Taken(address, holder) => (Action::HeldByAnother, format!("{address}: {}", describe(holder))),
-            Outcome::Differs(why) => (Action::Skipped, why.clone()),
-            Outcome::Changed => (Action::Skipped, "its records changed meanwhile: run it again".to_owned()),
+            MoveOutcome::Done if self.rehearse => (Action::WouldImport, String::new()),
+            MoveOutcome::Done => (Action::Imported, String::new()),
+            MoveOutcome::Already => (Action::AlreadyHeld, String::new()),
+            MoveOutcome::Taken(address, holder) => (Action::HeldByAnother, format!("{address}: {}", describe(holder))),
+            MoveOutcome::Differs(why) => (Action::Skipped, why.clone()),
+            MoveOutcome::Changed => (Action::Skipped, "its records changed meanwhile: run it again".to_owned()),
         }
     }
 }

@@ -2,17 +2,16 @@
 //! new one, also when this process is killed or the power fails.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat, unlinkat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
 
 use super::InstallError;
+use files::{Replacement, Survives, lock_until};
 use limits::INSTALL_TURN;
 
 /// The lock's file in each directory that something is installed into. Its mode is what keeps other users from taking the
@@ -61,14 +60,12 @@ impl Directory {
         let path = self.file(LOCK.as_ref());
         loop {
             let file = self.open_lock()?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match lock_until(&file, until, PAUSE) {
+                Ok(true) if self.has_lock(&file) => return Ok(Turn { directory: self, _file: file }),
                 // Whoever had it before has removed it from the directory: the next one is at the file that is there.
-                Ok(()) if !self.has_lock(&file) => {}
-                Ok(()) => return Ok(Turn { directory: self, _file: file }),
-                Err(Errno::WOULDBLOCK) if Instant::now() < until => sleep(PAUSE),
-                Err(Errno::WOULDBLOCK) => return Err(InstallError::Locked { path }),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(InstallError::Unwritable { path, source: error.into() }),
+                Ok(true) => {}
+                Ok(false) => return Err(InstallError::Locked { path }),
+                Err(source) => return Err(InstallError::Unwritable { path, source }),
             }
         }
     }
@@ -97,27 +94,13 @@ impl Directory {
         Ok(is_alike && is_same(&mut BufReader::new(file), &mut BufReader::new(content))?)
     }
 
+    /// Under our turn. What a runtime is about to execute has to be whole after a power failure, too.
     fn replace(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<()> {
-        let mut temporary = OsStr::new(".").to_owned();
-        temporary.push(name);
-        temporary.push(".partial");
-        let _ = unlinkat(&self.handle, &temporary, AtFlags::empty()); // of a process that was killed
-        let written = self.write(&temporary, mode, content).and_then(|()| {
-            renameat(&self.handle, &temporary, &self.handle, name)?;
-            self.handle.sync_all()
-        });
-        if written.is_err() {
-            let _ = unlinkat(&self.handle, &temporary, AtFlags::empty());
-        }
-        written
-    }
-
-    fn write(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?);
-        io::copy(content, &mut file)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.sync_all()
+        Replacement { mode, survives: Survives::PowerFailure, turn: files::Turn::Ours }.put_in(
+            &self.handle,
+            name,
+            |file| io::copy(content, file).map(drop),
+        )
     }
 }
 
@@ -242,7 +225,7 @@ mod tests {
     fn a_lock_on_the_directory_keeps_nobody_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let anybodys = File::open(directory.path()).unwrap();
-        flock(&anybodys, FlockOperation::LockExclusive).unwrap();
+        anybodys.lock().unwrap();
         assert!(put(directory.path(), 0o755, b"content"));
         let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
         let turn = opened.lock(Instant::now()).unwrap();

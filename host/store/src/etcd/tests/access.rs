@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::*;
 
-fn ping(options: Options) -> Result<(), StoreError> {
+fn ping(options: EtcdOptions) -> Result<(), StoreError> {
     block_on(Store::new(Etcd::new(options), "/kube-ipam", "blue").ping())
 }
 
@@ -22,14 +22,18 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
     let good = || authority.options(&server);
     let some = |name: &str| Some(authority.path(name));
     let cases = [
-        (Options { cert: some("expired.pem"), ..good() }, "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
-        (Options { ca: some("expired.pem"), ..good() }, "etcdTrustedCAFileFile", "it expired on 2020-05-06T00:00:00Z"),
-        (Options { cert: some("none.pem"), ..good() }, "etcdCertFile", "No such file or directory"),
-        (Options { ca: some("empty.pem"), ..good() }, "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
-        (Options { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not PEM"),
-        (Options { key: some("client.pem"), ..good() }, "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
-        (Options { key: some("server.key"), ..good() }, "etcdKeyFile", "it is not the key of etcdCertFile"),
-        (Options { key: None, ..good() }, "etcdCertFile", "there is no etcdKeyFile for it"),
+        (EtcdOptions { cert: some("expired.pem"), ..good() }, "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
+        (
+            EtcdOptions { ca: some("expired.pem"), ..good() },
+            "etcdTrustedCAFileFile",
+            "it expired on 2020-05-06T00:00:00Z",
+        ),
+        (EtcdOptions { cert: some("none.pem"), ..good() }, "etcdCertFile", "No such file or directory"),
+        (EtcdOptions { ca: some("empty.pem"), ..good() }, "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
+        (EtcdOptions { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not PEM"),
+        (EtcdOptions { key: some("client.pem"), ..good() }, "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
+        (EtcdOptions { key: some("server.key"), ..good() }, "etcdKeyFile", "it is not the key of etcdCertFile"),
+        (EtcdOptions { key: None, ..good() }, "etcdCertFile", "there is no etcdKeyFile for it"),
     ];
     for (options, field, what) in cases {
         let error = ping(options).unwrap_err();
@@ -40,13 +44,13 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
 
     // What only the handshake can tell names the endpoint and the reason.
     let stranger = Authority::new();
-    let error = ping(Options { ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
+    let error = ping(EtcdOptions { ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()) && error.contains("invalid peer certificate"), "{error}");
     authority.issue_for("elsewhere", &["elsewhere.example"], 2999);
     let elsewhere = authority.server_with("elsewhere");
     let error = ping(authority.options(&elsewhere)).unwrap_err().to_string();
     assert!(error.contains(&elsewhere.url()) && error.contains("elsewhere.example"), "{error}");
-    let error = ping(Options { cert: None, key: None, ..good() }).unwrap_err().to_string();
+    let error = ping(EtcdOptions { cert: None, key: None, ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()), "{error}");
     let error = ping(at(&[&server.url().replace("https", "http")])).unwrap_err().to_string();
     assert!(error.contains("etcd does not answer: http://"), "{error}");
@@ -78,7 +82,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     let password = |text: &str| {
         let path: &Path = &dir.path().join(text.trim());
         fs::write(path, text).unwrap();
-        Options { username: Some("ipam".into()), password_file: Some(path.to_owned()), ..at(&[&server.url()]) }
+        EtcdOptions { username: Some("ipam".into()), password_file: Some(path.to_owned()), ..at(&[&server.url()]) }
     };
     ping(password("word\n")).unwrap();
     block_on(async {
@@ -100,7 +104,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     rehearse("blue", "/kube-ipam").unwrap();
     let error = rehearse("blue", "/kube-ipam2").unwrap_err();
     assert!(matches!(error, StoreError::Refused { doing: "write", .. }), "{error}");
-    let missing = Options { password_file: Some(dir.path().join("none")), ..password("word") };
+    let missing = EtcdOptions { password_file: Some(dir.path().join("none")), ..password("word") };
     assert!(ping(missing).unwrap_err().to_string().starts_with("etcdPasswordFile "));
 }
 

@@ -64,8 +64,8 @@ impl Authority {
         Server::start_as("etcd".as_ref(), "https", &[&files[..], &["--client-cert-auth"]].concat())
     }
 
-    pub(super) fn options(&self, server: &Server) -> Options {
-        Options {
+    pub(super) fn options(&self, server: &Server) -> EtcdOptions {
+        EtcdOptions {
             ca: Some(self.path("ca.pem")),
             cert: Some(self.path("client.pem")),
             key: Some(self.path("client.key")),

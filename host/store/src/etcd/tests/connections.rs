@@ -139,7 +139,7 @@ fn a_frozen_member_costs_a_few_seconds_and_the_deadline_holds() {
 
         let start = Instant::now();
         let deadline = Some(start + Duration::from_secs(1));
-        let store = Store::new(Etcd::new(Options { deadline, ..at(&[&frozen.url()]) }), "", "blue");
+        let store = Store::new(Etcd::new(EtcdOptions { deadline, ..at(&[&frozen.url()]) }), "", "blue");
         let error = store.held_by(&requester("one", "a").attachment).await.unwrap_err();
         assert!(error.to_string().contains("no answer within"), "{error}");
         assert!(start.elapsed() < ETCD_ANSWER, "the deadline does not cut an answer short");
@@ -189,7 +189,7 @@ fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
     let server = Server::start(&[]);
     block_on(async {
         let deadline = Some(Instant::now() + Duration::from_secs(2));
-        let bench = Bench::new(Etcd::new(Options { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
+        let bench = Bench::new(Etcd::new(EtcdOptions { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
         let look = bench.look(&requester("one", "a"), &[]).await;
         server.signal("STOP");
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();

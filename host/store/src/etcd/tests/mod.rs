@@ -16,8 +16,11 @@ use authority::Authority;
 use proxy::Proxy;
 use server::{Server, free_port};
 
-fn at(endpoints: &[&str]) -> Options {
-    Options { endpoints: endpoints.iter().map(|endpoint| (*endpoint).to_owned()).collect(), ..Options::default() }
+fn at(endpoints: &[&str]) -> EtcdOptions {
+    EtcdOptions {
+        endpoints: endpoints.iter().map(|endpoint| (*endpoint).to_owned()).collect(),
+        ..EtcdOptions::default()
+    }
 }
 
 fn shared() -> (Etcd, ()) {

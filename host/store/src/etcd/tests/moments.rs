@@ -8,7 +8,7 @@ use std::thread;
 
 use super::*;
 use crate::conformance::{MACHINE, range_sets};
-use crate::ordered::KeyRange;
+use crate::ordered::{KeyRange, Page};
 use crate::record::encode;
 use crate::{Filter, InUse, Occupant, Rival};
 use ipam::Claim;
@@ -114,17 +114,17 @@ struct Forgetful {
     left: Cell<u32>,
 }
 
-struct ForgetfulMoment {
-    moment: Moment,
+struct ForgetfulView {
+    moment: EtcdView,
     map: Rc<Forgetful>,
     is_begun: bool,
 }
 
 impl OrderedMap for Rc<Forgetful> {
-    type View = ForgetfulMoment;
+    type View = ForgetfulView;
 
     async fn view(&self) -> Result<Self::View, StoreError> {
-        Ok(ForgetfulMoment { moment: self.etcd.view().await?, map: self.clone(), is_begun: false })
+        Ok(ForgetfulView { moment: self.etcd.view().await?, map: self.clone(), is_begun: false })
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
@@ -144,7 +144,7 @@ impl OrderedMap for Rc<Forgetful> {
     }
 }
 
-impl View for ForgetfulMoment {
+impl View for ForgetfulView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         let left = self.map.left.get();
         if self.is_begun && left > 0 {
@@ -179,7 +179,7 @@ async fn fill(bench: &Bench, count: u16) {
                 since: bench.now.get(),
             };
             change.put(keys.attachment(&claim.attachment), encode(&claim)).put(keys.node_of(&claim), "");
-            for held in claim.held_addresses() {
+            for held in claim.allocations() {
                 change.put(keys.address(held.address), encode(&held));
             }
         }

@@ -12,9 +12,9 @@ use crate::lab::world::NETWORK;
 use crate::lab::{self, Mishap, World};
 use cni::failure::joined;
 use engine::Policy;
-use ipam::{Attachment, Hold, Kind, Pod, PodName, Span, address};
+use ipam::{Attachment, HoldTerms, Kind, Pod, PodName, Span, address};
 use kube_ipam::verbs;
-use store::KeptAddress;
+use store::Hold;
 
 /// Holders that are listed after a step that went wrong.
 const HOLDERS_SHOWN: usize = 16;
@@ -127,7 +127,7 @@ impl Run {
             done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], joined(&error)))?;
         }
         for (nth, kept) in file.case.kept.iter().enumerate() {
-            let hold = Hold { identity: kept.identity.clone(), seconds: kept.lapse.0.as_secs() };
+            let hold = HoldTerms { identity: kept.identity.clone(), seconds: kept.lapse.0.as_secs() };
             let done = self.world.keep(kept.address, hold);
             done.map_err(|error| file.error_at(&[Part::Key("kept"), Part::Nth(nth)], joined(&error)))?;
         }
@@ -183,8 +183,8 @@ impl Run {
             }
         }
         let kept = self.world.kept().map_err(verbs::Error::from)?;
-        let kept = kept.into_iter().map(|KeptAddress { address, identity, until }| {
-            format!("{address} kept for {} until {until}", identity.as_deref().unwrap_or(KeptAddress::COOLING_DOWN))
+        let kept = kept.into_iter().map(|Hold { address, identity, until }| {
+            format!("{address} kept for {} until {until}", identity.as_deref().unwrap_or(Hold::COOLING_DOWN))
         });
         let mut lines: Vec<_> = spans.iter().map(|(span, holder)| format!("{span} {holder}")).chain(kept).collect();
         if let Some(more @ 1..) = lines.len().checked_sub(HOLDERS_SHOWN) {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use engine::Call;
-use ipam::Refusal;
 use kube_ipam::verbs::Error;
 
 /// An address changes hands.
@@ -94,10 +93,8 @@ impl History {
 
 fn kind(error: &Error) -> &'static str {
     match error {
-        Error::Refused { refusal: Refusal::Exhausted(_), .. } => "exhausted",
-        Error::Refused { refusal: Refusal::Taken(_), .. } | Error::Taken { .. } => "taken",
-        Error::Refused { refusal: Refusal::Invalid(_), .. } => "invalid",
-        Error::Refused { refusal: Refusal::Denied(_), .. } => "denied",
+        Error::Refused { refusal } => refusal.kind(),
+        Error::Taken { .. } => "taken",
         Error::Contended { .. } => "contended",
         Error::Policy(_) | Error::Inquisitive { .. } => "faulted",
         _ => "failed",

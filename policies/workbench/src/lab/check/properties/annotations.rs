@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::answers::{Taken, outcome};
-use super::{kind, refusal};
+use super::refusal;
 use crate::lab::check::Bench;
 use crate::lab::check::annotations::{MALFORMED, for_network};
 use crate::lab::check::counterexample::Expect;
@@ -96,7 +96,7 @@ impl Rule {
                     format!("it follows {name}: {}, but gives {got} to a pod with {name}: {malformed:?}", self.value)
                 }
                 Some(Refusal::Invalid(_)) => format!("its refusal of {name}: {malformed:?} does not name it ({got})"),
-                Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", kind(other)),
+                Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", other.kind()),
             };
             return Err(trial.broken_asking(&asker, what, Expect::refused("invalid", Some(self.name))));
         }

@@ -9,7 +9,7 @@ use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Broken, Finding, Ill, Trial, ill};
 use ipam::{Assignment, Kind, Proposal};
-use store::KeptAddress;
+use store::Hold;
 
 /// No fault, whoever asks.
 pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
@@ -46,7 +46,7 @@ pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
     let Some(refusal) = proposed.verdict.as_ref().err().and_then(refusal) else { return Ok(false) };
     match refusal.to_string().trim().is_empty() {
         true => {
-            let kind = super::kind(refusal);
+            let kind = refusal.kind();
             let what = format!("it refuses as {kind} without a word");
             Err(trial.broken_asking(&scene.asker, what, Expect::refused(kind, Some(""))))
         }
@@ -57,7 +57,7 @@ pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
 /// What nobody else can have.
 pub(super) struct Taken {
     held: BTreeSet<IpAddr>,
-    kept: BTreeMap<IpAddr, KeptAddress>,
+    kept: BTreeMap<IpAddr, Hold>,
 }
 
 impl Taken {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::answers::Taken;
-use super::{kind, list, quoted, refusal};
+use super::{list, quoted, refusal};
 use crate::lab::Asker;
 use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
@@ -183,7 +183,7 @@ fn alone(bench: &Bench, scene: &Scene, claim: &Claim) -> Result<(), Box<Broken>>
 
 /// Not denied by rule; a fault is another property's.
 fn wrongly_refused(error: &Error) -> Option<String> {
-    refusal(error).filter(|refusal| kind(refusal) != "denied").map(quoted)
+    refusal(error).filter(|refusal| refusal.kind() != "denied").map(quoted)
 }
 
 /// What a range offers to pods that name nothing.

@@ -99,19 +99,9 @@ fn refusal(error: &Error) -> Option<&Refusal> {
     }
 }
 
-/// As a test case calls it.
-fn kind(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Exhausted(_) => "exhausted",
-        Refusal::Taken(_) => "taken",
-        Refusal::Invalid(_) => "invalid",
-        Refusal::Denied(_) => "denied",
-    }
-}
-
 /// For a sentence: `exhausted: no address is free`.
 fn quoted(refusal: &Refusal) -> String {
-    format!("{}: {refusal}", kind(refusal))
+    format!("{}: {refusal}", refusal.kind())
 }
 
 /// For a sentence: `10.0.0.2, 10.0.0.3`.

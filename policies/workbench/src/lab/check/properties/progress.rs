@@ -96,5 +96,5 @@ fn crowd(bench: &Bench, scene: &Scene) -> Finding {
 }
 
 fn is_denied(error: &Error) -> bool {
-    super::refusal(error).is_some_and(|refusal| super::kind(refusal) == "denied")
+    super::refusal(error).is_some_and(|refusal| refusal.kind() == "denied")
 }

@@ -1,16 +1,16 @@
 //! An occupant beside what the store has of it, and the change that brings the two together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use super::{Occupant, Restoration, Rival};
 use crate::Store;
-use crate::error::StoreError;
 use crate::hold::end_hold;
+use crate::keys::Keys;
 use crate::ordered::{Change, Entry, Guard};
-use crate::record::{KeptAddress, Seen, encode};
+use crate::record::{Hold, Keyed, Seen, encode};
 use ipam::{Allocation, Assignment, Attachment, Ceded, Claim};
 
 /// What lies under a key, understood or not.
@@ -19,9 +19,9 @@ pub(super) enum Found<T> {
     Damaged(Entry),
 }
 
-impl<T> Found<T> {
-    pub(super) fn parse(entry: Entry, parse: impl Fn(Entry) -> Result<Seen<T>, StoreError>) -> Self {
-        match parse(entry.clone()) {
+impl<T: Keyed> Found<T> {
+    pub(super) fn parse(keys: &Keys, entry: Entry) -> Self {
+        match Seen::parse(keys, entry.clone()) {
             Ok(seen) => Self::Readable(seen),
             Err(_) => Self::Damaged(entry),
         }
@@ -45,11 +45,11 @@ impl<T> Found<T> {
 /// What the store has under one address of an occupant.
 pub(super) struct Place {
     pub(super) held: Option<Found<Allocation>>,
-    pub(super) kept: Option<Found<KeptAddress>>,
+    pub(super) hold: Option<Found<Hold>>,
 }
 
 /// An occupant beside what the store has of it.
-pub(super) struct Plan<'a> {
+pub(super) struct Comparison<'a> {
     pub(super) occupant: &'a Occupant,
     pub(super) claim: Option<Found<Claim>>,
     /// Whether its pod's index points at anybody: whoever that is, it is newer than a claim that is only written again.
@@ -58,7 +58,7 @@ pub(super) struct Plan<'a> {
     pub(super) places: Vec<Place>,
 }
 
-impl Plan<'_> {
+impl Comparison<'_> {
     pub(super) fn restoration(
         self,
         store: &Store,
@@ -81,6 +81,7 @@ impl Plan<'_> {
         let mut claimed: Vec<(&Assignment, &Place)> = Vec::new();
         for (assignment, place) in occupant.addresses.iter().zip(&self.places) {
             let address = assignment.address;
+            // Another occupant of the same plan gets it; the store cannot say so yet, as nothing was written.
             if let Some(first) = taken.get(&address) {
                 if judge(occupant, first) != Rival::Succeeds {
                     found.shared.push(first.clone());
@@ -109,12 +110,13 @@ impl Plan<'_> {
         }
         found.unused = self.unused(&claim);
         for (assignment, _) in &claimed {
-            taken.insert(assignment.address, claim.held_address(assignment));
+            taken.insert(assignment.address, claim.allocation(assignment));
         }
+        // An index alone that is missing is for the other half of fsck, which knows every record.
         if !claimed.is_empty() {
             self.write(store, rivals, &claimed, claim, &mut found);
         }
-        found.ended.retain(|kept| kept.is_kept(now));
+        found.ended.retain(|hold| hold.is_standing(now));
         found
     }
 
@@ -124,28 +126,10 @@ impl Plan<'_> {
             return seen.record.clone();
         }
         let Occupant { attachment, node, machine, pod, .. } = self.occupant;
-        let mut claim = Claim {
-            attachment: attachment.clone(),
-            node: node.clone(),
-            machine: machine.clone(),
-            pod: pod.clone(),
-            addresses: Vec::new(),
-            ceded: Vec::new(),
-            former: BTreeMap::new(),
-            policy: None,
-            since: now,
-        };
-        if let Some(own) = self.places.iter().find_map(|place| self.own(place)) {
-            claim = Claim {
-                node: own.node.clone(),
-                machine: own.machine.clone(),
-                pod: own.pod.clone(),
-                policy: own.policy.clone(),
-                since: own.since,
-                ..claim
-            };
+        match self.places.iter().find_map(|place| self.own(place)) {
+            Some(own) => Claim::empty_like(own),
+            None => Claim::empty(attachment.clone(), node, machine, pod.clone(), now),
         }
-        claim
     }
 
     /// The record of an address, where it is the occupant's.
@@ -165,8 +149,8 @@ impl Plan<'_> {
     }
 
     fn unused(&self, claim: &Claim) -> Vec<IpAddr> {
-        let has = |address: &IpAddr| self.occupant.addresses.iter().any(|assignment| assignment.address == *address);
-        claim.addresses().filter(|address| !has(address)).collect()
+        let told: BTreeSet<IpAddr> = self.occupant.addresses.iter().map(|assignment| assignment.address).collect();
+        claim.addresses().filter(|address| !told.contains(address)).collect()
     }
 
     fn write(
@@ -184,6 +168,8 @@ impl Plan<'_> {
         for held in &found.moved {
             claim.former.insert(held.address, held.party());
         }
+        // Who gives way goes on naming the address, so that it is free only when both are released. One claim may cede
+        // several, and is written once.
         let mut ceding: BTreeMap<&Attachment, Claim> = BTreeMap::new();
         for held in &found.moved {
             let Some(rival) = rivals.get(&held.attachment) else { continue };
@@ -196,21 +182,24 @@ impl Plan<'_> {
         }
         for (assignment, place) in claimed {
             let (key, hold) = (keys.address(assignment.address), keys.hold(assignment.address));
+            // What is damaged is compared as well, to the byte: somebody may be repairing it at this moment.
             change.require(place.held.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
             if let Some(listed) = claim.addresses.iter().find(|listed| listed.address == assignment.address) {
-                change.put(key, encode(&claim.held_address(listed)));
+                change.put(key, encode(&claim.allocation(listed)));
             }
-            change.require(place.kept.as_ref().map_or_else(|| Guard::Absent(hold.clone()), Found::guard));
-            match &place.kept {
-                Some(Found::Readable(kept)) => {
-                    end_hold(keys, &kept.record, change);
-                    found.ended.push(kept.record.clone());
+            change.require(place.hold.as_ref().map_or_else(|| Guard::Absent(hold.clone()), Found::guard));
+            match &place.hold {
+                // Whoever uses the address needs it now; for whom it was kept, it was kept from nobody who has it.
+                Some(Found::Readable(hold)) => {
+                    end_hold(keys, &hold.record, change);
+                    found.ended.push(hold.record.clone());
                 }
                 Some(Found::Damaged(_)) => drop(change.delete(hold)),
                 None => {}
             }
         }
         change.put(key, encode(&claim)).put(keys.node_of(&claim), "");
+        // Whatever the pod's index points at is newer than a claim that is only written again.
         let index = claim.pod.as_ref().map(|pod| keys.pod(pod, &claim.attachment));
         if let Some(index) = index.filter(|_| !self.has_index && claim.pod == self.occupant.pod) {
             change.require(Guard::Absent(index.clone())).put(index, claim.attachment.container.as_str());

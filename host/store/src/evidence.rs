@@ -1,0 +1,79 @@
+//! What a look saw, to the byte. A claim is judged by it, and its transaction compares it.
+//!
+//! ```text
+//!                     one view of the map
+//!                      │              │
+//!             ┌────────┘              └────────┐
+//!             ▼                                ▼
+//!         Snapshot                          Evidence
+//!         addresses, spans, counts          records with their bytes
+//!         what the policy may ask           what the claim's guards compare
+//! ```
+//!
+//! The two are apart because they answer to different people. A policy is told of an address whether it is free, and it does
+//! not matter to it how that is written down. A transaction has to name a key and its value: an address that was counted in a
+//! window, or read beside a question about another one, is known to the snapshot without evidence of its holder, and a claim can
+//! only take it as free or lose.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::batch::AtAddress;
+use super::drafts::{Other, Others};
+use super::record::{Hold, Seen};
+use super::registry::Registering;
+use ipam::{Allocation, Attachment};
+
+/// Records as they were read.
+#[derive(Default)]
+pub(crate) struct Evidence {
+    allocations: BTreeMap<IpAddr, Seen<Allocation>>,
+    holds: BTreeMap<IpAddr, Seen<Hold>>,
+    /// Claims that change with the one that is made: of those who hold an address it may take, or ceded it.
+    pub(crate) others: Others,
+    /// Holds that are over, found by the way.
+    pub(crate) expired: Vec<Seen<Hold>>,
+    /// Where the network has its books, if that is kept.
+    pub(crate) registering: Option<Registering>,
+}
+
+impl Evidence {
+    /// Nothing was seen yet; this is where the network has its books.
+    pub(crate) fn registering(registering: Option<Registering>) -> Self {
+        Self { registering, ..Self::default() }
+    }
+
+    /// The record of an address that was seen to be held.
+    pub(crate) fn holder(&self, address: IpAddr) -> Option<&Seen<Allocation>> {
+        self.allocations.get(&address)
+    }
+
+    /// The hold of an address, also where it is over.
+    pub(crate) fn hold(&self, address: IpAddr) -> Option<&Seen<Hold>> {
+        self.holds.get(&address)
+    }
+
+    /// The claim of another attachment, which changes with the one that is made.
+    pub(crate) fn other(&self, attachment: &Attachment) -> Option<&Other> {
+        self.others.get(attachment)
+    }
+
+    /// Everybody who was seen holding an address.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = &Allocation> {
+        self.allocations.values().map(|seen| &seen.record)
+    }
+
+    pub(crate) fn saw(&mut self, at: AtAddress) {
+        let AtAddress { address, allocation, hold } = at;
+        if let Some(allocation) = allocation {
+            self.allocations.insert(address, allocation);
+        }
+        if let Some(hold) = hold {
+            self.saw_hold(address, hold);
+        }
+    }
+
+    pub(crate) fn saw_hold(&mut self, address: IpAddr, hold: Seen<Hold>) {
+        self.holds.insert(address, hold);
+    }
+}
