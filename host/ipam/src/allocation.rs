@@ -36,7 +36,6 @@ pub struct Claim {
     /// Who holds the addresses.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
     pub node: String,
     /// The machine that calls itself by this node's name, a hash of `/etc/machine-id`; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -55,7 +54,6 @@ pub struct Claim {
     /// Who chose them; absent for imported addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
-    /// Since when.
     pub since: Timestamp,
 }
 
@@ -65,7 +63,6 @@ pub struct Party {
     /// Whose the address is.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
     pub node: String,
     /// The pod, when the runtime named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,14 +94,10 @@ pub struct HandOver {
 /// The record kept under an address: the part of a claim that concerns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
-    /// The address.
     pub address: IpAddr,
-    /// Dynamic or fixed.
     pub kind: Kind,
-    /// Who holds it.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// The Kubernetes node.
     pub node: String,
     /// The machine that calls itself by this node's name; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -115,9 +108,8 @@ pub struct Allocation {
     /// Who chose it; absent for imported addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
-    /// Since when.
     pub since: Timestamp,
-    /// Kept for whom after the release.
+    /// For whom, and for how long, it is kept after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
     /// Taken with the address.
@@ -129,7 +121,6 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Who holds it.
     pub fn party(&self) -> Party {
         let Self { attachment, node, pod, since, .. } = self;
         Party { attachment: attachment.clone(), node: node.clone(), pod: pod.clone(), since: *since }
@@ -137,7 +128,6 @@ impl Allocation {
 }
 
 impl Claim {
-    /// The bare addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|assignment| assignment.address)
     }
@@ -183,6 +173,7 @@ impl Claim {
             since: self.since,
             hold: assignment.hold.clone(),
             slot: assignment.slot.clone(),
+            // Beside the address, too: whoever takes it over has only this record to go by.
             former: self.former.get(&assignment.address).cloned().map(Box::new),
         }
     }
@@ -195,10 +186,5 @@ pub enum Holder {
     /// An attachment holds it.
     Attachment(Box<Allocation>),
     /// Nobody holds it, but it is kept for an identity until then.
-    Hold {
-        /// For whom.
-        identity: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Hold { identity: String, until: Timestamp },
 }

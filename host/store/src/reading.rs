@@ -55,7 +55,7 @@ impl Reading {
     /// Read what a question asks for and teach it to the snapshot.
     pub(crate) async fn answer(&mut self, question: Question, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         match question {
-            Question::FirstFree(span) if span.len() < WINDOW => self.first_free_of_few(span, snapshot).await,
+            Question::FirstFree(span) if span.size() < WINDOW => self.first_free_of_few(span, snapshot).await,
             Question::FirstFree(span) => self.first_free(span, snapshot).await,
             Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot).await,
             Question::Usage(index) => {
@@ -104,7 +104,7 @@ impl Reading {
     /// The reads of a window; the answer goes to [`Self::learn_window`].
     pub(crate) fn window_reads(&self, window: Span) -> [Read; 2] {
         // Twice the window, so that a stray key in between hides no address.
-        let limit = usize::try_from(window.len().saturating_mul(2)).unwrap_or(usize::MAX);
+        let limit = usize::try_from(window.size().saturating_mul(2)).unwrap_or(usize::MAX);
         [Read::keys(self.keys.addresses_in(window), limit), Read::scan(self.keys.holds_in(window), limit)]
     }
 
@@ -139,7 +139,7 @@ impl Reading {
     async fn first_free(&mut self, span: Span, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         let window = head(span, self.reach);
         self.reach = (self.reach * 2).min(WIDEST_WINDOW);
-        let beyond = span.after(window.last()).map(|rest| doubling_parts(rest, window.len())).unwrap_or_default();
+        let beyond = span.above(window.last()).map(|rest| doubling_parts(rest, window.size())).unwrap_or_default();
         let counts: Vec<Read> = beyond.iter().map(|part| Read::Count(self.keys.addresses_in(*part))).collect();
         let mut reads = self.window_reads(window).to_vec();
         // Counting is not free, etcd walks the keys it counts: not before a window was full.
@@ -149,13 +149,13 @@ impl Reading {
         let mut pages = self.read(&reads).await?;
         let counted = pages.split_off(2);
         let taken = self.learn_window(window, pages, snapshot);
-        let dense = std::mem::replace(&mut self.dense, taken >= window.len());
+        let dense = std::mem::replace(&mut self.dense, taken >= window.size());
         if !self.dense {
             return Ok(());
         }
         let pages = if dense { counted } else { self.read(&counts).await? };
         let mut partial = step_over_full(&beyond, pages, snapshot);
-        while let Some(part) = partial.filter(|part| part.len() > 4 * WINDOW) {
+        while let Some(part) = partial.filter(|part| part.size() > 4 * WINDOW) {
             let parts = equal_parts(part);
             let reads: Vec<Read> = parts.iter().map(|part| Read::Count(self.keys.addresses_in(*part))).collect();
             let pages = self.read(&reads).await?;
@@ -212,7 +212,7 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
     let mut room = WINDOW;
     for span in set.offered() {
         let span = match after {
-            Some(after) => span.after(after),
+            Some(after) => span.above(after),
             None => Some(span),
         };
         let Some(part) = span.filter(|_| room > 0).map(|span| head(span, room)) else { continue };
@@ -249,7 +249,7 @@ fn doubling_parts(span: Span, length: u128) -> Vec<Span> {
 }
 
 fn equal_parts(span: Span) -> Vec<Span> {
-    cut(span, span.len().div_ceil(COUNTED_PARTS), 1)
+    cut(span, span.size().div_ceil(COUNTED_PARTS), 1)
 }
 
 fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
@@ -258,7 +258,7 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
     while let Some(span) = rest {
         let part = head(span, length);
         parts.push(part);
-        rest = span.after(part.last());
+        rest = span.above(part.last());
         length = length.saturating_mul(growth);
     }
     parts
