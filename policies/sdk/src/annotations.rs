@@ -56,10 +56,10 @@ impl Form {
         // Both names may have dots: taken off from the left, what is left is compared as a whole.
         let network = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(request.network.as_str()));
         let Some(rest) = network else { return false };
-        match self {
-            Self::Interface => rest.strip_prefix('.') == Some(&request.interface_name),
-            _ => rest.is_empty(),
+        if self == Self::Network {
+            return rest.is_empty();
         }
+        rest.strip_prefix('.') == Some(&request.interface_name)
     }
 }
 
