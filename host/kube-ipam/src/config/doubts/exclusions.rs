@@ -4,7 +4,7 @@ use super::{Doubt, WrittenRange};
 use crate::config::field;
 use cni::netconf::Ipam;
 use ipam::range::network_of;
-use ipam::{Family, Span};
+use ipam::Span;
 
 pub(super) fn doubts(ipam: &Ipam, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
