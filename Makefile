@@ -24,7 +24,7 @@ export KUBE_IPAM_LAYOUT := $(CURDIR)/target/layout
 BUILD := $(CARGO) build --release --locked --target $(TARGET) --workspace
 
 # Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
-OURS := limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests untested
+OURS := addresses limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests untested
 unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
 FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(call unoptimised,$(crate)))
 # One compilation serves tests and lints: clippy's driver is the compiler of our own crates.

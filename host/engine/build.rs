@@ -14,12 +14,14 @@ use sha2::{Digest, Sha256};
 const PREPARED: &str = "KUBE_IPAM_DEFAULT_POLICY";
 
 /// Whatever the default policy is made of; not the whole directories, in which builds leave their results.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 10] = [
     "policies/range-fixed/src",
     "policies/range-fixed/settings.schema.json",
     "policies/range-fixed/Cargo.toml",
     "policies/sdk/src",
     "policies/sdk/Cargo.toml",
+    "host/addresses/src",
+    "host/addresses/Cargo.toml",
     "wit",
     "Cargo.toml",
     "Cargo.lock",

@@ -1,5 +1,5 @@
-//! What `kube-ipam policy new` writes is carried in the binary: the templates, the SDK and the world. They stay files of
-//! this repository; here they become one list for each part, and the versions of dependencies, which the repository
+//! What `kube-ipam policy new` writes is carried in the binary: the templates, the SDK with the crate it is built on, and the
+//! world. They stay files of this repository; here they become one list for each part, and the versions of dependencies, which the repository
 //! keeps in one table, are written into the manifests.
 
 #![allow(clippy::unwrap_used, reason = "a build script has nobody to return an error to")]
@@ -10,14 +10,18 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Name of the list, directory of the files.
-const LISTS: [(&str, &str); 6] = [
+const LISTS: [(&str, &str); 7] = [
     ("COMMON", "policies/builders/templates/common"),
     ("RUST", "policies/builders/templates/rust"),
     ("JAVASCRIPT", "policies/builders/templates/javascript"),
     ("PYTHON", "policies/builders/templates/python"),
     ("C", "policies/builders/templates/c"),
     ("SDK", "policies/sdk/src"),
+    ("ADDRESSES", "host/addresses/src"),
 ];
+
+/// The crates whose manifests are carried, too.
+const CRATES: [(&str, &str); 2] = [("SDK", "policies/sdk"), ("ADDRESSES", "host/addresses")];
 
 /// The parts of a manifest that mean something in this repository only.
 const OURS: [&str; 2] = ["[lints]", "[dev-dependencies]"];
@@ -54,16 +58,18 @@ fn write(root: &Path, out: &Path) -> Vec<PathBuf> {
         )
         .unwrap();
     }
-    let manifest = root.join("policies/sdk/Cargo.toml");
-    let text = entry("Cargo.toml", &manifest, &workspace, out, "SDK");
-    writeln!(
-        source,
-        "/// The SDK's manifest.\npub(crate) static SDK_MANIFEST: (&str, &str) = {};",
-        text.trim_end_matches(',')
-    )
-    .unwrap();
+    for (name, directory) in CRATES {
+        let manifest = root.join(directory).join("Cargo.toml");
+        let text = entry("Cargo.toml", &manifest, &workspace, out, name);
+        writeln!(
+            source,
+            "/// The manifest of `{directory}`.\npub(crate) static {name}_MANIFEST: (&str, &str) = {};",
+            text.trim_end_matches(',')
+        )
+        .unwrap();
+        inputs.push(manifest);
+    }
     fs::write(out.join("carried.rs"), source).unwrap();
-    inputs.push(manifest);
     inputs
 }
 

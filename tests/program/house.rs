@@ -33,14 +33,16 @@ fn drawn() -> Arrows {
     map.lines().map(line).collect()
 }
 
-/// What the manifests of `host/` and of the author's program say; what only tests and builds need is no arrow.
+/// What the manifests of `host/`, of the SDK and of the author's program say; what only tests and builds need is no arrow.
 fn real() -> Arrows {
     let metadata = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let is_drawn = |package: &&Value| {
         let manifest = package["manifest_path"].as_str().unwrap();
-        ["/host/", "/policies/builders/", "/policies/workbench/"].iter().any(|part| manifest.contains(part))
+        ["/host/", "/policies/builders/", "/policies/sdk/", "/policies/workbench/"]
+            .iter()
+            .any(|part| manifest.contains(part))
     };
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
     let drawn: BTreeSet<String> = packages.iter().filter(is_drawn).map(name).collect();
@@ -83,6 +85,23 @@ fn the_node_carries_nothing_that_only_authors_need() {
     for name in ONLY_FOR_AUTHORS {
         assert!(!node.contains(name), "{name} is in kube-ipam");
         assert!(author.contains(name), "{name} is in no program: is it still called that?");
+    }
+}
+
+/// What every policy carries, and an author's project builds without this repository.
+#[test]
+fn addresses_stand_on_nothing() {
+    let addresses = dependencies("addresses");
+    assert_eq!(addresses, BTreeSet::from(["addresses".to_owned()]), "addresses depends on other crates");
+    let source = std::fs::read_to_string(root().join("host/addresses/src/lib.rs")).unwrap();
+    assert!(source.lines().any(|line| line == "#![no_std]"), "addresses needs an operating system");
+}
+
+#[test]
+fn neither_addresses_nor_the_subject_have_unsafe_code() {
+    for name in ["addresses", "ipam"] {
+        let source = std::fs::read_to_string(root().join("host").join(name).join("src/lib.rs")).unwrap();
+        assert!(source.lines().any(|line| line == "#![forbid(unsafe_code)]"), "{name} may have unsafe code");
     }
 }
 

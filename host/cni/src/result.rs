@@ -153,7 +153,7 @@ struct OfFamily {
 #[derive(Debug, Serialize)]
 struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<Family>,
+    version: Option<&'static str>,
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<IpAddr>,
@@ -195,7 +195,7 @@ impl Success {
 
 fn listed(ip: &Ip, form: Form) -> Listed {
     Listed {
-        version: (form == Form::Tagged).then(|| Family::of(ip.address)),
+        version: (form == Form::Tagged).then_some(if ip.address.is_ipv4() { "4" } else { "6" }),
         address: format!("{}/{}", ip.address, ip.prefix_length),
         gateway: ip.gateway,
     }

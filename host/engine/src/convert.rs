@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnetwork::IpNetwork;
 use serde::Deserialize;
 
 use super::bindings::exports::kube_ipam::policy::allocator;
@@ -58,8 +57,8 @@ fn span(span: ipam::Span) -> wit::IpSpan {
     wit::IpSpan { first: address(span.first()), last: address(span.last()) }
 }
 
-fn prefix(network: IpNetwork) -> wit::IpPrefix {
-    wit::IpPrefix { address: address(network.network()), length: network.prefix() }
+fn prefix(subnet: ipam::Prefix) -> wit::IpPrefix {
+    wit::IpPrefix { address: address(subnet.address()), length: subnet.length() }
 }
 
 pub(super) fn request(request: &ipam::Request) -> wit::Request {
@@ -117,9 +116,9 @@ fn range_sets(sets: &ipam::RangeSets) -> Vec<Vec<wit::AddressRange>> {
 }
 
 /// The excluded parts that touch a range's subnet.
-fn excluded_within(range: &ipam::Range, excluded: &[IpNetwork]) -> Vec<wit::IpPrefix> {
-    let subnet = ipam::Span::of_subnet(range.subnet());
-    let touching = excluded.iter().filter(|part| ipam::Span::of_subnet(**part).overlaps(&subnet));
+fn excluded_within(range: &ipam::Range, excluded: &[ipam::Prefix]) -> Vec<wit::IpPrefix> {
+    let subnet = range.subnet().span();
+    let touching = excluded.iter().filter(|part| part.span().overlaps(&subnet));
     touching.copied().map(prefix).collect()
 }
 

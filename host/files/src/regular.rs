@@ -10,9 +10,11 @@ use rustix::fs::{Access, access};
 
 /// All of a regular file; one that is longer than this is refused, not cut off.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // What was opened is what is looked at: between a look at the path and opening it, another may put a pipe there.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     check_is_file(&file.metadata()?)?;
     let mut bytes = Vec::new();
+    // One more than is allowed: what is longer is told from what fits.
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it is longer than {most} bytes")));
@@ -25,7 +27,7 @@ pub fn check_regular(path: &Path) -> io::Result<()> {
     check_is_file(&path.metadata()?)
 }
 
-/// What everybody says of what is no regular file.
+/// The one error for whatever is not a regular file.
 pub fn check_is_file(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() { Ok(()) } else { Err(not_regular()) }
 }
@@ -48,7 +50,7 @@ pub fn check_appendable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// For whoever learns it without the metadata, from opening a pipe.
+/// The same error for whoever learns it without the metadata, from opening a pipe.
 pub fn not_regular() -> io::Error {
     io::Error::other("it is not a regular file")
 }

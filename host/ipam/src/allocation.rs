@@ -97,7 +97,6 @@ pub struct HandOver {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     pub address: IpAddr,
-    /// Dynamic or fixed.
     pub kind: Kind,
     #[serde(flatten)]
     pub attachment: Attachment,
@@ -113,7 +112,7 @@ pub struct Allocation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
     pub since: Timestamp,
-    /// Kept for whom after the release.
+    /// For whom, and for how long, it is kept after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldTerms>,
     /// Taken with the address.
@@ -125,7 +124,6 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Who holds it.
     pub fn party(&self) -> Party {
         let Self { attachment, node, pod, since, .. } = self;
         Party { attachment: attachment.clone(), node: node.clone(), pod: pod.clone(), since: *since }
@@ -201,6 +199,7 @@ impl Claim {
             since: self.since,
             hold: assignment.hold.clone(),
             slot: assignment.slot.clone(),
+            // Beside the address, too: whoever takes it over has only this record to go by.
             former: self.former.get(&assignment.address).cloned().map(Box::new),
         }
     }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Attachment {
     /// `name` of the network configuration.
     pub network: String,
-    /// `CNI_CONTAINERID`.
+    /// `CNI_CONTAINERID` as the runtime gave it.
     pub container: String,
-    /// `CNI_IFNAME`.
+    /// `CNI_IFNAME`: the interface inside the pod.
     pub interface: String,
 }
 
@@ -26,11 +26,9 @@ impl fmt::Display for Attachment {
 /// A pod's name, which of the pods that bore this name it is, and in which cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PodName {
-    /// The pod's namespace.
     pub namespace: String,
-    /// The pod's name.
     pub name: String,
-    /// `metadata.uid`, when known.
+    /// `metadata.uid`; two pods of one name one after the other differ in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     /// Its cluster, when known: the uid of the namespace `kube-system`, or whatever `ipam.cluster` says.
@@ -48,7 +46,9 @@ impl PodName {
         }
         match (&self.uid, &other.uid) {
             (Some(one), Some(two)) if one != two => false,
+            // A uid is unique in all clusters: an unknown cluster is no reason to doubt it, another cluster is.
             (Some(_), Some(_)) => self.is_in_cluster(other.cluster.as_deref()),
+            // Names alone are equal in many clusters.
             _ => self.cluster == other.cluster,
         }
     }
@@ -69,9 +69,8 @@ impl PodName {
 }
 
 fn is_uuid(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 impl fmt::Display for PodName {
@@ -83,10 +82,8 @@ impl fmt::Display for PodName {
 /// Labels and annotations of an object of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// `metadata.labels`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// `metadata.annotations`.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -94,9 +91,8 @@ pub struct Metadata {
 /// The controller of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// For example `StatefulSet`.
+    /// The kind of the controller, for example `StatefulSet`.
     pub kind: String,
-    /// The controller's name.
     pub name: String,
 }
 
@@ -106,7 +102,6 @@ pub struct Pod {
     /// Namespace, name and uid.
     #[serde(flatten)]
     pub name: PodName,
-    /// `metadata.annotations`.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
     /// `metadata.labels`; empty unless the configuration asks for them.

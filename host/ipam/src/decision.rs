@@ -20,15 +20,12 @@ use super::words;
 pub struct Decision {
     /// The moment of the look at the store.
     pub at: Timestamp,
-    /// Who decided.
     pub policy: PolicyName,
-    /// `policy.settings`.
     pub settings: Map<String, Value>,
     /// What the policy was told.
     pub request: Request,
     /// What was known of the ranges when it answered, and so every answer it got.
     pub snapshot: Snapshot,
-    /// What it answered.
     pub answer: Answer,
     /// What a second policy answered to the same request on the same look.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,9 +40,7 @@ pub struct Decision {
 pub struct Shadowed {
     /// Who was asked; without a digest where there was no module to ask.
     pub policy: PolicyName,
-    /// Its settings.
     pub settings: Map<String, Value>,
-    /// What it answered.
     pub answer: Answer,
 }
 
@@ -53,10 +48,10 @@ pub struct Shadowed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
-    /// Best first.
+    /// The addresses that it would accept, best first.
     #[serde(with = "words::proposals")]
     Proposals(Vec<Proposal>),
-    /// Its no.
+    /// It gives no address, and says why.
     Refusal(Refusal),
     /// It could not be loaded, or misbehaved.
     Fault(String),
@@ -67,7 +62,6 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Written")]
 pub struct Told {
-    /// `policy.settings`.
     pub settings: Map<String, Value>,
     /// Who asks, and for which ranges.
     pub request: Request,
@@ -90,6 +84,7 @@ impl Answer {
         match (self, other) {
             (Self::Proposals(one), Self::Proposals(two)) => first_addresses(one).eq(first_addresses(two)),
             (Self::Refusal(one), Self::Refusal(two)) => one.kind() == two.kind(),
+            // Of two faults the texts differ with every version of a compiler.
             (Self::Fault(_), Self::Fault(_)) => true,
             _ => false,
         }
@@ -140,7 +135,7 @@ struct Written {
 
 /// A part of a decision that is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("missing field `{0}`: this is no decision that was made")]
+#[error("missing field `{0}`: this is not a decision that was made")]
 struct Missing(&'static str);
 
 impl TryFrom<Written> for Decision {
@@ -151,6 +146,7 @@ impl TryFrom<Written> for Decision {
         Ok(Self {
             at: at.ok_or(Missing("at"))?,
             policy: policy.ok_or(Missing("policy"))?,
+            // The range sets are written once, with the request: the snapshot is of the same ones.
             snapshot: snapshot.ok_or(Missing("snapshot"))?.about(request.range_sets.clone()),
             answer: answer.ok_or(Missing("answer"))?,
             settings,

@@ -1,4 +1,4 @@
-//! The subject itself: addresses, ranges, who holds what, what a policy may propose. Pure: no I/O, no clock, no client.
+//! The subject itself: ranges, who holds what, what a policy may propose. Pure: no I/O, no clock, no client.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -7,7 +7,6 @@ pub mod address;
 pub mod allocation;
 pub mod attachment;
 pub mod decision;
-pub mod misfit;
 pub mod proposal;
 pub mod range;
 pub mod range_set;
@@ -17,11 +16,10 @@ pub mod snapshot;
 pub mod verdict;
 mod words;
 
-pub use address::{Family, Span};
+pub use addresses::{Family, Misfit, Prefix, Span, Unusable};
 pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Answer, Decision, Shadowed, Told};
-pub use misfit::Misfit;
 pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot};
 pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};

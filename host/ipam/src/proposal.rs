@@ -4,11 +4,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use addresses::{Family, Unusable};
 use serde::{Deserialize, Serialize};
 
-use super::address::Family;
 use super::range::Range;
-use super::range_set::{RangeSets, Unusable};
+use super::range_set::RangeSets;
 use limits::store::HOLD;
 
 /// How strongly an address is wanted.
@@ -24,7 +24,7 @@ pub enum Kind {
 /// Keep the address for an identity after its attachment is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldTerms {
-    /// Who may have it.
+    /// Who may have it: a request whose assignment carries the same identity.
     pub identity: String,
     /// For how long after the release.
     pub seconds: u64,
@@ -33,7 +33,6 @@ pub struct HoldTerms {
 /// A numbered place of a list, taken together with an address and given back with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Slot {
-    /// The list.
     pub name: String,
     /// Which of its places.
     pub number: u32,
@@ -48,19 +47,15 @@ impl fmt::Display for Slot {
 /// One address for an attachment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
-    /// The address.
     pub address: IpAddr,
     /// Length in bits of the subnet as the pod shall see it.
     pub prefix_length: u8,
     /// The gateway as the pod shall see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
-    /// Dynamic or fixed.
     pub kind: Kind,
-    /// Keep it after the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldTerms>,
-    /// Taken with the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
 }
@@ -68,10 +63,11 @@ pub struct Assignment {
 impl Assignment {
     /// A dynamic address as the range says a pod shall see it; alone in its subnet where no range has it.
     pub fn in_range_of(range_sets: &RangeSets, address: IpAddr) -> Self {
+        // No range has it where the ranges have changed since somebody got it.
         let range = range_sets.iter().find_map(|set| set.range_of(address));
         Self {
             address,
-            prefix_length: range.map_or(Family::of(address).bits(), |range| range.subnet().prefix()),
+            prefix_length: range.map_or(Family::of(address).bits(), |range| range.subnet().length()),
             gateway: range.and_then(Range::gateway),
             kind: Kind::Dynamic,
             hold: None,
@@ -90,53 +86,26 @@ pub enum ProposalError {
     #[error("it is empty")]
     Empty,
     /// Outside every subnet, or special in one.
-    #[error("{address} {}", describe(.why))]
-    Unusable {
-        /// The address.
-        address: IpAddr,
-        /// Why it is never handed out.
-        why: Unusable,
-    },
+    #[error("{address} {why}")]
+    Unusable { address: IpAddr, why: Unusable },
     /// The same address twice.
     #[error("{0} appears twice")]
     Duplicate(IpAddr),
     /// A prefix length the family does not have.
     #[error("{address}/{prefix_length}: the prefix length of an {family} address is 1 to {}", .family.bits())]
-    PrefixLength {
-        /// The address.
-        address: IpAddr,
-        /// What was proposed.
-        prefix_length: u8,
-        /// Its family.
-        family: Family,
-    },
+    PrefixLength { address: IpAddr, prefix_length: u8, family: Family },
     /// An IPv4 gateway for an IPv6 address, or the reverse.
     #[error("gateway {gateway} is not of the family of {address}")]
-    GatewayFamily {
-        /// The address.
-        address: IpAddr,
-        /// Its gateway.
-        gateway: IpAddr,
-    },
+    GatewayFamily { address: IpAddr, gateway: IpAddr },
     /// A pod that would send everything to itself.
     #[error("gateway {gateway} of {address} is an address of the pod itself")]
-    OwnGateway {
-        /// The address.
-        address: IpAddr,
-        /// Its gateway.
-        gateway: IpAddr,
-    },
+    OwnGateway { address: IpAddr, gateway: IpAddr },
     /// A hold for nobody.
     #[error("the hold on {0} names no identity")]
     HoldIdentity(IpAddr),
     /// A hold for longer than any address is kept.
     #[error("the hold on {address} is for {seconds} s, more than the {} s an address is kept at most", HOLD.as_secs())]
-    HoldTooLong {
-        /// The address.
-        address: IpAddr,
-        /// What was proposed.
-        seconds: u64,
-    },
+    HoldTooLong { address: IpAddr, seconds: u64 },
     /// A slot of no list.
     #[error("the slot of {0} names no list")]
     SlotName(IpAddr),
@@ -153,11 +122,13 @@ pub fn check(proposal: &[Assignment], range_sets: &RangeSets) -> Result<(), Prop
     if proposal.is_empty() {
         return Err(ProposalError::Empty);
     }
+    // Each with all before it: a proposal has limits::ASSIGNMENTS addresses at most, so that a set would cost more than it saves.
     for (nth, assignment) in proposal.iter().enumerate() {
         check_assignment(assignment, range_sets)?;
         if proposal[..nth].iter().any(|earlier| earlier.address == assignment.address) {
             return Err(ProposalError::Duplicate(assignment.address));
         }
+        // Not the earlier ones alone: the gateway may be an address that comes later.
         if let Some(gateway) = assignment.gateway
             && proposal.iter().any(|one| one.address == gateway)
         {
@@ -169,11 +140,13 @@ pub fn check(proposal: &[Assignment], range_sets: &RangeSets) -> Result<(), Prop
             return Err(ProposalError::DuplicateSlot(slot.clone()));
         }
     }
-    let served = |family| proposal.iter().any(|assignment| Family::of(assignment.address) == family);
-    match range_sets.iter().map(super::RangeSet::family).find(|&family| !served(family)) {
-        Some(family) => Err(ProposalError::MissingFamily(family)),
-        None => Ok(()),
+    // A pod that got one family of two would start, and fail where nobody looks.
+    for set in range_sets.iter() {
+        if !proposal.iter().any(|assignment| Family::of(assignment.address) == set.family()) {
+            return Err(ProposalError::MissingFamily(set.family()));
+        }
     }
+    Ok(())
 }
 
 fn check_assignment(assignment: &Assignment, range_sets: &RangeSets) -> Result<(), ProposalError> {
@@ -182,32 +155,28 @@ fn check_assignment(assignment: &Assignment, range_sets: &RangeSets) -> Result<(
     if let Some(why) = range_sets.unusable(address) {
         return Err(ProposalError::Unusable { address, why });
     }
+    // With 0 the main plugin would route everything to the pod's own link.
     if prefix_length == 0 || prefix_length > family.bits() {
         return Err(ProposalError::PrefixLength { address, prefix_length, family });
     }
-    match gateway {
-        Some(gateway) if Family::of(gateway) != family => {
-            return Err(ProposalError::GatewayFamily { address, gateway });
-        }
-        _ => {}
+    // Whether the pod reaches it is the policy's to know: a router elsewhere is reached by routes that only the site knows.
+    if let Some(gateway) = gateway
+        && Family::of(gateway) != family
+    {
+        return Err(ProposalError::GatewayFamily { address, gateway });
     }
-    match (&assignment.hold, &assignment.slot) {
-        (Some(hold), _) if hold.identity.is_empty() => Err(ProposalError::HoldIdentity(address)),
-        (Some(hold), _) if hold.seconds > HOLD.as_secs() => {
-            Err(ProposalError::HoldTooLong { address, seconds: hold.seconds })
+    if let Some(hold) = &assignment.hold {
+        // The identity is a part of the key that the hold is found by.
+        if hold.identity.is_empty() {
+            return Err(ProposalError::HoldIdentity(address));
         }
-        (_, Some(slot)) if slot.name.is_empty() => Err(ProposalError::SlotName(address)),
+        if hold.seconds > HOLD.as_secs() {
+            return Err(ProposalError::HoldTooLong { address, seconds: hold.seconds });
+        }
+    }
+    match &assignment.slot {
+        Some(slot) if slot.name.is_empty() => Err(ProposalError::SlotName(address)),
         _ => Ok(()),
-    }
-}
-
-fn describe(why: &Unusable) -> String {
-    match why {
-        Unusable::Outside => "is outside every configured subnet".to_owned(),
-        Unusable::Gateway(subnet) => format!("is the gateway of {subnet}"),
-        Unusable::Network(subnet) => format!("is the network address of {subnet}"),
-        Unusable::Broadcast(subnet) => format!("is the broadcast address of {subnet}"),
-        Unusable::Excluded(part) => format!("is excluded by {part}"),
     }
 }
 

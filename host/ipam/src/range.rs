@@ -2,31 +2,27 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use addresses::{Family, Misfit, Prefix, Span};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::address::{Family, Span, number};
+use super::proposal::Assignment;
 
 /// What a person wrote: only the subnet is required. [`Range::new`] fills the rest in and checks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RangeSpec {
-    /// `subnet`, with or without host bits.
+    /// `subnet`, with the host bits that somebody may have written.
     #[serde(with = "super::words::subnet")]
     pub subnet: IpNetwork,
-    /// `rangeStart`.
     #[serde(rename = "rangeStart", default, skip_serializing_if = "Option::is_none")]
     pub first: Option<IpAddr>,
-    /// `rangeEnd`.
     #[serde(rename = "rangeEnd", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<IpAddr>,
-    /// `gateway`.
     #[serde(default, with = "super::words::gateway", skip_serializing_if = "Gateway::is_default")]
     pub gateway: Gateway,
-    /// `fixedStart`.
     #[serde(rename = "fixedStart", default, skip_serializing_if = "Option::is_none")]
     pub fixed_first: Option<IpAddr>,
-    /// `fixedEnd`.
     #[serde(rename = "fixedEnd", default, skip_serializing_if = "Option::is_none")]
     pub fixed_last: Option<IpAddr>,
 }
@@ -60,7 +56,7 @@ impl Gateway {
 /// A range that cannot be wrong: ends inside the subnet and in order, at least one usable address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
-    subnet: IpNetwork,
+    subnet: Prefix,
     span: Span,
     gateway: Option<IpAddr>,
     fixed: Option<Span>,
@@ -71,119 +67,51 @@ pub struct Range {
 pub enum RangeError {
     /// An address outside the subnet, or of the other family.
     #[error("{field} {address} is outside the subnet {subnet}")]
-    Outside {
-        /// The configuration's field.
-        field: &'static str,
-        /// What it held.
-        address: IpAddr,
-        /// The subnet it must lie in.
-        subnet: IpNetwork,
-    },
+    Outside { field: &'static str, address: IpAddr, subnet: Prefix },
     /// A subnet that leaves nothing out.
-    #[error("the subnet {subnet} is every {} address there is", Family::of(.subnet.ip()))]
-    Everything {
-        /// The subnet.
-        subnet: IpNetwork,
-    },
+    #[error("the subnet {subnet} is every {} address there is", .subnet.family())]
+    Everything { subnet: Prefix },
     /// A subnet with addresses that mean IPv4.
     #[error("the subnet {subnet} contains ::ffff:0:0/96, which is how IPv6 writes IPv4 addresses")]
-    ContainsIpv4 {
-        /// The subnet.
-        subnet: IpNetwork,
-    },
+    ContainsIpv4 { subnet: Prefix },
     /// An IPv4 gateway for IPv6, or the reverse.
     #[error("gateway {gateway} is not of the family of the subnet {subnet}")]
-    GatewayFamily {
-        /// The gateway.
-        gateway: IpAddr,
-        /// The subnet.
-        subnet: IpNetwork,
-    },
+    GatewayFamily { gateway: IpAddr, subnet: Prefix },
     /// A gateway that no pod could send a packet to.
     #[error("gateway {gateway} of the subnet {subnet} is {what}, which nothing can be sent through")]
-    GatewayNowhere {
-        /// The gateway.
-        gateway: IpAddr,
-        /// The subnet.
-        subnet: IpNetwork,
-        /// What kind of address it is.
-        what: &'static str,
-    },
+    GatewayNowhere { gateway: IpAddr, subnet: Prefix, what: &'static str },
     /// The end is below the start.
     #[error("{start_field} {start} is above {end_field} {end}")]
-    Inverted {
-        /// The field of the lower end.
-        start_field: &'static str,
-        /// What it held.
-        start: IpAddr,
-        /// The field of the upper end.
-        end_field: &'static str,
-        /// What it held.
-        end: IpAddr,
-    },
+    Inverted { start_field: &'static str, start: IpAddr, end_field: &'static str, end: IpAddr },
     /// One end of the fixed part without the other.
     #[error("fixedStart and fixedEnd belong together: {missing} is missing for subnet {subnet}")]
-    HalfFixed {
-        /// The field that is missing.
-        missing: &'static str,
-        /// The range it concerns.
-        subnet: IpNetwork,
-    },
+    HalfFixed { missing: &'static str, subnet: Prefix },
     /// Nothing is left to hand out.
     #[error(
         "the range {span} of subnet {subnet} has no usable address: all of it is gateway, network or broadcast address"
     )]
-    Empty {
-        /// The range.
-        span: Span,
-        /// Its subnet.
-        subnet: IpNetwork,
-    },
+    Empty { span: Span, subnet: Prefix },
     /// Nothing is left to hand out by what is excluded.
     #[error("every usable address of the range {span} of subnet {subnet} is excluded")]
-    Excluded {
-        /// The range.
-        span: Span,
-        /// Its subnet.
-        subnet: IpNetwork,
-    },
+    Excluded { span: Span, subnet: Prefix },
     /// A range set with no range in it.
     #[error("range set {set} is empty: give it at least one range")]
-    EmptySet {
-        /// Index of the range set.
-        set: usize,
-    },
+    EmptySet { set: usize },
     /// IPv4 and IPv6 in one range set.
     #[error(
         "range set {set} mixes families: {one} and {two}; a range set offers one address, so put the other family into a range set of its own"
     )]
-    MixedFamilies {
-        /// Index of the range set.
-        set: usize,
-        /// A range of one family.
-        one: IpNetwork,
-        /// A range of the other.
-        two: IpNetwork,
-    },
+    MixedFamilies { set: usize, one: Prefix, two: Prefix },
     /// Two ranges share addresses.
     #[error("ranges {one} (range set {one_set}) and {two} (range set {two_set}) overlap")]
-    Overlap {
-        /// The first of the two.
-        one: Span,
-        /// Its range set.
-        one_set: usize,
-        /// The second of the two.
-        two: Span,
-        /// Its range set.
-        two_set: usize,
-    },
+    Overlap { one: Span, one_set: usize, two: Span, two_set: usize },
 }
 
 impl RangeError {
     /// What to write instead, where the message does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Everything { subnet } if subnet.is_ipv6() => {
+            Self::Everything { subnet } if subnet.family() == Family::V6 => {
                 Some("name the part that pods may have, such as fd00:188::/64")
             }
             Self::Everything { .. } => Some("name the part that pods may have, such as 10.188.0.0/16"),
@@ -207,29 +135,18 @@ impl Range {
     /// with `"gateway": "none"` both are for pods. A subnet of one address has room for no gateway.
     pub fn new(spec: &RangeSpec) -> Result<Self, RangeError> {
         let subnet = checked_subnet(spec.subnet)?;
-        let whole = Span::of_subnet(subnet);
-        let family = whole.family();
-        let nth = |n: u128| family.address(number(whole.first()) + n);
-        let roomy = whole.len() > 2;
-
-        let inside = |field, address: Option<IpAddr>| match address {
-            Some(address) if !whole.contains(address) => Err(RangeError::Outside { field, address, subnet }),
-            other => Ok(other),
-        };
         let gateway = match spec.gateway {
-            Gateway::Default => (whole.len() > 1).then(|| nth(1)),
+            Gateway::Default => subnet.default_gateway(),
             Gateway::None => None,
             Gateway::At(gateway) => Some(checked_gateway(gateway, subnet)?),
         };
-        let default_first = match gateway {
-            _ if !roomy => whole.first(),
-            Some(gateway) if whole.contains(gateway) => nth(2),
-            _ => nth(1),
-        };
-        let first = inside("rangeStart", spec.first)?.unwrap_or(default_first);
-        let last = inside("rangeEnd", spec.last)?.unwrap_or_else(|| last_usable(subnet));
+        let default = subnet.default_range(gateway);
+        let first = inside(subnet, "rangeStart", spec.first)?.unwrap_or(default.first());
+        let last = inside(subnet, "rangeEnd", spec.last)?.unwrap_or(default.last());
         let span = ordered("rangeStart", first, "rangeEnd", last)?;
-        let fixed = match (inside("fixedStart", spec.fixed_first)?, inside("fixedEnd", spec.fixed_last)?) {
+        let fixed_ends =
+            (inside(subnet, "fixedStart", spec.fixed_first)?, inside(subnet, "fixedEnd", spec.fixed_last)?);
+        let fixed = match fixed_ends {
             (Some(first), Some(last)) => Some(ordered("fixedStart", first, "fixedEnd", last)?),
             (None, None) => None,
             (None, Some(_)) => return Err(RangeError::HalfFixed { missing: "fixedStart", subnet }),
@@ -238,12 +155,12 @@ impl Range {
         Ok(Self { subnet, span, gateway, fixed })
     }
 
-    /// The subnet, host bits zero.
-    pub fn subnet(&self) -> IpNetwork {
+    /// The subnet that the range lies in. Pods may name addresses of it beyond the range.
+    pub fn subnet(&self) -> Prefix {
         self.subnet
     }
 
-    /// `rangeStart` to `rangeEnd`.
+    /// `rangeStart` to `rangeEnd`, both included: where dynamic addresses come from.
     pub fn span(&self) -> Span {
         self.span
     }
@@ -253,7 +170,7 @@ impl Range {
         self.gateway
     }
 
-    /// `fixedStart` to `fixedEnd`.
+    /// `fixedStart` to `fixedEnd`, both included: kept for pods that name their address.
     pub fn fixed(&self) -> Option<Span> {
         self.fixed
     }
@@ -263,30 +180,38 @@ impl Range {
         self.span.family()
     }
 
-    /// The network address (IPv6: the subnet-router anycast address, RFC 4291 §2.6.1), if the subnet has one.
+    /// The network address of the subnet, if it has one: see [`Prefix::network_address`].
     pub fn network_address(&self) -> Option<IpAddr> {
-        (Span::of_subnet(self.subnet).len() > 2).then(|| self.subnet.network())
+        self.subnet.network_address()
     }
 
-    /// The broadcast address; IPv6 has none, nor has an IPv4 subnet of one or two addresses.
+    /// The broadcast address of the subnet, if it has one: see [`Prefix::broadcast_address`].
     pub fn broadcast_address(&self) -> Option<IpAddr> {
-        let has_one = self.family() == Family::V4 && Span::of_subnet(self.subnet).len() > 2;
-        has_one.then(|| self.subnet.broadcast())
+        self.subnet.broadcast_address()
+    }
+
+    /// Why a pod could not use its address as the assignment shows it; `None` where it can.
+    pub fn misfit(&self, assignment: &Assignment) -> Option<Misfit> {
+        // A gateway outside the range's own subnet is reached in another way, whatever the length.
+        let gateway = assignment.gateway.filter(|gateway| self.subnet.contains(*gateway));
+        Misfit::find(assignment.address, assignment.prefix_length, gateway)
     }
 }
 
 /// The subnet with its host bits cleared.
-pub fn network_of(subnet: IpNetwork) -> IpNetwork {
-    IpNetwork::new(subnet.network(), subnet.prefix()).unwrap_or(subnet)
+pub fn network_of(subnet: IpNetwork) -> Prefix {
+    // A length that the family does not have cannot be in one of these.
+    Prefix::new(subnet.ip(), subnet.prefix()).unwrap_or(Prefix::host(subnet.ip()))
 }
 
 /// The subnet, where it is one that a network can have.
-fn checked_subnet(subnet: IpNetwork) -> Result<IpNetwork, RangeError> {
+fn checked_subnet(subnet: IpNetwork) -> Result<Prefix, RangeError> {
     const MAPPED: IpAddr = IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0));
     let subnet = network_of(subnet);
-    if subnet.prefix() == 0 {
+    if subnet.length() == 0 {
         return Err(RangeError::Everything { subnet });
     }
+    // Whatever reads such an address takes it for IPv4: it would never be found again in its range.
     if subnet.contains(MAPPED) {
         return Err(RangeError::ContainsIpv4 { subnet });
     }
@@ -294,8 +219,8 @@ fn checked_subnet(subnet: IpNetwork) -> Result<IpNetwork, RangeError> {
 }
 
 /// The gateway, where it is one that a pod could send to. Inside the subnet that is for whoever chose the subnet to know.
-fn checked_gateway(gateway: IpAddr, subnet: IpNetwork) -> Result<IpAddr, RangeError> {
-    if Family::of(gateway) != Family::of(subnet.ip()) {
+fn checked_gateway(gateway: IpAddr, subnet: Prefix) -> Result<IpAddr, RangeError> {
+    if Family::of(gateway) != subnet.family() {
         return Err(RangeError::GatewayFamily { gateway, subnet });
     }
     let what = match gateway {
@@ -309,10 +234,11 @@ fn checked_gateway(gateway: IpAddr, subnet: IpNetwork) -> Result<IpAddr, RangeEr
     Err(RangeError::GatewayNowhere { gateway, subnet, what })
 }
 
-fn last_usable(subnet: IpNetwork) -> IpAddr {
-    let whole = Span::of_subnet(subnet);
-    let skip = u128::from(whole.family() == Family::V4 && whole.len() > 2);
-    whole.family().address(number(whole.last()) - skip)
+fn inside(subnet: Prefix, field: &'static str, address: Option<IpAddr>) -> Result<Option<IpAddr>, RangeError> {
+    match address {
+        Some(address) if !subnet.contains(address) => Err(RangeError::Outside { field, address, subnet }),
+        given => Ok(given),
+    }
 }
 
 fn ordered(start_field: &'static str, start: IpAddr, end_field: &'static str, end: IpAddr) -> Result<Span, RangeError> {

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
+use addresses::{Family, Prefix, Span, Unusable, without};
 use serde::{Deserialize, Serialize};
 
-use super::address::{Family, Span};
 use super::range::{Range, RangeError, RangeSpec};
 use super::words::Ranges;
 
@@ -21,22 +20,7 @@ pub struct RangeSet {
 #[serde(try_from = "Ranges", into = "Ranges")]
 pub struct RangeSets {
     sets: Vec<RangeSet>,
-    excluded: Vec<IpNetwork>,
-}
-
-/// Why an address of a configured subnet is never handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// Outside every configured subnet.
-    Outside,
-    /// The gateway of this subnet.
-    Gateway(IpNetwork),
-    /// The network address of this subnet.
-    Network(IpNetwork),
-    /// The broadcast address of this subnet.
-    Broadcast(IpNetwork),
-    /// In this excluded part.
-    Excluded(IpNetwork),
+    excluded: Vec<Prefix>,
 }
 
 impl RangeSet {
@@ -58,7 +42,7 @@ impl RangeSet {
 
     /// How many addresses it offers.
     pub fn size(&self) -> u128 {
-        self.offered.iter().map(Span::len).fold(0, u128::saturating_add)
+        self.offered.iter().map(Span::size).fold(0, u128::saturating_add)
     }
 
     /// The range whose subnet has the address.
@@ -69,7 +53,7 @@ impl RangeSet {
 
 impl RangeSets {
     /// Check the ranges one by one, then against each other.
-    pub fn new(specs: Vec<Vec<RangeSpec>>, excluded: &[IpNetwork]) -> Result<Self, RangeError> {
+    pub fn new(specs: Vec<Vec<RangeSpec>>, excluded: &[Prefix]) -> Result<Self, RangeError> {
         let mut sets = Vec::with_capacity(specs.len());
         for (set, specs) in specs.iter().enumerate() {
             let ranges = specs.iter().map(Range::new).collect::<Result<Vec<_>, _>>()?;
@@ -81,6 +65,7 @@ impl RangeSets {
         }
         let mut whole = Self { sets, excluded: excluded.to_vec() };
         whole.refuse_overlaps()?;
+        // Only now, as the gateway of one range may lie in another: what a set offers depends on all of them.
         whole.work_out_what_is_offered()?;
         Ok(whole)
     }
@@ -107,13 +92,13 @@ impl RangeSets {
         self.sets.get(index)
     }
 
-    /// In the order of the configuration.
+    /// The range sets in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &RangeSet> {
         self.sets.iter()
     }
 
     /// The parts excluded from every range.
-    pub fn excluded(&self) -> &[IpNetwork] {
+    pub fn excluded(&self) -> &[Prefix] {
         &self.excluded
     }
 
@@ -122,7 +107,8 @@ impl RangeSets {
         if !self.is_inside(address) {
             return Some(Unusable::Outside);
         }
-        // Of all ranges: the gateway of one may lie in the subnet of another.
+        // Of all ranges: the gateway of one may lie in the subnet of another. Before what is excluded: whoever excludes the
+        // gateway as well is told the stronger reason.
         for range in self.ranges() {
             let subnet = range.subnet();
             if range.gateway() == Some(address) {
@@ -148,11 +134,12 @@ impl RangeSets {
     pub fn usable_within(&self, span: Span) -> Vec<Span> {
         let mut inside: Vec<Span> = Vec::new();
         for range in self.ranges() {
-            let Some(part) = Span::of_subnet(range.subnet()).intersection(&span) else { continue };
+            let Some(part) = range.subnet().span().intersection(&span) else { continue };
             // Ranges may share a subnet: count each address once.
-            let fresh = inside.iter().fold(vec![part], punch);
+            let fresh = without(vec![part], inside.iter().copied());
             inside.extend(fresh);
         }
+        // "The lowest free one" is looked for from the start, and ranges may be written in any order.
         inside.sort();
         self.without_unusable(inside)
     }
@@ -167,12 +154,12 @@ impl RangeSets {
     }
 
     fn refuse_overlaps(&self) -> Result<(), RangeError> {
-        let spans: Vec<(usize, Span)> = self
-            .sets
-            .iter()
-            .enumerate()
-            .flat_map(|(set, ranges)| ranges.ranges.iter().map(move |range| (set, range.span())))
-            .collect();
+        let mut spans: Vec<(usize, Span)> = Vec::new();
+        for (set, ranges) in self.sets.iter().enumerate() {
+            spans.extend(ranges.ranges.iter().map(|range| (set, range.span())));
+        }
+        // Every pair, at each ADD: of a sorted list neighbours would do, but the error is to name them in the order in which
+        // they are written. limits::RANGES bounds the work.
         for (nth, &(one_set, one)) in spans.iter().enumerate() {
             if let Some(&(two_set, two)) = spans[nth + 1..].iter().find(|(_, two)| one.overlaps(two)) {
                 return Err(RangeError::Overlap { one, one_set, two, two_set });
@@ -182,12 +169,14 @@ impl RangeSets {
     }
 
     fn work_out_what_is_offered(&mut self) -> Result<(), RangeError> {
+        // Kept beside the sets and put into them at the end: what is special is asked of all sets.
         let mut offered = Vec::with_capacity(self.sets.len());
         for set in &self.sets {
             let mut spans = Vec::new();
             for range in &set.ranges {
                 let usable = self.without_unusable(vec![range.span()]);
                 if usable.is_empty() {
+                    // Whether the range or what is excluded is to be changed.
                     let (span, subnet) = (range.span(), range.subnet());
                     if self.without_special(vec![span]).is_empty() {
                         return Err(RangeError::Empty { span, subnet });
@@ -206,20 +195,14 @@ impl RangeSets {
     }
 
     fn without_unusable(&self, spans: Vec<Span>) -> Vec<Span> {
-        let excluded = self.excluded.iter().copied().map(Span::of_subnet);
-        excluded.fold(self.without_special(spans), |spans, hole| punch(spans, &hole))
+        without(self.without_special(spans), self.excluded.iter().map(Prefix::span))
     }
 
     fn without_special(&self, spans: Vec<Span>) -> Vec<Span> {
-        let special = self.ranges().flat_map(|range| {
-            [range.gateway(), range.network_address(), range.broadcast_address()].into_iter().flatten()
-        });
-        special.map(Span::single).fold(spans, |spans, hole| punch(spans, &hole))
+        let special =
+            self.ranges().flat_map(|range| [range.gateway(), range.network_address(), range.broadcast_address()]);
+        without(spans, special.flatten().map(Span::single))
     }
-}
-
-fn punch(spans: Vec<Span>, hole: &Span) -> Vec<Span> {
-    spans.iter().flat_map(|span| span.without(hole)).flatten().collect()
 }
 
 #[cfg(test)]
@@ -232,7 +215,7 @@ mod tests {
     }
 
     fn sets(specs: Vec<Vec<RangeSpec>>, excluded: &[&str]) -> Result<RangeSets, RangeError> {
-        let excluded: Vec<IpNetwork> = excluded.iter().map(|text| text.parse().unwrap()).collect();
+        let excluded: Vec<Prefix> = excluded.iter().map(|text| text.parse().unwrap()).collect();
         RangeSets::new(specs, &excluded)
     }
 
@@ -278,7 +261,7 @@ mod tests {
     fn every_special_address_is_named_for_what_it_is() {
         let sets = sets(vec![vec![spec("10.0.0.0/24")]], &["10.0.0.64/28"]).unwrap();
         let why = |text: &str| sets.unusable(text.parse().unwrap());
-        let subnet: IpNetwork = "10.0.0.0/24".parse().unwrap();
+        let subnet: Prefix = "10.0.0.0/24".parse().unwrap();
         assert_eq!(why("10.0.0.1"), Some(Unusable::Gateway(subnet)));
         assert_eq!(why("10.0.0.0"), Some(Unusable::Network(subnet)));
         assert_eq!(why("10.0.0.255"), Some(Unusable::Broadcast(subnet)));
@@ -318,7 +301,7 @@ mod tests {
         let mut high = spec("10.0.0.0/24");
         high.first = Some("10.0.0.200".parse().unwrap());
         let sets = sets(vec![vec![low, high]], &[]).unwrap();
-        let all = sets.usable_within(Span::of_subnet("10.0.0.0/24".parse().unwrap()));
+        let all = sets.usable_within("10.0.0.0/24".parse().unwrap());
         assert_eq!(all.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.2-10.0.0.254"]);
     }
 }

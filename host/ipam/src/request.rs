@@ -12,9 +12,7 @@ use super::range_set::RangeSets;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
-    /// Who asks.
     pub attachment: Attachment,
-    /// The Kubernetes node.
     #[serde(default)]
     pub node: String,
     /// The pod, when the runtime named one.

@@ -10,18 +10,14 @@ use std::io;
 
 /// The text on one line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_harmless, |character| character.escape_default().to_string())
+    escape(text, is_harmless, rust_escape)
 }
 
 /// A text of several lines: they stay apart, and so do columns that tabs keep apart. It may be JSON, for programs.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    let is_json = text.starts_with(['{', '[']);
-    let is_kept = |character| is_harmless(character) || matches!(character, '\n' | '\t');
-    escape(
-        text,
-        is_kept,
-        |character| if is_json { json_escape(character) } else { character.escape_default().to_string() },
-    )
+    // JSON knows no `\u{1b}`: whoever reads it would take the whole text for broken.
+    let escaped = if text.starts_with(['{', '[']) { json_escape } else { rust_escape };
+    escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'), escaped)
 }
 
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
@@ -31,7 +27,8 @@ pub fn is_harmless(character: char) -> bool {
     !character.is_control() && !is_format
 }
 
-fn escape(text: &str, is_kept: impl Fn(char) -> bool, escaped: impl Fn(char) -> String) -> Cow<'_, str> {
+fn escape(text: &str, is_kept: impl Fn(char) -> bool, escaped: fn(char) -> String) -> Cow<'_, str> {
+    // Nearly every text is harmless, and is handed on as it is.
     if text.chars().all(&is_kept) {
         return Cow::Borrowed(text);
     }
@@ -46,6 +43,10 @@ fn escape(text: &str, is_kept: impl Fn(char) -> bool, escaped: impl Fn(char) -> 
     Cow::Owned(shown)
 }
 
+fn rust_escape(character: char) -> String {
+    character.escape_default().to_string()
+}
+
 fn json_escape(character: char) -> String {
     let mut units = [0; 2];
     character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
@@ -56,6 +57,7 @@ pub struct OneLineEach<W>(pub W);
 
 impl<W: io::Write> io::Write for OneLineEach<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The subscriber writes a whole line at a time. Only the line feed that it ends with is its own.
         let text = String::from_utf8_lossy(bytes);
         let (line, end) = match text.strip_suffix('\n') {
             Some(line) => (line, "\n"),

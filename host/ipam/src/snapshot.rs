@@ -22,12 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use addresses::{Family, Span};
 use serde::{Deserialize, Serialize};
 
-use super::address::{Family, Span, successor};
 use super::allocation::Holder;
 use super::range_set::RangeSets;
-use super::words;
+use super::{address, words};
 
 /// Something a snapshot could not answer yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl fmt::Display for Question {
 /// How full a range set is, in addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Usable addresses.
+    /// Addresses that the range set offers.
     pub size: u128,
     /// How many of them are held.
     pub held: u64,
@@ -78,10 +78,11 @@ impl Usage {
 pub struct Snapshot {
     #[serde(skip)]
     range_sets: RangeSets,
+    #[serde(with = "address::spans")]
     known: Vec<Span>,
     #[serde(with = "words::runs")]
     held: BTreeSet<IpAddr>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "address::spans")]
     full: Vec<Span>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     holders: BTreeMap<IpAddr, Option<Holder>>,
@@ -108,9 +109,14 @@ impl Snapshot {
     /// Know of the range sets of these families alone. For a snapshot of which nothing was asked yet: questions name range
     /// sets by their index.
     pub fn keep_families(&mut self, families: &[Family]) {
-        let is_kept = self.range_sets.iter().map(|set| families.contains(&set.family()));
-        let last_claimed = self.last_claimed.iter().zip(is_kept).filter(|(_, is_kept)| *is_kept);
-        self.last_claimed = last_claimed.map(|(last, _)| *last).collect();
+        // What was claimed last is known by the index that its range set has had until now.
+        let mut last_claimed = Vec::new();
+        for (set, last) in self.range_sets.iter().zip(&self.last_claimed) {
+            if families.contains(&set.family()) {
+                last_claimed.push(*last);
+            }
+        }
+        self.last_claimed = last_claimed;
         self.range_sets = self.range_sets.of_families(families);
     }
 
@@ -184,10 +190,10 @@ impl Snapshot {
     /// The lowest free usable address of a range set above `after`. `None` for an index that does not exist, too.
     pub fn next_free(&self, range_set: usize, after: Option<IpAddr>) -> Result<Option<IpAddr>, Question> {
         let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
-        self.first_free(set.offered().filter_map(|span| match after {
-            Some(after) => span.after(after),
-            None => Some(span),
-        }))
+        match after {
+            Some(after) => self.first_free(set.offered().filter_map(|span| span.above(after))),
+            None => self.first_free(set.offered()),
+        }
     }
 
     /// The lowest free usable address of a span, anywhere in the configured subnets.
@@ -199,6 +205,7 @@ impl Snapshot {
     pub fn holder_of(&self, address: IpAddr) -> Result<Option<&Holder>, Question> {
         match self.holders.get(&address) {
             Some(holder) => Ok(holder.as_ref()),
+            // Whether an address is taken is read for a whole window of them, by whom for the few that are asked about.
             None if self.is_known(address) && !self.held.contains(&address) => Ok(None),
             None => Err(Question::HolderOf(address)),
         }
@@ -212,6 +219,7 @@ impl Snapshot {
     /// How full a range set is; `None` for an index that does not exist.
     pub fn usage(&self, range_set: usize) -> Result<Option<Usage>, Question> {
         let Some(set) = self.range_sets.get(range_set) else { return Ok(None) };
+        // Counted by the store, as a window shows too little and all of the range would be too much to read.
         let held = self.counts.get(&range_set).copied().ok_or(Question::Usage(range_set))?;
         Ok(Some(Usage { size: set.size(), held }))
     }
@@ -226,16 +234,13 @@ impl Snapshot {
         self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
     }
 
-    /// The lowest address of a span of which it is not known whether it is free.
-    pub fn first_unread(&self, span: Span) -> Option<IpAddr> {
-        let mut next = Some(span.first());
-        while let Some(address) = next.filter(|&address| span.contains(address)) {
-            let Some(read) = self.known.iter().chain(&self.full).find(|read| read.contains(address)) else {
-                return Some(address);
-            };
-            next = successor(read.last());
+    /// What is left of a span from the first address on of which it is not known whether it is free.
+    pub fn unread_rest(&self, span: Span) -> Option<Span> {
+        let mut rest = span;
+        while let Some(read) = self.known.iter().chain(&self.full).find(|read| read.contains(rest.first())) {
+            rest = rest.above(read.last())?;
         }
-        None
+        Some(rest)
     }
 
     fn is_known(&self, address: IpAddr) -> bool {
@@ -244,16 +249,19 @@ impl Snapshot {
 
     fn first_free(&self, spans: impl Iterator<Item = Span>) -> Result<Option<IpAddr>, Question> {
         for span in spans {
-            let mut candidate = Some(span.first());
-            while let Some(address) = candidate.filter(|&address| span.contains(address)) {
-                if let Some(full) = self.full.iter().find(|full| full.contains(address)) {
-                    candidate = successor(full.last());
-                } else if self.held.contains(&address) {
-                    candidate = successor(address);
-                } else if self.is_known(address) {
-                    return Ok(Some(address));
+            let mut rest = Some(span);
+            while let Some(part) = rest {
+                let candidate = part.first();
+                // First what is skipped as a whole: some sixty thousand addresses may follow that are all held.
+                if let Some(full) = self.full.iter().find(|full| full.contains(candidate)) {
+                    rest = part.above(full.last());
+                } else if self.held.contains(&candidate) {
+                    rest = part.above(candidate);
+                } else if self.is_known(candidate) {
+                    return Ok(Some(candidate));
                 } else {
-                    return Err(Question::FirstFree(span.starting_at(address)));
+                    // With the question goes all that is left of the span: the store reads ahead from here on.
+                    return Err(Question::FirstFree(part));
                 }
             }
         }
@@ -313,19 +321,19 @@ mod tests {
     #[test]
     fn what_was_read_in_pieces_is_read() {
         let mut snapshot = snapshot();
-        let span = |first, last| Span::new(ip(first), ip(last)).unwrap();
-        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.2")));
-        snapshot.learn_span(span("10.0.0.4", "10.0.0.5"), []);
-        snapshot.learn_full(span("10.0.0.1", "10.0.0.3"));
-        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.6")), Some(ip("10.0.0.6")));
-        assert_eq!(snapshot.first_unread(span("10.0.0.2", "10.0.0.5")), None);
-        assert_eq!(snapshot.first_unread(Span::single(ip("255.255.255.255"))), Some(ip("255.255.255.255")));
+        let span = |text: &str| text.parse::<Span>().unwrap();
+        assert_eq!(snapshot.unread_rest(span("10.0.0.2-10.0.0.6")), Some(span("10.0.0.2-10.0.0.6")));
+        snapshot.learn_span(span("10.0.0.4-10.0.0.5"), []);
+        snapshot.learn_full(span("10.0.0.1-10.0.0.3"));
+        assert_eq!(snapshot.unread_rest(span("10.0.0.2-10.0.0.6")), Some(span("10.0.0.6")));
+        assert_eq!(snapshot.unread_rest(span("10.0.0.2-10.0.0.5")), None);
+        assert_eq!(snapshot.unread_rest(span("255.255.255.255")), Some(span("255.255.255.255")));
     }
 
     #[test]
     fn the_search_does_not_wrap_around() {
         let mut snapshot = snapshot();
-        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5"), ip("10.0.0.6")]);
+        snapshot.learn_span("10.0.0.0/29".parse().unwrap(), [ip("10.0.0.5"), ip("10.0.0.6")]);
         assert_eq!(snapshot.next_free(0, Some(ip("10.0.0.4"))), Ok(None));
         assert_eq!(snapshot.next_free(0, None), Ok(Some(ip("10.0.0.2"))));
     }
@@ -339,7 +347,7 @@ mod tests {
     #[test]
     fn an_address_known_to_be_free_needs_no_further_read() {
         let mut snapshot = snapshot();
-        snapshot.learn_span(Span::of_subnet("10.0.0.0/29".parse().unwrap()), [ip("10.0.0.5")]);
+        snapshot.learn_span("10.0.0.0/29".parse().unwrap(), [ip("10.0.0.5")]);
         assert_eq!(snapshot.holder_of(ip("10.0.0.4")), Ok(None));
         assert_eq!(snapshot.holder_of(ip("10.0.0.5")), Err(Question::HolderOf(ip("10.0.0.5"))));
     }

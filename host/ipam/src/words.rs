@@ -4,35 +4,21 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use addresses::{Prefix, Span};
 use ipnetwork::IpNetwork;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::address::{Span, number, parse_address, parse_subnet, successor};
+use super::address::{parse_address, parse_subnet, spans, successor};
 use super::proposal::{Assignment, HoldTerms, Kind, Slot};
-use super::range::{Gateway, Range, RangeError, RangeSpec};
+use super::range::{Gateway, Range, RangeError, RangeSpec, network_of};
 use super::range_set::RangeSets;
 use limits::RECORDED_HELD;
 
 /// How a range says that it has no gateway.
 const NONE: &str = "none";
 
-/// A text that is no span.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no span: expected an address, or first-last of one family and in order")]
-pub struct NoSpan(String);
-
-impl FromStr for Span {
-    type Err = NoSpan;
-
-    fn from_str(text: &str) -> Result<Self, NoSpan> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let ends = parse_address(first.trim()).zip(parse_address(last.trim()));
-        ends.and_then(|(first, last)| Self::new(first, last)).ok_or_else(|| NoSpan(text.to_owned()))
-    }
-}
-
-/// A text that is no gateway.
+/// The text of a gateway is neither an address nor `none`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a gateway: expected an address, or \"none\"")]
 pub struct NoGateway(String);
@@ -68,18 +54,6 @@ pub(super) mod gateway {
     }
 }
 
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
 /// Range sets as a configuration has them; what is read is checked as a configuration's are.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,15 +77,16 @@ pub(super) mod subnet {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNetwork, D::Error> {
         let text = String::deserialize(deserializer)?;
+        // A bare address would silently be a subnet of one.
         let parsed = text.contains('/').then(|| parse_subnet(&text)).flatten();
-        parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is no subnet in CIDR form, such as 10.188.0.0/16")))
+        parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is not a subnet in CIDR form, such as 10.188.0.0/16")))
     }
 }
 
 impl From<RangeSets> for Ranges {
     fn from(sets: RangeSets) -> Self {
         let ranges = sets.iter().map(|set| set.ranges().iter().map(RangeSpec::from).collect()).collect();
-        Self { ranges, exclude: sets.excluded().iter().copied().map(Subnet).collect() }
+        Self { ranges, exclude: sets.excluded().iter().copied().map(written).map(Subnet).collect() }
     }
 }
 
@@ -119,16 +94,21 @@ impl TryFrom<Ranges> for RangeSets {
     type Error = RangeError;
 
     fn try_from(written: Ranges) -> Result<Self, RangeError> {
-        let excluded: Vec<IpNetwork> = written.exclude.into_iter().map(|Subnet(subnet)| subnet).collect();
+        let excluded: Vec<Prefix> = written.exclude.into_iter().map(|Subnet(subnet)| network_of(subnet)).collect();
         Self::new(written.ranges, &excluded)
     }
+}
+
+fn written(subnet: Prefix) -> IpNetwork {
+    // A length that the family does not have cannot be in one of these.
+    IpNetwork::new(subnet.address(), subnet.length()).unwrap_or(subnet.address().into())
 }
 
 /// With every default filled in.
 impl From<&Range> for RangeSpec {
     fn from(range: &Range) -> Self {
         Self {
-            subnet: range.subnet(),
+            subnet: written(range.subnet()),
             first: Some(range.span().first()),
             last: Some(range.span().last()),
             gateway: range.gateway().map_or(Gateway::None, Gateway::At),
@@ -195,17 +175,16 @@ pub(super) mod runs {
                 _ => runs.push(Span::single(address)),
             }
         }
-        serializer.collect_seq(runs)
+        spans::serialize(&runs, serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<IpAddr>, D::Error> {
-        let runs = Vec::<Span>::deserialize(deserializer)?;
-        let count = runs.iter().map(Span::len).fold(0, u128::saturating_add);
+        let runs = spans::deserialize(deserializer)?;
+        // Counted before one is made: a file of one line could otherwise ask for all of IPv6.
+        let count = runs.iter().map(Span::size).fold(0, u128::saturating_add);
         if count > RECORDED_HELD {
             return Err(D::Error::custom(format!("{count} addresses are held: at most {RECORDED_HELD} are read")));
         }
-        let addresses =
-            |run: Span| (number(run.first())..=number(run.last())).map(move |number| run.family().address(number));
-        Ok(runs.into_iter().flat_map(addresses).collect())
+        Ok(runs.iter().flat_map(|run| (0..run.size()).filter_map(move |position| run.nth(position))).collect())
     }
 }

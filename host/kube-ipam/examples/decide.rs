@@ -12,7 +12,7 @@ mod question;
 use std::path::Path;
 
 use engine::{Compiler, Outcome, Policy, Source};
-use ipam::{RangeSets, RangeSpec, Request, Snapshot, Span, Verdict};
+use ipam::{RangeSets, RangeSpec, Request, Snapshot, Verdict};
 use limits::Limits;
 
 #[global_allocator]
@@ -30,10 +30,10 @@ fn main() {
         compiler: Compiler::default(),
         deadline: None,
     };
-    let subnet = "10.4.0.0/14".parse().unwrap();
-    let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet)]], &[]).unwrap();
+    let subnet = "10.4.0.0/14";
+    let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet.parse().unwrap())]], &[]).unwrap();
     let mut snapshot = Snapshot::new(range_sets.clone(), vec![None]);
-    snapshot.learn_span(Span::of_subnet(subnet), []);
+    snapshot.learn_span(subnet.parse().unwrap(), []);
     let request = Request { range_sets, ..question::request() };
     let outcome = Policy::load(&source).unwrap().allocate(&request, "{}", &snapshot).unwrap();
     assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");

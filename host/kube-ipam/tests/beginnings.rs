@@ -39,9 +39,11 @@ fn table<'a>(manifest: &'a str, name: &str) -> Vec<&'a str> {
 fn the_carried_sdk_is_the_repositorys_with_the_versions_of_its_table() {
     let (_directory, project) = begun("rust");
     let sdk = project.join("kube-ipam-policy");
-    let same =
-        Command::new("diff").arg("-r").args([sdk.join("src"), root().join("policies/sdk/src")]).output().unwrap();
-    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
+    let addresses = sdk.join("host/addresses");
+    for (carried, own) in [(&sdk, "policies/sdk/src"), (&addresses, "host/addresses/src")] {
+        let same = Command::new("diff").arg("-r").args([carried.join("src"), root().join(own)]).output().unwrap();
+        assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
+    }
 
     let workspace = read(root().join("Cargo.toml"));
     let (carried, own) = (read(sdk.join("Cargo.toml")), read(root().join("policies/sdk/Cargo.toml")));
@@ -53,18 +55,22 @@ fn the_carried_sdk_is_the_repositorys_with_the_versions_of_its_table() {
         table(&carried, name).iter().for_each(|line| assert!(versions.contains(line), "{line}"));
     }
     let of_all = table(&workspace, "[workspace.package]");
-    for key in ["version", "edition", "rust-version", "license"] {
-        let line = *of_all.iter().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
-        assert!(table(&carried, "[package]").contains(&line), "{line}");
+    for manifest in [carried, read(addresses.join("Cargo.toml"))] {
+        for key in ["version", "edition", "rust-version", "license"] {
+            let line = *of_all.iter().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+            assert!(table(&manifest, "[package]").contains(&line), "{line}");
+        }
+        assert!(!manifest.contains("workspace"), "{manifest}");
     }
-    assert!(!carried.contains("workspace"), "{carried}");
 }
 
 #[test]
 fn a_policy_in_rust_is_optimised_as_the_shipped_ones() {
     let (_directory, project) = begun("rust");
     let (manifest, workspace) = (read(project.join("Cargo.toml")), read(root().join("Cargo.toml")));
-    for (ours, theirs) in [("kube-ipam-policy", "kube-ipam-policy"), ("by-namespace", "rack-aware")] {
+    for (ours, theirs) in
+        [("addresses", "addresses"), ("kube-ipam-policy", "kube-ipam-policy"), ("by-namespace", "rack-aware")]
+    {
         let settings = |line: &&str| line.split('#').next().unwrap().trim().to_owned();
         let of = |manifest: &str, name: &str| -> Vec<String> {
             table(manifest, &format!("[profile.release.package.{name}]")).iter().map(settings).collect()

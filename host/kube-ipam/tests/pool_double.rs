@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 
-use ipam::address::Span;
 use ipam::{
     self, Assignment, Attachment, Gateway, HoldTerms, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
+    Span,
 };
 use jiff::Timestamp;
 use kube_ipam_policy::testing::PoolDouble;
@@ -176,13 +176,12 @@ impl Site {
             let host = learn(&mut look, |snapshot| snapshot.holder_of(*one).map(|holder| holder.map(shown))).await;
             assert_eq!(double.holder_of(*one), host, "holder of {one}");
             let ends = (*one.min(two), *one.max(two));
-            if let Some(span) = sdk::Span::new(ends.0, ends.1) {
-                let theirs = Span::new(ends.0, ends.1).unwrap();
-                let host = learn(&mut look, |snapshot| snapshot.next_free_within(theirs)).await;
+            if let Some(span) = Span::new(ends.0, ends.1) {
+                let host = learn(&mut look, |snapshot| snapshot.next_free_within(span)).await;
                 assert_eq!(double.next_free_within(span), host, "next free within {span}");
             }
-            let why = |address| self.sets.unusable(address).map(|why| format!("{why:?}"));
-            assert_eq!(told(&self.sets).unusable(*one).is_some(), why(*one).is_some(), "{one} {:?}", why(*one));
+            let why = self.sets.unusable(*one);
+            assert_eq!(told(&self.sets).unusable(*one).is_some(), why.is_some(), "{one} {why:?}");
         }
         for identity in IDENTITIES {
             let host = learn(&mut look, |snapshot| snapshot.held_for(identity).map(<[IpAddr]>::to_vec)).await;
@@ -234,20 +233,13 @@ fn shown(holder: &ipam::Holder) -> sdk::Holder {
 
 /// The ranges as a guest is told them.
 fn told(sets: &RangeSets) -> sdk::RangeSets {
-    let prefix = |network: ipnetwork::IpNetwork| sdk::Prefix::new(network.network(), network.prefix()).unwrap();
-    let span = |span: Span| sdk::Span::new(span.first(), span.last()).unwrap();
     let range = |range: &ipam::Range| sdk::AddressRange {
-        subnet: prefix(range.subnet()),
-        span: span(range.span()),
+        subnet: range.subnet(),
+        span: range.span(),
         gateway: range.gateway(),
-        fixed: range.fixed().map(span),
-        excluded: sets.excluded().iter().copied().map(prefix).filter(|part| overlap(part, range)).collect(),
+        fixed: range.fixed(),
+        excluded: sets.excluded().iter().copied().filter(|part| part.span().overlaps(&range.subnet().span())).collect(),
     };
     let set = |set: &ipam::RangeSet| sdk::RangeSet(set.ranges().iter().map(range).collect());
     sdk::RangeSets(sets.iter().map(set).collect())
-}
-
-fn overlap(part: &sdk::Prefix, range: &ipam::Range) -> bool {
-    let subnet = Span::of_subnet(range.subnet());
-    Span::new(part.span().first(), part.span().last()).unwrap().overlaps(&subnet)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{Outcome, Policy};
 use guests::{Guest, Site, component_of, range_sets, request, snapshot};
-use ipam::{Metadata, Pod, PodName, Proposal, Refusal, Request, Snapshot, Span, Verdict};
+use ipam::{Metadata, Pod, PodName, Proposal, Refusal, Request, Snapshot, Verdict};
 use serde::Deserialize;
 
 /// What a module's sibling file says of it.
@@ -91,7 +91,7 @@ impl Run {
 
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new(range_sets(), vec![self.last_claimed]);
-        snapshot.learn_span(Span::of_subnet("10.0.0.0/24".parse().unwrap()), self.held.iter().copied());
+        snapshot.learn_span("10.0.0.0/24".parse().unwrap(), self.held.iter().copied());
         snapshot.learn_usage(0, self.held.len() as u64);
         snapshot
     }

@@ -46,5 +46,5 @@ pub const HAND_OVER_WAIT: (u32, u32) = (4, 5);
 /// claims on nodes that exist, one in [`RECLAIM_SHARE`]. The operator sees "refused", and `--force`.
 pub const RECLAIM_FEW: usize = 10;
 
-/// See [`RECLAIM_FEW`].
+/// What counts as a large share: one claim in so many, see [`RECLAIM_FEW`].
 pub const RECLAIM_SHARE: usize = 3;

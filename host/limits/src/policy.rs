@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Limit {
     /// Its key in `policy.limits` of the configuration, or what it is called in the documentation.
     pub key: &'static str,
-    /// What is counted.
+    /// What is counted, in the plural.
     pub unit: &'static str,
     /// Without a word in the configuration.
     pub default: u64,
@@ -197,7 +197,7 @@ pub const ASSIGNMENTS: Limit = Limit {
     seen: "returned too large a proposal",
 };
 
-/// The module file.
+/// Size of the file of a module.
 pub const MODULE: Limit = Limit {
     key: "moduleMiB",
     unit: "MiB",
@@ -208,7 +208,7 @@ pub const MODULE: Limit = Limit {
     seen: "is too large",
 };
 
-/// Reasons to refuse one module that are told. One is enough to refuse it, a handful to mend it.
+/// Reasons to refuse one module that are told. One is enough to refuse it, a handful to repair it.
 pub const FLAWS: usize = 32;
 
 /// Compiling a module, once per module and version of ours: CPU time of the child process, and its wall time.
@@ -229,7 +229,7 @@ pub const COMPILE_MEMORY: Limit = Limit {
     default: 1_536,
     least: 128,
     most: 8_192,
-    reason: "Python takes 350 MiB. A module may be built to be dear to compile.",
+    reason: "Python takes 350 MiB. A module may be built to be expensive to compile.",
     seen: "needed too much memory to compile",
 };
 
@@ -247,17 +247,12 @@ pub const CACHED_MODULES: Limit = Limit {
 /// What a policy may spend, as configured for a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// [`FUEL`].
+    /// See [`FUEL`]; likewise each of the others.
     pub fuel: u64,
-    /// [`TIME`].
     pub milliseconds: u64,
-    /// [`MEMORY`].
     pub memory_mib: u64,
-    /// [`HOST_CALLS`].
     pub host_calls: u64,
-    /// [`COMPILE_TIME`].
     pub compile_seconds: u64,
-    /// [`COMPILE_MEMORY`].
     pub compile_mib: u64,
 }
 
@@ -307,18 +302,10 @@ impl Limits {
 pub enum LimitError {
     /// No limit of that name.
     #[error("policy.limits.{key}: there is no such limit; known are {}", Keys)]
-    Unknown {
-        /// What was written.
-        key: String,
-    },
+    Unknown { key: String },
     /// Below the least or above the most.
     #[error("policy.limits.{}: {} {} is outside {} to {}", .limit.key, Thousands(*.value), .limit.unit, Thousands(.limit.least), Thousands(.limit.most))]
-    OutOfBounds {
-        /// Which limit.
-        limit: &'static Limit,
-        /// What was written.
-        value: u64,
-    },
+    OutOfBounds { limit: &'static Limit, value: u64 },
 }
 
 impl LimitError {

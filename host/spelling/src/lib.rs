@@ -6,8 +6,11 @@ pub mod schema;
 
 /// Whether two keys differ in no more than case and separators, as `range_start` and `rangeStart` do.
 pub fn is_same(one: &str, two: &str) -> bool {
-    let letters = |key: &str| key.replace(['_', '-'], "").to_ascii_lowercase();
-    letters(one) == letters(two)
+    letters_and_digits(one) == letters_and_digits(two)
+}
+
+fn letters_and_digits(key: &str) -> String {
+    key.replace(['_', '-'], "").to_ascii_lowercase()
 }
 
 /// The known word that this one stands for, or that is most like it.
@@ -18,10 +21,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone)
 
 /// The known word that is most like this one, if any is.
 pub fn alike<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());
-    let known = known.into_iter().map(|known| (likeness(known), known));
-    let best = known.max_by(|(one, _), (two, _)| one.total_cmp(two));
-    best.filter(|&(likeness, _)| likeness > 0.78).map(|(_, known)| known)
+    // Words that are less alike have nothing to do with each other: better to name none.
+    const LEAST: f64 = 0.78;
+    let (mut most, mut best) = (LEAST, None);
+    for known in known {
+        let likeness = strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase());
+        if likeness > LEAST && likeness >= most {
+            (most, best) = (likeness, Some(known));
+        }
+    }
+    best
 }
 
 /// Whether one word may be the other misspelt: a letter or two are other, missing, too many or changed places. Words that
@@ -31,11 +40,15 @@ pub fn is_near(one: &str, two: &str) -> bool {
         return false;
     }
     let (one, two) = (one.to_lowercase(), two.to_lowercase());
-    let letters = |word: &str| word.replace(|c: char| c.is_ascii_digit(), "");
-    if one != two && letters(&one) == letters(&two) {
+    // A number at the end is no slip: whoever has net1 and net2 means each.
+    if one != two && without_digits(&one) == without_digits(&two) {
         return false;
     }
     let length = two.chars().count();
     let most = if length < 6 { 1 } else { 2 };
     one.chars().count().abs_diff(length) <= most && strsim::osa_distance(&one, &two) <= most
+}
+
+fn without_digits(word: &str) -> String {
+    word.replace(|c: char| c.is_ascii_digit(), "")
 }

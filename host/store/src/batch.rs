@@ -140,7 +140,7 @@ impl Batch {
     /// A window: the keys of its addresses, and its holds.
     pub(crate) fn window(&mut self, window: Span) -> BlockTicket {
         // Twice the window, so that a stray key in between hides no address.
-        self.block(window, usize::try_from(window.len().saturating_mul(2)).unwrap_or(usize::MAX))
+        self.block(window, usize::try_from(window.size().saturating_mul(2)).unwrap_or(usize::MAX))
     }
 
     /// The same for a block of any width, and so many keys of either kind.

@@ -149,7 +149,7 @@ fn own_block(span: Span, snapshot: &Snapshot) -> Span {
 /// What is still unread of the block of so many bits around an address.
 fn wide_block(address: IpAddr, bits: u32, keys: usize, snapshot: &Snapshot) -> Option<Wide> {
     let block = offered_part(aligned(address, bits), snapshot)?;
-    let block = block.starting_at(snapshot.first_unread(block)?);
+    let block = snapshot.unread_rest(block)?;
     Some(Wide { block, keys })
 }
 
@@ -167,7 +167,7 @@ fn aligned(address: IpAddr, bits: u32) -> Span {
 /// networks may ask about.
 fn offered_part(block: Span, snapshot: &Snapshot) -> Option<Span> {
     let ranges = snapshot.range_sets().iter().flat_map(|set| set.ranges());
-    let mut subnets = ranges.map(|range| Span::of_subnet(range.subnet())).filter(|one| one.family() == block.family());
+    let mut subnets = ranges.map(|range| range.subnet().span()).filter(|one| one.family() == block.family());
     let mut hull = subnets.next()?;
     for subnet in subnets {
         hull = Span::new(hull.first().min(subnet.first()), hull.last().max(subnet.last()))?;

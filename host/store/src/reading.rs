@@ -70,7 +70,7 @@ impl Reading {
         evidence: &mut Evidence,
     ) -> Result<(), StoreError> {
         match question {
-            Question::FirstFree(span) if span.len() < WINDOW => self.first_free_of_few(span, snapshot, evidence).await,
+            Question::FirstFree(span) if span.size() < WINDOW => self.first_free_of_few(span, snapshot, evidence).await,
             Question::FirstFree(span) => self.first_free(span, snapshot, evidence).await,
             Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot, evidence).await,
             Question::Usage(index) => {
@@ -124,7 +124,7 @@ impl Reading {
     ) -> Result<(), StoreError> {
         let window = head(span, self.reach);
         self.reach = (self.reach * 2).min(WIDEST_WINDOW);
-        let beyond = span.after(window.last()).map(|rest| doubling_parts(rest, window.len())).unwrap_or_default();
+        let beyond = span.above(window.last()).map(|rest| doubling_parts(rest, window.size())).unwrap_or_default();
         let mut batch = self.batch();
         let ticket = batch.window(window);
         // Counting is not free, etcd walks the keys it counts: not before a window was full. From then on it goes along
@@ -133,7 +133,7 @@ impl Reading {
         let counts: Vec<_> = counted.iter().map(|part| batch.count_held(*part)).collect();
         let mut answers = self.read(batch).await?;
         let taken = self.learn_window(answers.block(ticket), snapshot, evidence);
-        let was_dense = std::mem::replace(&mut self.dense, taken >= window.len());
+        let was_dense = std::mem::replace(&mut self.dense, taken >= window.size());
         if !self.dense {
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Reading {
         } else {
             self.count_parts(&beyond, snapshot).await?
         };
-        while let Some(part) = partial.filter(|part| part.len() > 4 * WINDOW) {
+        while let Some(part) = partial.filter(|part| part.size() > 4 * WINDOW) {
             partial = self.count_parts(&equal_parts(part), snapshot).await?;
         }
         if let Some(window) = partial {
@@ -211,12 +211,12 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
             break;
         }
         let span = match after {
-            Some(after) => span.after(after),
+            Some(after) => span.above(after),
             None => Some(span),
         };
         let Some(span) = span else { continue };
         let part = head(span, room);
-        room -= part.len();
+        room -= part.size();
         // A range with gaps for gateways and exclusions is still one read where the gaps are small.
         if let Some(last) = windows.last_mut()
             && let Some(joined) = joined(last, &part)
@@ -254,7 +254,7 @@ fn doubling_parts(span: Span, length: u128) -> Vec<Span> {
 }
 
 fn equal_parts(span: Span) -> Vec<Span> {
-    cut(span, span.len().div_ceil(COUNTED_PARTS), 1)
+    cut(span, span.size().div_ceil(COUNTED_PARTS), 1)
 }
 
 fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
@@ -263,7 +263,7 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
     while let Some(span) = rest {
         let part = head(span, length);
         parts.push(part);
-        rest = span.after(part.last());
+        rest = span.above(part.last());
         length = length.saturating_mul(growth);
     }
     parts
@@ -271,7 +271,7 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
 
 /// Learn the full parts in front; returns the first that is not full.
 fn step_over_full(parts: &[Span], counts: impl Iterator<Item = u64>, snapshot: &mut Snapshot) -> Option<Span> {
-    let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.len()).count();
+    let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.size()).count();
     if let Some(all) = full.checked_sub(1).and_then(|last| Span::new(parts[0].first(), parts[last].last())) {
         snapshot.learn_full(all);
     }

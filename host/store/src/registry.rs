@@ -40,7 +40,7 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
     /// All subnets in which claims were made, from their first to their last address.
-    #[serde(default)]
+    #[serde(default, with = "ipam::address::spans")]
     pub subnets: Vec<Span>,
 }
 
@@ -152,7 +152,7 @@ impl Store {
 
     fn registering_as(&self, network: &str, explicit: bool, range_sets: &RangeSets) -> Registering {
         let ranges = range_sets.iter().flat_map(|set| set.ranges());
-        let mut subnets: Vec<Span> = ranges.map(|range| Span::of_subnet(range.subnet())).collect();
+        let mut subnets: Vec<Span> = ranges.map(|range| range.subnet().span()).collect();
         subnets.sort();
         subnets.dedup();
         let ours = Registration { domain: self.keys.domain(), explicit, former: None, subnets };

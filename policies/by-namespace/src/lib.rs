@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use kube_ipam_policy::{Description, Policy, Pool, Proposal, ProposalCount, Refusal, Request, Share, Spans, Strategy};
 use serde::Deserialize;
 
-/// The policy.
 #[derive(Debug)]
 pub struct ByNamespace;
 
-/// `policy.settings`.
+/// `policy.settings` of the network's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -50,15 +49,16 @@ impl Policy for ByNamespace {
 }
 
 fn share<'a>(request: &Request, settings: &'a Settings) -> Result<Share<'a>, Refusal> {
-    let namespace = request.pod.as_ref().map(|pod| &pod.namespace);
-    if let Some((namespace, spans)) = namespace.and_then(|namespace| settings.namespaces.get_key_value(namespace)) {
-        let setting = format!("policy.settings.namespaces.{namespace}");
-        return Ok(Share { whom: format!("namespace {namespace:?}"), setting, spans });
-    }
-    let whom = match namespace {
-        Some(namespace) => format!("namespace {namespace:?}"),
+    let whom = match &request.pod {
+        Some(pod) => format!("namespace {:?}", pod.namespace),
         None => "an attachment without a pod".to_owned(),
     };
+    if let Some(pod) = &request.pod
+        && let Some(spans) = settings.namespaces.get(&pod.namespace)
+    {
+        let setting = format!("policy.settings.namespaces.{}", pod.namespace);
+        return Ok(Share { whom, setting, spans });
+    }
     match &settings.default {
         Some(spans) => Ok(Share { whom, setting: "policy.settings.default".to_owned(), spans }),
         None => Err(Refusal::Denied(format!(

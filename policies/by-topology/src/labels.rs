@@ -36,9 +36,9 @@ impl TryFrom<Text> for Labels {
             Text::One(name) => vec![name],
             Text::Several(names) => names,
         };
-        match names.is_empty() || names.iter().any(String::is_empty) {
-            true => Err("it names no label: expected for example \"topology.kubernetes.io/zone\""),
-            false => Ok(Self(names)),
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            return Err("it names no label: expected for example \"topology.kubernetes.io/zone\"");
         }
+        Ok(Self(names))
     }
 }

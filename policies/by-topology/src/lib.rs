@@ -12,11 +12,10 @@ mod place;
 
 pub use labels::Labels;
 
-/// The policy.
 #[derive(Debug)]
 pub struct ByTopology;
 
-/// `policy.settings`.
+/// `policy.settings` of the network's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

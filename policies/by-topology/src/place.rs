@@ -7,6 +7,7 @@ use crate::Settings;
 /// The share of the first label whose value is a place, or else the default.
 pub(crate) fn share<'a>(request: &Request, settings: &'a Settings) -> Result<Share<'a>, Refusal> {
     let node = &request.node;
+    // Not "no labels", which the default would be for: a site that forgot the setting would hand out the wrong addresses.
     let Some(metadata) = &request.node_metadata else {
         return Err(Refusal::Denied(format!(
             "nothing is known of node {node:?}: by-topology needs \"kubernetes\": {{\"include\": [\"node\"]}} in the \
@@ -14,11 +15,13 @@ pub(crate) fn share<'a>(request: &Request, settings: &'a Settings) -> Result<Sha
             request.network
         )));
     };
-    let mut found = settings.label.iter().filter_map(|label| Some((label, metadata.label(label)?)));
-    let place = found.find_map(|(label, value)| Some((label, settings.places.get_key_value(value)?)));
-    if let Some((label, (value, spans))) = place {
-        let setting = format!("policy.settings.places.{value}");
-        return Ok(Share { whom: format!("node {node:?} ({label} {value:?})"), setting, spans });
+    for label in settings.label.iter() {
+        let Some(value) = metadata.label(label) else { continue };
+        // A label may name what nobody gave addresses to, such as a rack: then the next one counts, its zone perhaps.
+        if let Some(spans) = settings.places.get(value) {
+            let setting = format!("policy.settings.places.{value}");
+            return Ok(Share { whom: format!("node {node:?} ({label} {value:?})"), setting, spans });
+        }
     }
     let whom = format!("node {node:?} ({})", list(settings.label.iter().map(|label| told(metadata, label))));
     match &settings.default {

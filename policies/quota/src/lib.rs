@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use kube_ipam_policy::{
-    Assignment, Description, Draw, Family, Policy, Pool, Proposal, ProposalCount, Refusal, Request, Slots, Strategy,
-    Wish, propose,
+    Description, Draw, Family, Policy, Pool, Proposal, ProposalCount, Refusal, Request, Slots, Strategy, Wish, propose,
 };
 use serde::Deserialize;
 
@@ -16,11 +15,10 @@ mod limit;
 pub use limit::Limit;
 use limit::Quota;
 
-/// The policy.
 #[derive(Debug)]
 pub struct ByQuota;
 
-/// `policy.settings`.
+/// `policy.settings` of the network's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -70,8 +68,9 @@ fn repeat(proposals: &mut Vec<Proposal>, count: usize) {
 }
 
 fn count(quota: &Quota<'_>, family: Family, proposals: &mut [Proposal], pool: &dyn Pool) -> Result<(), Refusal> {
-    let counts = |assignment: &Assignment| Family::of(assignment.address) == family;
-    let wanted = proposals.first().map_or(0, |proposal| proposal.iter().filter(|one| counts(one)).count());
+    // Every proposal has as many addresses of the family as the first: one for each range set, or those that are named.
+    let Some(first) = proposals.first() else { return Ok(()) };
+    let wanted = first.iter().filter(|assignment| Family::of(assignment.address) == family).count();
     if wanted == 0 {
         return Ok(());
     }
@@ -79,7 +78,7 @@ fn count(quota: &Quota<'_>, family: Family, proposals: &mut [Proposal], pool: &d
     if slots.free().len() < wanted {
         return Err(quota.refusal(family, wanted, slots.taken()));
     }
-    slots.number(quota.request(), proposals, counts);
+    slots.number(quota.request(), proposals, |assignment| Family::of(assignment.address) == family);
     Ok(())
 }
 

@@ -9,11 +9,10 @@ use kube_ipam_policy::{
 };
 use serde::Deserialize;
 
-/// The default policy.
 #[derive(Debug)]
 pub struct RangeFixed;
 
-/// `policy.settings`.
+/// `policy.settings` of the network's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -67,9 +66,10 @@ fn refuse_unreserved(wish: &Wish<'_>) -> Result<(), Refusal> {
     let Some(other) = named.find(|named| !without(vec![*named], reserved.iter().copied()).is_empty()) else {
         return Ok(());
     };
-    let places = match reserved.as_slice() {
-        [] => "none of its ranges has fixedStart and fixedEnd".to_owned(),
-        spans => format!("fixedStart to fixedEnd: {}", list(spans)),
+    let places = if reserved.is_empty() {
+        "none of its ranges has fixedStart and fixedEnd".to_owned()
+    } else {
+        format!("fixedStart to fixedEnd: {}", list(reserved))
     };
     Err(wish.origin().invalid(format_args!(
         "{other} is not reserved for pods that name their address in network {:?} ({places}), and policy.settings.fixed \

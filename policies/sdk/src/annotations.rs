@@ -6,7 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::address::{Family, Span, decimal, parse, parse_with_length};
+use addresses::{Family, Span, parse_address, parse_length, parse_with_length};
+
 use crate::proposal::Refusal;
 use crate::request::Request;
 
@@ -21,7 +22,7 @@ pub const GATEWAY: &str = "kube-ipam.gateway";
 /// The families of which the pod wants addresses. The host reads it, and tells the policy of no other ranges.
 pub const FAMILIES: &str = "kube-ipam.families";
 
-/// What [`Wish`](crate::Wish) reads.
+/// The annotations that [`Wish`](crate::Wish) reads.
 pub const OF_WISH: [&str; 4] = [IP, IP_POOL, NETMASK, GATEWAY];
 
 /// An annotation of the pod, under the name it really has.
@@ -35,11 +36,11 @@ pub struct Annotation<'a> {
 /// For whom an annotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `<base>.<network>.<interface>`
+    /// For one interface in one network: `<base>.<network>.<interface>`.
     Interface,
-    /// `<base>.<network>`
+    /// For one network: `<base>.<network>`.
     Network,
-    /// `<base>`
+    /// For every network of the pod: `<base>`.
     General,
 }
 
@@ -49,12 +50,16 @@ impl Form {
 
     fn is_of(self, name: &str, base: &str, request: &Request) -> bool {
         let Some(rest) = name.strip_prefix(base) else { return false };
-        let of_network = || rest.strip_prefix('.')?.strip_prefix(request.network.as_str());
-        match self {
-            Self::General => rest.is_empty(),
-            Self::Network => of_network().is_some_and(str::is_empty),
-            Self::Interface => of_network().and_then(|rest| rest.strip_prefix('.')) == Some(&request.interface_name),
+        if self == Self::General {
+            return rest.is_empty();
         }
+        // Both names may have dots: taken off from the left, what is left is compared as a whole.
+        let network = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(request.network.as_str()));
+        let Some(rest) = network else { return false };
+        if self == Self::Network {
+            return rest.is_empty();
+        }
+        rest.strip_prefix('.') == Some(&request.interface_name)
     }
 }
 
@@ -115,7 +120,7 @@ impl<'a> Annotation<'a> {
 
     /// Addresses, separated by commas.
     pub fn gateways(&self) -> Result<Vec<IpAddr>, Refusal> {
-        self.entries("expected an address such as 10.0.0.1, or one per subnet separated by commas", parse)
+        self.entries("expected an address such as 10.0.0.1, or one per subnet separated by commas", parse_address)
     }
 
     /// A mask or a length, at most one for each family. A bare length is for the only family there is; where there are
@@ -136,6 +141,7 @@ impl<'a> Annotation<'a> {
 
     /// Names the entry unless it is the whole value.
     fn malformed(&self, entry: &str, expected: &dyn fmt::Display) -> Refusal {
+        // The value stands in the message anyway: only an entry among others has to be named.
         match entry {
             whole if whole == self.value.trim() => self.invalid(expected),
             "" => self.invalid(format_args!("an entry is empty; {expected}")),
@@ -174,7 +180,7 @@ fn first_repeated<T: PartialEq>(values: impl Iterator<Item = T>) -> Option<T> {
 
 fn address_with_length(entry: &str) -> Option<(IpAddr, Option<u8>)> {
     if !entry.contains('/') {
-        return parse(entry).map(|address| (address, None));
+        return parse_address(entry).map(|address| (address, None));
     }
     let (address, length) = parse_with_length(entry)?;
     (length > 0).then_some((address, Some(length)))
@@ -187,7 +193,8 @@ fn mask(entry: &str, families: &[Family]) -> Option<(Family, u8)> {
     if let Ok(mask) = entry.parse::<Ipv6Addr>() {
         return contiguous(mask.to_bits().leading_ones(), mask.to_bits().count_ones()).map(|bits| (Family::V6, bits));
     }
-    let length = decimal(entry).filter(|&length| length > 0)?;
+    // A bare number says no family by itself.
+    let length = parse_length(entry).filter(|&length| length > 0)?;
     let family = match families {
         [family] => *family,
         _ if length <= Family::V4.bits() => Family::V4,
@@ -197,5 +204,8 @@ fn mask(entry: &str, families: &[Family]) -> Option<(Family, u8)> {
 }
 
 fn contiguous(leading_ones: u32, ones: u32) -> Option<u8> {
-    (leading_ones == ones && ones > 0).then(|| u8::try_from(ones).ok()).flatten()
+    if leading_ones != ones || ones == 0 {
+        return None;
+    }
+    u8::try_from(ones).ok()
 }

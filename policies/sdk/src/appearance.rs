@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use addresses::Misfit;
+
 use crate::address::{Family, Prefix, Span, without};
 use crate::annotations::{Annotation, GATEWAY, NETMASK};
 use crate::proposal::{Assignment, Refusal};
@@ -49,6 +51,7 @@ impl<'a> Appearance<'a> {
         self.netmask.as_ref()
     }
 
+    /// The assignment as the pod asked to see it, where it asked for anything.
     pub(crate) fn dress(&self, mut assignment: Assignment, range: &AddressRange) -> Assignment {
         if let Some(length) = self.length(range.family()) {
             assignment.prefix_length = length;
@@ -62,23 +65,29 @@ impl<'a> Appearance<'a> {
     /// What of a draw's spans can be seen so: an address that reaches its gateway, and is not that gateway. Where a pod of
     /// no particular address names a gateway, it gets an address of that one's subnet.
     pub(crate) fn fitting(&self, request: &Request, spans: &[Span], is_dynamic: bool) -> Vec<Span> {
-        let ranges = |span: &Span| request.range_sets.containing(span.first());
-        let has_gateway = |span: &&Span| ranges(span).is_some_and(|range| self.gateway(range).is_some());
-        let any_has_gateway = is_dynamic && spans.iter().any(|span| has_gateway(&span));
-        let meant = spans.iter().filter(|span| !any_has_gateway || has_gateway(span));
-        meant.filter_map(|span| Some(self.fitting_in(*span, ranges(span)?))).flatten().collect()
+        let mut placed: Vec<(Span, &AddressRange)> = Vec::with_capacity(spans.len());
+        for span in spans {
+            if let Some(range) = request.range_sets.containing(span.first()) {
+                placed.push((*span, range));
+            }
+        }
+        // A gateway says which of several subnets is meant; one that is in none of them is for another range set.
+        if is_dynamic && placed.iter().any(|(_, range)| self.gateway(range).is_some()) {
+            placed.retain(|(_, range)| self.gateway(range).is_some());
+        }
+        placed.into_iter().flat_map(|(span, range)| self.fitting_in(span, range)).collect()
     }
 
     /// Without a gateway, of the first subnet of that length.
     fn fitting_in(&self, span: Span, range: &AddressRange) -> Vec<Span> {
-        let mut fitting = vec![span];
+        let mut fitting = Some(span);
+        // Alone in its subnet an address needs neither a gateway in it nor to keep off its ends.
         if let Some(length) = self.length(range.family()).filter(|length| *length < range.family().bits()) {
             let gateway = self.gateway(range).or(range.gateway).filter(|gateway| range.subnet.contains(*gateway));
-            let Some(subnet) = Prefix::new(gateway.unwrap_or(span.first()), length) else { return fitting };
-            let ends = [subnet.network_address(), subnet.broadcast_address()].into_iter().flatten();
-            fitting = without(span.intersection(&subnet.span()).into_iter().collect(), ends.map(Span::single));
+            let subnet = Prefix::new(gateway.unwrap_or(span.first()), length);
+            fitting = subnet.and_then(|subnet| span.intersection(&subnet.usable()));
         }
-        without(fitting, self.gateways.iter().copied().map(Span::single))
+        without(fitting.into_iter().collect(), self.gateways.iter().copied().map(Span::single))
     }
 
     fn length(&self, family: Family) -> Option<u8> {
@@ -118,12 +127,8 @@ impl<'a> Appearance<'a> {
         addresses: &[(IpAddr, Option<u8>)],
         annotation: &Annotation<'_>,
     ) -> Result<(), Refusal> {
-        let is_of_use = |range: &&AddressRange| {
-            let mut same_family =
-                addresses.iter().filter(|(address, _)| Family::of(*address) == range.family()).peekable();
-            same_family.peek().is_none() || same_family.any(|(address, _)| range.subnet.contains(*address))
-        };
-        let ranges: Vec<&AddressRange> = request.range_sets.ranges().filter(is_of_use).collect();
+        let ranges: Vec<&AddressRange> =
+            request.range_sets.ranges().filter(|range| may_serve(range, addresses)).collect();
         for (nth, gateway) in self.gateways.iter().enumerate() {
             let Some(range) = ranges.iter().find(|range| range.reaches(*gateway)) else {
                 let subnets = list(ranges.iter().map(|range| range.subnet));
@@ -148,37 +153,37 @@ impl<'a> Appearance<'a> {
     }
 }
 
-/// The families of what is named, or where nothing is, of the network.
-fn families(request: &Request, addresses: &[(IpAddr, Option<u8>)], choice: &[Span]) -> Vec<Family> {
-    let named = addresses.iter().map(|(address, _)| Family::of(*address)).chain(choice.iter().map(Span::family));
-    let named: Vec<Family> = named.collect();
-    let is_meant = |family: &Family| match named.is_empty() {
-        true => request.range_sets.has(*family),
-        false => named.contains(family),
-    };
-    Family::BOTH.into_iter().filter(is_meant).collect()
+/// Whether the pod may have an address of the range: it names one of its subnet, or none of its family.
+fn may_serve(range: &AddressRange, addresses: &[(IpAddr, Option<u8>)]) -> bool {
+    let mut none_of_family = true;
+    for (address, _) in addresses {
+        if range.subnet.contains(*address) {
+            return true;
+        }
+        none_of_family &= Family::of(*address) != range.family();
+    }
+    none_of_family
 }
 
-/// Why a pod could not use its address in a subnet of this length; `None` where it can. Alone in its subnet every address
-/// can be used: there the main plugin routes it.
-pub(crate) fn misfit(assignment: &Assignment, range: &AddressRange) -> Option<String> {
-    let &Assignment { address, prefix_length, gateway, .. } = assignment;
-    let subnet = Prefix::new(address, prefix_length).filter(|subnet| subnet.span().size() > 1)?;
-    if subnet.network_address() == Some(address) {
-        return Some(format!("{address} is the network address of {subnet}"));
+/// The families of what is named, or where nothing is, of the network.
+fn families(request: &Request, addresses: &[(IpAddr, Option<u8>)], choice: &[Span]) -> Vec<Family> {
+    let mut named: Vec<Family> = addresses.iter().map(|(address, _)| Family::of(*address)).collect();
+    named.extend(choice.iter().map(Span::family));
+    let mut families = Family::BOTH.to_vec();
+    if named.is_empty() {
+        families.retain(|family| request.range_sets.has(*family));
+    } else {
+        families.retain(|family| named.contains(family));
     }
-    if subnet.broadcast_address() == Some(address) {
-        return Some(format!("{address} is the broadcast address of {subnet}"));
-    }
-    // One outside its own range's subnet is reached in another way, whatever the length.
-    let gateway = gateway.filter(|gateway| range.subnet.contains(*gateway))?;
-    let is_end = [subnet.network_address(), subnet.broadcast_address()].contains(&Some(gateway));
-    if subnet.contains(gateway) && !is_end {
-        return None;
-    }
-    let why = if is_end { "is the network or broadcast address of" } else { "is outside" };
-    Some(format!(
-        "its gateway {gateway} {why} {subnet} and could not be reached; leave out the length, or name a gateway inside by \
-         annotation {GATEWAY}"
-    ))
+    families
+}
+
+/// Why the pod could not use its address in a subnet of this length, and what its author may do.
+pub(crate) fn explain(misfit: Misfit) -> String {
+    let unreachable = match misfit {
+        Misfit::Network(..) | Misfit::Broadcast(..) => return misfit.to_string(),
+        Misfit::Gateway(..) => misfit.to_string(),
+        Misfit::GatewayAtEnd(..) => format!("{misfit} and could not be reached"),
+    };
+    format!("{unreachable}; leave out the length, or name a gateway inside by annotation {GATEWAY}")
 }

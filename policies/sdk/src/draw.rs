@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::address::Family;
 use crate::pool::{AttachmentHolder, Holder, Pool, Usage};
-use crate::proposal::{Assignment, Proposal, Refusal};
+use crate::proposal::{Proposal, Refusal};
 use crate::range::{RangeSet, list};
 use crate::request::Request;
 use crate::ring::Ring;
@@ -28,7 +28,7 @@ pub enum Strategy {
     Hash,
 }
 
-/// How many proposals to bring: 1 to 64, 4 unless told.
+/// How many proposals to bring: 1 to 64, and 4 where the settings do not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct ProposalCount(u8);
@@ -79,6 +79,7 @@ impl TryFrom<u64> for ProposalCount {
 impl ProposalCount {
     /// Four times as many at each retry, up to the largest number.
     pub fn at(self, attempt: u32) -> usize {
+        // From the third retry on the largest number is reached whatever the first one was: 1 << 6 is 64.
         let more = usize::from(self.0) << (2 * attempt.min(3));
         more.min(MOST_PROPOSALS.into())
     }
@@ -99,6 +100,7 @@ pub fn propose(
         let candidates = fitted.candidates(request, count, pool);
         drawn.push(candidates.map_err(|refusal| wish.blame(refusal, draw, &fitted))?);
     }
+    // A draw with fewer candidates begins again with its first: one that is only kept is in every proposal.
     let longest = drawn.iter().map(Vec::len).max().unwrap_or(1);
     Ok((0..longest)
         .map(|nth| combine(wish, drawn.iter().map(|candidates| candidates[nth % candidates.len()])))
@@ -115,8 +117,8 @@ fn combine(wish: &Wish<'_>, drawn: impl Iterator<Item = IpAddr>) -> Proposal {
         return proposal;
     }
     let first_family = wish.request().range_sets.iter().find_map(RangeSet::family);
-    let is_first = |assignment: &Assignment| Some(Family::of(assignment.address)) == first_family;
-    let (first, others): (Proposal, Proposal) = proposal.into_iter().partition(is_first);
+    let (first, others): (Proposal, Proposal) =
+        proposal.into_iter().partition(|assignment| Some(Family::of(assignment.address)) == first_family);
     [first, others].concat()
 }
 
@@ -147,11 +149,15 @@ impl Draw {
 
     /// One address for each family of the pool the pod named; the spans in the pod's order, from the first on.
     pub fn of_choice(wish: &Wish<'_>) -> Vec<Self> {
-        let of_family = |family| Ring::new(wish.choice().iter().copied().filter(move |span| span.family() == family));
-        let rings = Family::BOTH.map(of_family).into_iter().filter(|ring| !ring.is_empty());
-        let whom = || wish.origin().to_string();
-        let draw = |ring| Self { ring, range_set: None, strategy: Strategy::Lowest, whom: whom(), kept: None };
-        rings.map(draw).collect()
+        let mut draws = Vec::new();
+        for family in Family::BOTH {
+            let ring = Ring::new(wish.choice().iter().copied().filter(|span| span.family() == family));
+            if !ring.is_empty() {
+                let whom = wish.origin().to_string();
+                draws.push(Self { ring, range_set: None, strategy: Strategy::Lowest, whom, kept: None });
+            }
+        }
+        draws
     }
 
     /// At least one address. What an older attachment of this pod holds comes first: taking it over frees nothing and
@@ -160,8 +166,10 @@ impl Draw {
         if let Some(kept) = self.kept {
             return Ok(vec![kept]);
         }
-        let usable = |address: &IpAddr| self.ring.contains(*address) && request.range_sets.unusable(*address).is_none();
-        let mut candidates: Vec<IpAddr> = request.previous.iter().copied().filter(usable).collect();
+        let mut candidates = request.previous.clone();
+        // The configuration may have changed since: it may no longer offer what the older attachment got.
+        candidates.retain(|old| self.ring.contains(*old) && request.range_sets.unusable(*old).is_none());
+        // As many as are wanted, although some may be the pod's already: those are skipped, and there must be enough left.
         let fresh = self.ring.free_from(pool, self.start(request, pool), count);
         candidates.extend(fresh.into_iter().filter(|address| !request.previous.contains(address)));
         candidates.truncate(count);
@@ -169,10 +177,12 @@ impl Draw {
     }
 
     fn start(&self, request: &Request, pool: &dyn Pool) -> u128 {
-        let last = || self.range_set.and_then(|range_set| pool.last_claimed(range_set));
         let start = match self.strategy {
             Strategy::Lowest => 0,
-            Strategy::RoundRobin => last().map_or(0, |last| self.ring.position_after(last)),
+            Strategy::RoundRobin => {
+                let last = self.range_set.and_then(|range_set| pool.last_claimed(range_set));
+                last.map_or(0, |last| self.ring.position_after(last))
+            }
             Strategy::Hash => u128::from(identity_hash(request)),
         };
         if request.attempt == 0 {
@@ -192,12 +202,11 @@ impl Draw {
             let free = format!("none of the {} addresses of {whom} is free", ring.size());
             return Refusal::Exhausted(free + &self.holders(pool));
         };
+        // Only now: to count costs the store a read, and most requests find an address.
         let Usage { size, held } = pool.usage(range_set);
         // Whoever may have any address, and finds none though not all are held, finds the rest kept.
-        let rest = match u128::from(size) == ring.size() && held < size {
-            true => ", the others cool down or are kept for their pods",
-            false => "",
-        };
+        let all_kept = u128::from(size) == ring.size() && held < size;
+        let rest = if all_kept { ", the others cool down or are kept for their pods" } else { "" };
         let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
         Refusal::Exhausted(format!(
             "network {:?} has no free address{whom} in {}: {held} of {size} addresses of range set {range_set} are \
@@ -215,10 +224,14 @@ impl Draw {
         let mut looked_at = 0;
         for span in self.ring.spans() {
             let mut rest = Some(*span);
-            while let Some(part) = rest.filter(|_| named.len() < NAMED_HOLDERS && looked_at < LOOKED_AT) {
+            while let Some(part) = rest
+                && named.len() < NAMED_HOLDERS
+                && looked_at < LOOKED_AT
+            {
                 let address = part.first();
-                let holder = pool.holder_of(address);
-                named.extend(holder.map(|holder| format!("{address} is {}", has(&holder))));
+                if let Some(holder) = pool.holder_of(address) {
+                    named.push(format!("{address} is {}", has(&holder)));
+                }
                 looked_at += 1;
                 rest = part.above(address);
             }
@@ -233,6 +246,7 @@ impl Draw {
 
 fn has(holder: &Holder) -> String {
     match holder {
+        // What the host itself keeps has a reason in brackets in place of an identity, such as a cool-down.
         Holder::Hold(identity) if identity.starts_with('(') => format!("kept {identity}"),
         Holder::Hold(identity) => format!("kept for {identity:?}"),
         Holder::Attachment(AttachmentHolder { pod: Some((namespace, name)), node, .. }) => {

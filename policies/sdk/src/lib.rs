@@ -19,21 +19,24 @@
 //!     }
 //!
 //!     fn allocate(request: &Request, _: &Self::Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
-//!         // One of each range set; at each attempt more proposals, so that whoever lost its race finds others.
-//!         let nth_of_each = |nth| {
-//!             let sets = request.range_sets.iter().enumerate();
-//!             sets.map(|(index, set)| {
-//!                 let address = pool.first_free(index).nth(nth)?;
-//!                 Some(Assignment::dynamic(address, set.containing(address)?))
-//!             })
-//!             .collect::<Option<Proposal>>()
-//!         };
-//!         let proposals: Vec<Proposal> = (0..4 << request.attempt.min(4)).map_while(nth_of_each).collect();
-//!         match proposals.is_empty() {
-//!             true => Err(Refusal::Exhausted("no address is free".to_owned())),
-//!             false => Ok(proposals),
+//!         // At each attempt more proposals, so that whoever lost its race finds others.
+//!         let count = 4 << request.attempt.min(4);
+//!         let proposals: Vec<Proposal> = (0..count).map_while(|nth| nth_of_each(request, pool, nth)).collect();
+//!         if proposals.is_empty() {
+//!             return Err(Refusal::Exhausted("no address is free".to_owned()));
 //!         }
+//!         Ok(proposals)
 //!     }
+//! }
+//!
+//! /// The n-th free address of every range set; `None` where one has fewer.
+//! fn nth_of_each(request: &Request, pool: &dyn Pool, nth: usize) -> Option<Proposal> {
+//!     let mut proposal = Proposal::new();
+//!     for (index, set) in request.range_sets.iter().enumerate() {
+//!         let address = pool.first_free(index).nth(nth)?;
+//!         proposal.push(Assignment::dynamic(address, set.containing(address)?));
+//!     }
+//!     Some(proposal)
 //! }
 //!
 //! kube_ipam_policy::export!(Lowest);

@@ -5,7 +5,7 @@ pub fn debug(message: &str) {
     write(Level::Debug, message);
 }
 
-/// Worth knowing.
+/// What is worth knowing of one decision.
 pub fn info(message: &str) {
     write(Level::Info, message);
 }
@@ -15,7 +15,7 @@ pub fn warn(message: &str) {
     write(Level::Warn, message);
 }
 
-/// Something is broken.
+/// Something is broken, and nobody but the operator can repair it.
 pub fn error(message: &str) {
     write(Level::Error, message);
 }

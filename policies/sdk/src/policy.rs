@@ -51,6 +51,7 @@ impl Description {
     pub fn schema_with(&self, annotations: &[&str]) -> String {
         let names: Vec<String> = annotations.iter().map(|name| format!("{name:?}")).collect();
         let member = format!("{{\"x-annotations\": [{}]", names.join(", "));
+        // Put in as text: to read the schema as JSON would be more code in every module than all else that describes it.
         match self.settings_schema.trim_start().strip_prefix('{') {
             None if self.settings_schema.is_empty() => member + "}",
             None => self.settings_schema.to_owned(),

@@ -34,8 +34,11 @@ pub trait Pool {
 impl dyn Pool + '_ {
     /// The free addresses of a range set, lowest first: one question for each that is taken from the iterator.
     pub fn first_free(&self, range_set: usize) -> impl Iterator<Item = IpAddr> {
-        let next = move |after: &Option<IpAddr>| self.next_free(range_set, *after);
-        std::iter::successors(Some(None), move |after| next(after).map(Some)).skip(1).flatten()
+        let mut last = None;
+        std::iter::from_fn(move || {
+            last = Some(self.next_free(range_set, last)?);
+            last
+        })
     }
 }
 
@@ -51,15 +54,15 @@ pub enum Holder {
 /// An attachment that holds an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttachmentHolder {
-    /// The container.
+    /// `CNI_CONTAINERID` of the container.
     pub container_id: String,
     /// The interface inside the pod.
     pub interface_name: String,
-    /// The network.
+    /// The network's name in the CNI configuration.
     pub network: String,
-    /// The Kubernetes node.
+    /// The Kubernetes node the pod runs on.
     pub node: String,
-    /// Namespace and name.
+    /// Namespace and name of the pod, when the runtime named one.
     pub pod: Option<(String, String)>,
     /// Since when: RFC 3339, UTC.
     pub since: String,

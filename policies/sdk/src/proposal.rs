@@ -35,15 +35,15 @@ pub struct Slot {
 /// One address for the attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The address.
+    /// The address, a usable one of the configured subnets.
     pub address: IpAddr,
     /// Length in bits of the subnet as the pod shall see it.
     pub prefix_length: u8,
     /// The gateway as the pod shall see it.
     pub gateway: Option<IpAddr>,
-    /// Dynamic or fixed.
+    /// Whether any other address would do as well.
     pub kind: Kind,
-    /// Keep it after the release.
+    /// Keep the address for somebody after its release.
     pub hold: Option<Hold>,
     /// Take it together with the address.
     pub slot: Option<Slot>,
@@ -52,7 +52,7 @@ pub struct Assignment {
 /// All the addresses an attachment would get, together or not at all.
 pub type Proposal = Vec<Assignment>;
 
-/// A "no". The text is for the person who looks after the pod; name the object and the way out.
+/// A "no". The text is for the pod's author or the operator: name the object, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Every address the policy may use is held.
@@ -81,12 +81,12 @@ impl Assignment {
         Self { kind: Kind::Fixed, ..Self::dynamic(address, range) }
     }
 
-    /// With another subnet length.
+    /// The same address, seen with another subnet length.
     pub fn with_prefix_length(self, prefix_length: u8) -> Self {
         Self { prefix_length, ..self }
     }
 
-    /// With another gateway.
+    /// The same address, with another gateway.
     pub fn with_gateway(self, gateway: IpAddr) -> Self {
         Self { gateway: Some(gateway), ..self }
     }

@@ -4,7 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
 
+use addresses::Misfit;
+pub use addresses::Unusable;
+
 use crate::address::{Family, Prefix, Span, without};
+use crate::proposal::Assignment;
 
 /// A range of the network's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,21 +32,6 @@ pub struct RangeSet(pub Vec<AddressRange>);
 /// The range sets of a network: an attachment gets one address of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeSets(pub Vec<RangeSet>);
-
-/// Why an address is never handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// Outside every configured subnet.
-    Outside,
-    /// The gateway of this subnet.
-    Gateway(Prefix),
-    /// The network address of this subnet (IPv6: the subnet-router anycast address).
-    Network(Prefix),
-    /// The broadcast address of this subnet.
-    Broadcast(Prefix),
-    /// In this excluded part.
-    Excluded(Prefix),
-}
 
 impl AddressRange {
     /// The family of the subnet.
@@ -68,19 +57,29 @@ impl AddressRange {
     }
 
     /// What is never handed out of the subnet.
-    fn holes(&self) -> impl Iterator<Item = Span> {
+    pub(crate) fn holes(&self) -> impl Iterator<Item = Span> {
         let special = [self.gateway, self.network_address(), self.broadcast_address()];
         special.into_iter().flatten().map(Span::single).chain(self.excluded.iter().map(Prefix::span))
     }
 
     fn unusable(&self, address: IpAddr) -> Option<Unusable> {
-        let excluded = || self.excluded.iter().find(|part| part.contains(address)).copied();
-        match Some(address) {
-            gateway if gateway == self.gateway => Some(Unusable::Gateway(self.subnet)),
-            network if network == self.network_address() => Some(Unusable::Network(self.subnet)),
-            broadcast if broadcast == self.broadcast_address() => Some(Unusable::Broadcast(self.subnet)),
-            _ => excluded().map(Unusable::Excluded),
+        if self.gateway == Some(address) {
+            return Some(Unusable::Gateway(self.subnet));
         }
+        if self.network_address() == Some(address) {
+            return Some(Unusable::Network(self.subnet));
+        }
+        if self.broadcast_address() == Some(address) {
+            return Some(Unusable::Broadcast(self.subnet));
+        }
+        let excluded = self.excluded.iter().find(|part| part.contains(address));
+        excluded.copied().map(Unusable::Excluded)
+    }
+
+    /// Why a pod could not use its address as the assignment shows it; `None` where it can.
+    pub(crate) fn misfit(&self, assignment: &Assignment) -> Option<Misfit> {
+        let gateway = assignment.gateway.filter(|gateway| self.subnet.contains(*gateway));
+        Misfit::find(assignment.address, assignment.prefix_length, gateway)
     }
 }
 
@@ -122,8 +121,8 @@ impl RangeSets {
 
     /// Whether a pod could have any address of a span in the subnets, held or not.
     pub fn has_usable(&self, span: Span) -> bool {
-        let holes = self.ranges().flat_map(AddressRange::holes).filter_map(|hole| hole.intersection(&span));
-        let holes: Vec<Span> = holes.collect();
+        let holes = self.ranges().flat_map(AddressRange::holes);
+        let holes: Vec<Span> = holes.filter_map(|hole| hole.intersection(&span)).collect();
         // Most spans are larger than all that is taken out of them: nothing has to be taken out to see that.
         let largest = holes.iter().map(Span::size).fold(0, u128::saturating_add);
         largest < span.size() || !without(vec![span], holes).is_empty()
@@ -132,8 +131,10 @@ impl RangeSets {
     /// Where dynamic addresses of a range set come from, in the order of its ranges: the spans without any part kept
     /// for fixed addresses. Gateways and the like are still in it; the pool skips them.
     pub fn dynamic(&self, range_set: usize) -> Vec<Span> {
-        let spans = self.0.get(range_set).into_iter().flat_map(|set| set.iter().map(|range| range.span));
-        without(spans.collect(), self.ranges().filter_map(|range| range.fixed))
+        let Some(set) = self.0.get(range_set) else { return Vec::new() };
+        let spans = set.iter().map(|range| range.span).collect();
+        // Of every set, not of this one alone: two sets may have ranges in one subnet.
+        without(spans, self.ranges().filter_map(|range| range.fixed))
     }
 }
 
@@ -168,18 +169,6 @@ impl fmt::Display for RangeSet {
 impl fmt::Display for RangeSets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&list(self.ranges().map(|range| range.subnet)))
-    }
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Outside => f.write_str("is outside every configured subnet"),
-            Self::Gateway(subnet) => write!(f, "is the gateway of {subnet}"),
-            Self::Network(subnet) => write!(f, "is the network address of {subnet}"),
-            Self::Broadcast(subnet) => write!(f, "is the broadcast address of {subnet}"),
-            Self::Excluded(part) => write!(f, "is excluded by {part}"),
-        }
     }
 }
 

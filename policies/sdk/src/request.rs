@@ -9,11 +9,11 @@ use crate::range::RangeSets;
 pub struct Request {
     /// The name of the network in the CNI configuration.
     pub network: String,
-    /// The container.
+    /// `CNI_CONTAINERID` of the container.
     pub container_id: String,
     /// The interface inside the pod, for example `eth0`.
     pub interface_name: String,
-    /// The Kubernetes node.
+    /// The Kubernetes node the attachment is made on.
     pub node: String,
     /// Absent when the runtime named no pod.
     pub pod: Option<Pod>,
@@ -37,22 +37,22 @@ pub struct Request {
 /// Labels and annotations of an object of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// `metadata.labels`.
+    /// `metadata.labels`, in no particular order.
     pub labels: Vec<(String, String)>,
-    /// `metadata.annotations`.
+    /// `metadata.annotations`, in no particular order.
     pub annotations: Vec<(String, String)>,
 }
 
 /// The pod the addresses are for, as far as the runtime or the API server told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
-    /// `metadata.namespace`.
+    /// `metadata.namespace`, never empty.
     pub namespace: String,
-    /// `metadata.name`.
+    /// `metadata.name`, never empty.
     pub name: String,
-    /// `metadata.uid`, when known.
+    /// `metadata.uid`; absent where neither the runtime nor the API server told it.
     pub uid: Option<String>,
-    /// `metadata.annotations`.
+    /// `metadata.annotations`, cut by the host's limits.
     pub annotations: Vec<(String, String)>,
     /// `metadata.labels`; empty unless the network's configuration asks for them.
     pub labels: Vec<(String, String)>,
@@ -63,9 +63,9 @@ pub struct Pod {
 /// The controller of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// For example `StatefulSet`.
+    /// The kind of the controller, for example `StatefulSet`.
     pub kind: String,
-    /// The controller's name.
+    /// The controller's name, in the pod's namespace.
     pub name: String,
 }
 
@@ -98,6 +98,7 @@ impl Metadata {
     }
 }
 
+/// Some ten pairs as a rule: a map would cost more to build than the few searches do.
 fn value_of<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }

@@ -54,11 +54,11 @@ impl Ring {
     /// The position that follows an address; of one that is not on the ring, the position of the lowest span above it,
     /// or 0.
     pub fn position_after(&self, address: IpAddr) -> u128 {
-        let above = || self.spans.iter().filter(|span| span.first() > address).min_by_key(|span| span.first());
-        match self.position(address) {
-            Some(position) => position.saturating_add(1),
-            None => above().and_then(|span| self.position(span.first())).unwrap_or(0),
+        if let Some(position) = self.position(address) {
+            return position.saturating_add(1);
         }
+        let above = self.spans.iter().map(Span::first).filter(|first| *first > address).min();
+        above.and_then(|first| self.position(first)).unwrap_or(0)
     }
 
     /// The position of an address of the ring.
@@ -88,10 +88,13 @@ impl Ring {
         let mut found = Vec::with_capacity(count);
         for span in self.turned_to(position) {
             let mut rest = Some(span);
-            while let Some(span) = rest.filter(|_| found.len() < count) {
-                let free = pool.next_free_within(span);
-                found.extend(free);
-                rest = free.and_then(|free| span.above(free));
+            while let Some(span) = rest
+                && found.len() < count
+            {
+                // One question for each address, and not one for the whole span: the pool does not tell what is held.
+                let Some(free) = pool.next_free_within(span) else { break };
+                found.push(free);
+                rest = span.above(free);
             }
         }
         found
@@ -100,6 +103,7 @@ impl Ring {
     /// The spans of the ring from a position on; the span it falls into comes first with its upper part and last with
     /// its lower one.
     fn turned_to(&self, position: u128) -> Vec<Span> {
+        // An empty ring has no remainder, and no span either.
         let mut offset = position.checked_rem(self.size()).unwrap_or(0);
         for (nth, span) in self.spans.iter().enumerate() {
             if let Some(upper) = span.starting_at(offset) {

@@ -29,6 +29,7 @@ pub fn decode<T: DeserializeOwned>(settings: &str) -> Result<T, SettingsError> {
         let problem = words.unwrap_or_else(|| problem(error.inner()));
         SettingsError::Field { path: error.path().to_string(), problem }
     })?;
+    // What follows the object is no setting: two objects, one after the other, are somebody's mistake.
     match json.end() {
         Ok(()) => Ok(decoded),
         Err(error) => Err(SettingsError::Field { path: ".".to_owned(), problem: problem(&error) }),

@@ -1,5 +1,6 @@
 //! A share of the ranges: pods that get addresses of certain spans and of no others, by annotation neither.
 
+use crate::address::Span;
 use crate::draw::{Draw, ProposalCount, Strategy, propose};
 use crate::pool::Pool;
 use crate::proposal::{Proposal, Refusal};
@@ -16,7 +17,7 @@ pub struct Share<'a> {
     pub whom: String,
     /// Where the spans stand in the configuration: `policy.settings.namespaces.team-a`.
     pub setting: String,
-    /// All of them.
+    /// The spans that make up the share, at least one.
     pub spans: &'a Spans,
 }
 
@@ -42,23 +43,21 @@ impl Share<'_> {
     /// Of a pool that the pod names every part must be of the share: to pass over some of it would be to follow another
     /// annotation.
     fn refuse_foreign(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
-        let address = wish.fixed().iter().map(|assignment| assignment.address).find(|one| !self.spans.has(*one));
-        let span = wish.choice().iter().find(|span| !self.spans.covers(span));
-        let foreign = address.map(|address| address.to_string()).or(span.map(ToString::to_string));
-        match foreign {
-            None => Ok(()),
-            Some(foreign) => Err(Refusal::Denied(format!(
-                "{}: {} may not use {foreign}, it has {} ({})",
-                wish.origin(),
-                self.whom,
-                list(self.spans.iter()),
-                self.setting
-            ))),
-        }
+        let single = wish.fixed().iter().map(|assignment| Span::single(assignment.address));
+        let mut named = single.chain(wish.choice().iter().copied());
+        let Some(foreign) = named.find(|span| !self.spans.covers(span)) else { return Ok(()) };
+        Err(Refusal::Denied(format!(
+            "{}: {} may not use {foreign}, it has {} ({})",
+            wish.origin(),
+            self.whom,
+            list(self.spans.iter()),
+            self.setting
+        )))
     }
 
     fn draw(&self, request: &Request, range_set: usize, strategy: Strategy) -> Result<Draw, Refusal> {
         let dynamic = request.range_sets.dynamic(range_set);
+        // In the order of the ranges, then of the share: "the lowest" is meant of the network, not of the list.
         let own = dynamic.iter().flat_map(|offered| self.spans.iter().filter_map(|span| span.intersection(offered)));
         let ring = Ring::new(own);
         let (whom, network) = (&self.whom, &request.network);

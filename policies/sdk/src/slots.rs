@@ -25,8 +25,9 @@ impl Slots {
     pub fn of(name: impl Into<String>, limit: u32, pool: &dyn Pool) -> Self {
         let name = name.into();
         let taken = pool.taken_slots(&name);
-        let free = (0..below(limit.min(MOST_SLOTS), &taken)).filter(|number| taken.binary_search(number).is_err());
-        Self { free: free.collect(), name, taken }
+        let mut free: Vec<u32> = (0..below(limit.min(MOST_SLOTS), &taken)).collect();
+        free.retain(|number| taken.binary_search(number).is_err());
+        Self { name, taken, free }
     }
 
     /// How many are taken.
@@ -47,11 +48,13 @@ impl Slots {
         let mut next = start.checked_rem(self.free.len()).unwrap_or(0);
         for proposal in proposals {
             let counted: Vec<&mut Assignment> = proposal.iter_mut().filter(|assignment| counts(assignment)).collect();
+            // Two addresses of one proposal cannot take the same slot: half of it numbered would be worse than nothing.
             if counted.len() > self.free.len() {
                 return;
             }
             for assignment in counted {
                 assignment.slot = Some(Slot { name: self.name.clone(), number: self.free[next] });
+                // Not from the start for each proposal: whoever lost its slot needs another one in the next.
                 next = (next + 1) % self.free.len();
             }
         }
@@ -62,9 +65,13 @@ impl Slots {
 /// the limit. Above the limit there is something only after it was lowered. Whatever contenders see, none of them takes
 /// a slot that would be too many: releases can only move M up, and claims below M do not move it at all.
 fn below(limit: u32, taken: &[u32]) -> u32 {
-    let from = |number: u32| taken.len() - taken.partition_point(|&taken| taken < number);
-    let fits = |&number: &u32| number as usize + from(number) <= limit as usize;
-    (0..=limit).rev().find(fits).unwrap_or(0)
+    for number in (1..=limit).rev() {
+        let taken_above = taken.len() - taken.partition_point(|&taken| taken < number);
+        if number as usize + taken_above <= limit as usize {
+            return number;
+        }
+    }
+    0
 }
 
 #[cfg(test)]

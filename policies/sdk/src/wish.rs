@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use crate::address::{Family, Span};
 use crate::annotations::{Annotation, FAMILIES, Form, GATEWAY, IP, IP_POOL, NETMASK};
-use crate::appearance::{Appearance, misfit};
+use crate::appearance::{Appearance, explain};
 use crate::draw::Draw;
 use crate::proposal::{Assignment, Refusal};
 use crate::range::{Unusable, list};
@@ -32,7 +32,7 @@ pub struct Wish<'a> {
 /// Where addresses were named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
-    /// Nowhere.
+    /// Neither by the pod nor by the runtime: every address is dynamic.
     Nowhere,
     /// By an annotation of the pod.
     Annotation(Annotation<'a>),
@@ -83,12 +83,16 @@ impl<'a> Wish<'a> {
         let appearance = Appearance::read(request, &addresses, &choice)?;
         let mut fixed = Vec::with_capacity(addresses.len());
         for (address, length) in addresses {
+            // None is missing here: an address outside every subnet has been refused above.
             let Some(range) = request.range_sets.containing(address) else { continue };
             let mut assignment = appearance.dress(Assignment::fixed(address, range), range);
+            // The length written with the address itself counts before that of the netmask annotation.
             assignment.prefix_length = length.unwrap_or(assignment.prefix_length);
+            // What is wrong with the range's own length is for the operator to see, and no reason to refuse a pod.
             if assignment.prefix_length != range.subnet.length()
-                && let Some(why) = misfit(&assignment, range)
+                && let Some(misfit) = range.misfit(&assignment)
             {
+                let why = explain(misfit);
                 return Err(match appearance.netmask() {
                     Some(netmask) if length.is_none() => netmask.invalid(why),
                     _ => origin.invalid(why),
@@ -133,18 +137,21 @@ impl<'a> Wish<'a> {
 
     /// The draw without what could not be seen as the pod asked to see it.
     pub(crate) fn fitted<'d>(&self, draw: &'d Draw) -> Result<Cow<'d, Draw>, Refusal> {
+        // Nearly always. A ring may have a thousand spans, and to copy them costs fuel.
         if self.appearance == Appearance::default() {
             return Ok(Cow::Borrowed(draw));
         }
         let fitting = self.appearance.fitting(self.request, draw.ring.spans(), draw.range_set.is_some());
         let ring = Ring::new(fitting);
-        let cause = || [NETMASK, GATEWAY].into_iter().find_map(|base| Annotation::find(self.request, base));
-        if let Some(annotation) = cause().filter(|_| ring.is_empty()) {
+        if ring.is_empty()
+            && let Some(annotation) = self.annotations_of_appearance().next()
+        {
             let all = list(draw.ring.spans());
             return Err(
                 annotation.invalid(format_args!("with it no address of {all} is left that reaches its gateway"))
             );
         }
+        // An address that was kept is given up where the pod could not use it as it asks to see it.
         let kept = draw.kept.filter(|kept| ring.contains(*kept));
         Ok(Cow::Owned(Draw { ring, kept, ..draw.clone() }))
     }
@@ -153,12 +160,15 @@ impl<'a> Wish<'a> {
     pub(crate) fn blame(&self, refusal: Refusal, whole: &Draw, fitted: &Draw) -> Refusal {
         match refusal {
             Refusal::Exhausted(text) if fitted.ring.size() < whole.ring.size() => {
-                let annotations =
-                    [NETMASK, GATEWAY].into_iter().filter_map(|base| Annotation::find(self.request, base));
-                Refusal::Exhausted(format!("{text}; there are no others with {}", list(annotations)))
+                let annotations = list(self.annotations_of_appearance());
+                Refusal::Exhausted(format!("{text}; there are no others with {annotations}"))
             }
             other => other,
         }
+    }
+
+    fn annotations_of_appearance(&self) -> impl Iterator<Item = Annotation<'a>> {
+        [NETMASK, GATEWAY].into_iter().filter_map(|base| Annotation::find(self.request, base))
     }
 
     fn names(&self, family: Family) -> bool {
@@ -204,13 +214,14 @@ fn refuse_contradiction(request: &Request, origin: &Origin<'_>, named: &[(IpAddr
     if !matches!(origin, Origin::Annotation(_)) {
         return Ok(());
     }
-    let is_named = |asked: &IpAddr| named.iter().any(|(address, _)| address == asked);
-    match request.requested.iter().find(|asked| !is_named(asked)) {
-        None => Ok(()),
-        Some(asked) => Err(origin.invalid(format_args!(
-            "it contradicts the runtime, which asks for {asked} ({RUNTIME}); keep one of the two"
-        ))),
+    for asked in &request.requested {
+        if !named.iter().any(|(address, _)| address == asked) {
+            return Err(origin.invalid(format_args!(
+                "it contradicts the runtime, which asks for {asked} ({RUNTIME}); keep one of the two"
+            )));
+        }
     }
+    Ok(())
 }
 
 fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> Result<(), Refusal> {
@@ -223,10 +234,11 @@ fn refuse_unusable(request: &Request, origin: &Origin<'_>, address: IpAddr) -> R
 
 /// A span may contain unusable addresses, the pool skips them; but not leave the subnets nor be nothing else.
 fn refuse_outside(request: &Request, origin: &Origin<'_>, span: &Span) -> Result<(), Refusal> {
-    let mut subnets = request.range_sets.ranges().map(|range| range.subnet.span());
-    if !subnets.any(|subnet| subnet.intersection(span) == Some(*span)) {
+    let mut subnets = request.range_sets.ranges().map(|range| range.subnet);
+    if !subnets.any(|subnet| subnet.contains(span.first()) && subnet.contains(span.last())) {
         return Err(outside(request, origin, span.family(), span));
     }
+    // A single address is one that the pod names, and is told what is wrong with it.
     if span.size() == 1 { refuse_unusable(request, origin, span.first()) } else { Ok(()) }
 }
 
@@ -234,8 +246,8 @@ fn refuse_outside(request: &Request, origin: &Origin<'_>, span: &Span) -> Result
 /// releases what nobody holds.
 fn refuse_unusable_choice(request: &Request, origin: &Origin<'_>, choice: &[Span]) -> Result<(), Refusal> {
     for family in Family::BOTH {
-        let mut spans = choice.iter().filter(|span| span.family() == family).peekable();
-        if spans.peek().is_some() && !spans.any(|span| request.range_sets.has_usable(*span)) {
+        let spans: Vec<&Span> = choice.iter().filter(|span| span.family() == family).collect();
+        if !spans.is_empty() && !spans.iter().any(|span| request.range_sets.has_usable(**span)) {
             return Err(origin.invalid(format_args!(
                 "no pod can have any of its {family} addresses: each is a gateway, a network or broadcast address, or \
                  excluded"
@@ -247,6 +259,7 @@ fn refuse_unusable_choice(request: &Request, origin: &Origin<'_>, choice: &[Span
 
 fn outside(request: &Request, origin: &Origin<'_>, family: Family, what: impl fmt::Display) -> Refusal {
     let Request { network, range_sets, .. } = request;
+    // The host left out the ranges of the other family: the pod contradicts itself, whatever the network has.
     if let Some(families) = Annotation::find(request, FAMILIES).filter(|_| !range_sets.has(family)) {
         return origin.invalid(format_args!("{what} is an {family} address, and {families} leaves {family} out"));
     }

@@ -22,7 +22,7 @@ impl Keep {
     /// As long as a pod may ask for where the settings do not say.
     pub(crate) const WEEK: Self = Self { seconds: 7 * 24 * 60 * 60 };
 
-    /// At least one.
+    /// At least 1, and at most 90 days.
     pub fn seconds(self) -> u64 {
         self.seconds
     }

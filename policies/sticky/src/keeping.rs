@@ -87,13 +87,15 @@ impl<'a> Keeping<'a> {
     /// asked only once a race was lost: before that the claim itself finds out, and the question would cost every
     /// return a read.
     fn lost(&self, address: IpAddr, draws: &[Draw], pool: &dyn Pool) -> Option<String> {
-        let of_family = |span: &&Span| span.family() == Family::of(address);
-        let mut drawn = draws.iter().flat_map(|draw| draw.ring.spans()).filter(of_family).peekable();
-        drawn.peek()?;
+        let spans = draws.iter().flat_map(|draw| draw.ring.spans());
+        let drawn: Vec<&Span> = spans.filter(|span| span.family() == Family::of(address)).collect();
+        if drawn.is_empty() {
+            return None;
+        }
         if let Some(why) = self.request.range_sets.unusable(address) {
             return Some(why.to_string());
         }
-        if !drawn.clone().any(|span| span.contains(address)) {
+        if !drawn.iter().any(|span| span.contains(address)) {
             return Some(format!("is not one of {}", list(drawn)));
         }
         if self.request.attempt == 0 || self.request.previous.contains(&address) {

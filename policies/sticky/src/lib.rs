@@ -16,7 +16,6 @@ pub use keep::Keep;
 use keeping::Keeping;
 pub use settings::{Bases, Pods, Settings, StatefulSet};
 
-/// The policy.
 #[derive(Debug)]
 pub struct Sticky;
 
@@ -48,7 +47,9 @@ impl Policy for Sticky {
         }
         let mut proposals = kube_ipam_policy::propose(&wish, &draws, settings.proposals, pool)?;
         if let Some(keeping) = &keeping {
-            proposals.iter_mut().flatten().for_each(|assignment| keeping.mark(assignment));
+            for assignment in proposals.iter_mut().flatten() {
+                keeping.mark(assignment);
+            }
         }
         Ok(proposals)
     }

@@ -20,15 +20,18 @@ pub(crate) fn wish<'a>(request: &'a Request, settings: &Settings) -> Result<Opti
     let Some(pod) = &request.pod else { return Ok(None) };
     let Some(base) = Base::find(request, pod, settings)? else { return Ok(None) };
     let rule = format!("{} for pod {}/{}", base.named_by, pod.namespace, pod.name);
-    let invalid = |why: String| Refusal::Invalid(format!("{rule}: {why}"));
     let Some((_, ordinal)) = numbered(&pod.name) else {
-        return Err(invalid("the pod's name does not end in its number, as that of web-0 does".to_owned()));
+        return Err(Refusal::Invalid(format!(
+            "{rule}: the pod's name does not end in its number, as that of web-0 does"
+        )));
     };
-    let nth = |&(base, length): &(IpAddr, Option<u8>)| match offset(base, ordinal) {
-        Some(address) => Ok((address, length)),
-        None => Err(invalid(format!("there is no address {ordinal} after {base}"))),
-    };
-    let addresses = base.addresses.iter().map(nth).collect::<Result<Vec<_>, _>>()?;
+    let mut addresses = Vec::with_capacity(base.addresses.len());
+    for (base, length) in base.addresses {
+        let Some(address) = offset(base, ordinal) else {
+            return Err(Refusal::Invalid(format!("{rule}: there is no address {ordinal} after {base}")));
+        };
+        addresses.push((address, length));
+    }
     Wish::by_rule(request, rule, addresses).map(Some)
 }
 
@@ -42,9 +45,9 @@ impl Base {
     /// The pod's annotations come before the settings, and the most particular form first.
     fn find(request: &Request, pod: &Pod, settings: &Settings) -> Result<Option<Self>, Refusal> {
         for form in Form::ALL {
-            let find = |base| Annotation::in_form(request, base, form);
-            let named = find(IP).or_else(|| find(IP_POOL));
-            match (find(ORDINAL_BASE), named) {
+            let base = Annotation::in_form(request, ORDINAL_BASE, form);
+            let ip = Annotation::in_form(request, IP, form);
+            match (base, ip.or_else(|| Annotation::in_form(request, IP_POOL, form))) {
                 (Some(base), Some(named)) => {
                     return Err(base.invalid(format_args!("it contradicts {named}; keep one of the two")));
                 }
@@ -78,11 +81,15 @@ fn stateful_set(pod: &Pod) -> Option<&str> {
 fn numbered(pod: &str) -> Option<(&str, u32)> {
     let (name, digits) = pod.rsplit_once('-').filter(|(name, _)| !name.is_empty())?;
     let plain = digits == "0" || (!digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()));
-    plain.then(|| Some((name, digits.parse().ok()?))).flatten()
+    if !plain {
+        return None;
+    }
+    Some((name, digits.parse().ok()?))
 }
 
 fn offset(base: IpAddr, ordinal: u32) -> Option<IpAddr> {
     let sum = number(base).checked_add(ordinal.into())?;
+    // Of IPv4 the high bits are dropped: an address that has lost any is beyond the last one.
     let address = Family::of(base).address(sum);
     (number(address) == sum).then_some(address)
 }

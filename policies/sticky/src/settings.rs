@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Keep;
 
-/// `policy.settings`.
+/// `policy.settings` of the network's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -50,7 +50,7 @@ pub enum Pods {
     Annotated,
 }
 
-/// `namespace/name`.
+/// A StatefulSet as the settings name it: `namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct StatefulSet(String);

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use ipnetwork::IpNetwork;
-
 use super::gateway::GatewayUser;
 use cni::{self, Failure, code};
+use ipam::Prefix;
 use ipam::RangeError;
 use ipam::address::successor;
 
@@ -88,7 +87,7 @@ pub enum Error {
     #[error("the subnet {subnet} has no gateway, but {}", need(*.user, *.subnet))]
     GatewayNeeded {
         /// The subnet of the range.
-        subnet: IpNetwork,
+        subnet: Prefix,
         /// The main plugin.
         user: GatewayUser,
     },
@@ -185,8 +184,8 @@ fn and_more(count: usize) -> String {
 }
 
 /// What the main plugin does with a subnet that has no gateway.
-fn need(user: GatewayUser, subnet: IpNetwork) -> String {
-    let taken = successor(subnet.network());
+fn need(user: GatewayUser, subnet: Prefix) -> String {
+    let taken = successor(subnet.address());
     match (user, taken) {
         (GatewayUser::Bridge, Some(taken)) => {
             format!("isGateway makes the bridge plugin take {taken} for its own, which a pod may have")

@@ -1,13 +1,11 @@
 //! `exclude`, of the network and of single ranges: what is never handed out.
 
-use ipnetwork::IpNetwork;
-
 use super::error::Error;
 use super::field::{self, wrong};
 use super::ranges::PlacedRange;
 use cni::netconf::Ipam;
 use ipam::range::network_of;
-use ipam::{Range, Span};
+use ipam::{Prefix, Range, Span};
 
 const EXPECTED: &str = "a subnet in CIDR form, an address, or a range such as 10.188.0.10-10.188.0.20";
 
@@ -15,7 +13,7 @@ const EXPECTED: &str = "a subnet in CIDR form, an address, or a range such as 10
 pub(super) fn read<'a>(
     ipam: &Ipam,
     ranges: impl Iterator<Item = &'a PlacedRange> + Clone,
-) -> Result<Vec<IpNetwork>, Error> {
+) -> Result<Vec<Prefix>, Error> {
     let mut excluded = Vec::new();
     if let Some(exclude) = &ipam.exclude {
         excluded.extend(spans("ipam.exclude", &exclude.read("ipam.exclude")?)?);
@@ -24,7 +22,7 @@ pub(super) fn read<'a>(
         let others = ranges.clone().filter(|other| !std::ptr::eq(*other, range));
         excluded.extend(of_one_range(range, others)?);
     }
-    let subnets: Vec<IpNetwork> = excluded.iter().flat_map(Span::subnets).collect();
+    let subnets: Vec<Prefix> = excluded.iter().flat_map(Span::subnets).collect();
     field::at_most("ipam.exclude, cut into subnets,", subnets.len(), limits::EXCLUDED)?;
     Ok(subnets)
 }
@@ -36,14 +34,14 @@ fn of_one_range<'a>(range: &PlacedRange, others: impl Iterator<Item = &'a Placed
     let subnet = network_of(range.spec.subnet);
     let mut excluded = Vec::new();
     for (nth, span) in spans(&path, &range.exclude)?.into_iter().enumerate() {
-        let Some(part) = Span::of_subnet(subnet).intersection(&span) else {
+        let Some(part) = subnet.span().intersection(&span) else {
             let expected = format!("a part of the subnet {subnet}, which this range is of");
             return Err(wrong(&format!("{path}[{nth}]"), &range.exclude[nth], expected));
         };
         excluded.push(part);
     }
     for offered in others.filter_map(|other| Range::new(&other.spec).ok()).map(|other| other.span()) {
-        excluded = excluded.iter().flat_map(|part| part.without(&offered)).flatten().collect();
+        excluded = excluded.iter().flat_map(|part| part.without(&offered)).collect();
     }
     Ok(excluded)
 }
@@ -58,7 +56,7 @@ fn spans(path: &str, written: &[String]) -> Result<Vec<Span>, Error> {
                 let (first, last) = (field::address(&path, first.trim()), field::address(&path, last.trim()));
                 first.ok().zip(last.ok()).and_then(|(first, last)| Span::new(first, last))
             }
-            None => field::subnet_or_address(&path, held).ok().map(Span::of_subnet),
+            None => field::subnet_or_address(&path, held).ok().map(|subnet| network_of(subnet).span()),
         };
         spans.push(span.ok_or_else(|| wrong(&path, held, EXPECTED))?);
     }

@@ -219,7 +219,12 @@ impl Error {
                     .to_owned(),
             ),
             Self::Annotated(unfollowed) => Some(unfollowed.hint()),
-            Self::RequestedPrefix { misfit, .. } => Some(misfit.hint().to_owned()),
+            Self::RequestedPrefix { misfit: Misfit::Network(..) | Misfit::Broadcast(..), .. } => {
+                Some("ask for it without a prefix, or for another address".to_owned())
+            }
+            Self::RequestedPrefix { misfit: Misfit::Gateway(..) | Misfit::GatewayAtEnd(..), .. } => Some(
+                "ask for it without a prefix, or name a gateway inside by annotation kube-ipam.gateway".to_owned(),
+            ),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => Some(sum_up(ceded)),
             Self::NotHeld { .. } => Some(
                 "another pod may get it: delete this one, so that it starts again with an address of its own; on its node \

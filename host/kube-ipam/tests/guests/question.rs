@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Span};
+use ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot};
 
 /// `10.0.0.0/24` with 10.0.0.64/28 excluded.
 pub fn range_sets() -> RangeSets {
@@ -13,7 +13,7 @@ pub fn range_sets() -> RangeSets {
 /// Nobody holds anything, and that is known.
 pub fn snapshot() -> Snapshot {
     let mut snapshot = unread_snapshot();
-    snapshot.learn_span(Span::of_subnet("10.0.0.0/24".parse().unwrap()), []);
+    snapshot.learn_span("10.0.0.0/24".parse().unwrap(), []);
     snapshot
 }
 

@@ -247,7 +247,7 @@ impl Bench {
     /// Have a whole span held, sixty addresses a claim, without asking for each.
     pub(crate) async fn fill(&self, span: Span) {
         let first = ipam::address::number(span.first());
-        let numbers: Vec<u128> = (0..span.len()).map(|offset| first + offset).collect();
+        let numbers: Vec<u128> = (0..span.size()).map(|offset| first + offset).collect();
         for (nth, chunk) in numbers.chunks(60).enumerate() {
             let Requester { attachment, node, machine, pod } = requester(&format!("bulk-{first:x}-{nth}"), "");
             let addresses = chunk.iter().map(|n| assignment(span.family().address(*n), Kind::Dynamic)).collect();

@@ -31,6 +31,7 @@ impl From<address::Span> for wit::IpSpan {
     }
 }
 
+/// Ends in order and of one family are the host's promise.
 impl From<wit::IpSpan> for address::Span {
     fn from(span: wit::IpSpan) -> Self {
         let first = span.first.into();
@@ -59,7 +60,11 @@ impl From<wit::AddressRange> for range::AddressRange {
 
 impl From<wit::Request> for request::Request {
     fn from(request: wit::Request) -> Self {
-        let set = |ranges: Vec<wit::AddressRange>| range::RangeSet(ranges.into_iter().map(Into::into).collect());
+        let mut range_sets = Vec::with_capacity(request.range_sets.len());
+        for ranges in request.range_sets {
+            range_sets.push(range::RangeSet(ranges.into_iter().map(Into::into).collect()));
+        }
+        // The world has a place for annotations in a pod alone; those of a container without one come in a pod without a name.
         let (pod, annotations) = match request.pod {
             Some(pod) if pod.namespace.is_empty() && pod.name.is_empty() => (None, pod.annotations),
             pod => (pod.map(Into::into), Vec::new()),
@@ -73,7 +78,7 @@ impl From<wit::Request> for request::Request {
             annotations,
             requested: request.requested.into_iter().map(Into::into).collect(),
             previous: request.previous.into_iter().map(Into::into).collect(),
-            range_sets: range::RangeSets(request.range_sets.into_iter().map(set).collect()),
+            range_sets: range::RangeSets(range_sets),
             attempt: request.attempt,
             namespace: request.namespace_metadata.map(Into::into),
             node_metadata: request.node_metadata.map(Into::into),

@@ -53,7 +53,7 @@ fn log_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
-            let text = panic.payload_as_str().unwrap_or("no text");
+            let text = panic.payload_as_str().unwrap_or("no message");
             match panic.location() {
                 Some(place) => log(Level::Error, &format!("panicked at {}:{}: {text}", place.file(), place.line())),
                 None => log(Level::Error, &format!("panicked: {text}")),

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{PoolDouble, addresses, range, request};
+use crate::address::{Family, SpanError};
 use crate::policy::Policy;
 use crate::pool::{Holder, Pool};
-use crate::proposal::{Kind, Proposal, Refusal};
+use crate::proposal::{Assignment, Kind, Proposal, Refusal};
 use crate::range::{RangeSet, RangeSets};
 use crate::request::{Metadata, Owner, Request};
 use crate::settings::decode;
@@ -19,14 +21,14 @@ use crate::settings::decode;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Case {
-    /// What it shows.
+    /// What the case shows, in a sentence or a few words.
     case: String,
-    /// The range sets; one range over all of 10.0.0.0/24 unless told.
+    /// The range sets; without them, one range over all of 10.0.0.0/24.
     #[serde(default)]
     range_sets: Vec<Vec<Range>>,
-    /// `namespace/name`; `default/web-0` unless told, the empty string for no pod.
+    /// `namespace/name`; without it `default/web-0`, and the empty string for no pod.
     pod: Option<String>,
-    /// `Kind/name`; untold unless told.
+    /// `Kind/name`; without it the policy is told of no controller.
     owner: Option<String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -37,7 +39,7 @@ struct Case {
     #[serde(default)]
     attempt: u32,
     container: Option<String>,
-    /// `eth0` unless told.
+    /// The interface inside the pod; without it `eth0`.
     interface: Option<String>,
     /// Addresses and spans that are held.
     #[serde(default)]
@@ -48,9 +50,9 @@ struct Case {
     /// The slots of lists that are taken.
     #[serde(default)]
     slots: BTreeMap<String, Vec<u32>>,
-    /// Labels of the node; nothing is known of it unless told.
+    /// Labels of the node; without them nothing is known of it.
     node_labels: Option<BTreeMap<String, String>>,
-    /// By range set.
+    /// The address that was claimed last in each range set, by its index.
     #[serde(default)]
     last_claimed: BTreeMap<usize, String>,
     #[serde(default)]
@@ -123,8 +125,11 @@ impl Case {
     fn request(&self) -> Request {
         let mut request = request(&["10.0.0.0/24"]);
         if !self.range_sets.is_empty() {
-            let set = |ranges: &Vec<Range>| RangeSet(ranges.iter().map(Range::build).collect());
-            request.range_sets = RangeSets(self.range_sets.iter().map(set).collect());
+            let mut sets = Vec::with_capacity(self.range_sets.len());
+            for ranges in &self.range_sets {
+                sets.push(RangeSet(ranges.iter().map(Range::build).collect()));
+            }
+            request.range_sets = RangeSets(sets);
         }
         match self.pod.as_deref().map(|pod| pod.split_once('/')) {
             Some(None) => request.pod = None,
@@ -148,68 +153,87 @@ impl Case {
         request.attempt = self.attempt;
         request.container_id = self.container.clone().unwrap_or(request.container_id);
         request.interface_name = self.interface.clone().unwrap_or(request.interface_name);
-        self.annotations.iter().fold(request, |request, (name, value)| request.annotated(name, value))
+        for (name, value) in &self.annotations {
+            request = request.annotated(name, value);
+        }
+        request
     }
 
     fn pool(&self, request: &Request) -> impl Pool + use<> {
-        let pool = PoolDouble::of(&request.range_sets).holding(self.held.iter().map(String::as_str));
-        let keep = |pool: PoolDouble, (address, identity): (&String, &String)| {
-            pool.held_by(address, Holder::Hold(identity.clone()))
-        };
-        let pool = self.kept.iter().fold(pool, keep);
-        let take = |pool: PoolDouble, (name, slots): (&String, &Vec<u32>)| pool.taking(name, slots.iter().copied());
-        let pool = self.slots.iter().fold(pool, take);
-        self.last_claimed.iter().fold(pool, |pool, (set, address)| pool.claimed_last(*set, address))
+        let mut pool = PoolDouble::of(&request.range_sets).holding(self.held.iter().map(String::as_str));
+        for (address, identity) in &self.kept {
+            pool = pool.held_by(address, Holder::Hold(identity.clone()));
+        }
+        for (name, slots) in &self.slots {
+            pool = pool.taking(name, slots.iter().copied());
+        }
+        for (range_set, address) in &self.last_claimed {
+            pool = pool.claimed_last(*range_set, address);
+        }
+        pool
     }
 }
 
 impl Range {
     fn build(&self) -> crate::range::AddressRange {
         let mut built = range(&self.subnet);
-        let span = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
-        let prefix = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"));
         if let Some(gateway) = self.gateway.as_deref() {
             let gateway = (gateway != "none").then(|| super::parse(gateway));
             built = built.with_gateway(gateway);
         }
-        built.span = self.span.as_deref().map_or(built.span, span);
-        built.fixed = self.fixed.as_deref().map(span);
-        built.excluded = self.excluded.iter().map(prefix).collect();
+        built.span = self.span.as_deref().map_or(built.span, parsed);
+        built.fixed = self.fixed.as_deref().map(parsed);
+        built.excluded = self.excluded.iter().map(|text| parsed(text)).collect();
         built
     }
 }
 
+/// A part of a case that has to make sense.
+fn parsed<T: FromStr<Err = SpanError>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
 /// What the host would find wrong with the proposals.
 fn fault(request: &Request, proposals: &[Proposal]) -> Option<String> {
-    let unusable = proposals.iter().flatten().find_map(|assignment| {
-        let why = request.range_sets.unusable(assignment.address)?;
-        Some(format!("\n  proposes {} which {why}", assignment.address))
-    });
-    let repeats = proposals.iter().find(|proposal| {
-        let address = |nth: usize| proposal[nth].address;
-        (0..proposal.len()).any(|nth| (0..nth).any(|earlier| address(earlier) == address(nth)))
-    });
-    let lacking = proposals.iter().find(|proposal| {
-        let served = |family| proposal.iter().any(|assignment| crate::Family::of(assignment.address) == family);
-        request.range_sets.ranges().any(|range| !served(range.family()))
-    });
-    unusable
-        .or(repeats.map(|proposal| format!("\n  repeats an address: {}", in_full(proposal))))
-        .or(lacking.map(|proposal| format!("\n  leaves a family out: {}", in_full(proposal))))
-        .or(proposals.is_empty().then(|| "\n  neither proposal nor refusal".to_owned()))
+    if proposals.is_empty() {
+        return Some("\n  neither proposal nor refusal".to_owned());
+    }
+    for proposal in proposals {
+        for (nth, Assignment { address, .. }) in proposal.iter().enumerate() {
+            if let Some(why) = request.range_sets.unusable(*address) {
+                return Some(format!("\n  proposes {address} which {why}"));
+            }
+            if proposal[..nth].iter().any(|earlier| earlier.address == *address) {
+                return Some(format!("\n  repeats an address: {}", in_full(proposal)));
+            }
+        }
+        for range in request.range_sets.ranges() {
+            if !proposal.iter().any(|assignment| Family::of(assignment.address) == range.family()) {
+                return Some(format!("\n  leaves a family out: {}", in_full(proposal)));
+            }
+        }
+    }
+    None
 }
 
 fn in_full(proposal: &Proposal) -> String {
-    let assignment = |assignment: &crate::Assignment| {
-        let via = assignment.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-        let kind = if assignment.kind == Kind::Fixed { "fixed" } else { "dynamic" };
-        let hold = assignment.hold.as_ref();
-        let kept = hold.map(|hold| format!(", kept {} s for {}", hold.seconds, hold.identity)).unwrap_or_default();
-        let slot = assignment.slot.as_ref();
-        let slot = slot.map(|slot| format!(", slot {} of {}", slot.number, slot.name)).unwrap_or_default();
-        format!("{}/{}{via} {kind}{kept}{slot}", assignment.address, assignment.prefix_length)
-    };
-    proposal.iter().map(assignment).collect::<Vec<_>>().join(" + ")
+    proposal.iter().map(assignment_in_full).collect::<Vec<_>>().join(" + ")
+}
+
+fn assignment_in_full(assignment: &Assignment) -> String {
+    let Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment;
+    let mut text = format!("{address}/{prefix_length}");
+    if let Some(gateway) = gateway {
+        text += &format!(" via {gateway}");
+    }
+    text += if *kind == Kind::Fixed { " fixed" } else { " dynamic" };
+    if let Some(hold) = hold {
+        text += &format!(", kept {} s for {}", hold.seconds, hold.identity);
+    }
+    if let Some(slot) = slot {
+        text += &format!(", slot {} of {}", slot.number, slot.name);
+    }
+    text
 }
 
 fn described(refusal: &Refusal) -> String {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 pub use cases::check_cases;
 pub use pool_double::PoolDouble;
 
-use crate::address::{Family, Prefix, Span, number};
+use crate::address::{Prefix, Span};
 use crate::proposal::Proposal;
 use crate::range::{AddressRange, RangeSet, RangeSets};
 use crate::request::{Pod, Request};
@@ -20,15 +20,8 @@ use crate::request::{Pod, Request};
 /// When the text is not a subnet.
 pub fn range(subnet: &str) -> AddressRange {
     let Ok(subnet) = subnet.parse::<Prefix>() else { panic!("{subnet:?} is not a subnet") };
-    let (whole, family) = (subnet.span(), subnet.family());
-    let nth = |nth: u128| family.address(number(whole.first()) + nth);
-    let (gateway, first, last) = match whole.size() {
-        ..=1 => (None, whole.first(), whole.last()),
-        2 => (Some(nth(1)), whole.first(), whole.last()),
-        size => (Some(nth(1)), nth(2.min(size - 1)), nth(size - 1 - u128::from(family == Family::V4))),
-    };
-    let Some(span) = Span::new(first, last) else { panic!("{subnet} has no usable address") };
-    AddressRange { subnet, span, gateway, fixed: None, excluded: Vec::new() }
+    let gateway = subnet.default_gateway();
+    AddressRange { subnet, span: subnet.default_range(gateway), gateway, fixed: None, excluded: Vec::new() }
 }
 
 impl AddressRange {
@@ -40,10 +33,7 @@ impl AddressRange {
         if gateway.is_some_and(|gateway| self.subnet.contains(gateway)) {
             return self;
         }
-        let usable = self.subnet.span().starting_at(u128::from(self.network_address().is_some()));
-        if let Some(usable) = usable {
-            self.span = Span::new(usable.first(), self.span.last()).unwrap_or(self.span);
-        }
+        self.span = Span::new(self.subnet.usable().first(), self.span.last()).unwrap_or(self.span);
         self
     }
 }
@@ -79,11 +69,12 @@ impl Request {
 
 /// The addresses of proposals, to compare: those of one proposal joined by ` + `.
 pub fn addresses(proposals: &[Proposal]) -> Vec<String> {
-    let joined = |proposal: &Proposal| {
+    let mut joined = Vec::with_capacity(proposals.len());
+    for proposal in proposals {
         let addresses: Vec<String> = proposal.iter().map(|assignment| assignment.address.to_string()).collect();
-        addresses.join(" + ")
-    };
-    proposals.iter().map(joined).collect()
+        joined.push(addresses.join(" + "));
+    }
+    joined
 }
 
 fn parse(address: &str) -> IpAddr {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::parse;
-use crate::address::{Prefix, Span, without};
+use crate::address::{Span, without};
 use crate::pool::{AttachmentHolder, Holder, Pool, Usage};
-use crate::range::{RangeSet, RangeSets};
+use crate::range::{AddressRange, RangeSet, RangeSets};
 
 /// A pool of plain values that obeys the host's contract: no wrap-around; gateways, network, broadcast and excluded
 /// addresses are skipped, the part kept for fixed addresses is not. kube-ipam's own tests compare the two.
@@ -73,27 +73,26 @@ impl PoolDouble {
     }
 
     fn usable(&self, spans: Vec<Span>) -> Vec<Span> {
-        let special = self.range_sets.ranges().flat_map(|range| {
-            let single = [range.gateway, range.network_address(), range.broadcast_address()].into_iter().flatten();
-            single.map(Span::single).chain(range.excluded.iter().map(Prefix::span))
-        });
-        without(spans, special)
+        without(spans, self.range_sets.ranges().flat_map(AddressRange::holes))
     }
 
     fn first_free(&self, spans: &[Span]) -> Option<IpAddr> {
-        spans.iter().find_map(|span| {
+        for span in spans {
             let mut rest = Some(*span);
-            while let Some(span) = rest.filter(|span| self.held.contains_key(&span.first())) {
-                rest = span.above(span.first());
+            while let Some(part) = rest {
+                if !self.held.contains_key(&part.first()) {
+                    return Some(part.first());
+                }
+                rest = part.above(part.first());
             }
-            rest.map(|span| span.first())
-        })
+        }
+        None
     }
 
     /// Lowest first, whatever the order of the ranges.
     fn offered(&self, range_set: usize) -> Vec<Span> {
         let mut spans: Vec<Span> = self.set(range_set).iter().map(|range| range.span).collect();
-        spans.sort_by_key(Span::first);
+        spans.sort();
         self.usable(spans)
     }
 }
@@ -109,14 +108,10 @@ impl Pool for PoolDouble {
     }
 
     fn next_free_within(&self, span: Span) -> Option<IpAddr> {
-        let subnets: BTreeSet<(IpAddr, IpAddr)> = self
-            .range_sets
-            .ranges()
-            .filter_map(|range| range.subnet.span().intersection(&span))
-            .map(|part| (part.first(), part.last()))
-            .collect();
-        let inside = subnets.into_iter().filter_map(|(first, last)| Span::new(first, last)).collect();
-        self.first_free(&self.usable(inside))
+        // In order, and once where ranges share a subnet.
+        let inside: BTreeSet<Span> =
+            self.range_sets.ranges().filter_map(|range| range.subnet.span().intersection(&span)).collect();
+        self.first_free(&self.usable(inside.into_iter().collect()))
     }
 
     fn holder_of(&self, address: IpAddr) -> Option<Holder> {
@@ -131,13 +126,14 @@ impl Pool for PoolDouble {
         let offered = self.offered(range_set);
         let held = self.held.iter().filter(|(_, holder)| matches!(holder, Holder::Attachment(_)));
         let held = held.filter(|(address, _)| offered.iter().any(|span| span.contains(**address))).count();
+        // The world counts in 64 bits, and of a /64 it gives the largest number.
         let size = offered.iter().map(Span::size).fold(0, u128::saturating_add);
         Usage { size: u64::try_from(size).unwrap_or(u64::MAX), held: held as u64 }
     }
 
     fn held_for(&self, identity: &str) -> Vec<IpAddr> {
-        let mine = |holder: &Holder| matches!(holder, Holder::Hold(other) if other == identity);
-        self.held.iter().filter(|(_, holder)| mine(holder)).map(|(address, _)| *address).collect()
+        let held = self.held.iter();
+        held.filter(|(_, holder)| **holder == Holder::Hold(identity.to_owned())).map(|(address, _)| *address).collect()
     }
 
     fn taken_slots(&self, name: &str) -> Vec<u32> {

@@ -17,7 +17,7 @@ const PLACEHOLDER: &str = "new-policy";
 /// The same as a Rust type.
 const TYPE_PLACEHOLDER: &str = "NewPolicy";
 /// Names of crates that a policy in Rust depends on, so that its own cannot be one of them.
-const TAKEN: [&str; 3] = ["kube-ipam-policy", "serde", "wit-bindgen"];
+const TAKEN: [&str; 4] = ["kube-ipam-policy", "addresses", "serde", "wit-bindgen"];
 const LONGEST_NAME: usize = 64;
 
 const WORLD: (&str, &str) = ("wit/policy.wit", include_str!("../../../../wit/policy.wit"));
@@ -97,9 +97,14 @@ fn project(lang: Lang) -> Vec<(String, &'static str)> {
     let own = carried::COMMON.iter().chain(of_the_language).chain([&WORLD]);
     let mut files: Vec<_> = own.map(|(file, text)| ((*file).to_owned(), *text)).collect();
     if lang == Lang::Rust {
-        let (manifest, text) = carried::SDK_MANIFEST;
-        files.push((format!("kube-ipam-policy/{manifest}"), text));
-        files.extend(carried::SDK.iter().map(|(file, text)| (format!("kube-ipam-policy/src/{file}"), *text)));
+        // The SDK's manifest names `host/addresses` by its path in the repository: below the SDK it has the same one.
+        for (directory, (manifest, text), sources) in [
+            ("kube-ipam-policy", carried::SDK_MANIFEST, carried::SDK),
+            ("kube-ipam-policy/host/addresses", carried::ADDRESSES_MANIFEST, carried::ADDRESSES),
+        ] {
+            files.push((format!("{directory}/{manifest}"), text));
+            files.extend(sources.iter().map(|(file, text)| (format!("{directory}/src/{file}"), *text)));
+        }
     }
     files
 }

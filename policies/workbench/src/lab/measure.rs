@@ -157,9 +157,8 @@ impl Bench {
         for set in world.range_sets().iter() {
             let mut rest = held;
             for span in set.offered() {
-                let part = span.len().min(rest);
-                let last =
-                    part.checked_sub(1).map(|last| set.family().address(ipam::address::number(span.first()) + last));
+                let part = span.size().min(rest);
+                let last = part.checked_sub(1).and_then(|last| span.nth(last));
                 if let Some(span) = last.and_then(|last| Span::new(span.first(), last)) {
                     world.hold(span, Kind::Dynamic)?;
                 }

@@ -1,12 +1,10 @@
 //! Two networks that may give out one address, as far as both are looked at together.
 
-use ipnetwork::IpNetwork;
-
 use super::Doubt;
 use crate::config::{Base, Network};
 use ::store::{EtcdConfig, StoreConfig};
 use cni::NetConf;
-use ipam::{Range, RangeSets, Span};
+use ipam::{Prefix, Range, RangeSets};
 
 /// A network, as far as others may get in its way.
 #[derive(Clone, Debug)]
@@ -17,7 +15,7 @@ pub struct Claimed {
 
 /// A subnet of one network and a subnet of another that share addresses.
 struct Overlap {
-    subnet: IpNetwork,
+    subnet: Prefix,
     /// Whether what both give out by themselves overlaps, too.
     dynamic: bool,
 }
@@ -48,11 +46,11 @@ impl Claimed {
         let mut found: Option<Overlap> = None;
         for one in self.ranges() {
             for two in other.ranges() {
-                if !Span::of_subnet(one.subnet()).overlaps(&Span::of_subnet(two.subnet())) {
+                if !one.subnet().span().overlaps(&two.subnet().span()) {
                     continue;
                 }
                 // Subnets that overlap lie one in the other.
-                let subnet = if one.subnet().prefix() > two.subnet().prefix() { one.subnet() } else { two.subnet() };
+                let subnet = if one.subnet().length() > two.subnet().length() { one.subnet() } else { two.subnet() };
                 let dynamic = one.span().overlaps(&two.span());
                 if dynamic || found.is_none() {
                     found = Some(Overlap { subnet, dynamic });

@@ -3,8 +3,8 @@
 use super::{Doubt, WrittenRange};
 use crate::config::field;
 use cni::netconf::Ipam;
+use ipam::Span;
 use ipam::range::network_of;
-use ipam::{Family, Span};
 
 pub(super) fn doubts(ipam: &Ipam, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
@@ -33,14 +33,14 @@ fn span(field: &str, held: &str) -> Option<Span> {
         Some((first, last)) => {
             Span::new(field::address(field, first.trim()).ok()?, field::address(field, last.trim()).ok()?)
         }
-        None => Some(Span::of_subnet(field::subnet_or_address(field, held).ok()?)),
+        None => Some(network_of(field::subnet_or_address(field, held).ok()?).span()),
     }
 }
 
 fn host_bits(field: &str, held: &str) -> Option<Doubt> {
     let written = field::subnet_or_address(field, held).ok()?;
     let (meant, address) = (network_of(written), written.ip());
-    if address == meant.network() {
+    if address == meant.address() {
         return None;
     }
     let message = format!("{field} is {held}, which has host bits: all of {meant} is excluded");
@@ -53,10 +53,10 @@ fn excludes_nothing(excluded: &Span, ranges: &[WrittenRange]) -> Option<String> 
     let mut subnets = Vec::new();
     for range in ranges {
         let subnet = network_of(range.subnet);
-        if excluded.overlaps(&Span::of_subnet(subnet)) {
+        if excluded.overlaps(&subnet.span()) {
             return None;
         }
-        if Family::of(subnet.network()) == family {
+        if subnet.family() == family {
             subnets.push(subnet.to_string());
         }
     }

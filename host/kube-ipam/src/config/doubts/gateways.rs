@@ -51,7 +51,7 @@ fn out_of_reach(
     let routes = routes::read(netconf).unwrap_or_default();
     let is_told = of_family.first().is_some_and(|first| first.gateway() == Some(address))
         && routes.iter().any(|route| route.gw.is_none() && Family::of(route.dst.ip()) == Family::V4);
-    let is_routed = range.subnet().prefix() == 32 || gateway.is_link_local() || netconf.main_plugin() == Some("ptp");
+    let is_routed = range.subnet().length() == 32 || gateway.is_link_local() || netconf.main_plugin() == Some("ptp");
     if is_told || is_routed || is_on_the_wire(&of_family, &routes, address) {
         return None;
     }

@@ -52,8 +52,8 @@ fn several_gateways(ranges: &[WrittenRange]) -> Option<Doubt> {
     for WrittenRange { path, range, .. } in ranges {
         let Some(range) = range.as_ref().filter(|range| range.family() == Family::V4) else { continue };
         let Some(gateway) = range.gateway() else { continue };
-        let (known, length) = *first.get_or_insert((gateway, range.subnet().prefix()));
-        if (gateway, range.subnet().prefix()) == (known, length) {
+        let (known, length) = *first.get_or_insert((gateway, range.subnet().length()));
+        if (gateway, range.subnet().length()) == (known, length) {
             continue;
         }
         let message = format!(

@@ -11,7 +11,7 @@ use super::{Doubt, WrittenRange};
 use crate::config::routes;
 use cni::{NetConf, Route, Version};
 use ipam::range::network_of;
-use ipam::{Family, Range};
+use ipam::{Family, Prefix, Range};
 
 pub(super) fn doubts(netconf: &NetConf, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let Ok(routes) = routes::read(netconf) else { return Vec::new() };
@@ -32,7 +32,7 @@ pub(super) fn doubts(netconf: &NetConf, ranges: &[WrittenRange]) -> Vec<Doubt> {
 
 fn host_bits(field: &str, dst: IpNetwork) -> Option<Doubt> {
     let meant = network_of(dst);
-    if dst.ip() == meant.network() {
+    if dst.ip() == meant.address() {
         return None;
     }
     let consequence = match Family::of(dst.ip()) {
@@ -106,7 +106,7 @@ fn unreachable(which: &str, next_hop: IpAddr, before: &[Route], ranges: &[&Range
     Some(Doubt::new(message, hint))
 }
 
-fn broadcast_subnet(ranges: &[&Range], gw: IpAddr) -> Option<IpNetwork> {
+fn broadcast_subnet(ranges: &[&Range], gw: IpAddr) -> Option<Prefix> {
     ranges.iter().find(|range| range.broadcast_address() == Some(gw)).map(|range| range.subnet())
 }
 

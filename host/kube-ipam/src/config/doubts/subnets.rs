@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnetwork::IpNetwork;
 
 use super::{Doubt, WrittenRange};
-use ipam::Span;
+use ipam::Prefix;
 use ipam::range::network_of;
 
 /// An address block that is not for pods.
@@ -53,7 +53,7 @@ pub(super) fn doubts(ranges: &[WrittenRange]) -> Vec<Doubt> {
 
 fn host_bits(field: &str, written: IpNetwork) -> Option<Doubt> {
     let (meant, address) = (network_of(written), written.ip());
-    if address == meant.network() {
+    if address == meant.address() {
         return None;
     }
     let message = format!("{field} is {written}, which has host bits: it is taken for {meant}");
@@ -62,14 +62,14 @@ fn host_bits(field: &str, written: IpNetwork) -> Option<Doubt> {
 }
 
 /// One doubt at most: a subnet as large as to have several special blocks has one fault.
-fn not_for_pods(field: &str, subnet: IpNetwork) -> Option<Doubt> {
+fn not_for_pods(field: &str, subnet: Prefix) -> Option<Doubt> {
     let hint = "use a subnet of your own network, such as 10.188.0.0/16 or fd00:188::/64";
     for Special { first, prefix, what } in SPECIAL {
-        let Ok(block) = IpNetwork::new(first, prefix) else { continue };
-        if !Span::of_subnet(block).overlaps(&Span::of_subnet(subnet)) {
+        let Some(block) = Prefix::new(first, prefix) else { continue };
+        if !block.span().overlaps(&subnet.span()) {
             continue;
         }
-        let relation = match subnet.prefix().cmp(&prefix) {
+        let relation = match subnet.length().cmp(&prefix) {
             Ordering::Less => format!("which contains {block}: "),
             Ordering::Equal => String::new(),
             Ordering::Greater => format!("which lies in {block}: "),

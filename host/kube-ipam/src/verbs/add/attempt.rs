@@ -10,7 +10,6 @@ use crate::config::Network;
 use crate::verbs::{Deadline, Error};
 use cni::args::Requested;
 use cni::result::check_room;
-use ipam::misfit::misfit;
 use ipam::{Claim, Kind, Proposal, Refusal, Snapshot};
 use store::{Claimed, Look, Store};
 
@@ -94,7 +93,7 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
     for &Requested { address, prefix_length } in &network.requested {
         let range = network.range_sets.iter().find_map(|set| set.range_of(address));
         let (Some(prefix_length), Some(range)) = (prefix_length, range) else { continue };
-        let own = range.subnet().prefix();
+        let own = range.subnet().length();
         for assignment in proposals.iter_mut().flatten().filter(|one| one.address == address) {
             if assignment.kind != Kind::Fixed || prefix_length == own || prefix_length == assignment.prefix_length {
                 continue;
@@ -105,7 +104,7 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
                 continue;
             }
             assignment.prefix_length = prefix_length;
-            if let Some(misfit) = misfit(assignment, range) {
+            if let Some(misfit) = range.misfit(assignment) {
                 return Err(Error::RequestedPrefix { address, prefix_length, misfit });
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use super::people::{NETWORK, ip};
 use crate::config::{self, GatewayUser};
 use cni::{self, NetConf, Verb, Version};
-use ipam::{Family, RangeError, Span};
+use ipam::{Family, Prefix, RangeError};
 
 /// An error that a decoder makes of this.
 fn decoded(json: &str) -> cni::Error {
@@ -115,9 +115,9 @@ pub(super) fn examples() -> Vec<config::Error> {
 }
 
 fn of_ranges() -> Vec<RangeError> {
-    let subnet = "10.188.0.0/24".parse().unwrap();
+    let subnet: Prefix = "10.188.0.0/24".parse().unwrap();
     let other = "fd00:188::/64".parse().unwrap();
-    let span = Span::of_subnet(subnet);
+    let span = subnet.span();
     every!(RangeError {
         RangeError::Outside { .. } => [
             RangeError::Outside { field: "rangeStart", address: ip("10.189.0.1"), subnet },

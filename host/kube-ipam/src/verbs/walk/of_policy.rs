@@ -3,8 +3,7 @@
 use super::people::{addresses, ip};
 use engine::{Compiling, Fault, Flaw, Function, PolicyError};
 use ipam::proposal::ProposalError;
-use ipam::range_set::Unusable;
-use ipam::{Family, Slot};
+use ipam::{Family, Slot, Unusable};
 use limits::{FUEL, STACK};
 
 const MODULE: &str = "/opt/cni/policies/by-namespace.wasm";

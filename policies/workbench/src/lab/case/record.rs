@@ -114,7 +114,7 @@ fn held(request: &Request, snapshot: &Snapshot) -> Vec<Held> {
 }
 
 fn without(spans: &[Span], address: IpAddr) -> Vec<Span> {
-    spans.iter().flat_map(|span| span.without(&Span::single(address))).flatten().collect()
+    spans.iter().flat_map(|span| span.without(&Span::single(address))).collect()
 }
 
 /// Neighbours as one.

@@ -13,6 +13,7 @@ use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Vis
 use serde::{Deserialize, Serialize, Serializer};
 
 use ipam::address::{canonical, parse_address, parse_subnet};
+use ipam::range::network_of;
 use ipam::{self, Owner, PodName};
 
 /// One value, or a list of them.
@@ -59,7 +60,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         let subnet = text.contains('/').then(|| parse_subnet(text)).flatten();
         let span = match subnet {
-            Some(subnet) => Some(ipam::Span::of_subnet(subnet)),
+            Some(subnet) => Some(network_of(subnet).span()),
             None => text.parse().ok(),
         };
         let wrong = || format!("{text:?} is no span: expected an address, FIRST-LAST or a subnet in CIDR form");

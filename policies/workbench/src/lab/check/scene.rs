@@ -130,7 +130,7 @@ pub(super) fn spans(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Span> {
 
 fn first_of(spans: impl Iterator<Item = Span>) -> Vec<IpAddr> {
     let addresses =
-        |span: Span| std::iter::successors(Some(span.first()), move |one| span.after(*one).map(|rest| rest.first()));
+        |span: Span| std::iter::successors(Some(span.first()), move |one| span.above(*one).map(|rest| rest.first()));
     spans.flat_map(addresses).take(TOLD_APART).collect()
 }
 

@@ -18,7 +18,7 @@ impl Space {
 
     /// How many there are.
     pub(in crate::lab) fn size(&self) -> u128 {
-        self.spans.iter().map(Span::len).fold(0, u128::saturating_add)
+        self.spans.iter().map(Span::size).fold(0, u128::saturating_add)
     }
 
     /// The place of an address, if the range set offers it.
@@ -28,7 +28,7 @@ impl Space {
             if span.contains(address) {
                 return Some(before + (number(address) - number(span.first())));
             }
-            before += span.len();
+            before += span.size();
         }
         None
     }
@@ -36,10 +36,10 @@ impl Space {
     /// The address of a place; the last one beyond the end.
     pub(in crate::lab) fn address(&self, mut place: u128) -> IpAddr {
         for span in &self.spans {
-            if place < span.len() {
+            if place < span.size() {
                 return self.family.address(number(span.first()) + place);
             }
-            place -= span.len();
+            place -= span.size();
         }
         self.spans.last().map_or(self.family.address(0), Span::last)
     }
@@ -49,8 +49,8 @@ impl Space {
         let mut before = 0;
         let stretch = |span: &Span| {
             let first = before;
-            before += span.len();
-            (first, span.len())
+            before += span.size();
+            (first, span.size())
         };
         self.spans.iter().map(stretch).collect()
     }

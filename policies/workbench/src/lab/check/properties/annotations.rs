@@ -49,7 +49,7 @@ fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
     let by = |name| Rule { name, value: address.to_string(), beside: None, followed: Box::new(named) };
     let range = scene.range_sets.iter().find_map(|set| set.range_of(address));
     // Wider than the subnet: a narrower one may leave out the gateway.
-    let length = range.map_or(1, |range| range.subnet().prefix() - 1).max(1);
+    let length = range.map_or(1, |range| range.subnet().length() - 1).max(1);
     let mut rules = vec![by("kube-ipam.ip"), by("kube-ipam.ip-pool")];
     rules.push(Rule {
         name: "kube-ipam.netmask",
