@@ -20,7 +20,7 @@ mod words;
 pub use address::{Family, Span};
 pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
-pub use decision::{Answer, Decision, Shadowed, Told};
+pub use decision::{Decision, Shadowed, Told, VerdictOrFault};
 pub use misfit::Misfit;
 pub use proposal::{Assignment, Hold, Kind, Proposal, Slot};
 pub use range::{Gateway, Range, RangeError, RangeSpec};

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use similar::TextDiff;
 
 use super::Report;
-use crate::lab::case::{Answer, CaseFile, Check, flow};
+use crate::lab::case::{CaseFile, Check, CheckedRequest, flow};
 use engine::text::tame;
 
 /// A line a case, what went wrong below it, and how many.
@@ -43,13 +43,13 @@ pub(super) fn json(reports: &[Report]) -> Value {
 }
 
 /// What went wrong in one step, as lines of text.
-pub(super) fn explained(file: &CaseFile, answer: &Answer) -> String {
+pub(super) fn explained(file: &CaseFile, answer: &CheckedRequest) -> String {
     let mut text = String::new();
     wrong(&mut text, file, answer);
     text
 }
 
-fn wrong(text: &mut String, file: &CaseFile, answer: &Answer) {
+fn wrong(text: &mut String, file: &CaseFile, answer: &CheckedRequest) {
     let place = format!("{}:{}", file.path.display(), file.line_of_step(answer.step));
     line(text, &format!("  step {} ({place}): {} asks", answer.step + 1, answer.who));
     let (expected, observed) =
@@ -89,7 +89,7 @@ fn case(report: &Report) -> Value {
     Value::Object(case)
 }
 
-fn answer_of(file: &CaseFile, answer: &Answer) -> Value {
+fn answer_of(file: &CaseFile, answer: &CheckedRequest) -> Value {
     let unmet = answer.checks.iter().filter(|check| !check.is_met);
     let unmet: Vec<_> =
         unmet.map(|check| json!({"key": check.key, "expected": check.expected, "observed": check.observed})).collect();

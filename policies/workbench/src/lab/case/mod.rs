@@ -22,7 +22,7 @@ mod yaml;
 
 pub use expect::{Check, Observed, Refused};
 pub use file::{CaseError, CaseFile};
-pub use format::{Asker, Case, Expectation, Held, Kept, Step};
-pub use run::{Answer, Trial};
+pub use format::{Case, CaseRequester, Expectation, Held, Kept, Step};
+pub use run::{CheckedRequest, Trial};
 pub use update::{Change, update};
 pub use yaml::flow;

@@ -9,7 +9,7 @@ use super::expect::Check;
 use super::file::CaseFile;
 use super::format::Expectation;
 use super::layout::{Node, Part};
-use super::run::{Answer, Trial};
+use super::run::{CheckedRequest, Trial};
 use super::yaml::flow;
 
 /// What an update did, or left alone.
@@ -42,7 +42,7 @@ struct Update<'a> {
 
 impl<'a> Update<'a> {
     /// A step that expects nothing yet.
-    fn add(&mut self, nth: usize, answers: &[Answer]) {
+    fn add(&mut self, nth: usize, answers: &[CheckedRequest]) {
         let mut observed = answers.iter().map(|answer| Value::Object(answer.observed.exactly()));
         let expect = match self.file.case.steps[nth].contend {
             None => observed.next().unwrap_or_default(),
@@ -54,7 +54,7 @@ impl<'a> Update<'a> {
     }
 
     /// A step that expects something else.
-    fn mend(&mut self, answer: &Answer) {
+    fn mend(&mut self, answer: &CheckedRequest) {
         let Some(expectation) = self.expectation(answer) else {
             return self.tell(answer.step, "left alone: what all of them expect is a rule".to_owned());
         };
@@ -71,7 +71,7 @@ impl<'a> Update<'a> {
     }
 
     /// An address instead of a refusal, or the reverse: only a bound on the run stays.
-    fn turn(&mut self, answer: &Answer, expected: &Expectation, expectation: &Node) {
+    fn turn(&mut self, answer: &CheckedRequest, expected: &Expectation, expectation: &Node) {
         if expected.has_properties() {
             let properties = answer.checks.iter().filter(|check| check.is_property() && !check.is_met);
             return properties.for_each(|check| self.leave(answer, check));
@@ -83,7 +83,7 @@ impl<'a> Update<'a> {
         self.tell(answer.step, format!("expect: {}", flow(&observed)));
     }
 
-    fn replace(&mut self, answer: &Answer, expectation: &Node, check: &Check) {
+    fn replace(&mut self, answer: &CheckedRequest, expectation: &Node, check: &Check) {
         let Some(entry) = expectation.entry(check.key) else { return };
         // From behind the key: a block would leave the new value on a line of its own.
         let range = entry.range.end..self.end_of(&entry.value);
@@ -92,7 +92,7 @@ impl<'a> Update<'a> {
         self.tell(answer.step, format!("{}: {before} → {after}", check.key));
     }
 
-    fn leave(&mut self, answer: &Answer, check: &Check) {
+    fn leave(&mut self, answer: &CheckedRequest, check: &Check) {
         let observed = if check.observed.is_null() { "nothing".to_owned() } else { flow(&check.observed) };
         self.tell(answer.step, format!("left alone: {}: {}, but {observed}", check.key, flow(&check.expected)));
     }
@@ -105,7 +105,7 @@ impl<'a> Update<'a> {
     }
 
     /// Where the expectation of one who asked is written; nowhere, if it is written once for several.
-    fn expectation(&self, answer: &Answer) -> Option<&'a Node> {
+    fn expectation(&self, answer: &CheckedRequest) -> Option<&'a Node> {
         let expect = [Part::Key("steps"), Part::Nth(answer.step), Part::Key("expect")];
         let expect = self.file.layout.find(&expect)?;
         match expect.entry("all") {

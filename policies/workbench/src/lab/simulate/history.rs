@@ -99,7 +99,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Refused { refusal: Refusal::Invalid(_), .. } => "invalid",
         Error::Refused { refusal: Refusal::Denied(_), .. } => "denied",
         Error::Contended { .. } => "contended",
-        Error::Policy(_) | Error::Inquisitive { .. } => "faulted",
+        Error::Policy(_) => "faulted",
         _ => "failed",
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks: as the runtime told, and as the API server tells where it has to be asked.
+//! What is known of the requester beside its name: as the runtime told, and as the API server tells where it has to be asked.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use cluster::{self, ApiServer, HAND_OVER};
 use ipam::{Metadata, Pod};
 use store::StoreConfig;
 
-/// The pod and its surroundings, as a policy is told of them.
+/// The requester's pod and its surroundings, as a policy is told of them.
 #[derive(Debug, Default)]
-pub struct Asking {
+pub struct RequesterMetadata {
     /// The pod, when the runtime named one.
     pub pod: Option<Pod>,
     /// What the runtime told of annotations where it named no pod.
@@ -21,11 +21,11 @@ pub struct Asking {
     pub namespace: Option<Metadata>,
     /// Of the node, when the configuration includes it.
     pub node: Option<Metadata>,
-    /// Whether the API server says that the pod of this name is the one that asks.
+    /// Whether the API server says that the pod of this name is the requester's.
     pub confirmed: bool,
 }
 
-impl Asking {
+impl RequesterMetadata {
     /// The annotations of the pod, or of a container without one.
     pub(crate) fn annotations(&self) -> &BTreeMap<String, String> {
         self.pod.as_ref().map_or(&self.annotations, |pod| &pod.annotations)
@@ -37,27 +37,32 @@ impl Asking {
     }
 }
 
-/// A pod may want a fixed address. Where the runtime did not tell its annotations and the API server cannot, that is an
+/// What there is to know of the requester. A pod may want a fixed address: where the runtime did not tell its annotations and the API server cannot, that is an
 /// error: no other address is given in its place.
-pub(super) async fn who_asks(
+pub(super) async fn find_metadata(
     base: &Base,
     network: &Network,
     cluster: &Cluster,
     server: Option<&ApiServer>,
-) -> Result<Asking, Error> {
-    let mut asking = ask(base, network, cluster, server).await?;
-    if let Some(pod) = &mut asking.pod {
+) -> Result<RequesterMetadata, Error> {
+    let mut metadata = ask(base, network, cluster, server).await?;
+    if let Some(pod) = &mut metadata.pod {
         pod.name.cluster.clone_from(&cluster.name);
     }
-    check_hand_over(&asking)?;
-    Ok(asking)
+    check_hand_over(&metadata)?;
+    Ok(metadata)
 }
 
-async fn ask(base: &Base, network: &Network, cluster: &Cluster, server: Option<&ApiServer>) -> Result<Asking, Error> {
+async fn ask(
+    base: &Base,
+    network: &Network,
+    cluster: &Cluster,
+    server: Option<&ApiServer>,
+) -> Result<RequesterMetadata, Error> {
     let (Some(server), Some(kubernetes)) = (server, &network.kubernetes) else {
         let pod = network.pod.as_ref().map(|known| known.pod.clone());
         let annotations = network.annotations.clone();
-        return bound_annotations(Asking { pod, annotations, ..Asking::default() });
+        return bound_annotations(RequesterMetadata { pod, annotations, ..RequesterMetadata::default() });
     };
     // Boxed, here and wherever only some calls ask somebody: a future has room for all it could become, and each page of
     // it on the stack is a page fault of every ADD.
@@ -70,7 +75,7 @@ async fn ask_server(
     cluster: &Cluster,
     server: &ApiServer,
     kubernetes: &KubernetesConfig,
-) -> Result<Asking, Error> {
+) -> Result<RequesterMetadata, Error> {
     let include = kubernetes.include;
     let looked_up = network.pod.as_ref().is_some_and(|known| is_looked_up(known, include));
     let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());
@@ -85,7 +90,7 @@ async fn ask_server(
     let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
     let confirmed = confirmed && is_same_cluster && is_told_apart;
     let annotations = network.annotations.clone();
-    bound_annotations(Asking { pod, annotations, namespace, node, confirmed })
+    bound_annotations(RequesterMetadata { pod, annotations, namespace, node, confirmed })
 }
 
 /// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may
@@ -100,10 +105,10 @@ async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
     }
 }
 
-fn check_hand_over(asking: &Asking) -> Result<(), Error> {
-    match asking.annotations().get(HAND_OVER).map(String::as_str) {
+fn check_hand_over(metadata: &RequesterMetadata) -> Result<(), Error> {
+    match metadata.annotations().get(HAND_OVER).map(String::as_str) {
         None | Some("rolling-update" | "never") => Ok(()),
-        Some(value) => Err(Error::HandOverAnnotation { whose: asking.whose(), value: value.to_owned() }),
+        Some(value) => Err(Error::HandOverAnnotation { whose: metadata.whose(), value: value.to_owned() }),
     }
 }
 
