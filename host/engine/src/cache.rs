@@ -22,8 +22,8 @@
 //! that changes the code made of it: an upgrade of this program finds no entry of the former one, instead of a wrong one.
 //!
 //! **One compiles, the others wait.** When a node starts, every pod's ADD would compile the same module at the same moment. A
-//! lock lets one of them do it, but it is a courtesy: who has waited long enough compiles as well. A call may have less time
-//! than the compiler needs. Then the compiler goes on without it, and leaves its code in a draft that the next call takes.
+//! lock lets one of them do it. It saves work and protects nothing, so whoever cannot have it goes on without. A call may have
+//! less time than the compiler needs: then the compiler goes on alone, and leaves its code in a draft that the next call takes.
 //!
 //! The checksum is against disks and power cuts. An entry is written beside its name and renamed, so it is whole or absent.
 
@@ -148,7 +148,7 @@ impl Cache {
 
     /// Keep something under this name: all of it or nothing, also when the power fails.
     pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        // The number of the process: another may be writing the same entry, having waited for the lock long enough.
+        // With the number of this process: another one may write the same entry, where the lock was not to be had.
         let temporary = format!(".{name}.{}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let _ = unlinkat(&self.dir, &temporary, AtFlags::empty());

@@ -41,7 +41,7 @@ pub trait Answers {
 /// Why there is no verdict.
 #[derive(Debug)]
 pub enum Undecided<E> {
-    /// The policy misbehaved.
+    /// The policy misbehaved, or asked without end.
     Policy(PolicyError),
     /// The caller ended the decision, or could not answer.
     Unanswered(E),

@@ -125,7 +125,7 @@ pub enum Function {
     Start,
     /// The export `describe`, which tells what the module is.
     Describe,
-    /// The export `validate-settings`.
+    /// The export `validate-settings`, of which no pod is told.
     ValidateSettings,
     /// The export `allocate`, the decision itself.
     Allocate,

@@ -1,11 +1,11 @@
 //! From a configuration's words to a module that is ready to run.
 //!
 //! ```text
-//!  file ─► is it the one a note knows? ── yes ── pin ── its code in the cache, mapped ─────┐
-//!               │ no                                    │ not there                          ▼
-//!               └─► read all of it ◄────────────────────┘                                  link
-//!                     └─► digest ── pin ── cache, or else lock, cache again, compile ───────▲
-//!  no file ─► the built-in module's code, where it lies in this program ─────────────────────┘
+//!  file ─► is it the one a note knows? ── yes ── pin ── its code in the cache, mapped ──┐
+//!               │ no                                      │ not there                    │
+//!               └──► read all of it ◄─────────────────────┘                              ├─► link
+//!                       └─► digest ── pin ── cache, or lock, cache again, compile ───────┤
+//!  no file ─► the code of the built-in module, where it lies in this program ────────────┘
 //! ```
 //!
 //! The upper way is an ADD's: it reads some hundred bytes of a module that may have many megabytes. Where it leads to no

@@ -1,15 +1,16 @@
 //! One run of a guest.
 //!
 //! ```text
-//!   Policy ── request, settings, a copy of the snapshot ──► run
-//!                                                            │
-//!      ┌────────────── wasmtime::Store<Sandbox> ─────────────┴─────────────┐
-//!      │  guest instance ── pool, log ──► Sandbox ──► snapshot, log lines  │
-//!      │        │              ▲             │                             │
-//!      │        └── grows ─────┼──────► ResourceLimiter                    │
-//!      └──────── fuel ──── epoch, advanced by the Alarm ───────────────────┘
-//!                                                            │
-//!                           what it returned, or why not ◄───┴──► dropped with everything in it
+//!      request, settings               a copy of the snapshot
+//!             ▼                                  ▼
+//!  ┌─ wasmtime::Store<Sandbox> ──────────────────────────────────┐
+//!  │   guest instance ───────── pool, log ──────► Sandbox        │
+//!  │     │     │                                    snapshot     │
+//!  │     │     └ memory grows ── ResourceLimiter ►  counts       │
+//!  │     │                                          log lines    │
+//!  └── fuel, and the engine's epoch, which the Alarm advances ───┘
+//!             ▼
+//!      what it returned, or why it did not, what that cost, its log lines; the rest is dropped
 //! ```
 //!
 //! Everything a guest has or may touch is in one `wasmtime::Store`, which is made for the run and dropped with it: there is no
@@ -23,7 +24,7 @@
 //!
 //! A guest can end in more ways than it can return: by a limit, by a trap, by handing over what is not of its type, by a question
 //! that the snapshot cannot answer yet, and by breaking wasmtime. `classify` makes a [`Stopped`] of each of them, and no
-//! other module looks at an error of wasmtime. The hostile guests in `tests/hostile` have one of each kind.
+//! other file looks at the error of a run. The hostile guests in `tests/hostile` try all but the last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -40,6 +40,7 @@ impl<'a> AddContext<'a> {
     /// What the policy is told at this attempt.
     pub fn request(&self, look: &mut Look, attempt: u32) -> Request {
         let Self { requester, metadata, network, .. } = self;
+        // At each attempt: a new look brings all of the network's ranges again.
         if let Some(families) = &self.families {
             look.snapshot.keep_families(families);
         }

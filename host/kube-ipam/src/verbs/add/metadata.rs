@@ -76,16 +76,14 @@ async fn ask_server(
     server: &ApiServer,
     kubernetes: &KubernetesConfig,
 ) -> Result<RequesterMetadata, Error> {
-    let include = kubernetes.include;
-    let looked_up = network.pod.as_ref().is_some_and(|known| is_looked_up(known, include));
-    let namespace = network.pod.as_ref().map(|known| known.pod.name.namespace.as_str());
-    let (pod, namespace, node, is_same_cluster) = tokio::try_join!(
-        maybe(network.pod.as_ref(), |known| look_up(known, include, server)),
-        maybe(namespace.filter(|_| include.namespace), |name| server.namespace(name)),
-        maybe(Some(&base.node).filter(|_| include.node), |name| server.node(name)),
-        async { Ok(!looked_up || !cluster.is_outdated || is_still(cluster, server).await) },
+    let (known, include) = (network.pod.as_ref(), kubernetes.include);
+    // All at once: each is a round trip, and none needs what another finds out.
+    let ((pod, confirmed), namespace, node, is_same_cluster) = tokio::try_join!(
+        find_pod(known, include, server),
+        find_namespace(known, include, server),
+        find_node(&base.node, include, server),
+        async { Ok(is_same_cluster(known, include, cluster, server).await) },
     )?;
-    let (pod, confirmed) = pod.map_or((None, false), |(pod, confirmed)| (Some(pod), confirmed));
     // Where the cluster is not known, whoever has the pod's name in a shared store may be another cluster's.
     let is_told_apart = cluster.name.is_some() || matches!(base.store, StoreConfig::Embedded { .. });
     let confirmed = confirmed && is_same_cluster && is_told_apart;
@@ -95,7 +93,12 @@ async fn ask_server(
 
 /// Whether the API server is of the cluster that the node remembers, which remembers the answer. Only a hand-over may
 /// depend on it, so that no answer is not the pod's business.
-async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
+async fn is_same_cluster(known: Option<&KnownPod>, include: Include, cluster: &Cluster, server: &ApiServer) -> bool {
+    // Where the server confirms nothing of the pod, or the kubeconfig is the one that led to that cluster, nobody is asked.
+    let is_looked_up = known.is_some_and(|known| is_looked_up(known, include));
+    if !is_looked_up || !cluster.is_outdated {
+        return true;
+    }
     match server.cluster_at_once().await {
         Ok(now) => cluster.name.as_ref() == Some(&now),
         Err(error) => {
@@ -117,29 +120,46 @@ fn is_looked_up(known: &KnownPod, include: Include) -> bool {
     !known.annotations_known || include.labels
 }
 
-/// The pod, and whether the API server confirmed that it is the one. What the runtime told of annotations stands: it is
-/// what the sandbox was made for.
-async fn look_up(known: &KnownPod, include: Include, server: &ApiServer) -> Result<(Pod, bool), cluster::Error> {
+/// The pod, and whether the API server confirmed that it is the one.
+async fn find_pod(
+    known: Option<&KnownPod>,
+    include: Include,
+    server: &ApiServer,
+) -> Result<(Option<Pod>, bool), cluster::Error> {
+    let Some(known) = known else { return Ok((None, false)) };
     if !is_looked_up(known, include) {
-        return Ok((known.pod.clone(), false));
+        return Ok((Some(known.pod.clone()), false));
     }
     let mut pod = server.pod(&known.pod.name).await?;
+    // What the runtime told of annotations stands: it is what the container was made for.
     if known.annotations_known {
         pod.annotations.clone_from(&known.pod.annotations);
     }
+    // Labels and owner come with the pod for nothing, but a policy is told what the configuration includes, whichever way
+    // the annotations were found.
     if !include.labels {
         pod.labels.clear();
         pod.owner = None;
     }
-    Ok((pod, known.pod.name.uid.is_some()))
+    // By its name alone the pod may be the successor of the one that asks.
+    Ok((Some(pod), known.pod.name.uid.is_some()))
 }
 
-async fn maybe<T, U, E, F: Future<Output = Result<U, E>>>(
-    what: Option<T>,
-    ask: impl FnOnce(T) -> F,
-) -> Result<Option<U>, E> {
-    match what {
-        Some(what) => ask(what).await.map(Some),
-        None => Ok(None),
+async fn find_namespace(
+    known: Option<&KnownPod>,
+    include: Include,
+    server: &ApiServer,
+) -> Result<Option<Metadata>, cluster::Error> {
+    let Some(known) = known else { return Ok(None) };
+    if !include.namespace {
+        return Ok(None);
     }
+    server.namespace(&known.pod.name.namespace).await.map(Some)
+}
+
+async fn find_node(node: &str, include: Include, server: &ApiServer) -> Result<Option<Metadata>, cluster::Error> {
+    if !include.node {
+        return Ok(None);
+    }
+    server.node(node).await.map(Some)
 }
