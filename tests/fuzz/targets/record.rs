@@ -39,7 +39,7 @@ static WHOLE: LazyLock<Whole> = LazyLock::new(|| {
         "ranges": [[{"subnet": "10.0.0.0/28"}], [{"subnet": "fd00::/64"}]], "cooldown": "1h",
     });
     let world = World::named(NETWORK, ipam.as_object().expect("an object"), policy).expect("a world");
-    let claim = |container: &str| world.allocate(&requester(container)).outcome.expect("an address");
+    let claim = |container: &str| world.allocate(&trial_requester(container)).outcome.expect("an address");
     let claims: Vec<Claim> = ["one", "two", "gone"].map(claim).into();
     world.release(&attachment("gone")).expect("a release");
     let map = Memory::default();
@@ -133,14 +133,14 @@ impl Damage<'_> {
     }
 }
 
-fn requester(container: &str) -> TrialRequester {
+fn trial_requester(container: &str) -> TrialRequester {
     let name = ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()), cluster: None };
     let pod = ipam::Pod { name, annotations: Default::default(), labels: Default::default(), owner: None };
     TrialRequester { pod: Some(pod), ..TrialRequester::container(container) }
 }
 
 fn requester(container: &str) -> Requester {
-    let TrialRequester { attachment, node, pod, .. } = requester(container);
+    let TrialRequester { attachment, node, pod, .. } = trial_requester(container);
     Requester { attachment, node, machine: String::new(), pod: pod.map(|pod| pod.name) }
 }
 

@@ -33,25 +33,7 @@ impl AddContext<'_> {
         deadline: &Deadline,
         attempt: u32,
     ) -> Result<Attempt, Error> {
-        let Self { network, .. } = self;
-        // First, for it turns what a namesake held into what the policy is told was the pod's own before.
-        if self.metadata.confirmed {
-            Box::pin(look.succeed()).await?;
-        }
-        let request = self.request(&mut look, attempt);
-        let decided = deciders.decide(request, &mut look, deadline);
-        let decided = decided.instrument(debug_span!("decide", attempt)).await;
-        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
-        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
-        if is_exhausted && self.base.log.file.is_some() {
-            warn_of_full(&look.snapshot);
-        }
-        let Decided { mut proposals, policy } = decided?;
-        dress_as_requested(&mut proposals, network)?;
-        // Before the claim: an address that the result's version has no room for would be held by a pod that was never told.
-        for proposal in &proposals {
-            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
-        }
+        let Decided { proposals, policy } = self.propose(deciders, &mut look, deadline, attempt).await?;
         let handed_over = match self.hand_overs.way(&proposals, &look).await? {
             Way::Open(handed_over) => handed_over,
             Way::Barred(leaving) => {
@@ -73,6 +55,34 @@ impl AddContext<'_> {
             }
             Claimed::Lost => Ok(Attempt::Lost(proposals)),
         }
+    }
+
+    /// Proposals with which the pod could go on, and who made them.
+    async fn propose(
+        &self,
+        deciders: &mut Deciders<'_>,
+        look: &mut Look,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Decided, Error> {
+        // First, for it turns what a namesake held into what the policy is told was the pod's own before.
+        if self.metadata.confirmed {
+            Box::pin(look.succeed()).await?;
+        }
+        let request = self.request(look, attempt);
+        let decided = deciders.decide(request, look, deadline).instrument(debug_span!("decide", attempt)).await;
+        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
+        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
+        if is_exhausted && self.base.log.file.is_some() {
+            warn_of_full(&look.snapshot);
+        }
+        let mut decided = decided?;
+        dress_as_requested(&mut decided.proposals, self.network)?;
+        // Before the claim: an address that the result's version has no room for would be held by a pod that was never told.
+        for proposal in &decided.proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        Ok(decided)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cases: situations as data, and what a policy answers in them. Who writes rules need not write Rust to test them.
 //!
 //! ```text
-//!  file ──► Case ── run, in a fresh World ──► Trial: answers beside expectations
+//!  file ──► Case ── run, in a fresh World ──► Trial: requests, what came of them, what was expected
 //!    └────► Layout: what stands where ────► update ◄──┘
 //! ```
 //!

@@ -248,7 +248,7 @@ mod tests {
         let address = |text: &str, length: u8, gateway: &str| json!({"address": text, "prefixLength": length, "gateway": gateway, "kind": "dynamic"});
         let both = [address("10.1.0.7", 24, "10.1.0.1"), address("fd00::8", 64, "fd00::1")];
         let (text, trial) = rerun(&decision(json!({}), json!({"proposals": [both]})));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let mut settings = insta::Settings::clone_current();
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!("recorded", text));
@@ -260,13 +260,13 @@ mod tests {
         let address = |text: &str, length: u8| json!({"address": text, "prefixLength": length, "kind": "dynamic"});
         let both = [address("10.1.0.6", 24), address("fd00::6", 64)];
         let (text, trial) = rerun(&decision(previous, json!({"proposals": [both]})));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let pod = json!({"namespace": "shop", "name": "db", "annotations": {"kube-ipam.ip": "ten"}});
         let refusal = json!({"refusal": {"kind": "invalid", "text": "annotation kube-ipam.ip \"ten\""}});
         let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal.clone()));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let without_a_pod = json!({"pod": null, "annotations": {"kube-ipam.ip": "ten"}});
         let (text, trial) = rerun(&decision(without_a_pod, refusal));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
     }
 }

@@ -23,10 +23,10 @@ const HOLDERS_SHOWN: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Trial {
     /// Everybody who asked, in order.
-    pub answers: Vec<CheckedRequest>,
+    pub requests: Vec<CheckedRequest>,
 }
 
-/// What came of one who asked.
+/// Somebody asked: what came of it, held against what was expected.
 #[derive(Clone, Debug)]
 pub struct CheckedRequest {
     /// Of the file, counted from 0.
@@ -46,7 +46,7 @@ pub struct CheckedRequest {
 impl Trial {
     /// Whether every expectation is met.
     pub fn is_passed(&self) -> bool {
-        self.answers.iter().all(CheckedRequest::is_met)
+        self.requests.iter().all(CheckedRequest::is_met)
     }
 
     /// Run a case. An error is one of its file: of the network, its settings or what is held from the beginning.
@@ -153,7 +153,7 @@ impl Run {
             let checks = expectation.compare(&observed, &self.earlier);
             let held = if checks.iter().all(|check| check.is_met) { Vec::new() } else { self.held()? };
             self.remember(&requesters[of_step].attachment, &observed);
-            self.trial.answers.push(CheckedRequest {
+            self.trial.requests.push(CheckedRequest {
                 step: nth,
                 nth: of_step,
                 who: who(requester),
