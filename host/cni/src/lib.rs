@@ -27,7 +27,7 @@ pub use error::Error;
 pub use failure::{Failure, code};
 pub use netconf::NetConf;
 pub use path_or::PathOr;
-pub use respond::{Answer, respond};
+pub use respond::{Response, respond};
 pub use result::{Dns, Ip, Route, Success};
 pub use unread::Unread;
 pub use version::Version;

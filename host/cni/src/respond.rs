@@ -10,7 +10,7 @@ use super::version::Version;
 
 /// What the runtime is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Response {
     /// An ADD worked.
     Success(Version, Success),
     /// A verb without a result worked.
@@ -37,22 +37,22 @@ struct Failed<'a> {
 }
 
 /// Answer on stdout. Gives the exit code: only `main` exits.
-pub fn respond(answer: &Answer) -> u8 {
-    write(&mut io::stdout().lock(), answer)
+pub fn respond(response: &Response) -> u8 {
+    write(&mut io::stdout().lock(), response)
 }
 
-fn write(out: &mut impl Write, answer: &Answer) -> u8 {
-    let written = match answer {
-        Answer::Nothing => return 0,
-        Answer::Versions(version) => {
+fn write(out: &mut impl Write, response: &Response) -> u8 {
+    let written = match response {
+        Response::Nothing => return 0,
+        Response::Versions(version) => {
             let supported_versions = Version::ALL;
             write_json(out, &Versions { cni_version: *version, supported_versions }).map(|()| 0)
         }
-        Answer::Success(version, success) => match success.in_version(*version) {
+        Response::Success(version, success) => match success.in_version(*version) {
             Ok(rendered) => write_json(out, &rendered).map(|()| 0),
             Err(error) => write_failure(out, *version, &Failure::from(&error)),
         },
-        Answer::Failure(version, failure) => write_failure(out, *version, failure),
+        Response::Failure(version, failure) => write_failure(out, *version, failure),
     };
     // A runtime that closed its end has not heard of success; there is nobody left to explain that to.
     written.unwrap_or(1)
@@ -73,16 +73,16 @@ mod tests {
     use super::*;
     use crate::{Error, code};
 
-    fn written(answer: &Answer) -> (u8, String) {
+    fn written(response: &Response) -> (u8, String) {
         let mut out = Vec::new();
-        let exit = write(&mut out, answer);
+        let exit = write(&mut out, response);
         (exit, String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn a_failure_is_json_with_the_version_of_the_question() {
         let error = Error::UnknownArgument("COLOUR".to_owned());
-        let (exit, text) = written(&Answer::Failure(Version::V0_4_0, Failure::from(&error)));
+        let (exit, text) = written(&Response::Failure(Version::V0_4_0, Failure::from(&error)));
         assert_eq!(exit, 1);
         assert_eq!(
             text,
@@ -92,12 +92,12 @@ mod tests {
 
     #[test]
     fn a_verb_without_result_writes_not_one_byte() {
-        assert_eq!(written(&Answer::Nothing), (0, String::new()));
+        assert_eq!(written(&Response::Nothing), (0, String::new()));
     }
 
     #[test]
     fn the_versions_are_listed() {
-        let (exit, text) = written(&Answer::Versions(Version::V1_0_0));
+        let (exit, text) = written(&Response::Versions(Version::V1_0_0));
         assert_eq!(exit, 0);
         assert_eq!(
             text,
@@ -109,7 +109,7 @@ mod tests {
     fn a_result_that_its_version_cannot_hold_is_a_failure() {
         let ip = super::super::Ip { address: "10.0.0.5".parse().unwrap(), prefix_length: 24, gateway: None };
         let success = Success { ips: vec![ip.clone(), ip], ..Success::default() };
-        let (exit, text) = written(&Answer::Success(Version::V0_1_0, success));
+        let (exit, text) = written(&Response::Success(Version::V0_1_0, success));
         assert_eq!(exit, 1);
         assert!(text.contains(&format!("\"code\":{}", code::UNSUPPORTED)), "{text}");
     }
@@ -125,7 +125,7 @@ mod tests {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         }
-        assert_eq!(write(&mut Closed, &Answer::Versions(Version::NEWEST)), 1);
-        assert_eq!(write(&mut Closed, &Answer::Success(Version::NEWEST, Success::default())), 1);
+        assert_eq!(write(&mut Closed, &Response::Versions(Version::NEWEST)), 1);
+        assert_eq!(write(&mut Closed, &Response::Success(Version::NEWEST, Success::default())), 1);
     }
 }

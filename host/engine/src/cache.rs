@@ -1,5 +1,4 @@
-//! Compiled modules on disk. They are native code that runs as us, so the cache believes only what nobody else could
-//! have written, and nothing that comes from elsewhere. Whatever it does not believe is a miss, never a failure.
+//! Compiled modules on disk.
 //!
 //! ```text
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
@@ -9,6 +8,24 @@
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
 //!   <device>-<inode>.known    0400: what the module file there is (see `known`), then its CRC-32
 //! ```
+//!
+//! An entry is native code, and it will run as us, outside every sandbox. So the cache believes only what nobody else
+//! could have written, and an entry is never brought here from elsewhere: not by a package, not by an image, not by an
+//! operator. Whether that holds is read off owners and modes, of the directory and of all above it, each time it is opened;
+//! from then on entries are opened relative to that directory, so that nobody can put another one under its name.
+//! A signature would be no better: whoever could write here could also read the key.
+//!
+//! **What it does not believe is a miss, never a failure.** A node whose cache is damaged, full or world-writable
+//! compiles again, slowly, and says so in the log. Nothing is ever repaired: what is missing is compiled again.
+//!
+//! **The name says what the code is.** It has the digest of the module, which the configuration may pin, and everything
+//! that changes the code made of it: an upgrade of this program finds no entry of the former one, instead of a wrong one.
+//!
+//! **One compiles, the others wait.** When a node starts, every pod's ADD would compile the same module at the same moment. A
+//! lock lets one of them do it. It saves work and protects nothing, so whoever cannot have it goes on without. A call may have
+//! less time than the compiler needs: then the compiler goes on alone, and leaves its code in a draft that the next call takes.
+//!
+//! The checksum is against disks and power cuts. An entry is written beside its name and renamed, so it is whole or absent.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
@@ -18,6 +35,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use rustix::io::Errno;
 
 use super::file::Stamp;
 use super::known::NOTE_END;
@@ -26,7 +44,7 @@ use limits::CACHED_MODULES;
 
 /// In the name of every module, and of one that is being written.
 const MODULE_END: &str = ".cwasm";
-/// Of the checksum behind the code.
+/// The length of the checksum behind the code.
 const CHECKSUM_BYTES: usize = 4;
 
 /// Why an entry was not used.
@@ -85,21 +103,23 @@ impl Lock {
 impl Cache {
     /// The cache in this directory; a missing one is made.
     pub(super) fn open(path: &Path) -> Result<Self, Miss> {
-        let io = |error| Miss::Io(path.display().to_string(), error);
         if !path.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_at(path))?;
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
-            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
-                Miss::Untrusted(format!("{} is a symbolic link, or no directory", path.display()))
+        let dir = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(dir) => File::from(dir),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return Err(Miss::Untrusted(format!("{} is a symbolic link, or no directory", path.display())));
             }
-            error => io(error.into()),
-        })?);
-        let real = path.canonicalize().map_err(io)?;
-        check_directory(&real, &dir.metadata().map_err(io)?)?;
+            Err(error) => return Err(io_at(path)(error.into())),
+        };
+        // The open directory is judged, not its name: that could lead elsewhere by now. Whoever may write to a directory
+        // above it could put another in its place, so they are judged as well.
+        let real = path.canonicalize().map_err(io_at(path))?;
+        check_directory(&real, &dir.metadata().map_err(io_at(path))?)?;
         for parent in real.ancestors().skip(1) {
-            check_parent(parent, &fs::symlink_metadata(parent).map_err(io)?)?;
+            check_parent(parent, &fs::symlink_metadata(parent).map_err(io_at(path))?)?;
         }
         Ok(Self { path: real, dir })
     }
@@ -112,17 +132,15 @@ impl Cache {
     /// What is kept under this name, opened: from here on it is this file, whatever happens to the name.
     pub(super) fn find(&self, name: &str) -> Result<Entry, Miss> {
         let path = self.path.join(name);
-        let io = |error| Miss::Io(path.display().to_string(), error);
+        // Without NONBLOCK, to open a named pipe would be to wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&self.dir, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => return Err(Miss::Absent),
-            Err(rustix::io::Errno::LOOP) => {
-                return Err(Miss::Untrusted(format!("{} is a symbolic link", path.display())));
-            }
-            Err(error) => return Err(io(error.into())),
+            Err(Errno::NOENT) => return Err(Miss::Absent),
+            Err(Errno::LOOP) => return Err(Miss::Untrusted(format!("{} is a symbolic link", path.display()))),
+            Err(error) => return Err(io_at(&path)(error.into())),
         };
-        let metadata = file.metadata().map_err(io)?;
+        let metadata = file.metadata().map_err(io_at(&path))?;
         check_file(&path, &metadata)?;
         Ok(Entry { file, path, stamp: Stamp::of(&metadata) })
     }
@@ -141,6 +159,7 @@ impl Cache {
     pub(super) fn lock(&self, until: Instant) -> Lock {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR) else { return Lock(None) };
+        // The kernel would wait without end, and this call may not. Compiling takes long enough for a pause of 5 ms.
         let file = File::from(file);
         let is_locked = lock_until(&file, until, Duration::from_millis(5)).unwrap_or(false);
         Lock(is_locked.then_some(file))
@@ -172,10 +191,14 @@ impl Cache {
     /// Let the oldest entries go when there are too many. Best effort: what is in use stays readable.
     pub(super) fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
-        let aged = entries
-            .flatten()
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.file_name().into_string().ok()?)));
-        let aged: Vec<_> = aged.collect();
+        let mut aged = Vec::new();
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            if let (Ok(modified), Ok(name)) = (modified, entry.file_name().into_string()) {
+                aged.push((modified, name));
+            }
+        }
+        // Each kind by itself: a node with many modules may have a note, which is small and soon written, for each.
         for end in [MODULE_END, NOTE_END] {
             let mut kind: Vec<_> = aged.iter().filter(|(_, name)| name.contains(end)).collect();
             kind.sort();
@@ -202,6 +225,10 @@ impl Entry {
     }
 }
 
+fn io_at(path: &Path) -> impl Fn(io::Error) -> Miss {
+    move |error| Miss::Io(path.display().to_string(), error)
+}
+
 fn draft_name(name: &str) -> String {
     format!(".{name}.draft")
 }
@@ -221,40 +248,44 @@ pub(super) fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
 
 fn check_directory(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
     check_owner(path, metadata)?;
-    match metadata.mode() & 0o077 {
-        0 => Ok(()),
-        _ => Err(mode_is(path, metadata, "0700")),
+    if metadata.mode() & 0o077 != 0 {
+        return Err(mode_is(path, metadata, "0700"));
     }
+    Ok(())
 }
 
-/// In a directory that others may write to, a sticky bit keeps them from replacing what is not theirs.
 fn check_parent(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
     check_owner(path, metadata)?;
-    match metadata.mode() & 0o022 != 0 && metadata.mode() & 0o1000 == 0 {
-        true => Err(mode_is(path, metadata, "not writable by others")),
-        false => Ok(()),
+    // Where others may write, as in /tmp, a sticky bit keeps them from replacing what is not theirs.
+    let is_writable_by_others = metadata.mode() & 0o022 != 0;
+    let is_sticky = metadata.mode() & 0o1000 != 0;
+    if is_writable_by_others && !is_sticky {
+        return Err(mode_is(path, metadata, "not writable by others"));
     }
+    Ok(())
 }
 
 fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
     check_is_file(metadata).map_err(|error| Miss::Untrusted(format!("{}: {error}", path.display())))?;
     check_owner(path, metadata)?;
+    // A second name is another way to the same bytes, in a directory that nobody has checked.
     if metadata.nlink() != 1 {
         return Err(Miss::Untrusted(format!("{} has {} links, expected 1", path.display(), metadata.nlink())));
     }
-    match metadata.mode() & 0o022 {
-        0 => Ok(()),
-        _ => Err(mode_is(path, metadata, "0400")),
+    if metadata.mode() & 0o022 != 0 {
+        return Err(mode_is(path, metadata, "0400"));
     }
+    Ok(())
 }
 
 /// Ours or root's. In production we are root.
 fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Miss> {
     let us = rustix::process::geteuid().as_raw();
-    match metadata.uid() {
-        owner if owner == 0 || owner == us => Ok(()),
-        owner => Err(Miss::Untrusted(format!("{} belongs to user {owner}, expected {us}", path.display()))),
+    let owner = metadata.uid();
+    if owner != 0 && owner != us {
+        return Err(Miss::Untrusted(format!("{} belongs to user {owner}, expected {us}", path.display())));
     }
+    Ok(())
 }
 
 fn mode_is(path: &Path, metadata: &fs::Metadata, expected: &str) -> Miss {

@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use wasmtime::component::Component;
 
@@ -34,7 +35,7 @@ const FLAWED: u8 = 3;
 /// Every reason to refuse a module that shows at once: never none.
 pub(super) type Flaws = Vec<Flaw>;
 
-/// Who compiles.
+/// Who compiles a module that is not in the cache.
 #[derive(Clone, Debug, Default)]
 pub enum Compiler {
     /// A child process of our own program.
@@ -71,6 +72,9 @@ impl Compiler {
 }
 
 /// Examine, compile, and check the types against the world, all before the first instruction runs.
+///
+/// The examination comes first: it costs next to nothing, and it can say in plain words what is wrong with most modules that
+/// are refused, where a compiler could not.
 fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaws> {
     let flaws = examine::examine(wasm).flaws;
     if !flaws.is_empty() {
@@ -91,15 +95,17 @@ fn in_process(wasm: &[u8]) -> Result<Vec<u8>, Flaws> {
 
 fn component(wasm: &[u8]) -> Result<Component, Flaw> {
     let engine = compiler::compiling(module::TARGET).map_err(|error| broken("making an engine", &error))?;
-    let invalid = |error| Flaw::Invalid(tame(&format!("{error:#}"), TEXT.default));
-    Component::from_binary(&engine, &compiler::without_names(wasm)).map_err(invalid)
+    Component::from_binary(&engine, &compiler::without_names(wasm))
+        .map_err(|error| Flaw::Invalid(tame(&format!("{error:#}"), TEXT.default)))
 }
 
 fn in_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Result<Vec<u8>, Flaws> {
     let (status, said) = run_child(program, wasm, limits, errand).map_err(|flaw| vec![flaw])?;
-    let said = understand(status, said, limits)?;
-    let cut_off = || vec![Flaw::Compiler("the code it left is cut off".to_owned())];
-    if errand.draft.is_some() { unseal(said).ok_or_else(cut_off) } else { Ok(said) }
+    let code = understand(status, said, limits)?;
+    if errand.draft.is_none() {
+        return Ok(code);
+    }
+    unseal(code).ok_or_else(|| vec![Flaw::Compiler("the code it left is cut off".to_owned())])
 }
 
 /// In the environment of the child: where another program stands in for ours, it shall not start a child of its own.
@@ -109,8 +115,8 @@ fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Re
     if std::env::var_os(CHILD).is_some() {
         return Err(Flaw::Compiler("a compiling child was asked to start another".to_owned()));
     }
-    let handing = |error| broken("handing the module to the compiler", &error);
     let mut command = Command::new(program);
+    // Without our environment: what a runtime tells a plugin is nothing to a compiler, and may be secret.
     command
         .args(COMMAND)
         .args([limits.compile_seconds.to_string(), limits.compile_mib.to_string()])
@@ -120,15 +126,16 @@ fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Re
         // The lock lasts as long as one of its descriptors, so the child gets one: in the place of a standard error that
         // nobody reads.
         Some(draft) => {
-            command.arg(TO_THE_END).stderr(draft.lock.try_clone().map_err(handing)?);
-            draft.file.try_clone().map_err(handing)?
+            command.arg(TO_THE_END).stderr(draft.lock.try_clone().map_err(not_handed_over)?);
+            draft.file.try_clone().map_err(not_handed_over)?
         }
         None => {
             command.stderr(Stdio::null());
-            in_memory(&[]).map_err(handing)?
+            in_memory(&[]).map_err(not_handed_over)?
         }
     };
-    command.stdin(in_memory(wasm).map_err(handing)?).stdout(output.try_clone().map_err(handing)?);
+    command.stdin(in_memory(wasm).map_err(not_handed_over)?);
+    command.stdout(output.try_clone().map_err(not_handed_over)?);
     let mut child = command.spawn().map_err(|error| broken(&format!("starting {}", program.display()), &error))?;
     let status = wait(&mut child, Duration::from_secs(limits.compile_seconds), errand)?;
     let mut said = Vec::new();
@@ -139,19 +146,18 @@ fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Re
 /// Wait for a child, but not for ever. After the time for compiling it has been killed and reaped; after that of the call
 /// only if it cannot leave its code where the next call finds it.
 fn wait(child: &mut Child, most: Duration, errand: &Errand) -> Result<ExitStatus, Flaw> {
-    let waiting = |error: io::Error| broken("waiting for the compiler", &error);
     let end = Instant::now() + most;
     let until = errand.deadline.map_or(end, |deadline| deadline.min(end));
-    // A small module takes 30 to 100 ms.
+    // The kernel has no wait that ends. A small module takes 30 to 100 ms, of which this wastes 2 at most.
     while Instant::now() < until {
-        if let Some(status) = child.try_wait().map_err(waiting)? {
+        if let Some(status) = child.try_wait().map_err(not_waited_for)? {
             return Ok(status);
         }
         sleep(Duration::from_millis(2));
     }
     let flaw = if until < end { Flaw::Unfinished(Compiling::Own) } else { Flaw::CompileTime(most.as_secs()) };
     if until == end || errand.draft.is_none() {
-        child.kill().and_then(|()| child.wait()).map_err(waiting)?;
+        child.kill().and_then(|()| child.wait()).map_err(not_waited_for)?;
     }
     Err(flaw)
 }
@@ -193,22 +199,27 @@ pub fn child(arguments: &[String], input: impl Read, mut output: impl Write) -> 
 
 /// Limits the kernel keeps, and no longer a life than our parent's unless it wants the code whenever that is done.
 fn confine(arguments: &[String], to_the_end: bool) -> Result<(), Flaw> {
-    let number = |nth: usize| arguments.get(nth).and_then(|text| text.parse::<u64>().ok());
-    let (Some(seconds), Some(mib)) = (number(0), number(1)) else {
+    let (Some(seconds), Some(mib)) = (number(arguments.first()), number(arguments.get(1))) else {
         return Err(Flaw::Compiler(format!("{} wants seconds and MiB", COMMAND.join(" "))));
-    };
-    // Only root may go beyond what its parent was allowed, and need not.
-    let limit = |resource, most: u64| {
-        let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
     };
     // The first second above the limit ends with SIGXCPU, which says what happened; the next with SIGKILL.
     let time = Rlimit { current: Some(seconds), maximum: Some(seconds + 1) };
     set_parent_process_death_signal((!to_the_end).then_some(Signal::KILL))
         .and_then(|()| setrlimit(Resource::Cpu, time))
-        .and_then(|()| limit(Resource::As, mib << 20))
-        .and_then(|()| limit(Resource::Core, 0))
+        .and_then(|()| lower_limit(Resource::As, mib << 20))
+        // A compiler that dies as it is meant to leaves no image of its memory behind.
+        .and_then(|()| lower_limit(Resource::Core, 0))
         .map_err(|error| broken("confining the compiler", &error))
+}
+
+fn number(argument: Option<&String>) -> Option<u64> {
+    argument?.parse().ok()
+}
+
+/// Only root may go beyond what its parent was allowed, and need not.
+fn lower_limit(resource: Resource, most: u64) -> Result<(), Errno> {
+    let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
 fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
@@ -223,6 +234,14 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)
+}
+
+fn not_handed_over(error: io::Error) -> Flaw {
+    broken("handing the module to the compiler", &error)
+}
+
+fn not_waited_for(error: io::Error) -> Flaw {
+    broken("waiting for the compiler", &error)
 }
 
 fn broken(doing: &str, error: &dyn std::fmt::Display) -> Flaw {

@@ -15,9 +15,9 @@ use limits::{ASSIGNMENTS, IDENTITY, Limit, PROPOSALS, SCHEMA, TEXT};
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
-    /// A short name.
+    /// A short name, as the module calls itself: not the file's.
     pub name: String,
-    /// The module's version.
+    /// The version, in whatever form its author counts.
     pub version: String,
     /// One line on what the rule does.
     pub summary: String,
@@ -31,8 +31,8 @@ pub struct Description {
 /// The member of the settings schema that names the annotations a policy reads. A schema may have members of others'.
 pub(super) const ANNOTATIONS: &str = "x-annotations";
 
-/// What `allocate` returns.
-pub(super) type Answer = Result<Vec<wit::Proposal>, wit::Refusal>;
+/// A verdict in the guest's types, not checked yet.
+pub(super) type GuestVerdict = Result<Vec<wit::Proposal>, wit::Refusal>;
 
 pub(super) fn address(address: IpAddr) -> wit::IpAddress {
     match address {
@@ -91,9 +91,11 @@ fn pod(pod: &ipam::Pod) -> wit::Pod {
 
 /// The annotations of a container for which the runtime named no pod: the world has a place for them in a pod alone.
 fn nameless(annotations: &BTreeMap<String, String>) -> Option<wit::Pod> {
+    if annotations.is_empty() {
+        return None;
+    }
     let (namespace, name, labels) = (String::new(), String::new(), Vec::new());
-    let told = wit::Pod { namespace, name, uid: None, annotations: pairs(annotations), labels, owner: None };
-    Some(told).filter(|told| !told.annotations.is_empty())
+    Some(wit::Pod { namespace, name, uid: None, annotations: pairs(annotations), labels, owner: None })
 }
 
 fn metadata(metadata: &ipam::Metadata) -> wit::Metadata {
@@ -105,14 +107,21 @@ fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
 }
 
 fn range_sets(sets: &ipam::RangeSets) -> Vec<Vec<wit::AddressRange>> {
-    let range = |range: &ipam::Range| wit::AddressRange {
+    let mut told = Vec::new();
+    for set in sets.iter() {
+        told.push(set.ranges().iter().map(|one| range(one, sets.excluded())).collect());
+    }
+    told
+}
+
+fn range(range: &ipam::Range, excluded: &[ipam::Prefix]) -> wit::AddressRange {
+    wit::AddressRange {
         subnet: prefix(range.subnet()),
         span: span(range.span()),
         gateway: range.gateway().map(address),
         fixed: range.fixed().map(span),
-        excluded: excluded_within(range, sets.excluded()),
-    };
-    sets.iter().map(|set| set.ranges().iter().map(range).collect()).collect()
+        excluded: excluded_within(range, excluded),
+    }
 }
 
 /// The excluded parts that touch a range's subnet.
@@ -140,8 +149,8 @@ pub(super) fn usage(usage: ipam::Usage) -> wit::Usage {
     wit::Usage { size: u64::try_from(usage.size).unwrap_or(u64::MAX), held: usage.held }
 }
 
-pub(super) fn verdict_from(answer: Answer) -> Result<ipam::Verdict, Fault> {
-    match answer {
+pub(super) fn verdict_from(verdict: GuestVerdict) -> Result<ipam::Verdict, Fault> {
+    match verdict {
         Ok(proposals) => {
             within(proposals.len(), &PROPOSALS)?;
             proposals.into_iter().map(proposal_from).collect::<Result<_, _>>().map(ipam::Verdict::Propose)
@@ -195,11 +204,12 @@ pub(super) fn description_from(description: allocator::Description) -> Result<De
     within(description.settings_schema.len(), &SCHEMA)?;
     let schema: Option<serde_json::Value> = serde_json::from_str(&description.settings_schema).ok();
     let annotations = schema.as_ref().and_then(|schema| Vec::<String>::deserialize(schema.get(ANNOTATIONS)?).ok());
-    // A list of annotations alone is not a schema of settings.
+    // A module without settings has a schema all the same where it names its annotations there: nobody is shown that.
     let is_list_alone = schema.is_some_and(|schema| schema.as_object().is_some_and(|schema| schema.len() == 1));
-    let settings_schema = match annotations.is_some() && is_list_alone {
-        true => String::new(),
-        false => tame_lines(&description.settings_schema, SCHEMA.default),
+    let settings_schema = if annotations.is_some() && is_list_alone {
+        String::new()
+    } else {
+        tame_lines(&description.settings_schema, SCHEMA.default)
     };
     Ok(Description {
         annotations: annotations.map(|names| names.iter().map(|name| tame(name, TEXT.default)).collect()),
@@ -217,7 +227,10 @@ pub(super) fn text(text: &str, limit: &'static Limit) -> Result<String, Fault> {
 }
 
 fn within(size: usize, limit: &'static Limit) -> Result<(), Fault> {
-    if size as u64 > limit.default { Err(Fault::Limit { limit, value: limit.default }) } else { Ok(()) }
+    if size as u64 > limit.default {
+        return Err(Fault::Limit { limit, value: limit.default });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub enum PolicyError {
     /// The module does not understand `policy.settings`.
     #[error("policy {module} does not accept its settings: {reason}")]
     Settings {
-        /// The file's name.
+        /// The name of the module's file.
         module: String,
         /// The module's own words.
         reason: String,
@@ -31,12 +31,20 @@ pub enum PolicyError {
     /// The module ran and misbehaved. Nothing was claimed.
     #[error("policy {module}: {function} {fault}")]
     Faulted {
-        /// The file's name.
+        /// The name of the module's file.
         module: String,
-        /// What was called.
+        /// The function that was called, or the start of the module before it.
         function: Function,
-        /// What it did.
+        /// What the module did.
         fault: Fault,
+    },
+    /// The policy kept asking about parts of the ranges that were not read yet.
+    #[error("policy {policy}: allocate asked for more than {limit} reads of the store")]
+    Inquisitive {
+        /// The policy, as it is recorded with addresses.
+        policy: String,
+        /// How many reads a decision may cause.
+        limit: u32,
     },
 }
 
@@ -54,21 +62,22 @@ impl PolicyError {
     pub fn class(&self) -> Class {
         match self {
             Self::Flawed { .. } | Self::Settings { .. } => Class::Configuration,
-            Self::Faulted { .. } => Class::Fault,
+            Self::Faulted { .. } | Self::Inquisitive { .. } => Class::Fault,
         }
     }
 
-    /// Whether another policy may decide instead, where the configuration allows it. Never where a limit ended the run: a
-    /// long annotation is enough to reach some, and a pod's author must not choose who decides.
+    /// Whether another policy may decide instead, where the configuration allows it. Never where a limit ended the run, or
+    /// the decision: a long annotation is enough to reach some, and a pod's author must not choose who decides.
     pub fn may_be_replaced(&self) -> bool {
         match self {
             Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished(_)),
             Self::Settings { .. } => true,
             Self::Faulted { fault, .. } => !fault.is_of_a_limit(),
+            Self::Inquisitive { .. } => false,
         }
     }
 
-    /// The way out.
+    /// The sentence that says what to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Flawed { module, flaw } => flaw.hint(module),
@@ -100,6 +109,11 @@ impl PolicyError {
             Self::Faulted { .. } => {
                 Some("that is a defect of the module, and policy.record keeps the decision for its author".to_owned())
             }
+            Self::Inquisitive { .. } => Some(
+                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
+                 spans, or about fewer addresses"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -109,11 +123,11 @@ impl PolicyError {
 pub enum Function {
     /// Before any function: memories, tables, the start function.
     Start,
-    /// `describe`.
+    /// The export `describe`, which tells what the module is.
     Describe,
-    /// `validate-settings`.
+    /// The export `validate-settings`, of which no pod is told.
     ValidateSettings,
-    /// `allocate`.
+    /// The export `allocate`, the decision itself.
     Allocate,
 }
 
@@ -132,7 +146,7 @@ impl fmt::Display for Function {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
-    /// No such file.
+    /// There is no file of this name.
     #[error("does not exist")]
     Missing,
     /// The file cannot be read, or is none.
@@ -144,9 +158,9 @@ pub enum Flaw {
     /// A file above the limit.
     #[error("is too large: {} bytes, the limit is {} MiB", Thousands(*.bytes), .most_mib)]
     TooLarge {
-        /// Its size.
+        /// The size of the file.
         bytes: u64,
-        /// The limit.
+        /// The limit, in MiB.
         most_mib: u64,
     },
     /// The pin in the configuration is no digest.
@@ -155,9 +169,9 @@ pub enum Flaw {
     /// The file is not the one the configuration pins.
     #[error("is not the pinned one: sha256 {expected} is expected, the file has {found}")]
     OtherDigest {
-        /// The pinned one.
+        /// The digest that the configuration pins.
         expected: String,
-        /// The file's.
+        /// The digest of the file.
         found: String,
     },
     /// Not WebAssembly at all.
@@ -169,7 +183,7 @@ pub enum Flaw {
     /// Cut off, or damaged.
     #[error("is truncated or corrupt: {0}")]
     Corrupt(String),
-    /// A system interface.
+    /// It imports a system interface of WASI.
     #[error("imports the system interface {0}, but a policy has no system")]
     Wasi(String),
     /// Anything else outside the world.
@@ -178,12 +192,12 @@ pub enum Flaw {
     /// Another version of this package.
     #[error("speaks {found}, this kube-ipam speaks {expected}")]
     Version {
-        /// The module's interface.
+        /// The interface that the module speaks.
         found: String,
-        /// Ours.
+        /// The interface that this program speaks.
         expected: String,
     },
-    /// Not a policy.
+    /// It is some component, and not a policy.
     #[error("does not export {0}")]
     NoExport(String),
     /// The names are right, a type is not.
@@ -278,18 +292,18 @@ pub enum Fault {
     /// It used up one of its limits.
     #[error("{}: the limit is {} {}", .limit.seen, Thousands(*.value), .limit.unit)]
     Limit {
-        /// Which.
+        /// The limit that it ran into.
         limit: &'static Limit,
-        /// As configured.
+        /// What the limit is here, by default or by configuration.
         value: u64,
     },
     /// It panicked and said why.
     #[error("{0}")]
     Panicked(String),
-    /// It trapped.
+    /// It trapped: an instruction could not be carried out.
     #[error("trapped: {trap}{}", last_words(.said))]
     Trapped {
-        /// Which trap.
+        /// What kind of trap it was, in wasmtime's words.
         trap: String,
         /// Its last log line of level error.
         said: Option<String>,
@@ -312,7 +326,7 @@ pub enum Fault {
     /// A proposal that would break the network.
     #[error("returned a bad proposal, number {nth} of {of}: {error}")]
     Proposal {
-        /// Counted from 1.
+        /// Which proposal it is, counted from 1.
         nth: usize,
         /// How many there are.
         of: usize,

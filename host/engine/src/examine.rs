@@ -84,6 +84,7 @@ fn outside_the_world(examined: &Examined) -> Vec<Flaw> {
             None => Flaw::NoExport(expected),
         });
     }
+    // A hostile module may import as many strange things as it has bytes; people read a few.
     flaws.dedup();
     flaws.truncate(FLAWS);
     flaws
@@ -96,10 +97,10 @@ fn flaw_of_import(import: &str) -> Option<Flaw> {
     if let Some(interface) = IMPORTS.iter().find(|interface| is_another_version(import, interface)) {
         return Some(Flaw::Version { found: import.to_owned(), expected: ours(interface) });
     }
-    match import.starts_with("wasi:") || import.starts_with("wasi_") {
-        true => Some(Flaw::Wasi(import.to_owned())),
-        false => Some(Flaw::Import(import.to_owned())),
+    if import.starts_with("wasi:") || import.starts_with("wasi_") {
+        return Some(Flaw::Wasi(import.to_owned()));
     }
+    Some(Flaw::Import(import.to_owned()))
 }
 
 fn other_version(names: &[String], interface: &str) -> Option<String> {

@@ -26,7 +26,6 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -55,15 +54,16 @@ impl ModuleFile {
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         check_is_file(&metadata).map_err(unreadable)?;
-        match metadata.len() <= MODULE.default << 20 {
-            true => Ok(Self { file, stamp: Stamp::of(&metadata) }),
-            false => Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default }),
+        if metadata.len() > MODULE.default << 20 {
+            return Err(Flaw::TooLarge { bytes: metadata.len(), most_mib: MODULE.default });
         }
+        Ok(Self { file, stamp: Stamp::of(&metadata) })
     }
 
-    /// All of it, bounded.
+    /// All of the module, up to the limit on modules.
     pub(super) fn read(&self) -> Result<Vec<u8>, Flaw> {
         let mut wasm = Vec::with_capacity(self.stamp.size as usize + 1);
+        // Bounded once more: the file may have grown since it was opened.
         (&self.file).take(MODULE.default << 20).read_to_end(&mut wasm).map_err(unreadable)?;
         Ok(wasm)
     }
@@ -72,6 +72,10 @@ impl ModuleFile {
     pub(super) fn is_unchanged(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
     }
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(rest)
 }
 
 fn unreadable(error: io::Error) -> Flaw {

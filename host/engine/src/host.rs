@@ -6,19 +6,18 @@ use super::convert::{address, address_from, holder, span_from, usage};
 use super::sandbox::{Sandbox, Stop};
 use ipam::Question;
 use limits::IDENTITY;
-
-type Answer<T> = wasmtime::Result<T>;
+use wasmtime::Result;
 
 impl types::Host for Sandbox {}
 
 impl pool::Host for Sandbox {
-    fn next_free(&mut self, range_set: u32, after: Option<types::IpAddress>) -> Answer<Option<types::IpAddress>> {
+    fn next_free(&mut self, range_set: u32, after: Option<types::IpAddress>) -> Result<Option<types::IpAddress>> {
         let index = self.range_set(range_set)?;
         let free = self.snapshot()?.next_free(index, after.map(address_from)).map_err(unread)?;
         Ok(free.map(address))
     }
 
-    fn next_free_within(&mut self, span: types::IpSpan) -> Answer<Option<types::IpAddress>> {
+    fn next_free_within(&mut self, span: types::IpSpan) -> Result<Option<types::IpAddress>> {
         self.count_call()?;
         let ends = (address_from(span.first), address_from(span.last));
         let span = span_from(span).ok_or_else(|| {
@@ -28,24 +27,24 @@ impl pool::Host for Sandbox {
         Ok(free.map(address))
     }
 
-    fn holder_of(&mut self, address: types::IpAddress) -> Answer<Option<types::Holder>> {
+    fn holder_of(&mut self, address: types::IpAddress) -> Result<Option<types::Holder>> {
         self.count_call()?;
         let found = self.snapshot()?.holder_of(address_from(address)).map_err(unread)?;
         Ok(found.map(holder))
     }
 
-    fn last_claimed(&mut self, range_set: u32) -> Answer<Option<types::IpAddress>> {
+    fn last_claimed(&mut self, range_set: u32) -> Result<Option<types::IpAddress>> {
         let index = self.range_set(range_set)?;
         Ok(self.snapshot()?.last_claimed(index).map(address))
     }
 
-    fn usage(&mut self, range_set: u32) -> Answer<types::Usage> {
+    fn usage(&mut self, range_set: u32) -> Result<types::Usage> {
         let index = self.range_set(range_set)?;
         let found = self.snapshot()?.usage(index).map_err(unread)?;
         Ok(usage(found.ok_or_else(|| no_such_set(range_set))?))
     }
 
-    fn held_for(&mut self, identity: String) -> Answer<Vec<types::IpAddress>> {
+    fn held_for(&mut self, identity: String) -> Result<Vec<types::IpAddress>> {
         self.count_call()?;
         if identity.len() as u64 > IDENTITY.default {
             return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
@@ -54,7 +53,7 @@ impl pool::Host for Sandbox {
         Ok(held.iter().copied().map(address).collect())
     }
 
-    fn taken_slots(&mut self, name: String) -> Answer<Vec<u32>> {
+    fn taken_slots(&mut self, name: String) -> Result<Vec<u32>> {
         self.count_call()?;
         if name.len() as u64 > IDENTITY.default {
             return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
@@ -64,7 +63,7 @@ impl pool::Host for Sandbox {
 }
 
 impl log::Host for Sandbox {
-    fn write(&mut self, level: log::Level, message: String) -> Answer<()> {
+    fn write(&mut self, level: log::Level, message: String) -> Result<()> {
         self.count_call()?;
         let level = match level {
             log::Level::Debug => tracing::Level::DEBUG,
@@ -77,7 +76,7 @@ impl log::Host for Sandbox {
 }
 
 impl Sandbox {
-    fn range_set(&mut self, index: u32) -> Result<usize, Stop> {
+    fn range_set(&mut self, index: u32) -> std::result::Result<usize, Stop> {
         self.count_call()?;
         let known = self.snapshot()?.range_sets().len();
         usize::try_from(index).ok().filter(|&index| index < known).ok_or_else(|| no_such_set(index))

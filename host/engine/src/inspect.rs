@@ -36,9 +36,9 @@ pub struct Inspection {
     pub description: Option<Description>,
     /// Every reason for which it would be refused; none for a usable policy.
     pub refused: Vec<String>,
-    /// The way out, for the reasons that have one.
+    /// What to do next, for the reasons of which that is known.
     pub hints: Vec<String>,
-    /// Nothing to refuse it for, but worth mending.
+    /// Nothing to refuse it for, but worth correcting.
     pub warnings: Vec<String>,
 }
 
@@ -94,7 +94,8 @@ impl Inspection {
 
     /// What only compiling and running it can tell.
     fn run(&mut self, path: &Path, wasm: &[u8], source: &Source<'_>) {
-        let cache_dir = source.cache_dir.filter(|_| self.kept == Some(true));
+        // To look is not to keep: what is not in the cache is compiled, and forgotten.
+        let cache_dir = if self.kept == Some(true) { source.cache_dir } else { None };
         // Another digest than the pinned one is a reason to refuse it, not one to look away.
         let source = Source { sha256: None, cache_dir, ..source.clone() };
         match module::load_bytes(path, wasm, &source) {

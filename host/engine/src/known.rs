@@ -12,7 +12,7 @@ use super::file::Stamp;
 pub(super) struct Known {
     /// Of the module file that was read.
     pub(super) module: Stamp,
-    /// Its digest.
+    /// The digest of what was read.
     pub(super) sha256: String,
     /// Of the compiled form, whose checksum was right.
     pub(super) code: Stamp,
@@ -44,12 +44,8 @@ impl Known {
     }
 
     fn text(&self) -> String {
-        let stamp = |Stamp { device, inode, size, modified, changed }: Stamp| {
-            format!("{device} {inode} {size} {modified} {changed}")
-        };
-        let told = self.annotations.as_ref().and_then(|told| serde_json::to_string(told).ok());
-        let (module, code, told) = (stamp(self.module), stamp(self.code), told.unwrap_or_default());
-        format!("{VERSION} {module} {code} {} {told}", self.sha256)
+        let told = self.annotations.as_ref().and_then(|told| serde_json::to_string(told).ok()).unwrap_or_default();
+        format!("{VERSION} {} {} {} {told}", stamp_text(self.module), stamp_text(self.code), self.sha256)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -57,7 +53,7 @@ impl Known {
         if words.next() != Some(VERSION) {
             return None;
         }
-        let (module, code) = (stamp(&mut words)?, stamp(&mut words)?);
+        let (module, code) = (parse_stamp(&mut words)?, parse_stamp(&mut words)?);
         let sha256 = words.next()?.to_owned();
         let annotations = match words.next()? {
             "" => None,
@@ -67,16 +63,18 @@ impl Known {
     }
 }
 
-fn stamp<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Stamp> {
-    let mut number = || words.next()?.parse::<i128>().ok();
-    let (device, inode, size) = (number()?, number()?, number()?);
-    let unsigned = |number: i128| u64::try_from(number).ok();
+fn stamp_text(stamp: Stamp) -> String {
+    let Stamp { device, inode, size, modified, changed } = stamp;
+    format!("{device} {inode} {size} {modified} {changed}")
+}
+
+fn parse_stamp<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Stamp> {
     Some(Stamp {
-        device: unsigned(device)?,
-        inode: unsigned(inode)?,
-        size: unsigned(size)?,
-        modified: number()?,
-        changed: number()?,
+        device: words.next()?.parse().ok()?,
+        inode: words.next()?.parse().ok()?,
+        size: words.next()?.parse().ok()?,
+        modified: words.next()?.parse().ok()?,
+        changed: words.next()?.parse().ok()?,
     })
 }
 

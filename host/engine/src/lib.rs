@@ -1,15 +1,36 @@
 //! Policies: WebAssembly components that say which address a pod gets.
 //!
 //! ```text
-//!  policy.module ── digest ── pin ── cache ──┬── hit ──────────────┬── link ── Policy
+//!  policy.module ── digest ── pin ── cache ──┬── hit ──────────────┬── link ──► Policy
 //!                                            └── compile (child) ──┘
-//!  Policy::allocate ── fresh instance ── verdict ── every proposal checked ── Outcome
-//!                          │  ▲
-//!            pool and log  ▼  │  answers from one snapshot; what it does not know ends the run
+//!
+//!  Policy::decide ───► allocate ───► fresh instance ───► every proposal checked ───► Verdict
+//!        ▲                               │ ▲ pool, log
+//!        │                               ▼ │
+//!        │                            one snapshot
+//!        │                               │ a question it cannot answer ends the run
+//!        └── the caller answers it ◄─────┘
 //! ```
 //!
-//! A policy is a function: nothing of one run reaches the next, and a run sees only the request, the settings and the
-//! snapshot. However hostile it is, the worst it can do is to give no address.
+//! A policy is somebody else's program, it has a say in the network of every pod, and the process that runs it is root's.
+//! Three things make that bearable.
+//!
+//! **A policy is a function** of the request, the settings and the snapshot. It has no clock, no randomness, no file and no
+//! memory: each run has a fresh instance, and nothing of one run reaches the next. So it may be run again wherever that is
+//! convenient: after each read of the store (`decide`), after a lost race, beside another policy, and months later on
+//! an author's laptop, from a decision that a node wrote down.
+//!
+//! **The policy proposes, the host disposes.** What comes back is checked against the ranges before anybody sees it, and an
+//! address is claimed by the host, in a transaction that the policy knows nothing of. However hostile a policy is, the worst it
+//! can do is to give no address.
+//!
+//! **Whatever may take long is bounded, and most of it is done before.** A run ends with its fuel, its time, its memory or
+//! its calls into the host (`sandbox`). Compiling takes longer than a whole ADD, so it is done once for a node, by a child
+//! process that is itself confined (`compile`), and its code is kept (`cache`). The built-in policy is native code inside
+//! this program (`native`), and needs neither.
+//!
+//! Two kinds of things go wrong. A *flaw* is of the module: it is refused before it runs, and an operator corrects the
+//! configuration. A *fault* is of a run: the module's author has to know. They have different CNI error codes ([`Class`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod alarm;
@@ -17,6 +38,7 @@ mod bindings;
 mod cache;
 pub mod compile;
 mod convert;
+mod decide;
 mod error;
 mod examine;
 mod file;
@@ -36,12 +58,13 @@ use std::path::Path;
 
 pub use compile::Compiler;
 pub use convert::Description;
+pub use decide::{Answers, Undecided};
 pub use error::{Class, Compiling, Fault, Flaw, Function, PolicyError};
 pub use module::{DEFAULT_POLICY, Source};
 pub use recording::Call;
 pub use sandbox::{Line, Spent};
 
-use ipam::{PolicyName, Proposal, Question, RangeSets, Request, Snapshot, Verdict, proposal};
+use ipam::{PolicyName, Question, RangeSets, Request, Snapshot, Verdict, proposal};
 use limits::{Limits, TEXT};
 use recording::Recording;
 use sandbox::{Run, Stopped};
@@ -55,17 +78,17 @@ pub const READ_BY_DEFAULT: [&str; 4] = ["kube-ipam.ip", "kube-ipam.ip-pool", "ku
 pub struct Policy {
     loaded: module::Loaded,
     limits: Limits,
+    // Written by `&self`: what a run costs is of interest to a few callers, and would be in the way of all the others.
     spent: Cell<Spent>,
     recording: Option<Recording>,
 }
 
-/// How a run of `allocate` ended.
+/// How one run of `allocate` ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The policy's answer; every proposal passed [`proposal::check`].
+    /// Every proposal in it has passed [`proposal::check`].
     Verdict(Verdict),
-    /// The snapshot could not answer this. Read it at the same point in time and run the policy again: being a
-    /// function, it will ask the same questions up to here.
+    /// The snapshot could not answer this. [`Policy::decide`] has it answered, and runs the policy again.
     Unread(Question),
 }
 
@@ -111,7 +134,7 @@ impl Policy {
         let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
             policy.kube_ipam_policy_allocator().call_describe(store)
         });
-        let description = self.finish(run)?.map_err(|_| self.asked(function))?;
+        let description = self.finish(run)?.map_err(|_| self.asked_without_snapshot(function))?;
         convert::description_from(description).map_err(|fault| self.faulted(function, fault))
     }
 
@@ -131,9 +154,11 @@ impl Policy {
         let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
             policy.kube_ipam_policy_allocator().call_validate_settings(store, settings)
         });
-        let Err(reason) = self.finish(run)?.map_err(|_| self.asked(function))? else { return Ok(()) };
+        let accepted = self.finish(run)?.map_err(|_| self.asked_without_snapshot(function))?;
+        let Err(reason) = accepted else { return Ok(()) };
         let reason = convert::text(&reason, &TEXT).map_err(|fault| self.faulted(function, fault))?;
-        // The module's schema is asked for now that there is something to say.
+        // The schema is asked for only now that there is something to say: every ADD with settings comes through here. What
+        // the question costs is not what the caller wants to know.
         let spent = self.spent.get();
         let schema = self.describe().map(|description| description.settings_schema).unwrap_or_default();
         self.spent.set(spent);
@@ -141,7 +166,7 @@ impl Policy {
         Err(PolicyError::Settings { module: self.loaded.label.clone(), reason, nearest })
     }
 
-    /// Ask the policy for an attachment's addresses.
+    /// Run the policy once, for an attachment's addresses. [`Policy::decide`] runs it until it has all it wants to know.
     pub fn allocate(&self, request: &Request, settings: &str, snapshot: &Snapshot) -> Result<Outcome, PolicyError> {
         let (run, call) = self.record(|| {
             let told = convert::request(request);
@@ -154,31 +179,28 @@ impl Policy {
         outcome
     }
 
-    fn judge(&self, run: Run<convert::Answer>, request: &Request) -> Result<Outcome, PolicyError> {
-        let answer = match self.finish(run)? {
-            Ok(answer) => answer,
+    fn judge(&self, run: Run<convert::GuestVerdict>, request: &Request) -> Result<Outcome, PolicyError> {
+        let verdict = match self.finish(run)? {
+            Ok(verdict) => verdict,
             Err(question) => return Ok(Outcome::Unread(question)),
         };
-        convert::verdict_from(answer)
+        convert::verdict_from(verdict)
             .and_then(|verdict| check(verdict, &request.range_sets))
             .map(Outcome::Verdict)
             .map_err(|fault| self.faulted(Function::Allocate, fault))
     }
 
-    /// Take the run apart. Its log lines are written now, unless it will be repeated.
+    /// What the guest returned, or the question that ended its run.
     fn finish<T>(&self, run: Run<T>) -> Result<Result<T, Question>, PolicyError> {
         self.spent.set(run.spent);
-        match run.answer {
-            Err(Stopped::Unread(question)) => Ok(Err(question)),
-            Err(Stopped::Fault(function, fault)) => {
-                self.log(&run.lines);
-                Err(self.faulted(function, fault))
-            }
-            Ok(answer) => {
-                self.log(&run.lines);
-                Ok(Ok(answer))
-            }
-        }
+        let ended = match run.returned {
+            // Its lines are not logged: the run is repeated, and writes them again.
+            Err(Stopped::Unread(question)) => return Ok(Err(question)),
+            Err(Stopped::Fault(function, fault)) => Err(self.faulted(function, fault)),
+            Ok(returned) => Ok(Ok(returned)),
+        };
+        self.log(&run.lines);
+        ended
     }
 
     fn log(&self, lines: &[Line]) {
@@ -201,17 +223,18 @@ impl Policy {
     }
 
     /// Without a snapshot no question gets as far as being unread; the sandbox refuses it before.
-    fn asked(&self, function: Function) -> PolicyError {
+    fn asked_without_snapshot(&self, function: Function) -> PolicyError {
         self.faulted(function, Fault::Question("the pool may only be asked by allocate".to_owned()))
     }
 }
 
 /// Whether compiled modules could be kept in this directory, or why what is there would not be believed. Makes nothing.
 pub fn check_cache(dir: &Path) -> Result<(), String> {
-    match dir.exists() {
-        true => cache::Cache::open(dir).map(drop).map_err(|miss| miss.to_string()),
-        false => Ok(()),
+    // One that is missing is made by the first ADD.
+    if !dir.exists() {
+        return Ok(());
     }
+    cache::Cache::open(dir).map(drop).map_err(|miss| miss.to_string())
 }
 
 /// A policy cannot leave the configured subnets nor hand out a special address: nobody sees a proposal before this.
@@ -220,11 +243,12 @@ fn check(verdict: Verdict, range_sets: &RangeSets) -> Result<Verdict, Fault> {
     if proposals.is_empty() {
         return Err(Fault::NoProposal);
     }
-    let bad = |(nth, one): (usize, &Proposal)| proposal::check(one, range_sets).err().map(|error| (nth + 1, error));
-    match proposals.iter().enumerate().find_map(bad) {
-        Some((nth, error)) => Err(Fault::Proposal { nth, of: proposals.len(), error }),
-        None => Ok(verdict),
+    // All of them, although one is enough for an ADD: a policy that is wrong now and then is found at once, and not on the
+    // day on which its first proposals are taken.
+    for (nth, one) in (1..).zip(proposals) {
+        proposal::check(one, range_sets).map_err(|error| Fault::Proposal { nth, of: proposals.len(), error })?;
     }
+    Ok(verdict)
 }
 
 #[cfg(test)]

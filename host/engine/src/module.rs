@@ -1,5 +1,15 @@
-//! From a configuration's words to a module that is ready to run: read, compare with the pin, take the compiled form
-//! from the cache or have it made, link.
+//! From a configuration's words to a module that is ready to run.
+//!
+//! ```text
+//!  file ─► is it the one a note knows? ── yes ── pin ── its code in the cache, mapped ──┐
+//!               │ no                                      │ not there                    │
+//!               └──► read all of it ◄─────────────────────┘                              ├─► link
+//!                       └─► digest ── pin ── cache, or lock, cache again, compile ───────┤
+//!  no file ─► the code of the built-in module, where it lies in this program ────────────┘
+//! ```
+//!
+//! The upper way is an ADD's: it reads some hundred bytes of a module that may have many megabytes. Where it leads to no
+//! code, the lower one is taken, which believes nothing but the bytes of the file.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -36,7 +46,7 @@ pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/defa
 pub struct Source<'a> {
     /// `policy.module`; the built-in policy without it.
     pub module: Option<&'a Path>,
-    /// `policy.sha256`.
+    /// `policy.sha256`: the only digest that the module may have.
     pub sha256: Option<&'a str>,
     /// Where compiled modules are kept; nowhere, for a module that is only looked at.
     pub cache_dir: Option<&'a Path>,
@@ -79,8 +89,8 @@ pub(super) fn load(source: &Source<'_>) -> Result<Loaded, PolicyError> {
 }
 
 fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
-    let loaded = find_module(path, source);
-    loaded.map_err(|flaws| PolicyError::Flawed { module: path.display().to_string(), flaw: first(flaws) })
+    find_module(path, source)
+        .map_err(|flaws| PolicyError::Flawed { module: path.display().to_string(), flaw: first(flaws) })
 }
 
 /// Load a module that was read from this path.
@@ -96,7 +106,9 @@ pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Resul
 fn find_module(path: &Path, source: &Source<'_>) -> Result<Loaded, Flaws> {
     let file = ModuleFile::open(path).map_err(one)?;
     let cache = open_cache(source);
-    if let Some((cache, known)) = cache.as_ref().and_then(|cache| Some((cache, Known::recall(cache, &file.stamp)?))) {
+    if let Some(cache) = &cache
+        && let Some(known) = Known::recall(cache, &file.stamp)
+    {
         check_pin(source.sha256, &known.sha256).map_err(one)?;
         if let Some(compiled) = cached(cache, &known.sha256, Some(&known.code))? {
             return finish(path, known.sha256, compiled, known.annotations);
@@ -108,11 +120,13 @@ fn find_module(path: &Path, source: &Source<'_>) -> Result<Loaded, Flaws> {
     let compiled = compiled(&wasm, &sha256, cache.as_ref(), source)?;
     let kept = compiled.kept;
     let mut loaded = finish(path, sha256, compiled, None)?;
+    // A note is only made of a file that could not change again without its stamp showing it, and that did not change while
+    // it was read.
     if let (Some(cache), Some(code)) = (cache, kept)
         && file.stamp.is_settled()
         && file.is_unchanged()
     {
-        // Asked here, once, so that not every ADD of a pod with annotations of ours has to.
+        // The module is asked for its annotations here, once, so that not every ADD of a pod with some of ours has to.
         loaded.told = Policy::of(loaded.clone(), source.limits).describe().ok().map(|said| said.annotations);
         let (sha256, annotations) = (loaded.name.sha256.clone(), loaded.told.clone());
         Known { module: file.stamp, sha256, code, annotations }.remember(&cache);
@@ -130,28 +144,33 @@ pub(super) fn first(flaws: Flaws) -> Flaw {
 }
 
 fn load_default(source: &Source<'_>) -> Result<Loaded, PolicyError> {
-    let flawed = |flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw };
-    check_pin(source.sha256, DEFAULT_SHA256).map_err(flawed)?;
+    find_default(source).map_err(|flaw| PolicyError::Flawed { module: format!("{DEFAULT_NAME} (built in)"), flaw })
+}
+
+fn find_default(source: &Source<'_>) -> Result<Loaded, Flaw> {
+    check_pin(source.sha256, DEFAULT_SHA256)?;
     let component = if native::HAS_DEFAULT_POLICY {
         running_engine()
             .and_then(native::default_policy)
-            .map_err(|error| flawed(Flaw::Compiler(format!("the built-in code does not load: {error:#}"))))?
+            .map_err(|error| Flaw::Compiler(format!("the built-in code does not load: {error:#}")))?
     } else {
         // A plain `cargo build` leaves the compiling to us: once, for the cache.
         let cache = open_cache(source);
-        let compiled = compiled(DEFAULT_POLICY, DEFAULT_SHA256, cache.as_ref(), source);
-        compiled.map_err(|flaws| flawed(first(flaws)))?.component
+        compiled(DEFAULT_POLICY, DEFAULT_SHA256, cache.as_ref(), source).map_err(first)?.component
     };
     let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
-    let pre = world::link(&component).map_err(flawed)?;
+    let pre = world::link(&component)?;
     Ok(Loaded { name, label: DEFAULT_NAME.to_owned(), pre, code_bytes: None, told: Some(None) })
 }
 
 fn finish(path: &Path, sha256: String, compiled: Compiled, told: Told) -> Result<Loaded, Flaws> {
-    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let name = PolicyName { name: text(path.file_stem()), sha256, instead_of: None };
     let pre = world::link(&compiled.component).map_err(one)?;
     Ok(Loaded { name, label: text(path.file_name()), pre, code_bytes: Some(compiled.bytes), told })
+}
+
+fn text(part_of_path: Option<&OsStr>) -> String {
+    part_of_path.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The one engine of this process; it cannot compile.
@@ -161,6 +180,7 @@ fn running_engine() -> wasmtime::Result<&'static Engine> {
         return Ok(engine);
     }
     let mut config = compiler::config(TARGET)?;
+    // Nothing that runs guests may compile, whatever it is handed: that is a child's to do, or a command's.
     config.enable_compiler(false);
     native::allow_in_place(&mut config);
     let engine = Engine::new(&config)?;
@@ -191,10 +211,11 @@ pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
 
 /// Whether a module's compiled form is in the cache, or why it is not, or is not believed. Makes nothing.
 pub(super) fn check_cached(dir: &Path, sha256: &str) -> Result<(), Miss> {
-    match dir.exists() {
-        true => Cache::open(dir)?.get(&entry_name(sha256)).map(drop),
-        false => Err(Miss::Absent),
+    // To open a cache is to make it.
+    if !dir.exists() {
+        return Err(Miss::Absent);
     }
+    Cache::open(dir)?.get(&entry_name(sha256)).map(drop)
 }
 
 fn entry_name(sha256: &str) -> String {
@@ -203,7 +224,8 @@ fn entry_name(sha256: &str) -> String {
 
 /// A cache that cannot be used costs time, not the address.
 fn open_cache(source: &Source<'_>) -> Option<Cache> {
-    source.cache_dir.and_then(|dir| Cache::open(dir).inspect_err(|miss| unusable(dir, miss)).ok())
+    let dir = source.cache_dir?;
+    Cache::open(dir).inspect_err(|miss| warn_of_unusable(dir, miss)).ok()
 }
 
 struct Compiled {
@@ -215,16 +237,22 @@ struct Compiled {
 
 /// From the cache, or else compiled once and kept.
 fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_>) -> Result<Compiled, Flaws> {
-    let kept = || cache.map_or(Ok(None), |cache| cached(cache, sha256, None));
-    if let Some(compiled) = kept()? {
+    if let Some(cache) = cache
+        && let Some(compiled) = cached(cache, sha256, None)?
+    {
         return Ok(compiled);
     }
     if matches!(source.compiler, Compiler::Nobody) {
         return Err(one(Flaw::Uncompiled));
     }
     let began = Instant::now();
-    let lock = cache.map(|cache| cache.lock(earlier(began + seconds(source.limits), source.deadline)));
-    if let Some(compiled) = kept()? {
+    let latest = began + Duration::from_secs(source.limits.compile_seconds);
+    let until = source.deadline.map_or(latest, |deadline| latest.min(deadline));
+    let lock = cache.map(|cache| cache.lock(until));
+    // Whoever had the lock before us has most likely compiled this very module.
+    if let Some(cache) = cache
+        && let Some(compiled) = cached(cache, sha256, None)?
+    {
         return Ok(compiled);
     }
     let name = entry_name(sha256);
@@ -237,12 +265,12 @@ fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_
     if let Some((cache, dir)) = cache.zip(source.cache_dir) {
         cache.prune();
         if let Err(error) = cache.put(&name, &artifact) {
-            unusable(dir, &Miss::Io(name, error));
+            warn_of_unusable(dir, &Miss::Io(name, error));
         }
     }
-    let component = native::compiled(engine()?, &artifact);
-    let broken = |error| one(Flaw::Compiler(format!("the compiled code does not load: {error:#}")));
-    Ok(Compiled { component: component.map_err(broken)?, bytes: artifact.len() as u64, kept: None })
+    let component = native::compiled(engine()?, &artifact)
+        .map_err(|error| one(Flaw::Compiler(format!("the compiled code does not load: {error:#}"))))?;
+    Ok(Compiled { component, bytes: artifact.len() as u64, kept: None })
 }
 
 /// The code, unless the time for it is over. Whoever waited for another to compile has so much less time left.
@@ -269,18 +297,13 @@ fn compile(
     let errand = Errand { deadline: source.deadline, draft };
     let artifact = source.compiler.compile(wasm, limits, &errand);
     let goes_on = matches!(&artifact, Err(flaws) if flaws.contains(&Flaw::Unfinished(Compiling::Own)));
-    if let (Some(_), Some((cache, _)), false) = (errand.draft, kept, goes_on) {
+    if let Some((cache, _)) = kept
+        && errand.draft.is_some()
+        && !goes_on
+    {
         cache.drop_draft(name);
     }
     artifact
-}
-
-fn seconds(limits: Limits) -> Duration {
-    Duration::from_secs(limits.compile_seconds)
-}
-
-fn earlier(one: Instant, other: Option<Instant>) -> Instant {
-    other.map_or(one, |other| one.min(other))
 }
 
 fn engine() -> Result<&'static Engine, Flaws> {
@@ -291,29 +314,44 @@ fn engine() -> Result<&'static Engine, Flaws> {
 /// needed are not even read.
 fn cached(cache: &Cache, sha256: &str, checked: Option<&Stamp>) -> Result<Option<Compiled>, Flaws> {
     let (name, engine) = (entry_name(sha256), engine()?);
-    let not_used = |why: &dyn std::fmt::Display| tracing::warn!(name, "cached policy not used: {why}");
     let entry = match cache.find(&name) {
         Ok(entry) => entry,
+        // Every module is new to a cache once: not worth a warning.
         Err(miss @ Miss::Absent) => {
             tracing::debug!(name, "cached policy not used: {miss}");
             return Ok(None);
         }
         Err(miss) => {
-            not_used(&miss);
+            warn_of_unused(&name, &miss);
             return Ok(None);
         }
     };
-    let of = |component| Compiled { component, bytes: entry.bytes(), kept: Some(entry.stamp) };
+    let (bytes, kept) = (entry.bytes(), Some(entry.stamp));
     if checked == Some(&entry.stamp)
         && let Ok(component) = native::mapped(engine, &entry.file)
     {
-        return Ok(Some(of(component)));
+        return Ok(Some(Compiled { component, bytes, kept }));
     }
-    let Ok(artifact) = entry.read().inspect_err(|miss| not_used(miss)) else { return Ok(None) };
-    let component = native::compiled(engine, &artifact).inspect_err(|error| not_used(&format!("{error:#}")));
-    Ok(component.ok().map(of))
+    let artifact = match entry.read() {
+        Ok(artifact) => artifact,
+        Err(miss) => {
+            warn_of_unused(&name, &miss);
+            return Ok(None);
+        }
+    };
+    match native::compiled(engine, &artifact) {
+        Ok(component) => Ok(Some(Compiled { component, bytes, kept })),
+        Err(error) => {
+            warn_of_unused(&name, &format_args!("{error:#}"));
+            Ok(None)
+        }
+    }
 }
 
-fn unusable(cache_dir: &Path, miss: &Miss) {
+fn warn_of_unused(name: &str, why: &dyn std::fmt::Display) {
+    tracing::warn!(name, "cached policy not used: {why}");
+}
+
+fn warn_of_unusable(cache_dir: &Path, miss: &Miss) {
     tracing::warn!(cache = %cache_dir.display(), "the policy is compiled again by every call, its cache being unusable: {miss}");
 }

@@ -57,7 +57,7 @@ impl CustomCodeMemory for InPlace {
     }
 }
 
-/// The default policy.
+/// The default policy, linked to nothing yet. It runs where it lies in this binary.
 #[allow(unsafe_code, reason = "loading compiled code is trusting whoever compiled it: our own build")]
 pub(super) fn default_policy(engine: &Engine) -> Result<Component> {
     if !cfg!(target_arch = "x86_64") {

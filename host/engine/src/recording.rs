@@ -12,7 +12,7 @@ use ipam::Verdict;
 pub struct Call {
     /// The verdict, or the fault.
     pub answer: Result<Verdict, String>,
-    /// What it cost.
+    /// What this run cost, without those before it.
     pub spent: Spent,
     /// What it wrote to the log.
     pub lines: Vec<Line>,
@@ -43,14 +43,16 @@ impl Policy {
         }
         let began = Instant::now();
         let run = run();
-        let unread = matches!(run.answer, Err(Stopped::Unread(_)));
-        let call =
-            || Call { answer: Err(String::new()), spent: run.spent, lines: run.lines.clone(), took: began.elapsed() };
-        let call = (!unread).then(call);
-        (run, call)
+        let took = began.elapsed();
+        if matches!(run.returned, Err(Stopped::Unread(_))) {
+            return (run, None);
+        }
+        // What it returned is converted and checked first; see `recorded`.
+        let call = Call { answer: Err(String::new()), spent: run.spent, lines: run.lines.clone(), took };
+        (run, Some(call))
     }
 
-    /// End a call.
+    /// End a call: now it is known whether what the guest returned is a verdict.
     pub(super) fn recorded(&self, call: Option<Call>, outcome: &Result<Outcome, PolicyError>) {
         let Some((recording, call)) = self.recording.as_ref().zip(call) else { return };
         let answer = match outcome {

@@ -1,5 +1,30 @@
-//! One run of a guest: a fresh instance in a `wasmtime::Store` that knows every limit, thrown away afterwards. Nothing
-//! of one run reaches the next.
+//! One run of a guest.
+//!
+//! ```text
+//!      request, settings               a copy of the snapshot
+//!             ▼                                  ▼
+//!  ┌─ wasmtime::Store<Sandbox> ──────────────────────────────────┐
+//!  │   guest instance ───────── pool, log ──────► Sandbox        │
+//!  │     │     │                                    snapshot     │
+//!  │     │     └ memory grows ── ResourceLimiter ►  counts       │
+//!  │     │                                          log lines    │
+//!  └── fuel, and the engine's epoch, which the Alarm advances ───┘
+//!             ▼
+//!      what it returned, or why it did not, what that cost, its log lines; the rest is dropped
+//! ```
+//!
+//! Everything a guest has or may touch is in one `wasmtime::Store`, which is made for the run and dropped with it: there is no
+//! reset that could be forgotten, and no state for a second run to find.
+//!
+//! Every limit is set before the first instruction, for instantiation runs code already: start functions. Four meters run
+//! at once, because each is blind to something. *Fuel* counts instructions and is the same on every machine, but not what
+//! the host does on the guest's behalf. *Calls* into the host and the bytes they carry are counted apart. *Time* is what
+//! the operator cares about: an interval timer advances the engine's epoch, and a running guest looks at a clock when it
+//! notices (`alarm`). *Memory*, tables and instances are asked for before they grow.
+//!
+//! A guest can end in more ways than it can return: by a limit, by a trap, by handing over what is not of its type, by a question
+//! that the snapshot cannot answer yet, and by breaking wasmtime. `classify` makes a [`Stopped`] of each of them, and no
+//! other file looks at the error of a run. The hostile guests in `tests/hostile` try all but the last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -18,9 +43,9 @@ const _: () = assert!(STACK.default as usize * 1024 == compiler::STACK_BYTES);
 /// What a run cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Of [`FUEL`].
+    /// In the unit of [`FUEL`]: about one for each instruction.
     pub fuel: u64,
-    /// Of [`HOST_CALLS`].
+    /// Calls into the host, which [`HOST_CALLS`] limits.
     pub host_calls: u64,
 }
 
@@ -44,18 +69,18 @@ pub(super) struct Sandbox {
     lines: Vec<Line>,
 }
 
-/// Why a run ended without an answer.
+/// Why a guest did not return.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    /// The snapshot does not know; ask the store and run again.
+    /// The snapshot cannot answer this yet. That is nobody's fault.
     Unread(Question),
-    /// The guest misbehaved.
+    /// The guest misbehaved in this function.
     Fault(Function, Fault),
 }
 
 /// A run that is over.
 pub(super) struct Run<T> {
-    pub(super) answer: Result<T, Stopped>,
+    pub(super) returned: Result<T, Stopped>,
     pub(super) spent: Spent,
     pub(super) lines: Vec<Line>,
 }
@@ -79,9 +104,11 @@ pub(super) fn run<T>(
     function: Function,
     call: impl FnOnce(&AllocationPolicy, &mut Store<Sandbox>) -> wasmtime::Result<T>,
 ) -> Run<T> {
+    // A store owns all that is in it. The snapshot is small enough to be copied: it knows some windows of the ranges.
     let mut store = store(pre.engine(), limits, snapshot.cloned());
     let alarm = Alarm::start(pre.engine());
     let mut at = Function::Start;
+    // A module may make the engine itself panic. Caught here, that is a fault with the module's name in it.
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let policy = pre.instantiate(&mut store)?;
         at = function;
@@ -92,18 +119,18 @@ pub(super) fn run<T>(
     let spent = Spent { fuel, host_calls: store.data().host_calls };
     let lines = std::mem::take(&mut store.data_mut().lines);
     let starved = store.data().starved;
-    let answer = match ended {
-        Ok(answer) => answer.map_err(|error| classify(error, at, limits, &lines, starved)),
+    let returned = match ended {
+        Ok(returned) => returned.map_err(|error| classify(error, at, limits, &lines, starved)),
         Err(panic) => {
             // Its state is unknown; dropping it might panic again.
             std::mem::forget(store);
             Err(Stopped::Fault(at, Fault::Engine(panic_text(&*panic))))
         }
     };
-    Run { answer, spent, lines }
+    Run { returned, spent, lines }
 }
 
-/// Every limit is set before the first instruction: start functions run during instantiation.
+/// A store with every limit set.
 fn store(engine: &Engine, limits: Limits, snapshot: Option<Snapshot>) -> Store<Sandbox> {
     let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, starved: false, host_calls: 0, lines: Vec::new() };
     let mut store = Store::new(engine, sandbox);
@@ -112,9 +139,12 @@ fn store(engine: &Engine, limits: Limits, snapshot: Option<Snapshot>) -> Store<S
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
     store.set_hostcall_fuel(TRANSFER.default as usize * 1024);
     let deadline = Instant::now() + Duration::from_millis(limits.milliseconds);
-    store.epoch_deadline_callback(move |_| match Instant::now() < deadline {
-        true => Ok(UpdateDeadline::Continue(1)),
-        false => Err(Stop::Limit(&TIME, limits.milliseconds).into()),
+    // The epoch is the whole process's and ticks for every run in it, so it only says when to look at the clock.
+    store.epoch_deadline_callback(move |_| {
+        if Instant::now() >= deadline {
+            return Err(Stop::Limit(&TIME, limits.milliseconds).into());
+        }
+        Ok(UpdateDeadline::Continue(1))
     });
     store.set_epoch_deadline(1);
     store
@@ -148,6 +178,8 @@ impl Sandbox {
 impl ResourceLimiter for Sandbox {
     /// Counts all memories together, the initial size of each included.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond a maximum of its own the guest is told no, as WebAssembly has it, and may go on with what it has. Beyond our
+        // limit the run ends at once, so that the error can name the limit.
         if maximum.is_some_and(|maximum| desired > maximum) {
             self.starved = true;
             return Ok(false);
@@ -186,6 +218,7 @@ impl ResourceLimiter for Sandbox {
     }
 }
 
+/// What an error of wasmtime says of the guest. Ours travel inside it; the others are traps, or words.
 fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line], starved: bool) -> Stopped {
     let error = match error.downcast::<Stop>() {
         Ok(Stop::Unread(question)) => return Stopped::Unread(question),
@@ -199,6 +232,7 @@ fn classify(error: wasmtime::Error, at: Function, limits: Limits, lines: &[Line]
     };
     match fault {
         Fault::Limit { .. } | Fault::NoMemory(_) => Stopped::Fault(at, fault),
+        // Whatever it did next, the memory it was refused is what its author has to know of.
         fault if starved => Stopped::Fault(at, Fault::Starved(Box::new(fault))),
         fault => Stopped::Fault(at, fault),
     }

@@ -26,7 +26,7 @@ pub struct Decision {
     pub request: Request,
     /// What was known of the ranges when it answered, and so every answer it got.
     pub snapshot: Snapshot,
-    pub answer: Answer,
+    pub answer: VerdictOrFault,
     /// What a second policy answered to the same request on the same look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadowed>,
@@ -41,13 +41,13 @@ pub struct Shadowed {
     /// Who was asked; without a digest where there was no module to ask.
     pub policy: PolicyName,
     pub settings: Map<String, Value>,
-    pub answer: Answer,
+    pub answer: VerdictOrFault,
 }
 
 /// What came of asking a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Answer {
+pub enum VerdictOrFault {
     /// The addresses that it would accept, best first.
     #[serde(with = "words::proposals")]
     Proposals(Vec<Proposal>),
@@ -77,7 +77,7 @@ impl Decision {
     }
 }
 
-impl Answer {
+impl VerdictOrFault {
     /// Whether an attachment is better or worse off with the other answer: the addresses it is given first, the kind of
     /// the refusal.
     pub fn agrees_with(&self, other: &Self) -> bool {
@@ -95,7 +95,7 @@ fn first_addresses(proposals: &[Proposal]) -> impl Iterator<Item = std::net::IpA
     proposals.iter().take(1).flatten().map(|assignment| assignment.address)
 }
 
-impl From<Verdict> for Answer {
+impl From<Verdict> for VerdictOrFault {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Propose(proposals) => Self::Proposals(proposals),
@@ -104,7 +104,7 @@ impl From<Verdict> for Answer {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for VerdictOrFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proposals(proposals) => {
@@ -127,7 +127,7 @@ struct Written {
     settings: Map<String, Value>,
     request: Request,
     snapshot: Option<Snapshot>,
-    answer: Option<Answer>,
+    answer: Option<VerdictOrFault>,
     shadow: Option<Shadowed>,
     #[serde(default)]
     left_out: Vec<String>,

@@ -19,7 +19,7 @@ mod words;
 pub use addresses::{Family, Misfit, Prefix, Span, Unusable};
 pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
-pub use decision::{Answer, Decision, Shadowed, Told};
+pub use decision::{Decision, Shadowed, Told, VerdictOrFault};
 pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot};
 pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};

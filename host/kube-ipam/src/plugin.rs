@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::config::{self, Base, Network};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, Waited, codes};
-use cni::{self, Answer, Args, Call, NetConf, Version, respond};
+use cni::{self, Args, Call, NetConf, Response, Version, respond};
 use store::Store;
 
 /// Serve the one call this process was started for. Gives the exit code.
@@ -23,17 +23,17 @@ pub fn run() -> u8 {
     respond(&served.unwrap_or_else(|error| failed(NetConf::version_to_answer_in(&configuration), &error)))
 }
 
-fn failed(version: Version, error: &Error) -> Answer {
+fn failed(version: Version, error: &Error) -> Response {
     tracing::error!(error = cni::failure::joined(error), "failed");
-    Answer::Failure(version, codes::failure(error))
+    Response::Failure(version, codes::failure(error))
 }
 
-fn answer(configuration: &[u8]) -> Result<Answer, Error> {
+fn answer(configuration: &[u8]) -> Result<Response, Error> {
     let Some(call) = Call::read(|name| std::env::var_os(name))? else {
         return Err(cni::Error::NoCommand.into());
     };
     if call == Call::Version {
-        return Ok(Answer::Versions(NetConf::version_to_answer_in(configuration)));
+        return Ok(Response::Versions(NetConf::version_to_answer_in(configuration)));
     }
     // Nothing of this is taken apart at the end, which comes with the answer: that would only cost the pod time.
     let call = ManuallyDrop::new(call);
@@ -60,13 +60,13 @@ async fn serve(
     base: &Base,
     store: &Store,
     deadline: &Deadline,
-) -> Result<Answer, Error> {
+) -> Result<Response, Error> {
     match call {
         Call::Add(container, args) => {
             base.check_node()?;
             let network = ManuallyDrop::new(Network::read(netconf, args)?);
             let success = Box::pin(verbs::add(container, base, &network, store, deadline)).await?;
-            return Ok(Answer::Success(base.version, success));
+            return Ok(Response::Success(base.version, success));
         }
         Call::Del(container) => {
             Box::pin(verbs::del(&container.attachment(&base.network), base, store, deadline)).await?
@@ -87,7 +87,7 @@ async fn serve(
         }
         Call::Version => {}
     }
-    Ok(Answer::Nothing)
+    Ok(Response::Nothing)
 }
 
 /// One span an invocation, always with the same fields.

@@ -174,7 +174,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
     )
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = VerdictOrFault> {
     let assignment = (address(), any::<u8>(), of(address()), kind(), of(hold()), of(slot())).prop_map(
         |(address, prefix_length, gateway, kind, hold, slot)| Assignment {
             address,
@@ -192,9 +192,9 @@ fn answer() -> impl Strategy<Value = Answer> {
         _ => Refusal::Denied(text),
     });
     prop_oneof![
-        vec(vec(assignment, 0..3), 0..3).prop_map(Answer::Proposals),
-        refusal.prop_map(Answer::Refusal),
-        ".{0,12}".prop_map(Answer::Fault)
+        vec(vec(assignment, 0..3), 0..3).prop_map(VerdictOrFault::Proposals),
+        refusal.prop_map(VerdictOrFault::Refusal),
+        ".{0,12}".prop_map(VerdictOrFault::Fault)
     ]
 }
 
@@ -271,12 +271,12 @@ fn nonsense_is_refused_where_it_stands() {
 fn answers_agree_when_the_attachment_fares_the_same() {
     let proposals = |addresses: &[&str]| {
         let one = |address: &&str| Assignment::in_range_of(&RangeSets::default(), address.parse().unwrap());
-        Answer::Proposals(addresses.iter().map(|address| vec![one(address)]).collect())
+        VerdictOrFault::Proposals(addresses.iter().map(|address| vec![one(address)]).collect())
     };
     assert!(proposals(&["10.0.0.1", "10.0.0.2"]).agrees_with(&proposals(&["10.0.0.1"])));
     assert!(!proposals(&["10.0.0.1"]).agrees_with(&proposals(&["10.0.0.2", "10.0.0.1"])));
-    let refusal = |text: &str| Answer::Refusal(Refusal::Denied(text.to_owned()));
+    let refusal = |text: &str| VerdictOrFault::Refusal(Refusal::Denied(text.to_owned()));
     assert!(refusal("here").agrees_with(&refusal("there")));
-    assert!(!refusal("here").agrees_with(&Answer::Refusal(Refusal::Taken("here".to_owned()))));
-    assert!(!refusal("here").agrees_with(&Answer::Fault("here".to_owned())));
+    assert!(!refusal("here").agrees_with(&VerdictOrFault::Refusal(Refusal::Taken("here".to_owned()))));
+    assert!(!refusal("here").agrees_with(&VerdictOrFault::Fault("here".to_owned())));
 }

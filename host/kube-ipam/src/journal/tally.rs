@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::exclusively;
 use files::{Replacement, Survives, Turn};
-use ipam::{Answer, PolicyName};
+use ipam::{PolicyName, VerdictOrFault};
 use limits::SHADOWS;
 
 const FILE: &str = "shadow.json";
@@ -55,10 +55,10 @@ impl Tally {
         Self { pair, asked: 0, differed: 0, faulted: 0, since: now, until: now }
     }
 
-    fn add(&mut self, decided: &Answer, shadow: &Answer, now: Timestamp) {
+    fn add(&mut self, decided: &VerdictOrFault, shadow: &VerdictOrFault, now: Timestamp) {
         self.asked += 1;
         match shadow {
-            Answer::Fault(_) => self.faulted += 1,
+            VerdictOrFault::Fault(_) => self.faulted += 1,
             answer if !answer.agrees_with(decided) => self.differed += 1,
             _ => {}
         }
@@ -70,7 +70,7 @@ impl Tally {
 pub fn count(
     directory: &Path,
     pair: Pair,
-    (decided, shadow): (&Answer, &Answer),
+    (decided, shadow): (&VerdictOrFault, &VerdictOrFault),
     now: Timestamp,
     wait: Duration,
 ) -> io::Result<()> {
@@ -124,11 +124,11 @@ mod tests {
         Pair { network: "blue".to_owned(), policy: name("site"), shadow: name(shadow) }
     }
 
-    fn answer(text: &str) -> Answer {
+    fn answer(text: &str) -> VerdictOrFault {
         match text {
-            "no" => Answer::Refusal(Refusal::Denied("no".to_owned())),
-            "full" => Answer::Refusal(Refusal::Exhausted("full".to_owned())),
-            _ => Answer::Fault("broken".to_owned()),
+            "no" => VerdictOrFault::Refusal(Refusal::Denied("no".to_owned())),
+            "full" => VerdictOrFault::Refusal(Refusal::Exhausted("full".to_owned())),
+            _ => VerdictOrFault::Fault("broken".to_owned()),
         }
     }
 

@@ -51,7 +51,7 @@ fn of(error: &Error) -> u32 {
         | Error::Annotated(_)
         | Error::RequestedPrefix { .. } => code::INVALID_REQUEST,
         Error::Contended { .. } | Error::Late { .. } | Error::Garbage { .. } => code::TRY_AGAIN,
-        Error::Inquisitive { .. } | Error::Repetitive { .. } => code::POLICY_FAULT,
+        Error::Repetitive { .. } => code::POLICY_FAULT,
         Error::NotHeld { .. } => code::NOT_HELD,
         Error::NotReady { .. } => code::UNAVAILABLE,
         Error::Defect { .. } => code::DEFECT,

@@ -10,6 +10,7 @@ use super::add::hand_over::{Stays, sum_up};
 use crate::config;
 use cluster::HAND_OVER;
 use cni::failure::joined;
+use engine::Undecided;
 use ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use limits::{Limit, Thousands};
 
@@ -105,14 +106,6 @@ pub enum Error {
         /// What it proposed.
         addresses: Vec<IpAddr>,
     },
-    /// The policy kept asking about parts of the ranges that were not read yet.
-    #[error("policy {policy}: allocate asked for more than {limit} reads of the store")]
-    Inquisitive {
-        /// The module.
-        policy: String,
-        /// How many reads a decision may cause.
-        limit: u32,
-    },
     /// The invocation took longer than `timeout`.
     #[error("not done within {timeout:?}, the ipam.timeout of a call: {waited}")]
     Late {
@@ -179,14 +172,23 @@ pub enum Error {
     },
 }
 
+impl From<Undecided<store::StoreError>> for Error {
+    fn from(undecided: Undecided<store::StoreError>) -> Self {
+        match undecided {
+            Undecided::Policy(error) => Self::Policy(error),
+            Undecided::Unanswered(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Error {
     /// Whether the policy is to blame: it cannot be used, or it misbehaved. A refusal is its good right.
     pub(crate) fn is_fault_of_policy(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::Inquisitive { .. })
+        matches!(self, Self::Policy(_))
     }
 
     /// Whether the built-in policy may decide instead, where the configuration allows it. Not where a limit was reached,
-    /// which a pod's author can bring about; a policy that asks for too many reads is such a case.
+    /// which a pod's author can bring about.
     pub(crate) fn may_be_replaced(&self) -> bool {
         matches!(self, Self::Policy(error) if error.may_be_replaced())
     }
@@ -249,11 +251,6 @@ impl Error {
             Self::NotReady { cause, .. } if cause.is_late_for_nobody() => Some("the runtime asks again".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
-            Self::Inquisitive { .. } => Some(
-                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
-                 spans, or about fewer addresses"
-                    .to_owned(),
-            ),
         }
     }
 }

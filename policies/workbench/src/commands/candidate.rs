@@ -1,21 +1,47 @@
-//! A module that is asked about decisions, made or not, away from any network.
+//! A module that is asked about decisions, made or not, away from any network: the same decision as an ADD's, with a record
+//! in the place of the store.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use engine::{Call, Outcome, Policy, Source, Spent};
-use ipam::{Answer, PolicyName, Question, Snapshot, Told};
+use crate::lab::world::at_once;
+use engine::{Answers, Call, Policy, Source, Spent, Undecided};
+use ipam::{PolicyName, Question, Snapshot, Told, VerdictOrFault};
 use kube_ipam::verbs;
-use limits::READS_PER_DECISION;
 
-/// What came of asking.
+/// What came of asking a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Came {
-    /// An answer.
-    Answered(Answer),
+pub(super) enum CandidateOutcome {
+    /// It decided, or misbehaved.
+    Decided(VerdictOrFault),
     /// It asked about what was not recorded.
     Undecidable(Question),
+}
+
+/// What was known when a decision was made; or, where nobody says, that everything is free.
+struct RecordedAnswers {
+    snapshot: Snapshot,
+    is_all_there_is: bool,
+}
+
+/// A question whose answer was not recorded. Any answer would be a guess, and the decision another than the one in question.
+struct Unrecorded(Question);
+
+impl Answers for RecordedAnswers {
+    type Error = Unrecorded;
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<(), Unrecorded> {
+        if self.is_all_there_is {
+            return Err(Unrecorded(question));
+        }
+        self.snapshot.learn_free(question);
+        Ok(())
+    }
 }
 
 /// A module, and its settings where they are not those of the decisions.
@@ -42,24 +68,25 @@ impl Candidate {
     }
 
     /// What it says to this. Without a snapshot everything is free; a snapshot is all there is to know.
-    pub(super) fn ask(&mut self, told: &Told) -> Came {
+    pub(super) fn ask(&mut self, told: &Told) -> CandidateOutcome {
         let settings = self.settings.clone();
         let settings = settings.unwrap_or_else(|| Value::Object(told.settings.clone()).to_string());
         if let Some(fault) = self.judge(&settings) {
-            return Came::Answered(Answer::Fault(fault));
+            return CandidateOutcome::Decided(VerdictOrFault::Fault(fault));
         }
-        let unknown = || Snapshot::new(told.request.range_sets.clone(), Vec::new());
-        let mut snapshot = told.snapshot.clone().unwrap_or_else(unknown);
-        self.policy.take_calls();
-        for _ in 0..READS_PER_DECISION {
-            match self.policy.allocate(&told.request, &settings, &snapshot) {
-                Ok(Outcome::Verdict(verdict)) => return Came::Answered(verdict.into()),
-                Ok(Outcome::Unread(question)) if told.snapshot.is_some() => return Came::Undecidable(question),
-                Ok(Outcome::Unread(question)) => snapshot.learn_free(question),
-                Err(fault) => return Came::Answered(Answer::Fault(fault.to_string())),
+        let mut answers = match &told.snapshot {
+            Some(snapshot) => RecordedAnswers { snapshot: snapshot.clone(), is_all_there_is: true },
+            None => {
+                let nothing = Snapshot::new(told.request.range_sets.clone(), Vec::new());
+                RecordedAnswers { snapshot: nothing, is_all_there_is: false }
             }
+        };
+        self.policy.take_calls();
+        match at_once(self.policy.decide(&told.request, &settings, &mut answers)) {
+            Ok(verdict) => CandidateOutcome::Decided(verdict.into()),
+            Err(Undecided::Policy(fault)) => CandidateOutcome::Decided(VerdictOrFault::Fault(fault.to_string())),
+            Err(Undecided::Unanswered(Unrecorded(question))) => CandidateOutcome::Undecidable(question),
         }
-        Came::Answered(Answer::Fault(format!("it asked for more than {READS_PER_DECISION} reads of the store")))
     }
 
     /// What the last question cost, and the run that answered it.

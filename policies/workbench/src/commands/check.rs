@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::trial::{module_file, read_network, read_settings};
+use crate::lab::TrialNetwork;
 use crate::lab::check::{self, CheckError, Counterexample, Effort, PropertyResult, Report, Subject};
-use cni::{Args as CniArgs, NetConf};
+use crate::lab::world::NETWORK;
 use engine::PolicyError;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
-use kube_ipam::config::Network;
 use kube_ipam::verbs;
 use limits::{Limits, Thousands};
 
@@ -82,13 +82,7 @@ fn subject(options: &Options) -> Result<Subject, CommandError> {
 
 /// What its policy may spend, and its settings.
 fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>), CommandError> {
-    let mut ipam = ipam.clone();
-    ipam.insert("type".to_owned(), json!("kube-ipam"));
-    // Nobody is asked here: how the API server is reached need not be known.
-    ipam.remove("kubernetes");
-    let netconf = json!({"cniVersion": "1.1.0", "name": "lab", "ipam": ipam}).to_string();
-    let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
-    let policy = Network::read(&netconf, &CniArgs::default()).map_err(verbs::Error::from)?.policy;
+    let policy = TrialNetwork::read(NETWORK, ipam)?.network.policy;
     Ok((policy.limits, serde_json::from_str(&policy.settings)?))
 }
 

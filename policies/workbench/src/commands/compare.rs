@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::candidate::Came;
+use super::candidate::CandidateOutcome;
 use engine::text::tame;
-use ipam::{Answer, Attachment, Decision, PodName};
+use ipam::{Attachment, Decision, PodName, VerdictOrFault};
 use kube_ipam::cli::Format;
 use kube_ipam::cli::output::{Done, Hinted, Output, line};
 use kube_ipam::journal::{Damaged, Lines};
@@ -30,13 +30,13 @@ enum Change {
     Undecidable,
 }
 
-fn change(before: &Came, now: &Came) -> Change {
+fn change(before: &CandidateOutcome, now: &CandidateOutcome) -> Change {
     match (before, now) {
-        (Came::Answered(before), Came::Answered(now)) if before.agrees_with(now) => Change::Same,
-        (Came::Undecidable(_), _) | (_, Came::Undecidable(_)) => Change::Undecidable,
-        (_, Came::Answered(Answer::Fault(_))) => Change::Faulted,
-        (Came::Answered(Answer::Refusal(_)), _) => Change::Differs,
-        (_, Came::Answered(Answer::Refusal(_))) => Change::RefusedNow,
+        (CandidateOutcome::Decided(before), CandidateOutcome::Decided(now)) if before.agrees_with(now) => Change::Same,
+        (CandidateOutcome::Undecidable(_), _) | (_, CandidateOutcome::Undecidable(_)) => Change::Undecidable,
+        (_, CandidateOutcome::Decided(VerdictOrFault::Fault(_))) => Change::Faulted,
+        (CandidateOutcome::Decided(VerdictOrFault::Refusal(_)), _) => Change::Differs,
+        (_, CandidateOutcome::Decided(VerdictOrFault::Refusal(_))) => Change::RefusedNow,
         _ => Change::Differs,
     }
 }
@@ -73,15 +73,15 @@ struct Difference<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Written<'a> {
-    Answer(&'a Answer),
+    Answered(&'a VerdictOrFault),
     Undecidable { undecidable: String },
 }
 
-impl<'a> From<&'a Came> for Written<'a> {
-    fn from(came: &'a Came) -> Self {
+impl<'a> From<&'a CandidateOutcome> for Written<'a> {
+    fn from(came: &'a CandidateOutcome) -> Self {
         match came {
-            Came::Answered(answer) => Self::Answer(answer),
-            Came::Undecidable(question) => Self::Undecidable { undecidable: question.to_string() },
+            CandidateOutcome::Decided(answer) => Self::Answered(answer),
+            CandidateOutcome::Undecidable(question) => Self::Undecidable { undecidable: question.to_string() },
         }
     }
 }
@@ -102,7 +102,7 @@ impl Comparison {
     }
 
     /// Count the two answers to a decision's request, and show them where they differ.
-    pub(super) fn add(&mut self, decision: &Decision, before: &Came, now: &Came) {
+    pub(super) fn add(&mut self, decision: &Decision, before: &CandidateOutcome, now: &CandidateOutcome) {
         let change = change(before, now);
         let sum = &mut self.sum;
         sum.decisions += 1;
@@ -191,7 +191,7 @@ impl fmt::Display for Difference<'_> {
 impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(answer) => answer.fmt(f),
+            Self::Answered(answer) => answer.fmt(f),
             Self::Undecidable { undecidable } => write!(f, "not decidable: it asked {undecidable}"),
         }
     }
@@ -214,11 +214,11 @@ mod tests {
     #[test]
     fn every_change_has_its_name() {
         let answered = |text: &str| {
-            Came::Answered(match text {
-                "given" => Answer::Proposals(Vec::new()),
-                "denied" => Answer::Refusal(Refusal::Denied("no".to_owned())),
-                "full" => Answer::Refusal(Refusal::Exhausted("no".to_owned())),
-                _ => Answer::Fault("broken".to_owned()),
+            CandidateOutcome::Decided(match text {
+                "given" => VerdictOrFault::Proposals(Vec::new()),
+                "denied" => VerdictOrFault::Refusal(Refusal::Denied("no".to_owned())),
+                "full" => VerdictOrFault::Refusal(Refusal::Exhausted("no".to_owned())),
+                _ => VerdictOrFault::Fault("broken".to_owned()),
             })
         };
         let of = |before: &str, now: &str| change(&answered(before), &answered(now));
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!([of("denied", "full"), of("full", "given"), of("broken", "given")], [Change::Differs; 3]);
         assert_eq!([of("given", "full"), of("broken", "denied")], [Change::RefusedNow; 2]);
         assert_eq!([of("given", "broken"), of("denied", "broken")], [Change::Faulted; 2]);
-        let undecidable = Came::Undecidable(Question::Usage(0));
+        let undecidable = CandidateOutcome::Undecidable(Question::Usage(0));
         let either = [change(&undecidable, &answered("broken")), change(&answered("given"), &undecidable)];
         assert_eq!(either, [Change::Undecidable; 2]);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::candidate::{Came, Candidate};
+use super::candidate::{Candidate, CandidateOutcome};
 use super::compare::{Comparison, each};
 use super::trial::read_settings;
 use kube_ipam::cli::OutputArgs;
@@ -36,7 +36,7 @@ pub(crate) fn replay(options: &Options) -> Done {
     let mut comparison = Comparison::begin(options.output.output);
     each(&options.records, &mut comparison, |decision, comparison| {
         let now = candidate.ask(&decision.told());
-        comparison.add(decision, &Came::Answered(decision.answer.clone()), &now);
+        comparison.add(decision, &CandidateOutcome::Decided(decision.answer.clone()), &now);
     })?;
     comparison.end()
 }

@@ -6,10 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::candidate::{Came, Candidate};
+use super::candidate::{Candidate, CandidateOutcome};
 use super::trial::read_settings;
 use engine::Line;
-use ipam::{Answer, Assignment, PolicyName, Told};
+use ipam::{Assignment, PolicyName, Told, VerdictOrFault};
 use kube_ipam::cli::output::{Done, Hinted, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::{FUEL, Thousands};
@@ -48,7 +48,7 @@ impl Hinted for RunError {}
 struct Report {
     policy: PolicyName,
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<Answer>,
+    answer: Option<VerdictOrFault>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undecidable: Option<String>,
     log: Vec<LogLine>,
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let mut candidate = Candidate::load(options.module.as_deref(), options.settings.as_ref())?;
     let came = candidate.ask(&told);
     let report = report(&candidate, came);
-    let exit = u8::from(!matches!(report.answer, Some(Answer::Proposals(_))));
+    let exit = u8::from(!matches!(report.answer, Some(VerdictOrFault::Proposals(_))));
     let text = match options.output.output {
         Format::Json => serde_json::to_string_pretty(&report)?,
         Format::Table => describe(&report),
@@ -81,13 +81,13 @@ fn read(path: &PathBuf) -> Result<Told, RunError> {
     serde_json::from_slice(&json).map_err(|cause| RunError::NoDecision { path: path.clone(), cause })
 }
 
-fn report(candidate: &Candidate, came: Came) -> Report {
+fn report(candidate: &Candidate, came: CandidateOutcome) -> Report {
     let (spent, call) = candidate.last_call();
     let took = call.as_ref().map(|call| call.took).unwrap_or_default();
     let line = |Line { level, text }| LogLine { level: level.to_string().to_lowercase(), text };
     let (answer, undecidable) = match came {
-        Came::Answered(answer) => (Some(answer), None),
-        Came::Undecidable(question) => (None, Some(question.to_string())),
+        CandidateOutcome::Decided(answer) => (Some(answer), None),
+        CandidateOutcome::Undecidable(question) => (None, Some(question.to_string())),
     };
     Report {
         policy: candidate.name().clone(),
@@ -104,12 +104,14 @@ fn describe(report: &Report) -> String {
     let Report { policy, answer, undecidable, log, fuel, host_calls, milliseconds } = report;
     let mut lines = vec![("policy".to_owned(), format!("{policy}, sha256 {}", policy.sha256))];
     match answer {
-        Some(Answer::Proposals(proposals)) => {
+        Some(VerdictOrFault::Proposals(proposals)) => {
             let whole = |proposal: &Vec<Assignment>| proposal.iter().map(assignment).collect::<Vec<_>>().join(", ");
             lines.extend((1..).zip(proposals).map(|(nth, proposal)| (format!("proposal {nth}"), whole(proposal))));
         }
-        Some(Answer::Refusal(refusal)) => lines.push(("refused".to_owned(), format!("{}: {refusal}", refusal.kind()))),
-        Some(Answer::Fault(fault)) => lines.push(("fault".to_owned(), fault.clone())),
+        Some(VerdictOrFault::Refusal(refusal)) => {
+            lines.push(("refused".to_owned(), format!("{}: {refusal}", refusal.kind())))
+        }
+        Some(VerdictOrFault::Fault(fault)) => lines.push(("fault".to_owned(), fault.clone())),
         None => {}
     }
     lines.extend(undecidable.iter().map(|asked| ("undecidable".to_owned(), format!("it asked {asked}: not recorded"))));

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::simulate::{Space, Spread};
 use super::world::{NETWORK, attachment};
-use super::{Asker, Mishap, World};
+use super::{Mishap, TrialRequester, World};
 use engine::{Call, Compiler, Policy, PolicyError, Source};
 use ipam::{Kind, Pod, PodName, Span};
 use limits::Limits;
@@ -177,11 +177,11 @@ impl Bench {
         };
         let (mut calls, mut refused, mut refusal) = (Vec::new(), 0, None);
         for nth in 0..REQUESTS {
-            let any = asker(nth, "any", &[]);
-            let annotated = asker(nth, "annotated", &free(2 * nth));
-            let requested = Asker { requested: free(2 * nth + 1), ..asker(nth, "requested", &[]) };
-            for asker in [any, annotated, requested] {
-                let allocation = world.allocate(&asker);
+            let any = requester(nth, "any", &[]);
+            let annotated = requester(nth, "annotated", &free(2 * nth));
+            let requested = TrialRequester { requested: free(2 * nth + 1), ..requester(nth, "requested", &[]) };
+            for requester in [any, annotated, requested] {
+                let allocation = world.allocate(&requester);
                 calls.extend(allocation.calls);
                 if let Err(error) = allocation.outcome {
                     refused += 1;
@@ -264,13 +264,13 @@ fn size_of_compiled(cache: &Path) -> io::Result<u64> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-fn asker(nth: u128, kind: &str, annotated: &[IpAddr]) -> Asker {
+fn requester(nth: u128, kind: &str, annotated: &[IpAddr]) -> TrialRequester {
     let name = PodName { namespace: "namespace-1".to_owned(), name: format!("{kind}-{nth}"), uid: None, cluster: None };
     let addresses: Vec<String> = annotated.iter().map(ToString::to_string).collect();
     let annotation = ("kube-ipam.ip".to_owned(), addresses.join(","));
     let annotations = BTreeMap::from_iter((!annotated.is_empty()).then_some(annotation));
     let pod = Pod { name, annotations, labels: BTreeMap::new(), owner: None };
-    Asker { attachment: attachment(&format!("{kind}-{nth}")), pod: Some(pod), ..Asker::container("") }
+    TrialRequester { attachment: attachment(&format!("{kind}-{nth}")), pod: Some(pod), ..TrialRequester::container("") }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -4,9 +4,11 @@
 pub mod case;
 pub mod check;
 pub mod measure;
+pub mod network;
 pub mod races;
 pub mod simulate;
 pub mod world;
 
+pub use network::TrialNetwork;
 pub use races::Proposed;
-pub use world::{Asker, Mishap, TrialOutcome, World};
+pub use world::{Mishap, TrialOutcome, TrialRequester, World};

@@ -10,18 +10,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::network::TrialNetwork;
 use cni::args::Requested;
-use cni::{Args, NetConf};
 use engine::{Call, Policy};
 use ipam::{
     Allocation, Assignment, Attachment, Claim, HoldTerms, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span,
     address,
 };
 use kube_ipam::config::{Base, Network};
-use kube_ipam::verbs::add::asking::Asking;
 use kube_ipam::verbs::add::hand_over::HandOvers;
+use kube_ipam::verbs::add::metadata::RequesterMetadata;
 use kube_ipam::verbs::add::{AddContext, look_up, obtain};
 use kube_ipam::verbs::{self, Deadline};
 use limits::store::PAGE;
@@ -57,9 +57,9 @@ pub struct World {
     bystanders: Cell<u64>,
 }
 
-/// Somebody asks for addresses: what the runtime and the API server would tell of it.
+/// Who asks for addresses, and all that the runtime and the API server would tell of it.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct TrialRequester {
     /// Who will hold them.
     pub attachment: Attachment,
     /// The Kubernetes node.
@@ -107,19 +107,7 @@ impl World {
 
     /// The same, of a network with this name.
     pub fn named(name: &str, ipam: &Map<String, Value>, policy: Policy) -> Result<Self, Mishap> {
-        let mut ipam = ipam.clone();
-        ipam.insert("type".to_owned(), json!("kube-ipam"));
-        ipam.entry("nodeName").or_insert_with(|| json!("node-1"));
-        ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig" | "logFile"));
-        if ipam.contains_key("kubernetes") {
-            // Nobody is asked here, but the section demands that somebody could be.
-            ipam.insert("kubeConfig".to_owned(), json!("/absent"));
-        }
-        let netconf = json!({"cniVersion": "1.1.0", "name": name, "ipam": ipam}).to_string();
-        let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
-        let base = Base::read(&netconf).map_err(verbs::Error::from)?;
-        let mut network = Network::read(&netconf, &Args::default()).map_err(verbs::Error::from)?;
-        (network.policy.shadow, network.policy.record) = (None, None);
+        let TrialNetwork { base, network } = TrialNetwork::read(name, ipam)?;
         if network.policy.settings != "{}" {
             policy.validate_settings(&network.policy.settings).map_err(verbs::Error::from)?;
         }
@@ -162,10 +150,10 @@ impl World {
     }
 
     /// ADD.
-    pub fn allocate(&self, asker: &Asker) -> TrialOutcome {
-        let outcome = self.look_at(asker, &[]).and_then(|look| match look.claim {
+    pub fn allocate(&self, requester: &TrialRequester) -> TrialOutcome {
+        let outcome = self.look_at(requester, &[]).and_then(|look| match look.claim {
             Some(claim) => Ok(claim),
-            None => self.obtain(asker, look),
+            None => self.obtain(requester, look),
         });
         TrialOutcome { outcome, calls: self.policy.take_calls() }
     }
@@ -238,32 +226,28 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn look_at(&self, asker: &Asker, contested: &[IpAddr]) -> Result<Look, verbs::Error> {
-        at_once(look_up(&self.store, &asker.requester(), &self.network, contested, self.tick()))
+    pub(super) fn look_at(&self, requester: &TrialRequester, contested: &[IpAddr]) -> Result<Look, verbs::Error> {
+        at_once(look_up(&self.store, &requester.known_to_store(), &self.network, contested, self.tick()))
     }
 
-    fn obtain(&self, asker: &Asker, look: Look) -> Result<Claim, verbs::Error> {
+    fn obtain(&self, requester: &TrialRequester, look: Look) -> Result<Claim, verbs::Error> {
         let deadline = Deadline::after(PATIENCE);
-        self.with_context(asker, |context| {
+        self.with_context(requester, |context| {
             at_once(obtain(context, &self.policy, &self.store, look, &deadline, || self.tick()))
         })
     }
 
     pub(super) fn with_context<T>(
         &self,
-        asker: &Asker,
+        requester: &TrialRequester,
         ask: impl FnOnce(&AddContext<'_>) -> Result<T, verbs::Error>,
     ) -> Result<T, verbs::Error> {
-        let network = match asker.requested.is_empty() {
-            true => Cow::Borrowed(&self.network),
-            false => {
-                let asked = |address: &IpAddr| Requested { address: *address, prefix_length: None };
-                let requested = asker.requested.iter().map(asked).collect();
-                Cow::Owned(Network { requested, ..self.network.clone() })
-            }
-        };
-        let (requester, asking, hand_overs) = (asker.requester(), asker.asking(), HandOvers::none());
-        ask(&AddContext::new(requester, asking, &self.base, &network, hand_overs, &self.policy)?)
+        let mut network = Cow::Borrowed(&self.network);
+        if !requester.requested.is_empty() {
+            network.to_mut().requested = requester.requested();
+        }
+        let (known, metadata) = (requester.known_to_store(), requester.metadata());
+        ask(&AddContext::new(known, metadata, &self.base, &network, HandOvers::none(), &self.policy)?)
     }
 
     /// Have a bystander hold it and give it back.
@@ -316,7 +300,7 @@ pub fn attachment(container: &str) -> Attachment {
     Attachment { network: NETWORK.to_owned(), container: container.to_owned(), interface: "eth0".to_owned() }
 }
 
-impl Asker {
+impl TrialRequester {
     /// A container without a pod on `node-1`.
     pub fn container(container: &str) -> Self {
         Self {
@@ -330,13 +314,17 @@ impl Asker {
         }
     }
 
-    fn requester(&self) -> Requester {
+    fn known_to_store(&self) -> Requester {
         let pod = self.pod.as_ref().map(|pod| pod.name.clone());
         Requester { attachment: self.attachment.clone(), node: self.node.clone(), machine: String::new(), pod }
     }
 
-    fn asking(&self) -> Asking {
-        Asking {
+    fn requested(&self) -> Vec<Requested> {
+        self.requested.iter().map(|&address| Requested { address, prefix_length: None }).collect()
+    }
+
+    fn metadata(&self) -> RequesterMetadata {
+        RequesterMetadata {
             pod: self.pod.clone(),
             annotations: self.annotations.clone(),
             namespace: self.namespace.clone(),
@@ -346,8 +334,8 @@ impl Asker {
     }
 }
 
-/// A store in memory never waits: the first poll is the last.
-pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
+/// Neither a store in memory nor a record ever waits: the first poll is the last.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -358,6 +346,8 @@ pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use engine::Source;
 
@@ -375,23 +365,23 @@ mod tests {
         let world = world(&json!({"subnet": "10.0.0.0/29", "cooldown": "30s"}));
         let span = Span::new("10.0.0.2".parse().unwrap(), "10.0.0.4".parse().unwrap()).unwrap();
         world.hold(span, Kind::Fixed).unwrap();
-        assert_eq!(addresses(&world.allocate(&Asker::container("c1"))), ["10.0.0.5"]);
-        assert_eq!(addresses(&world.allocate(&Asker::container("c1"))), ["10.0.0.5"], "an ADD again");
-        assert_eq!(addresses(&world.allocate(&Asker::container("c2"))), ["10.0.0.6"]);
-        assert!(world.allocate(&Asker::container("c3")).outcome.is_err());
+        assert_eq!(addresses(&world.allocate(&TrialRequester::container("c1"))), ["10.0.0.5"]);
+        assert_eq!(addresses(&world.allocate(&TrialRequester::container("c1"))), ["10.0.0.5"], "an ADD again");
+        assert_eq!(addresses(&world.allocate(&TrialRequester::container("c2"))), ["10.0.0.6"]);
+        assert!(world.allocate(&TrialRequester::container("c3")).outcome.is_err());
         world.release(&attachment("c1")).unwrap().unwrap();
         assert_eq!(world.kept().unwrap().len(), 1);
-        assert!(world.allocate(&Asker::container("c3")).outcome.is_err(), "it cools down");
+        assert!(world.allocate(&TrialRequester::container("c3")).outcome.is_err(), "it cools down");
         world.advance(Duration::from_secs(31));
-        assert_eq!(addresses(&world.allocate(&Asker::container("c3"))), ["10.0.0.5"]);
+        assert_eq!(addresses(&world.allocate(&TrialRequester::container("c3"))), ["10.0.0.5"]);
         assert_eq!(world.held().unwrap().len(), 5);
     }
 
     #[test]
     fn whoever_loses_a_race_decides_again() {
         let world = world(&json!({"subnet": "10.0.0.0/24", "policy": {"settings": {"proposals": 1}}}));
-        let askers = ["c1", "c2", "c3"].map(Asker::container);
-        let allocations = world.contend(&askers);
+        let requesters = ["c1", "c2", "c3"].map(TrialRequester::container);
+        let allocations = world.contend(&requesters);
         let calls: Vec<usize> = allocations.iter().map(|allocation| allocation.calls.len()).collect();
         let won: Vec<_> = allocations.iter().flat_map(addresses).collect();
         assert_eq!((calls[0], calls[1], won.len()), (1, 2, 3));

@@ -12,7 +12,7 @@
 
 mod near;
 
-use super::asking::Asking;
+use super::metadata::RequesterMetadata;
 use crate::config::OnFault;
 use crate::verbs::Error;
 use cluster::HAND_OVER;
@@ -35,10 +35,10 @@ const QUOTED: u64 = 120;
 /// An annotation of ours that cannot be followed, whatever the policy.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfollowed {
-    /// Nobody reads it.
+    /// Neither the host nor the policy reads it.
     #[error("annotation {name} of {whose} means nothing: neither kube-ipam nor policy {policy} reads it")]
     Unknown {
-        /// The annotation.
+        /// The annotation's name, as it is written.
         name: String,
         /// The pod that has it, or the container where no pod is named.
         whose: String,
@@ -52,7 +52,7 @@ pub enum Unfollowed {
     /// It ends in the name of an interface, where that of a network belongs.
     #[error("annotation {name} of {whose} begins with the interface where it should name the network")]
     Interface {
-        /// The annotation.
+        /// The annotation's name, as it is written.
         name: String,
         /// The pod that has it, or the container where no pod is named.
         whose: String,
@@ -64,13 +64,13 @@ pub enum Unfollowed {
     /// The families the pod wants are not to be had.
     #[error("annotation {name} of {whose} is {value:?}: {why}")]
     Families {
-        /// The annotation.
+        /// The annotation's name, as it is written.
         name: String,
         /// The pod that has it, or the container where no pod is named.
         whose: String,
-        /// What it says.
+        /// What the annotation says.
         value: String,
-        /// What is wrong with it.
+        /// What is wrong with that.
         why: String,
     },
 }
@@ -104,18 +104,30 @@ impl Unfollowed {
 }
 
 /// Refuse what cannot be meant as it stands; of what may be misspelt, tell the log.
-pub(super) fn judge(asking: &Asking, attachment: &Attachment, policy: &Policy, on_fault: OnFault) -> Result<(), Error> {
-    refuse_unknown(asking, attachment, policy, on_fault)?;
-    near::refuse_interface_for_network(asking, attachment)?;
-    near::warn_of_near(asking, attachment);
+pub(super) fn judge(
+    metadata: &RequesterMetadata,
+    attachment: &Attachment,
+    policy: &Policy,
+    on_fault: OnFault,
+) -> Result<(), Error> {
+    refuse_unknown(metadata, attachment, policy, on_fault)?;
+    near::refuse_interface_for_network(metadata, attachment)?;
+    near::warn_of_near(metadata, attachment);
     Ok(())
 }
 
 /// Refuse what nobody reads.
-fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy, on_fault: OnFault) -> Result<(), Error> {
-    let names = asking.annotations().keys().map(String::as_str);
+fn refuse_unknown(
+    metadata: &RequesterMetadata,
+    attachment: &Attachment,
+    policy: &Policy,
+    on_fault: OnFault,
+) -> Result<(), Error> {
+    let names = metadata.annotations().keys().map(String::as_str);
+    // What the host reads itself is left out first.
     let mut ours: Vec<&str> =
         names.filter(|name| is_ours(name) && *name != HAND_OVER && !is_form_of(name, FAMILIES)).collect();
+    // Most pods have none of ours, and only the others may cost a run of the policy, which is asked what it reads.
     if ours.is_empty() {
         return Ok(());
     }
@@ -129,7 +141,7 @@ fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy, on_
     let all: Vec<String> = known.into_iter().chain([FAMILIES.to_owned(), HAND_OVER.to_owned()]).collect();
     let mut refused = ours.iter().filter(|name| is_told || is_read_by_no_policy(name, &all));
     if let Some(name) = refused.next() {
-        return Err(unknown(name, asking.whose(), policy, &all));
+        return Err(unknown(name, metadata.whose(), policy, &all));
     }
     for name in ours {
         let annotation = engine::text::tame(name, QUOTED);
@@ -175,37 +187,42 @@ fn unknown(name: &str, whose: String, policy: &Policy, known: &[String]) -> Erro
 
 /// The ranges that a pod wants addresses of.
 pub(super) fn wanted_families(
-    asking: &Asking,
+    metadata: &RequesterMetadata,
     attachment: &Attachment,
     range_sets: &RangeSets,
 ) -> Result<Option<Vec<Family>>, Error> {
-    let annotations = asking.annotations();
+    let annotations = metadata.annotations();
     let Attachment { network, interface, .. } = attachment;
     if !annotations.keys().any(|name| name.starts_with(FAMILIES)) {
         return Ok(None);
     }
     let forms = [format!("{FAMILIES}.{network}.{interface}"), format!("{FAMILIES}.{network}"), FAMILIES.to_owned()];
     let Some((name, value)) = forms.iter().find_map(|form| annotations.get_key_value(form)) else { return Ok(None) };
-    let refused = |why: String| {
+    let wanted = parse_families(value, network, range_sets).map_err(|why| {
         let (name, value) = (engine::text::tame(name, QUOTED), engine::text::tame(value, QUOTED));
-        Error::from(Box::new(Unfollowed::Families { name, whose: asking.whose(), value, why }))
-    };
+        Box::new(Unfollowed::Families { name, whose: metadata.whose(), value, why })
+    })?;
+    Ok(Some(wanted))
+}
+
+/// The families in a list of them, or what is wrong with it.
+fn parse_families(value: &str, network: &str, range_sets: &RangeSets) -> Result<Vec<Family>, String> {
     let mut wanted = Vec::new();
     for entry in value.split(',').map(str::trim) {
         let family = match entry {
             "ipv4" => Family::V4,
             "ipv6" => Family::V6,
-            _ => return Err(refused("expected ipv4, ipv6 or both, separated by a comma".to_owned())),
+            _ => return Err("expected ipv4, ipv6 or both, separated by a comma".to_owned()),
         };
         if wanted.contains(&family) {
-            return Err(refused(format!("{entry} appears twice")));
+            return Err(format!("{entry} appears twice"));
         }
         if !range_sets.iter().any(|set| set.family() == family) {
-            return Err(refused(format!("network {network:?} has no {family} range")));
+            return Err(format!("network {network:?} has no {family} range"));
         }
         wanted.push(family);
     }
-    Ok(Some(wanted))
+    Ok(wanted)
 }
 
 /// Whether it is taken for one of ours, whichever way it is written.
@@ -265,8 +282,8 @@ mod tests {
         Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() }
     }
 
-    fn one(name: &str, value: &str) -> Asking {
-        Asking { annotations: [(name.to_owned(), value.to_owned())].into(), ..Asking::default() }
+    fn one(name: &str, value: &str) -> RequesterMetadata {
+        RequesterMetadata { annotations: [(name.to_owned(), value.to_owned())].into(), ..RequesterMetadata::default() }
     }
 
     #[test]

@@ -23,11 +23,17 @@ pub(super) fn refuse_second_plugin(claim: &Claim, network: &Network) -> Result<(
     }
 }
 
-/// Routes of a family that the pod left out would fail: it has no address to send from.
+/// The result of an ADD that holds these addresses.
 pub(super) fn success(addresses: &[Assignment], network: &Network) -> Success {
-    let has = |family| addresses.iter().any(|one| Family::of(one.address) == family);
-    let is_left_out = |family| network.range_sets.iter().any(|set| set.family() == family) && !has(family);
     let mut routes = network.routes.clone();
-    routes.retain(|route| !is_left_out(Family::of(route.dst.network())));
+    // Routes of a family that the pod left out would fail: it has no address to send from. Those of a family that the network
+    // has no range of are somebody's intention, and stay.
+    routes.retain(|route| !is_left_out(Family::of(route.dst.network()), addresses, network));
     Success { ips: addresses.iter().map(Ip::from).collect(), routes, dns: network.dns.clone() }
+}
+
+fn is_left_out(family: Family, addresses: &[Assignment], network: &Network) -> bool {
+    let is_offered = network.range_sets.iter().any(|set| set.family() == family);
+    let is_held = addresses.iter().any(|one| Family::of(one.address) == family);
+    is_offered && !is_held
 }

@@ -4,7 +4,7 @@ use tracing::{Instrument, debug_span};
 
 use super::answer::whole;
 use super::context::AddContext;
-use super::deciding::{Decided, Deciding};
+use super::decide::{Decided, Deciders};
 use super::hand_over::Way;
 use crate::config::Network;
 use crate::verbs::{Deadline, Error};
@@ -26,29 +26,13 @@ impl AddContext<'_> {
     /// Decide on what was seen, and commit.
     pub async fn attempt(
         &self,
-        deciding: &mut Deciding<'_>,
+        deciders: &mut Deciders<'_>,
         store: &Store,
         mut look: Look,
         deadline: &Deadline,
         attempt: u32,
     ) -> Result<Attempt, Error> {
-        let Self { network, .. } = self;
-        if self.asking.confirmed {
-            Box::pin(look.succeed()).await?;
-        }
-        let request = self.request(&mut look, attempt);
-        let decided = deciding.decide(request, &mut look, deadline);
-        let decided = decided.instrument(debug_span!("decide", attempt)).await;
-        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
-        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
-        if is_exhausted && self.base.log.file.is_some() {
-            warn_of_full(&look.snapshot);
-        }
-        let Decided { mut proposals, policy } = decided?;
-        dress_as_requested(&mut proposals, network)?;
-        for proposal in &proposals {
-            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
-        }
+        let Decided { proposals, policy } = self.propose(deciders, &mut look, deadline, attempt).await?;
         let handed_over = match self.hand_overs.way(&proposals, &look).await? {
             Way::Open(handed_over) => handed_over,
             Way::Barred(leaving) => {
@@ -58,6 +42,8 @@ impl AddContext<'_> {
                 return Ok(Attempt::Lost(proposals));
             }
         };
+        // A policy runs without a pause, in which nobody could notice that the time is over. Nothing is claimed for a runtime
+        // that has stopped listening: only its DEL would give it back.
         deadline.check()?;
         let claim = store.claim(look, &proposals, Some(policy), &handed_over);
         match claim.instrument(debug_span!("commit", attempt)).await? {
@@ -68,6 +54,34 @@ impl AddContext<'_> {
             }
             Claimed::Lost => Ok(Attempt::Lost(proposals)),
         }
+    }
+
+    /// Proposals with which the pod could go on, and who made them.
+    async fn propose(
+        &self,
+        deciders: &mut Deciders<'_>,
+        look: &mut Look,
+        deadline: &Deadline,
+        attempt: u32,
+    ) -> Result<Decided, Error> {
+        // First, for it turns what a namesake held into what the policy is told was the pod's own before.
+        if self.metadata.confirmed {
+            Box::pin(look.succeed()).await?;
+        }
+        let request = self.request(look, attempt);
+        let decided = deciders.decide(request, look, deadline).instrument(debug_span!("decide", attempt)).await;
+        let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
+        // Where a policy is tried, full ranges are what it is tried on, and there is no log.
+        if is_exhausted && self.base.log.file.is_some() {
+            warn_of_full(&look.snapshot);
+        }
+        let mut decided = decided?;
+        dress_as_requested(&mut decided.proposals, self.network)?;
+        // Before the claim: an address that the result's version has no room for would be held by a pod that was never told.
+        for proposal in &decided.proposals {
+            check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
+        }
+        Ok(decided)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What an ADD knows before anybody decides: who asks, of which network, and whose addresses may be taken over.
 
 use super::annotations::{self, wanted_families};
-use super::asking::Asking;
 use super::hand_over::HandOvers;
+use super::metadata::RequesterMetadata;
 use super::which_cluster::Cluster;
 use crate::config::{Base, Network};
 use crate::verbs::Error;
@@ -14,7 +14,7 @@ use store::{Look, Requester};
 /// Who asks, and where.
 pub struct AddContext<'a> {
     pub(super) requester: Requester,
-    pub(super) asking: Asking,
+    pub(super) metadata: RequesterMetadata,
     pub(super) base: &'a Base,
     pub(super) network: &'a Network,
     pub(super) hand_overs: HandOvers<'a>,
@@ -26,34 +26,35 @@ impl<'a> AddContext<'a> {
     /// Annotations of ours that mean nothing are refused here, before anybody decides.
     pub fn new(
         requester: Requester,
-        asking: Asking,
+        metadata: RequesterMetadata,
         base: &'a Base,
         network: &'a Network,
         hand_overs: HandOvers<'a>,
         policy: &Policy,
     ) -> Result<Self, Error> {
-        annotations::judge(&asking, &requester.attachment, policy, network.policy.on_fault)?;
-        let families = wanted_families(&asking, &requester.attachment, &network.range_sets)?;
-        Ok(Self { requester, asking, base, network, hand_overs, families })
+        annotations::judge(&metadata, &requester.attachment, policy, network.policy.on_fault)?;
+        let families = wanted_families(&metadata, &requester.attachment, &network.range_sets)?;
+        Ok(Self { requester, metadata, base, network, hand_overs, families })
     }
 
     /// What the policy is told at this attempt.
     pub fn request(&self, look: &mut Look, attempt: u32) -> Request {
-        let Self { requester, asking, network, .. } = self;
+        let Self { requester, metadata, network, .. } = self;
+        // At each attempt: a new look brings all of the network's ranges again.
         if let Some(families) = &self.families {
             look.snapshot.keep_families(families);
         }
         Request {
             attachment: requester.attachment.clone(),
             node: requester.node.clone(),
-            pod: asking.pod.clone(),
-            annotations: asking.annotations.clone(),
+            pod: metadata.pod.clone(),
+            annotations: metadata.annotations.clone(),
             requested: network.requested.iter().map(|asked| asked.address).collect(),
             previous: look.previous.iter().flat_map(Claim::addresses).collect(),
             range_sets: look.snapshot.range_sets().clone(),
             attempt,
-            namespace: asking.namespace.clone(),
-            node_metadata: asking.node.clone(),
+            namespace: metadata.namespace.clone(),
+            node_metadata: metadata.node.clone(),
         }
     }
 }

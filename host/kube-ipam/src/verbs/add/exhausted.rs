@@ -12,7 +12,7 @@ use store::Store;
 /// Claims of this node that are older than the machine's boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OlderThanBoot {
-    /// How many.
+    /// How many there are.
     pub count: usize,
     /// Whether there are claims that nobody looked at.
     pub is_least: bool,

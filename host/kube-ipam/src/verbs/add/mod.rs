@@ -11,14 +11,13 @@
 
 pub(crate) mod annotations;
 mod answer;
-pub mod asking;
 pub mod attempt;
 pub mod context;
 pub mod decide;
-pub mod deciding;
 pub mod exhausted;
 pub mod hand_over;
 mod meanwhile;
+pub mod metadata;
 pub mod retry;
 pub(super) mod shadow;
 mod told;
@@ -36,16 +35,15 @@ use super::load::{load_if_compiled, load_whoever_decides};
 use super::{Deadline, Error, Waited, elsewhere};
 use crate::config::{Base, Network};
 use answer::{refuse_second_plugin, success, whole};
-use asking::who_asks;
 use cni::{Container, Success};
 use context::requester;
-use decide::contested;
-use deciding::Deciding;
+use decide::Deciders;
 use engine::Policy;
 use hand_over::HandOvers;
 use ipam::Claim;
 use meanwhile::meanwhile;
-use retry::Races;
+use metadata::find_metadata;
+use retry::{Races, contested};
 use store::{Look, Requester, Store};
 use which_cluster::{api_server, which_cluster};
 
@@ -66,9 +64,11 @@ pub async fn add(
     // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
     let look =
         meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
-    let asking = deadline.bound(Waited::ApiServer, who_asks(base, network, &cluster, server.as_ref()));
-    let ((look, policy), asking) = tokio::join!(look, asking);
+    let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server.as_ref()));
+    let ((look, policy), metadata) = tokio::join!(look, metadata);
     let look = look?;
+    // Before anything that could fail below: a runtime repeats an ADD whose answer it did not hear, and has to hear it, whatever
+    // has become of the policy, the pod or the API server since.
     if let Some(claim) = look.claim {
         let claim = whole(claim)?;
         refuse_second_plugin(&claim, network)?;
@@ -77,10 +77,11 @@ pub async fn add(
 
     // Containers that have their addresses in a store that was left behind would share them with new ones.
     elsewhere::refuse_earlier_stores(base, deadline).await?;
-    let asking = asking?;
+    let metadata = metadata?;
+    // Not loaded yet, where the answer was there at once or the module has to be compiled first.
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
     let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
-    let context = AddContext::new(requester, asking, base, network, hand_overs, &policy)?;
+    let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
     match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
         Ok(claim) => Ok(success(&claim.addresses, network)),
         Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
@@ -97,16 +98,19 @@ pub async fn obtain(
     now: impl Fn() -> Timestamp,
 ) -> Result<Claim, Error> {
     let AddContext { requester, base, network, .. } = context;
-    let mut deciding = Deciding::by(policy, &network.policy);
+    let mut deciders = Deciders::by(policy, &network.policy);
     let mut races = Races::default();
     for attempt in 0..limits::ATTEMPTS {
-        match context.attempt(&mut deciding, store, look, deadline, attempt).await? {
+        match context.attempt(&mut deciders, store, look, deadline, attempt).await? {
             Attempt::Won(claim) => return Ok(claim),
             Attempt::Lost(proposals) => {
+                // Only now is it asked who has what was proposed: most ADDs lose no race, and what is free need not be asked
+                // about. A new look, and not more of the old one, which shows none of what others have done since.
                 look = look_up(store, requester, network, &contested(&proposals), now()).await?;
                 races.lost(proposals, &look);
             }
         }
+        // A runtime that gave up waiting may have started the same ADD again, and that one was faster.
         if let Some(claim) = look.claim {
             return whole(claim);
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::decide::contested;
 use crate::verbs::Error;
 use ipam::{PolicyName, Proposal};
 use limits::ATTEMPTS;
@@ -22,6 +21,8 @@ impl Races {
     /// One more, and the look that was taken after it.
     pub fn lost(&mut self, proposals: Vec<Proposal>, look: &Look) {
         let possible = proposals.iter().any(|proposal| proposal.iter().all(|one| look.may_be_claimed(one)));
+        // A policy may well propose what was just lost, once: it is told who has it, and may know that it comes free. Only one
+        // that proposes nothing else, seeing all of it held, at every attempt, is to blame.
         let named = contested(&proposals).into_iter().collect();
         if self.stubborn == 0 {
             self.named = named;
@@ -41,4 +42,9 @@ impl Races {
             _ => Error::Contended { network: network.to_owned(), attempts: ATTEMPTS },
         }
     }
+}
+
+/// The addresses of proposals that lost their race: whoever holds them now is worth knowing.
+pub fn contested(lost: &[Proposal]) -> Vec<IpAddr> {
+    lost.iter().flatten().map(|assignment| assignment.address).collect()
 }

@@ -1,5 +1,6 @@
 //! A second policy, asked beside the one that decides: the same request, the same look, and a part of the time that is
-//! left. Whatever becomes of it is an answer; nothing of it is an error of the ADD.
+//! left. A site tries a rule like this on its real pods before any of them depends on it. Whatever becomes of a shadow is
+//! noted; nothing of it is an error of the ADD.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,12 +8,12 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument, debug_span};
 
 use crate::config::{PolicyConfig, ShadowConfig};
+use crate::verbs::Deadline;
 use crate::verbs::load::load_with;
-use crate::verbs::{Deadline, Error};
-use engine::{Compiler, Outcome, Policy, PolicyError, Source};
-use ipam::{Answer, PolicyName, Request, Shadowed};
-use limits::{Limits, READS_PER_DECISION, SHADOW_SHARE};
-use store::Look;
+use engine::{Answers, Compiler, Policy, PolicyError, Source};
+use ipam::{PolicyName, Question, Request, Shadowed, Snapshot, VerdictOrFault};
+use limits::{Limits, SHADOW_SHARE};
+use store::{Look, StoreError};
 
 /// A second policy; loaded when it is asked first.
 pub(crate) struct Shadow<'a> {
@@ -27,8 +28,8 @@ impl<'a> Shadow<'a> {
         Self { config, limits: policy.limits, cache_dir: &policy.cache_dir, loaded: None }
     }
 
-    /// Its answer. What it is told of the store beyond what the policy was told stays in the snapshot, and has no part in
-    /// the claim.
+    /// What it makes of the request. What it is told of the store beyond what the policy was told stays in the snapshot, and
+    /// has no part in the claim.
     pub(super) async fn ask(&mut self, request: &Request, look: &mut Look, deadline: &Deadline) -> Shadowed {
         let share = deadline.left() / SHADOW_SHARE;
         let (config, limits, cache_dir) = (self.config, self.limits, self.cache_dir);
@@ -36,11 +37,11 @@ impl<'a> Shadow<'a> {
         let policy = self.loaded.get_or_insert_with(|| load(config, within(limits, share), cache_dir, Some(until)));
         let answer = match policy {
             Ok(policy) => {
-                look.aside(async |look| answer(policy, request, &config.settings, look, share).await)
+                look.aside(async |look| decide_in_time(policy, request, &config.settings, look, share).await)
                     .instrument(debug_span!("shadow"))
                     .await
             }
-            Err(fault) => Answer::Fault(fault.to_string()),
+            Err(fault) => VerdictOrFault::Fault(fault.to_string()),
         };
         Shadowed { policy: self.name(), settings: serde_json::from_str(&config.settings).unwrap_or_default(), answer }
     }
@@ -76,7 +77,8 @@ fn load(
     load_with(&source, &config.settings)
 }
 
-/// No longer than its share for being compiled. One run takes at most half of it: the last one begins in the first half.
+/// What a shadow may spend: no longer than its share for being compiled, and half of it for one run. The last run begins in
+/// the first half of the share, so that it ends in the second.
 fn within(limits: Limits, share: Duration) -> Limits {
     let run = u64::try_from(share.as_millis() / 2).unwrap_or(u64::MAX);
     Limits {
@@ -86,23 +88,54 @@ fn within(limits: Limits, share: Duration) -> Limits {
     }
 }
 
-async fn answer(policy: &Policy, request: &Request, settings: &str, look: &mut Look, share: Duration) -> Answer {
-    let until = Instant::now() + share / 2;
-    let late = || Answer::Fault(format!("no answer within {share:?}, its share of ipam.timeout"));
-    for _ in 0..READS_PER_DECISION {
-        if Instant::now() >= until {
-            return late();
+async fn decide_in_time(
+    policy: &Policy,
+    request: &Request,
+    settings: &str,
+    look: &mut Look,
+    share: Duration,
+) -> VerdictOrFault {
+    let mut answers = TimedAnswers { look, share, until: Instant::now() + share / 2 };
+    match policy.decide(request, settings, &mut answers).await {
+        Ok(verdict) => verdict.into(),
+        Err(undecided) => VerdictOrFault::Fault(undecided.to_string()),
+    }
+}
+
+/// The store, as long as there is time.
+struct TimedAnswers<'a> {
+    look: &'a mut Look,
+    share: Duration,
+    until: Instant,
+}
+
+/// Why a shadow is not asked any further.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error("no answer within {0:?}, its share of ipam.timeout")]
+    Late(Duration),
+    #[error("what it asked about could not be read: {0}")]
+    Unreadable(StoreError),
+}
+
+impl Answers for TimedAnswers<'_> {
+    type Error = NoAnswer;
+
+    fn snapshot(&self) -> &Snapshot {
+        &self.look.snapshot
+    }
+
+    fn admit_run(&self) -> Result<(), NoAnswer> {
+        if Instant::now() >= self.until {
+            return Err(NoAnswer::Late(self.share));
         }
-        let question = match policy.allocate(request, settings, &look.snapshot) {
-            Ok(Outcome::Verdict(verdict)) => return verdict.into(),
-            Ok(Outcome::Unread(question)) => question,
-            Err(fault) => return Answer::Fault(fault.to_string()),
-        };
-        match tokio::time::timeout_at(until.into(), look.answer(question)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Answer::Fault(format!("what it asked about could not be read: {error}")),
-            Err(_) => return late(),
+        Ok(())
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<(), NoAnswer> {
+        match tokio::time::timeout_at(self.until.into(), self.look.answer(question)).await {
+            Ok(answered) => answered.map_err(NoAnswer::Unreadable),
+            Err(_) => Err(NoAnswer::Late(self.share)),
         }
     }
-    Answer::Fault(Error::Inquisitive { policy: policy.name().name.clone(), limit: READS_PER_DECISION }.to_string())
 }

@@ -7,40 +7,49 @@
 use std::collections::BTreeMap;
 
 use super::annotations::OURS;
-use super::asking::Asking;
+use super::metadata::RequesterMetadata;
 use crate::verbs::Error;
 use limits::{ANNOTATION, ANNOTATIONS, Limit};
 
 /// Leave out what is too long to be for a policy, or refuse it where it is.
-pub(super) fn bound_annotations(mut asking: Asking) -> Result<Asking, Error> {
-    let whose = asking.whose();
-    let pod = Some((whose, asking.pod.as_mut().map_or(&mut asking.annotations, |pod| &mut pod.annotations)));
-    let namespace = asking.namespace.as_mut().map(|it| ("the pod's namespace".to_owned(), &mut it.annotations));
-    let node = asking.node.as_mut().map(|it| ("the node".to_owned(), &mut it.annotations));
-    for (whose, annotations) in [pod, namespace, node].into_iter().flatten() {
-        bound(&whose, annotations)?;
+pub(super) fn bound_annotations(mut metadata: RequesterMetadata) -> Result<RequesterMetadata, Error> {
+    let whose = metadata.whose();
+    match &mut metadata.pod {
+        Some(pod) => bound(&whose, &mut pod.annotations)?,
+        None => bound(&whose, &mut metadata.annotations)?,
     }
-    Ok(asking)
+    if let Some(namespace) = &mut metadata.namespace {
+        bound("the pod's namespace", &mut namespace.annotations)?;
+    }
+    if let Some(node) = &mut metadata.node {
+        bound("the node", &mut node.annotations)?;
+    }
+    Ok(metadata)
 }
 
 fn bound(whose: &str, annotations: &mut BTreeMap<String, String>) -> Result<(), Error> {
-    let most = bytes(&ANNOTATION);
-    let too_long = |value: &String| value.len() as u64 > most;
-    if let Some((name, value)) = annotations.iter().find(|(name, value)| name.starts_with(OURS) && too_long(value)) {
-        let what = format!("annotation {name} of {whose}");
-        return Err(Error::Annotation { what, bytes: value.len() as u64, limit: &ANNOTATION });
+    for (name, value) in annotations.iter() {
+        if name.starts_with(OURS) && is_too_long(value) {
+            let what = format!("annotation {name} of {whose}");
+            return Err(Error::Annotation { what, bytes: value.len() as u64, limit: &ANNOTATION });
+        }
     }
     annotations.retain(|name, value| {
-        if too_long(value) {
+        let is_left_out = is_too_long(value);
+        if is_left_out {
             tracing::info!(whose, name, bytes = value.len(), "an annotation is too long for a policy and is left out");
         }
-        !too_long(value)
+        !is_left_out
     });
     let sum = annotations.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum();
     if sum > bytes(&ANNOTATIONS) {
         return Err(Error::Annotation { what: format!("all annotations of {whose}"), bytes: sum, limit: &ANNOTATIONS });
     }
     Ok(())
+}
+
+fn is_too_long(value: &str) -> bool {
+    value.len() as u64 > bytes(&ANNOTATION)
 }
 
 fn bytes(limit: &Limit) -> u64 {

@@ -17,6 +17,9 @@ pub(super) fn examples() -> Vec<PolicyError> {
             nearest: Some("policy.settings.namespaces".to_owned()),
         }],
         PolicyError::Faulted { .. } => [faulted(Function::Start, Fault::NoProposal)],
+        PolicyError::Inquisitive { .. } => [
+            PolicyError::Inquisitive { policy: "by-namespace".to_owned(), limit: 64 },
+        ],
     });
     all.extend(flaws().into_iter().map(|flaw| PolicyError::Flawed { module: MODULE.to_owned(), flaw }));
     all.extend(faults().into_iter().map(|fault| faulted(Function::Allocate, fault)));

@@ -53,9 +53,8 @@ pub(super) fn examples() -> Vec<Error> {
         }],
         Error::Contended { .. } => [Error::Contended { network: network.clone(), attempts: 16 }],
         Error::Repetitive { .. } => [
-            Error::Repetitive { policy: policy.clone(), attempts: 16, addresses: addresses(64) },
+            Error::Repetitive { policy, attempts: 16, addresses: addresses(64) },
         ],
-        Error::Inquisitive { .. } => [Error::Inquisitive { policy, limit: 64 }],
         Error::Late { .. } => [Error::Late { timeout, waited: Waited::Nothing }],
         Error::Annotation { .. } => [
             Error::Annotation { what: "annotation kube-ipam.ip-pool".to_owned(), bytes: 70_000, limit: &ANNOTATION },

@@ -25,15 +25,16 @@ fn case(report: &Report) -> TestCase {
             (file.clone(), status)
         }
         Ok((case, trial)) => {
-            let unmet: Vec<_> = trial.answers.iter().filter(|answer| !answer.is_met()).collect();
+            let unmet: Vec<_> = trial.requests.iter().filter(|request| !request.is_met()).collect();
             let name = if case.case.about.is_empty() { file.clone() } else { case.case.about.clone() };
             let status = match unmet.first() {
                 None => TestCaseStatus::success(),
                 Some(first) => {
                     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                     status.set_message(format!("step {}: {} asks", first.step + 1, first.who));
-                    status
-                        .set_description(unmet.iter().map(|answer| print::explained(case, answer)).collect::<String>());
+                    status.set_description(
+                        unmet.iter().map(|request| print::explained(case, request)).collect::<String>(),
+                    );
                     status
                 }
             };

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use similar::TextDiff;
 
 use super::Report;
-use crate::lab::case::{Answer, CaseFile, Check, flow};
+use crate::lab::case::{CaseFile, Check, CheckedRequest, flow};
 use engine::text::tame;
 
 /// A line a case, what went wrong below it, and how many.
@@ -22,11 +22,9 @@ pub(super) fn text(reports: &[Report]) -> String {
             Ok((file, trial)) => {
                 let about = if file.case.about.is_empty() { "" } else { ": " };
                 line(&mut text, &format!("{mark} {}{about}{}", report.path.display(), file.case.about));
-                trial
-                    .answers
-                    .iter()
-                    .filter(|answer| !answer.is_met())
-                    .for_each(|answer| wrong(&mut text, file, answer));
+                for request in trial.requests.iter().filter(|request| !request.is_met()) {
+                    wrong(&mut text, file, request);
+                }
             }
         }
     }
@@ -43,24 +41,24 @@ pub(super) fn json(reports: &[Report]) -> Value {
 }
 
 /// What went wrong in one step, as lines of text.
-pub(super) fn explained(file: &CaseFile, answer: &Answer) -> String {
+pub(super) fn explained(file: &CaseFile, request: &CheckedRequest) -> String {
     let mut text = String::new();
-    wrong(&mut text, file, answer);
+    wrong(&mut text, file, request);
     text
 }
 
-fn wrong(text: &mut String, file: &CaseFile, answer: &Answer) {
-    let place = format!("{}:{}", file.path.display(), file.line_of_step(answer.step));
-    line(text, &format!("  step {} ({place}): {} asks", answer.step + 1, answer.who));
+fn wrong(text: &mut String, file: &CaseFile, request: &CheckedRequest) {
+    let place = format!("{}:{}", file.path.display(), file.line_of_step(request.step));
+    line(text, &format!("  step {} ({place}): {} asks", request.step + 1, request.who));
     let (expected, observed) =
-        (written(&answer.checks, |check| &check.expected), written(&answer.checks, |check| &check.observed));
+        (written(&request.checks, |check| &check.expected), written(&request.checks, |check| &check.observed));
     for change in TextDiff::from_lines(&expected, &observed).iter_all_changes() {
         line(text, &format!("    {} {}", change.tag(), change.value().trim_end()));
     }
-    for said in &answer.observed.lines {
+    for said in &request.observed.lines {
         line(text, &format!("    policy: {}: {}", said.level.as_str().to_lowercase(), said.text));
     }
-    answer.held.iter().for_each(|held| line(text, &format!("    held: {held}")));
+    request.held.iter().for_each(|held| line(text, &format!("    held: {held}")));
 }
 
 fn written(checks: &[Check], side: impl Fn(&Check) -> &Value) -> String {
@@ -82,28 +80,28 @@ fn case(report: &Report) -> Value {
         Err(error) => drop(case.insert("error".to_owned(), json!(error.to_string()))),
         Ok((file, trial)) => {
             case.insert("about".to_owned(), json!(file.case.about));
-            let answers: Vec<Value> = trial.answers.iter().map(|answer| answer_of(file, answer)).collect();
-            case.insert("answers".to_owned(), json!(answers));
+            let requests: Vec<Value> = trial.requests.iter().map(|request| request_of(file, request)).collect();
+            case.insert("answers".to_owned(), json!(requests));
         }
     }
     Value::Object(case)
 }
 
-fn answer_of(file: &CaseFile, answer: &Answer) -> Value {
-    let unmet = answer.checks.iter().filter(|check| !check.is_met);
+fn request_of(file: &CaseFile, request: &CheckedRequest) -> Value {
+    let unmet = request.checks.iter().filter(|check| !check.is_met);
     let unmet: Vec<_> =
         unmet.map(|check| json!({"key": check.key, "expected": check.expected, "observed": check.observed})).collect();
-    let log: Vec<_> = answer.observed.lines.iter().map(|said| &said.text).collect();
+    let log: Vec<_> = request.observed.lines.iter().map(|said| &said.text).collect();
     json!({
-        "step": answer.step + 1,
-        "line": file.line_of_step(answer.step),
-        "who": answer.who,
-        "passed": answer.is_met(),
-        "observed": answer.observed.exactly(),
-        "fuel": answer.observed.fuel,
+        "step": request.step + 1,
+        "line": file.line_of_step(request.step),
+        "who": request.who,
+        "passed": request.is_met(),
+        "observed": request.observed.exactly(),
+        "fuel": request.observed.fuel,
         "log": log,
         "unmet": unmet,
-        "held": answer.held,
+        "held": request.held,
     })
 }
 

@@ -80,10 +80,10 @@ pub struct Kept {
 pub struct Step {
     /// Somebody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allocate: Option<Asker>,
+    pub allocate: Option<CaseRequester>,
     /// Several ask at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contend: Option<Vec<Asker>>,
+    pub contend: Option<Vec<CaseRequester>>,
     /// A container gives back what it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
@@ -98,7 +98,7 @@ pub struct Step {
 /// Who asks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "who asks")]
-pub struct Asker {
+pub struct CaseRequester {
     /// `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodPath>,

@@ -1,7 +1,7 @@
 //! Cases: situations as data, and what a policy answers in them. Who writes rules need not write Rust to test them.
 //!
 //! ```text
-//!  file ──► Case ── run, in a fresh World ──► Trial: answers beside expectations
+//!  file ──► Case ── run, in a fresh World ──► Trial: requests, what came of them, what was expected
 //!    └────► Layout: what stands where ────► update ◄──┘
 //! ```
 //!
@@ -22,7 +22,7 @@ mod yaml;
 
 pub use expect::{Check, Observed, Refused};
 pub use file::{CaseError, CaseFile};
-pub use format::{Asker, Case, Expectation, Held, Kept, Step};
-pub use run::{Answer, Trial};
+pub use format::{Case, CaseRequester, Expectation, Held, Kept, Step};
+pub use run::{CheckedRequest, Trial};
 pub use update::{Change, update};
 pub use yaml::flow;

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::expect::Refused;
-use super::format::{Asker, Case, Expectation, Expected, Held, Kept, Metadata, Step};
+use super::format::{Case, CaseRequester, Expectation, Expected, Held, Kept, Metadata, Step};
 use super::words::{Address, Lapse, Many, OwnerPath, PodPath};
 use super::yaml::flow;
 use ipam::{
-    self, Answer, Assignment, Attachment, Decision, Holder, PodName, Refusal, Request, Snapshot, Span, address,
+    self, Assignment, Attachment, Decision, Holder, PodName, Refusal, Request, Snapshot, Span, VerdictOrFault, address,
 };
 
 /// In the order people read them in.
@@ -36,7 +36,7 @@ impl Case {
             kept: kept(decision),
             last_claimed: (!last.is_empty()).then_some(Many(last)),
             steps: vec![Step {
-                allocate: Some(asker(request)),
+                allocate: Some(requester(request)),
                 expect: Some(Expected::One(Box::new(expectation(answer)))),
                 ..Step::default()
             }],
@@ -148,11 +148,11 @@ fn kept(decision: &Decision) -> Vec<Kept> {
     kept
 }
 
-fn asker(request: &Request) -> Asker {
+fn requester(request: &Request) -> CaseRequester {
     let Request { attachment, node, pod, annotations, requested, namespace, node_metadata, .. } = request;
     let Attachment { container, interface, .. } = attachment.clone();
     let name = pod.as_ref().map(|pod| pod.name.clone());
-    Asker {
+    CaseRequester {
         uid: name.as_ref().and_then(|name| name.uid.clone()),
         pod: name.map(|name| PodPath(PodName { uid: None, ..name })),
         annotations: pod.as_ref().map_or(annotations, |pod| &pod.annotations).clone(),
@@ -167,14 +167,14 @@ fn asker(request: &Request) -> Asker {
     }
 }
 
-fn expectation(answer: &Answer) -> Expectation {
+fn expectation(answer: &VerdictOrFault) -> Expectation {
     let refused = |refused, text: &str| Expectation {
         refused: Some(refused),
         says: Some(Many(vec![text.to_owned()])),
         ..Expectation::default()
     };
     match answer {
-        Answer::Proposals(proposals) => {
+        VerdictOrFault::Proposals(proposals) => {
             let best = proposals.first().map(Vec::as_slice).unwrap_or_default();
             let address = |one: &Assignment| Address { address: one.address, prefix_length: Some(one.prefix_length) };
             let gateways: Vec<IpAddr> = best.iter().filter_map(|one| one.gateway).collect();
@@ -184,13 +184,13 @@ fn expectation(answer: &Answer) -> Expectation {
                 ..Expectation::default()
             }
         }
-        Answer::Refusal(refusal) => match refusal {
+        VerdictOrFault::Refusal(refusal) => match refusal {
             Refusal::Exhausted(text) => refused(Refused::Exhausted, text),
             Refusal::Taken(text) => refused(Refused::Taken, text),
             Refusal::Invalid(text) => refused(Refused::Invalid, text),
             Refusal::Denied(text) => refused(Refused::Denied, text),
         },
-        Answer::Fault(text) => refused(Refused::Fault, text),
+        VerdictOrFault::Fault(text) => refused(Refused::Fault, text),
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
         let address = |text: &str, length: u8, gateway: &str| json!({"address": text, "prefixLength": length, "gateway": gateway, "kind": "dynamic"});
         let both = [address("10.1.0.7", 24, "10.1.0.1"), address("fd00::8", 64, "fd00::1")];
         let (text, trial) = rerun(&decision(json!({}), json!({"proposals": [both]})));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let mut settings = insta::Settings::clone_current();
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!("recorded", text));
@@ -260,13 +260,13 @@ mod tests {
         let address = |text: &str, length: u8| json!({"address": text, "prefixLength": length, "kind": "dynamic"});
         let both = [address("10.1.0.6", 24), address("fd00::6", 64)];
         let (text, trial) = rerun(&decision(previous, json!({"proposals": [both]})));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let pod = json!({"namespace": "shop", "name": "db", "annotations": {"kube-ipam.ip": "ten"}});
         let refusal = json!({"refusal": {"kind": "invalid", "text": "annotation kube-ipam.ip \"ten\""}});
         let (text, trial) = rerun(&decision(json!({"pod": pod}), refusal.clone()));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
         let without_a_pod = json!({"pod": null, "annotations": {"kube-ipam.ip": "ten"}});
         let (text, trial) = rerun(&decision(without_a_pod, refusal));
-        assert!(trial.is_passed(), "{text}{:?}", trial.answers[0].checks);
+        assert!(trial.is_passed(), "{text}{:?}", trial.requests[0].checks);
     }
 }

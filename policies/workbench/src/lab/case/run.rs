@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::expect::{Check, Earlier, Observed};
 use super::file::{CaseError, CaseFile};
-use super::format::{Asker, Case, Expectation, Held, Metadata, Step};
+use super::format::{Case, CaseRequester, Expectation, Held, Metadata, Step};
 use super::layout::Part;
 use super::yaml::flow;
 use crate::lab::world::NETWORK;
@@ -23,12 +23,12 @@ const HOLDERS_SHOWN: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Trial {
     /// Everybody who asked, in order.
-    pub answers: Vec<Answer>,
+    pub requests: Vec<CheckedRequest>,
 }
 
-/// What came of one who asked.
+/// Somebody asked: what came of it, held against what was expected.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct CheckedRequest {
     /// Of the file, counted from 0.
     pub step: usize,
     /// Of those who asked in this step, counted from 0.
@@ -46,7 +46,7 @@ pub struct Answer {
 impl Trial {
     /// Whether every expectation is met.
     pub fn is_passed(&self) -> bool {
-        self.answers.iter().all(Answer::is_met)
+        self.requests.iter().all(CheckedRequest::is_met)
     }
 
     /// Run a case. An error is one of its file: of the network, its settings or what is held from the beginning.
@@ -70,7 +70,7 @@ impl Trial {
     }
 }
 
-impl Answer {
+impl CheckedRequest {
     /// Whether every expectation is met.
     pub fn is_met(&self) -> bool {
         self.checks.iter().all(|check| check.is_met)
@@ -141,19 +141,26 @@ impl Run {
         for attachment in step.release.iter().flat_map(|released| self.attachments.get(released)).flatten() {
             self.world.release(attachment).map_err(verbs::Error::from)?;
         }
-        let askers: Vec<_> = step.askers().map(|asker| asker.of(&self.network)).collect();
+        let requesters: Vec<_> = step.requesters().map(|requester| requester.of(&self.network)).collect();
         let allocations = match step.contend {
-            None => askers.iter().map(|asker| self.world.allocate(asker)).collect(),
-            Some(_) => self.world.contend(&askers),
+            None => requesters.iter().map(|requester| self.world.allocate(requester)).collect(),
+            Some(_) => self.world.contend(&requesters),
         };
         let plainly = Expectation::default();
-        for (of_step, (asker, allocation)) in step.askers().zip(allocations).enumerate() {
+        for (of_step, (requester, allocation)) in step.requesters().zip(allocations).enumerate() {
             let observed = Observed::of(allocation);
             let expectation = step.expectation(of_step).unwrap_or(&plainly);
             let checks = expectation.compare(&observed, &self.earlier);
             let held = if checks.iter().all(|check| check.is_met) { Vec::new() } else { self.held()? };
-            self.remember(&askers[of_step].attachment, &observed);
-            self.trial.answers.push(Answer { step: nth, nth: of_step, who: who(asker), observed, checks, held });
+            self.remember(&requesters[of_step].attachment, &observed);
+            self.trial.requests.push(CheckedRequest {
+                step: nth,
+                nth: of_step,
+                who: who(requester),
+                observed,
+                checks,
+                held,
+            });
         }
         Ok(())
     }
@@ -200,16 +207,16 @@ fn is_next(span: Span, held: &ipam::Allocation) -> bool {
 }
 
 /// Who asks, as whoever wrote the case knows them.
-fn who(asker: &Asker) -> String {
-    let container = asker.container.as_deref().unwrap_or_default();
-    let mut who = match &asker.pod {
+fn who(requester: &CaseRequester) -> String {
+    let container = requester.container.as_deref().unwrap_or_default();
+    let mut who = match &requester.pod {
         Some(pod) => format!("{pod} (container {container}"),
         None => format!("container {container} ("),
     };
     let parts = [
-        asker.node.as_ref().map(|node| format!("on {node}")),
-        asker.interface.as_ref().map(|interface| format!("interface {interface}")),
-        (!asker.annotations.is_empty()).then(|| flow(&serde_json::json!(asker.annotations))),
+        requester.node.as_ref().map(|node| format!("on {node}")),
+        requester.interface.as_ref().map(|interface| format!("interface {interface}")),
+        (!requester.annotations.is_empty()).then(|| flow(&serde_json::json!(requester.annotations))),
     ];
     for part in parts.into_iter().flatten() {
         if !who.ends_with('(') {
@@ -223,10 +230,10 @@ fn who(asker: &Asker) -> String {
     }
 }
 
-impl Asker {
+impl CaseRequester {
     /// As the runtime and the API server would tell of it.
-    fn of(&self, network: &str) -> lab::Asker {
-        let mut asks = lab::Asker::container(self.container.as_deref().unwrap_or_default());
+    fn of(&self, network: &str) -> lab::TrialRequester {
+        let mut asks = lab::TrialRequester::container(self.container.as_deref().unwrap_or_default());
         let interface = self.interface.clone().unwrap_or(asks.attachment.interface);
         asks.attachment = Attachment { network: network.to_owned(), interface, ..asks.attachment };
         asks.node = self.node.clone().unwrap_or(asks.node);

@@ -1,7 +1,7 @@
 //! What contradicts itself in a case is refused before anything runs, by its place. Whoever asks without a container's
 //! name is given one.
 
-use super::format::{Asker, Case, Expectation, Expected, Step};
+use super::format::{Case, CaseRequester, Expectation, Expected, Step};
 use super::layout::Part;
 use cni::{NAME, is_name};
 use spelling::alike;
@@ -37,7 +37,7 @@ impl Case {
 
 impl Step {
     /// Everybody who asks in this step.
-    pub(super) fn askers(&self) -> impl Iterator<Item = &Asker> {
+    pub(super) fn requesters(&self) -> impl Iterator<Item = &CaseRequester> {
         self.allocate.iter().chain(self.contend.iter().flatten())
     }
 
@@ -58,10 +58,10 @@ impl Step {
             known(released, containers, &[Part::Key("release")])?;
         }
         let earlier = containers.clone();
-        for (nth, asker) in self.allocate.iter_mut().chain(self.contend.iter_mut().flatten()).enumerate() {
+        for (nth, requester) in self.allocate.iter_mut().chain(self.contend.iter_mut().flatten()).enumerate() {
             let way = [Part::Key("contend"), Part::Nth(nth)];
-            asker.settle(containers.len() + 1, if things[0] { &[Part::Key("allocate")] } else { &way })?;
-            containers.extend(asker.container.clone());
+            requester.settle(containers.len() + 1, if things[0] { &[Part::Key("allocate")] } else { &way })?;
+            containers.extend(requester.container.clone());
         }
         self.settle_expectations(&earlier)
     }
@@ -81,8 +81,8 @@ impl Step {
                 Some(all) => all.settle(containers, &[way[0], Part::Key("all")]),
                 None => Err(wrong(&way, "several ask: expect a list of answers, or all: { … }")),
             },
-            (Some(Expected::Each(list)), Some(askers)) if list.len() != askers.len() => {
-                let message = format!("{} ask, but the answers to {} are expected", askers.len(), list.len());
+            (Some(Expected::Each(list)), Some(requesters)) if list.len() != requesters.len() => {
+                let message = format!("{} ask, but the answers to {} are expected", requesters.len(), list.len());
                 Err(wrong(&way, message))
             }
             (Some(Expected::Each(list)), Some(_)) => {
@@ -93,7 +93,7 @@ impl Step {
     }
 }
 
-impl Asker {
+impl CaseRequester {
     fn settle(&mut self, nth: usize, way: &[Part<'static>]) -> Result<(), Wrong> {
         let about_a_pod =
             self.uid.is_some() || self.owner.is_some() || self.namespace.is_some() || !self.labels.is_empty();

@@ -1,5 +1,5 @@
 //! What was observed, written into the file in place of what was expected. Only the values that differ are touched:
-//! comments and everything else stay. Rules that many answers follow are never touched; who wrote them knows why.
+//! comments and everything else stay. Rules that many requests follow are never touched; who wrote them knows why.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::expect::Check;
 use super::file::CaseFile;
 use super::format::Expectation;
 use super::layout::{Node, Part};
-use super::run::{Answer, Trial};
+use super::run::{CheckedRequest, Trial};
 use super::yaml::flow;
 
 /// What an update did, or left alone.
@@ -24,11 +24,11 @@ pub struct Change {
 /// The text with everything observed written into it, and what that changed.
 pub fn update(file: &CaseFile, trial: &Trial) -> (String, Vec<Change>) {
     let mut update = Update { file, edits: Vec::new(), changes: Vec::new() };
-    for answers in trial.answers.chunk_by(|one, two| one.step == two.step) {
-        let nth = answers[0].step;
+    for requests in trial.requests.chunk_by(|one, two| one.step == two.step) {
+        let nth = requests[0].step;
         match file.case.steps[nth].expect {
-            None => update.add(nth, answers),
-            Some(_) => answers.iter().filter(|answer| !answer.is_met()).for_each(|answer| update.mend(answer)),
+            None => update.add(nth, requests),
+            Some(_) => requests.iter().filter(|request| !request.is_met()).for_each(|request| update.mend(request)),
         }
     }
     update.finish()
@@ -42,8 +42,8 @@ struct Update<'a> {
 
 impl<'a> Update<'a> {
     /// A step that expects nothing yet.
-    fn add(&mut self, nth: usize, answers: &[Answer]) {
-        let mut observed = answers.iter().map(|answer| Value::Object(answer.observed.exactly()));
+    fn add(&mut self, nth: usize, requests: &[CheckedRequest]) {
+        let mut observed = requests.iter().map(|request| Value::Object(request.observed.exactly()));
         let expect = match self.file.case.steps[nth].contend {
             None => observed.next().unwrap_or_default(),
             Some(_) => observed.collect(),
@@ -54,47 +54,48 @@ impl<'a> Update<'a> {
     }
 
     /// A step that expects something else.
-    fn mend(&mut self, answer: &Answer) {
-        let Some(expectation) = self.expectation(answer) else {
-            return self.tell(answer.step, "left alone: what all of them expect is a rule".to_owned());
+    fn mend(&mut self, request: &CheckedRequest) {
+        let Some(expectation) = self.expectation(request) else {
+            return self.tell(request.step, "left alone: what all of them expect is a rule".to_owned());
         };
-        let expected = self.file.case.steps[answer.step].expectation(answer.nth).cloned().unwrap_or_default();
-        if expected.wants_refusal() != answer.observed.outcome.is_err() {
-            return self.turn(answer, &expected, expectation);
+        let expected = self.file.case.steps[request.step].expectation(request.nth).cloned().unwrap_or_default();
+        if expected.wants_refusal() != request.observed.outcome.is_err() {
+            return self.turn(request, &expected, expectation);
         }
-        for check in answer.checks.iter().filter(|check| !check.is_met) {
-            match check.is_property() || check.observed.is_null() {
-                true => self.leave(answer, check),
-                false => self.replace(answer, expectation, check),
+        for check in request.checks.iter().filter(|check| !check.is_met) {
+            if check.is_property() || check.observed.is_null() {
+                self.leave(request, check);
+            } else {
+                self.replace(request, expectation, check);
             }
         }
     }
 
     /// An address instead of a refusal, or the reverse: only a bound on the run stays.
-    fn turn(&mut self, answer: &Answer, expected: &Expectation, expectation: &Node) {
+    fn turn(&mut self, request: &CheckedRequest, expected: &Expectation, expectation: &Node) {
         if expected.has_properties() {
-            let properties = answer.checks.iter().filter(|check| check.is_property() && !check.is_met);
-            return properties.for_each(|check| self.leave(answer, check));
+            let properties = request.checks.iter().filter(|check| check.is_property() && !check.is_met);
+            return properties.for_each(|check| self.leave(request, check));
         }
-        let mut observed = answer.observed.exactly();
+        let mut observed = request.observed.exactly();
         observed.extend(expected.fuel.map(|most| ("fuel".to_owned(), most.into())));
         let observed = Value::Object(observed);
         self.edits.push((expectation.range.start..self.end_of(expectation), self.written(&observed)));
-        self.tell(answer.step, format!("expect: {}", flow(&observed)));
+        self.tell(request.step, format!("expect: {}", flow(&observed)));
     }
 
-    fn replace(&mut self, answer: &Answer, expectation: &Node, check: &Check) {
+    fn replace(&mut self, request: &CheckedRequest, expectation: &Node, check: &Check) {
         let Some(entry) = expectation.entry(check.key) else { return };
         // From behind the key: a block would leave the new value on a line of its own.
         let range = entry.range.end..self.end_of(&entry.value);
         self.edits.push((range, format!(": {}", self.written(&check.observed))));
         let (before, after) = (flow(&check.expected), flow(&check.observed));
-        self.tell(answer.step, format!("{}: {before} → {after}", check.key));
+        self.tell(request.step, format!("{}: {before} → {after}", check.key));
     }
 
-    fn leave(&mut self, answer: &Answer, check: &Check) {
+    fn leave(&mut self, request: &CheckedRequest, check: &Check) {
         let observed = if check.observed.is_null() { "nothing".to_owned() } else { flow(&check.observed) };
-        self.tell(answer.step, format!("left alone: {}: {}, but {observed}", check.key, flow(&check.expected)));
+        self.tell(request.step, format!("left alone: {}: {}, but {observed}", check.key, flow(&check.expected)));
     }
 
     fn tell(&mut self, step: usize, what: String) {
@@ -105,12 +106,12 @@ impl<'a> Update<'a> {
     }
 
     /// Where the expectation of one who asked is written; nowhere, if it is written once for several.
-    fn expectation(&self, answer: &Answer) -> Option<&'a Node> {
-        let expect = [Part::Key("steps"), Part::Nth(answer.step), Part::Key("expect")];
+    fn expectation(&self, request: &CheckedRequest) -> Option<&'a Node> {
+        let expect = [Part::Key("steps"), Part::Nth(request.step), Part::Key("expect")];
         let expect = self.file.layout.find(&expect)?;
         match expect.entry("all") {
             Some(_) => None,
-            None => expect.find(&[Part::Nth(answer.nth)]).or(Some(expect)),
+            None => expect.find(&[Part::Nth(request.nth)]).or(Some(expect)),
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::annotations::is_ours;
 use super::scene::Scene;
-use crate::lab::Asker;
+use crate::lab::TrialRequester;
 use ipam::{Kind, Metadata, Span};
 
 /// A test case.
@@ -130,10 +130,10 @@ impl Expect {
         Self { all: Some(Box::new(Self::served(scene))), ..Self::default() }
     }
 
-    /// A refusal of what the asker names, an address for who names nothing.
-    pub(super) fn no_fault(scene: &Scene, asker: &Asker) -> Self {
-        let annotations = asker.pod.iter().flat_map(|pod| pod.annotations.keys());
-        let names_something = !asker.requested.is_empty() || annotations.map(String::as_str).any(is_ours);
+    /// A refusal of what the requester names, an address for who names nothing.
+    pub(super) fn no_fault(scene: &Scene, requester: &TrialRequester) -> Self {
+        let annotations = requester.pod.iter().flat_map(|pod| pod.annotations.keys());
+        let names_something = !requester.requested.is_empty() || annotations.map(String::as_str).any(is_ours);
         if names_something { Self::refused("invalid", None) } else { Self::served(scene) }
     }
 
@@ -153,20 +153,20 @@ impl Expect {
     }
 }
 
-impl From<&Asker> for Who {
-    fn from(asker: &Asker) -> Self {
-        let pod = asker.pod.as_ref();
+impl From<&TrialRequester> for Who {
+    fn from(requester: &TrialRequester) -> Self {
+        let pod = requester.pod.as_ref();
         Self {
             pod: pod.map(|pod| pod.name.to_string()),
             uid: pod.and_then(|pod| pod.name.uid.clone()),
             annotations: pod.map(|pod| pod.annotations.clone()).unwrap_or_default(),
             labels: pod.map(|pod| pod.labels.clone()).unwrap_or_default(),
             owner: pod.and_then(|pod| pod.owner.as_ref()).map(|owner| format!("{}/{}", owner.kind, owner.name)),
-            namespace: asker.namespace.clone(),
-            node: asker.node.clone(),
-            node_metadata: asker.node_metadata.clone(),
-            container: asker.attachment.container.clone(),
-            requested: asker.requested.clone(),
+            namespace: requester.namespace.clone(),
+            node: requester.node.clone(),
+            node_metadata: requester.node_metadata.clone(),
+            container: requester.attachment.container.clone(),
+            requested: requester.requested.clone(),
         }
     }
 }

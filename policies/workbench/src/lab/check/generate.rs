@@ -29,9 +29,9 @@ pub(super) struct Plan {
     pub(super) cooldown: bool,
     /// Who asked before, and whether they are gone again.
     pub(super) visits: Vec<(WhoPlan, bool)>,
-    /// Whether an older attachment of the asker's pod holds something.
+    /// Whether an older attachment of the requester's pod holds something.
     pub(super) older: bool,
-    pub(super) asker: WhoPlan,
+    pub(super) requester: WhoPlan,
     pub(super) rivals: u8,
     /// For a property that has to choose.
     pub(super) choice: u16,
@@ -110,10 +110,10 @@ pub(super) enum Text {
 pub(super) fn plans(small: bool) -> impl Strategy<Value = Plan> {
     let network = (sets(small), vec((any::<u8>(), any::<u8>(), 0..3_u8), 0..3), any::<bool>());
     let before = (fill(), option::of(any::<u16>()), vec((who(), any::<bool>()), 0..4), any::<bool>());
-    (network, before, who(), 0..24_u8, any::<u16>()).prop_map(|(network, before, asker, rivals, choice)| {
+    (network, before, who(), 0..24_u8, any::<u16>()).prop_map(|(network, before, requester, rivals, choice)| {
         let (sets, excluded, cooldown) = network;
         let (fill, cursor, visits, older) = before;
-        Plan { sets, excluded, fill, cursor, cooldown, visits, older, asker, rivals, choice }
+        Plan { sets, excluded, fill, cursor, cooldown, visits, older, requester, rivals, choice }
     })
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::{MALFORMED, OTHERS, for_network, is_ours};
 use super::generate::{Fill, GATEWAY_ELSEWHERE, NO_GATEWAY, Plan, PodPlan, RangePlan, SetPlan, Text, WhoPlan};
-use crate::lab::Asker;
+use crate::lab::TrialRequester;
+use crate::lab::network::trial_netconf;
 use crate::lab::world::NETWORK;
-use cni::NetConf;
 use ipam::address::{number, successor};
 use ipam::{Family, Metadata, Owner, Pod, PodName, RangeSets, Span};
 use kube_ipam::config::Network;
@@ -26,9 +26,9 @@ pub(super) struct Scene {
     pub(super) offered: Vec<Vec<IpAddr>>,
     /// By bystanders, the last one most recently.
     pub(super) held: Vec<Span>,
-    pub(super) visits: Vec<(Asker, bool)>,
+    pub(super) visits: Vec<(TrialRequester, bool)>,
     pub(super) older: bool,
-    pub(super) asker: Asker,
+    pub(super) requester: TrialRequester,
     pub(super) rivals: usize,
     pub(super) choice: usize,
 }
@@ -58,7 +58,7 @@ impl Scene {
             held: held(&plan.fill, plan.cursor, &offered),
             visits: visits(plan, &writer),
             older: plan.older,
-            asker: writer.asker(&plan.asker, "asking"),
+            requester: writer.requester(&plan.requester, "asking"),
             rivals: plan.rivals.into(),
             choice: plan.choice.into(),
             network,
@@ -72,14 +72,14 @@ impl Scene {
         self.range_sets.iter().zip(&self.offered).all(|(set, told)| set.size() <= told.len() as u128)
     }
 
-    /// The asker and the visitors, each in a new container.
-    pub(super) fn everybody(&self) -> Vec<Asker> {
-        let askers = std::iter::once(&self.asker).chain(self.visits.iter().map(|(visitor, _)| visitor));
-        let mut askers: Vec<Asker> = askers.cloned().collect();
-        for (nth, asker) in askers.iter_mut().enumerate() {
-            asker.attachment.container = format!("asking-{nth}");
+    /// The requester and the visitors, each in a new container.
+    pub(super) fn everybody(&self) -> Vec<TrialRequester> {
+        let requesters = std::iter::once(&self.requester).chain(self.visits.iter().map(|(visitor, _)| visitor));
+        let mut requesters: Vec<TrialRequester> = requesters.cloned().collect();
+        for (nth, requester) in requesters.iter_mut().enumerate() {
+            requester.attachment.container = format!("asking-{nth}");
         }
-        askers
+        requesters
     }
 
     /// The same network of one range, of which less is offered; `None` where there are more ranges.
@@ -93,8 +93,8 @@ impl Scene {
         Some(Self { network, range_sets, offered, ..self.clone() })
     }
 
-    /// Pods of the asker's kind that name nothing: same place, same controller, same labels.
-    pub(super) fn kin(&self, nth: usize) -> Asker {
+    /// Pods of the requester's kind that name nothing: same place, same controller, same labels.
+    pub(super) fn kin(&self, nth: usize) -> TrialRequester {
         let mut kin = self.twin(nth);
         kin.requested.clear();
         if let Some(pod) = &mut kin.pod {
@@ -103,9 +103,9 @@ impl Scene {
         kin
     }
 
-    /// Pods that name what the asker names.
-    pub(super) fn twin(&self, nth: usize) -> Asker {
-        let mut twin = self.asker.clone();
+    /// Pods that name what the requester names.
+    pub(super) fn twin(&self, nth: usize) -> TrialRequester {
+        let mut twin = self.requester.clone();
         twin.attachment.container = format!("kin-{nth}");
         if let Some(pod) = &mut twin.pod {
             pod.name.name = format!("kin-{nth}");
@@ -255,16 +255,13 @@ impl Subnet {
 
 /// The ranges as the plugin reads them; `None` where it would refuse them.
 pub(super) fn range_sets(network: &Map<String, Value>) -> Option<RangeSets> {
-    let mut ipam = network.clone();
-    ipam.insert("type".to_owned(), json!("kube-ipam"));
-    let netconf = json!({"cniVersion": "1.1.0", "name": NETWORK, "ipam": ipam}).to_string();
-    Network::range_sets(&NetConf::parse(netconf.as_bytes()).ok()?).ok()
+    Network::range_sets(&trial_netconf(NETWORK, network).ok()?).ok()
 }
 
 /// Each under a name of its own.
-fn visits(plan: &Plan, writer: &Writer<'_>) -> Vec<(Asker, bool)> {
+fn visits(plan: &Plan, writer: &Writer<'_>) -> Vec<(TrialRequester, bool)> {
     let visit =
-        |(nth, (who, leaves)): (usize, &(WhoPlan, bool))| (writer.asker(who, &format!("visitor-{nth}")), *leaves);
+        |(nth, (who, leaves)): (usize, &(WhoPlan, bool))| (writer.requester(who, &format!("visitor-{nth}")), *leaves);
     plan.visits.iter().enumerate().map(visit).collect()
 }
 
@@ -274,20 +271,20 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn asker(&self, plan: &WhoPlan, container: &str) -> Asker {
-        let mut asker = Asker::container(container);
-        asker.node = format!("node-{}", plan.node % 3 + 1);
+    fn requester(&self, plan: &WhoPlan, container: &str) -> TrialRequester {
+        let mut requester = TrialRequester::container(container);
+        requester.node = format!("node-{}", plan.node % 3 + 1);
         let label = |name: &str, word: u8| [(name.to_owned(), self.word(word))].into();
-        asker.node_metadata = plan
+        requester.node_metadata = plan
             .zone
             .map(|zone| Metadata { labels: label("topology.kubernetes.io/zone", zone), ..Metadata::default() });
-        asker.namespace =
+        requester.namespace =
             plan.namespace_label.map(|word| Metadata { labels: label("team", word), ..Metadata::default() });
-        asker.requested = plan.requested.iter().filter_map(|text| self.text(text).parse().ok()).collect();
-        asker.requested.sort();
-        asker.requested.dedup();
-        asker.pod = plan.pod.as_ref().map(|pod| self.pod(pod, container));
-        asker
+        requester.requested = plan.requested.iter().filter_map(|text| self.text(text).parse().ok()).collect();
+        requester.requested.sort();
+        requester.requested.dedup();
+        requester.pod = plan.pod.as_ref().map(|pod| self.pod(pod, container));
+        requester
     }
 
     fn pod(&self, plan: &PodPlan, container: &str) -> Pod {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
-use crate::lab::{Asker, Mishap, Proposed, TrialOutcome, World};
+use crate::lab::{Mishap, Proposed, TrialOutcome, TrialRequester, World};
 use cni::code;
 use engine::{Fault, Policy, PolicyError};
 use ipam::{Attachment, Kind, Span};
@@ -51,7 +51,7 @@ impl From<Mishap> for Box<Broken> {
 }
 
 impl<'a> Trial<'a> {
-    /// The scene as it is found when the asker comes.
+    /// The scene as it is found when the requester comes.
     pub(super) fn of(bench: &'a Bench, scene: &'a Scene) -> Result<Self, Mishap> {
         Self::with(bench, scene, &bench.policy)
     }
@@ -79,7 +79,7 @@ impl<'a> Trial<'a> {
             }
         }
         if scene.older {
-            let mut older = scene.asker.clone();
+            let mut older = scene.requester.clone();
             older.attachment.container = "older".to_owned();
             trial.allocate(&older);
         }
@@ -106,17 +106,17 @@ impl<'a> Trial<'a> {
         Ok(Self { bench, scene, settings, held, world, steps: RefCell::default() })
     }
 
-    pub(super) fn allocate(&self, asker: &Asker) -> TrialOutcome {
-        let allocation = self.world.allocate(asker);
+    pub(super) fn allocate(&self, requester: &TrialRequester) -> TrialOutcome {
+        let allocation = self.world.allocate(requester);
         self.bench.note(&allocation.calls);
         let refused = allocation.outcome.as_ref().err().map(|error| Expect::refused(reason(error), None));
-        self.write_down(Action::Allocate(Box::new(asker.into())), refused);
+        self.write_down(Action::Allocate(Box::new(requester.into())), refused);
         allocation
     }
 
-    pub(super) fn contend(&self, askers: &[Asker]) -> Vec<TrialOutcome> {
-        self.write_down(Action::Contend(askers.iter().map(Into::into).collect()), None);
-        let allocations = self.world.contend(askers);
+    pub(super) fn contend(&self, requesters: &[TrialRequester]) -> Vec<TrialOutcome> {
+        self.write_down(Action::Contend(requesters.iter().map(Into::into).collect()), None);
+        let allocations = self.world.contend(requesters);
         allocations.iter().for_each(|allocation| self.bench.note(&allocation.calls));
         allocations
     }
@@ -133,8 +133,8 @@ impl<'a> Trial<'a> {
     }
 
     /// What the policy would answer; nothing comes of it.
-    pub(super) fn propose(&self, asker: &Asker, attempt: u32, contested: &[IpAddr]) -> Proposed {
-        let proposed = self.world.propose(asker, attempt, contested);
+    pub(super) fn propose(&self, requester: &TrialRequester, attempt: u32, contested: &[IpAddr]) -> Proposed {
+        let proposed = self.world.propose(requester, attempt, contested);
         self.bench.note(&proposed.calls);
         proposed
     }
@@ -150,9 +150,14 @@ impl<'a> Trial<'a> {
         Box::new(Broken { what: what.into(), steps: Some(steps) })
     }
 
-    /// The asker, asking now, should get another answer.
-    pub(super) fn broken_asking(&self, asker: &Asker, what: impl Into<String>, expect: Expect) -> Box<Broken> {
-        self.write_down(Action::Allocate(Box::new(asker.into())), None);
+    /// The requester, asking now, should get another answer.
+    pub(super) fn broken_asking(
+        &self,
+        requester: &TrialRequester,
+        what: impl Into<String>,
+        expect: Expect,
+    ) -> Box<Broken> {
+        self.write_down(Action::Allocate(Box::new(requester.into())), None);
         self.broken(what, expect)
     }
 
@@ -200,7 +205,7 @@ pub(super) enum Ill {
 /// A fault of the policy, told apart from a refusal.
 pub(super) fn ill(error: &Error) -> Option<Ill> {
     match error {
-        Error::Inquisitive { .. } => Some(Ill::Overspent(error.to_string())),
+        Error::Policy(PolicyError::Inquisitive { .. }) => Some(Ill::Overspent(error.to_string())),
         Error::Policy(PolicyError::Faulted { fault: Fault::Limit { limit, .. }, .. }) if limit.least < limit.most => {
             Some(Ill::Overspent(error.to_string()))
         }

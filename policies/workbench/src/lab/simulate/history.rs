@@ -96,7 +96,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Refused { refusal } => refusal.kind(),
         Error::Taken { .. } => "taken",
         Error::Contended { .. } => "contended",
-        Error::Policy(_) | Error::Inquisitive { .. } => "faulted",
+        Error::Policy(_) => "faulted",
         _ => "failed",
     }
 }

@@ -11,7 +11,7 @@ use super::history::{Change, Event, History};
 use super::model::{Dice, Lives, Model};
 use super::space::Space;
 use crate::lab::world::attachment;
-use crate::lab::{Asker, World};
+use crate::lab::{TrialRequester, World};
 use ipam::{Attachment, Claim, Owner, Pod, PodName};
 use kube_ipam::verbs::Error;
 
@@ -119,9 +119,9 @@ impl<'a> Run<'a> {
     fn start(&mut self, first: u64, names: &[Name], lived: Lives) {
         let nodes = self.model.nodes;
         let node = self.dice.below(nodes);
-        let askers: Vec<Asker> =
-            (0..).zip(names).map(|(nth, name)| self.asker(*name, first + nth, (node + nth) % nodes)).collect();
-        let allocations = self.world.contend(&askers);
+        let requesters: Vec<TrialRequester> =
+            (0..).zip(names).map(|(nth, name)| self.requester(*name, first + nth, (node + nth) % nodes)).collect();
+        let allocations = self.world.contend(&requesters);
         for ((nth, name), allocation) in (first..).zip(names).zip(allocations) {
             let life = self.dice.life();
             self.history.ran(&allocation.calls);
@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
     }
 
     /// The policy is told of a StatefulSet where the network's configuration asks for that.
-    fn asker(&self, Name { namespace, nth, stateful }: Name, container_nth: u64, node: u64) -> Asker {
+    fn requester(&self, Name { namespace, nth, stateful }: Name, container_nth: u64, node: u64) -> TrialRequester {
         let set = if stateful { "stateful" } else { "pod" };
         let name = PodName {
             namespace: format!("namespace-{namespace}"),
@@ -156,11 +156,11 @@ impl<'a> Run<'a> {
         };
         let owner = Owner { kind: "StatefulSet".to_owned(), name: set.to_owned() };
         let owner = Some(owner).filter(|_| stateful && self.world.tells_owners());
-        Asker {
+        TrialRequester {
             attachment: container(container_nth),
             node: format!("node-{}", node + 1),
             pod: Some(Pod { name, annotations: BTreeMap::new(), labels: BTreeMap::new(), owner }),
-            ..Asker::container("")
+            ..TrialRequester::container("")
         }
     }
 

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::{Error, OURS, QUOTED, Unfollowed, behind, is_for, with_form};
-use crate::verbs::add::asking::Asking;
+use crate::verbs::add::metadata::RequesterMetadata;
 use cluster::HAND_OVER;
 use ipam::Attachment;
 use spelling::is_near;
 
 /// Refuse what has our interface's name where a network's belongs. Should a network be called like that, it has a form that
 /// nobody mistakes: the one with an interface.
-pub(super) fn refuse_interface_for_network(asking: &Asking, attachment: &Attachment) -> Result<(), Error> {
+pub(super) fn refuse_interface_for_network(metadata: &RequesterMetadata, attachment: &Attachment) -> Result<(), Error> {
     let Attachment { network, interface, .. } = attachment;
-    for (word, form) in forms(asking.annotations()) {
+    for (word, form) in forms(metadata.annotations()) {
         let is_alone = form == interface;
         let is_reversed = behind(form, interface) == Some(network);
         if !(is_alone || is_reversed) || is_for(form, attachment) {
@@ -22,7 +22,7 @@ pub(super) fn refuse_interface_for_network(asking: &Asking, attachment: &Attachm
         let name = format!("{OURS}{word}.{form}");
         return Err(Error::from(Box::new(Unfollowed::Interface {
             name: engine::text::tame(&name, QUOTED),
-            whose: asking.whose(),
+            whose: metadata.whose(),
             meant: engine::text::tame(&format!("{OURS}{word}.{network}.{interface}"), QUOTED),
             interface: is_alone.then(|| interface.clone()),
         })));
@@ -31,8 +31,8 @@ pub(super) fn refuse_interface_for_network(asking: &Asking, attachment: &Attachm
 }
 
 /// Say in the log which annotations may be misspelt. They are no reason to refuse a pod: the other network may be there.
-pub(super) fn warn_of_near(asking: &Asking, attachment: &Attachment) {
-    for (name, meant) in nearly_ours(asking.annotations(), attachment) {
+pub(super) fn warn_of_near(metadata: &RequesterMetadata, attachment: &Attachment) {
+    for (name, meant) in nearly_ours(metadata.annotations(), attachment) {
         tracing::warn!(
             annotation = engine::text::tame(&name, QUOTED),
             meant = engine::text::tame(&meant, QUOTED),
@@ -62,15 +62,14 @@ fn meant(form: &str, attachment: &Attachment) -> Option<String> {
     if is_for(form, attachment) {
         return None;
     }
-    let whole = || format!("{network}.{interface}");
     if let Some(other) = behind(form, network) {
-        return is_near(other, interface).then(whole);
+        return is_near(other, interface).then(|| format!("{network}.{interface}"));
     }
     if is_near(form, network) {
         return Some(network.clone());
     }
     let other = form.strip_suffix(interface.as_str())?.strip_suffix('.')?;
-    is_near(other, network).then(whole)
+    is_near(other, network).then(|| format!("{network}.{interface}"))
 }
 
 /// What may name a network, of every annotation of ours. Of a hand-over there are no forms.
@@ -135,8 +134,8 @@ mod tests {
     #[test]
     fn our_interface_is_no_network() {
         let refused = |names: &[&str]| {
-            let asking = Asking { annotations: annotations(names), ..Asking::default() };
-            refuse_interface_for_network(&asking, &net1()).err().and_then(|error| error.hint())
+            let metadata = RequesterMetadata { annotations: annotations(names), ..RequesterMetadata::default() };
+            refuse_interface_for_network(&metadata, &net1()).err().and_then(|error| error.hint())
         };
         let hint = refused(&["kube-ipam.ip.net1"]).unwrap();
         assert!(hint.starts_with("did you mean kube-ipam.ip.blue.net1?"), "{hint}");
@@ -147,7 +146,8 @@ mod tests {
             assert_eq!(refused(&[name]), None, "{name}");
         }
         let named_alike = Attachment { network: "net1".into(), ..net1() };
-        let asking = Asking { annotations: annotations(&["kube-ipam.ip.net1"]), ..Asking::default() };
-        refuse_interface_for_network(&asking, &named_alike).unwrap();
+        let metadata =
+            RequesterMetadata { annotations: annotations(&["kube-ipam.ip.net1"]), ..RequesterMetadata::default() };
+        refuse_interface_for_network(&metadata, &named_alike).unwrap();
     }
 }

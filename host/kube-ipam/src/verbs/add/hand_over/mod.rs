@@ -40,7 +40,7 @@ pub(crate) enum Way {
 enum Obstacle {
     /// The holder may be gone soon.
     Leaving(Box<Allocation>),
-    /// The holder stays.
+    /// The holder stays; the error names it.
     Taken(Error),
 }
 
@@ -97,11 +97,11 @@ impl<'a> HandOvers<'a> {
         handed_over: &mut Vec<HandOver>,
     ) -> Option<Obstacle> {
         for (address, holder) in blocked(proposal, look) {
-            let taken = |stays| Some(Obstacle::Taken(Error::Taken { address, holder: holder.clone(), stays }));
-            let Holder::Attachment(held) = &holder else { return taken(Stays::Kept) };
-            let asks = &look.requester.attachment;
-            if held.attachment.container == asks.container {
-                return taken(Stays::Sibling(asks.clone().into()));
+            let Holder::Attachment(held) = &holder else { return Some(taken(address, holder, Stays::Kept)) };
+            let requester = &look.requester.attachment;
+            // The API server knows pods and not interfaces: of a sibling it would say that the pod is alive.
+            if held.attachment.container == requester.container {
+                return Some(taken(address, holder, Stays::Sibling(requester.clone().into())));
             }
             match self.judge(held).await {
                 Ok(Judgement::GivesWay { why, former }) => {
@@ -113,9 +113,11 @@ impl<'a> HandOvers<'a> {
                     tracing::info!(%address, from = %held.attachment, why, "waiting");
                     return Some(Obstacle::Leaving(held.clone()));
                 }
-                Ok(Judgement::Keeps(Keeps::Leaving)) => return taken(Stays::Leaving(self.patience.spent())),
-                Ok(Judgement::Keeps(keeps)) => return taken(Stays::Judged(keeps)),
-                Err(stays) => return taken(stays),
+                Ok(Judgement::Keeps(Keeps::Leaving)) => {
+                    return Some(taken(address, holder, Stays::Leaving(self.patience.spent())));
+                }
+                Ok(Judgement::Keeps(keeps)) => return Some(taken(address, holder, Stays::Judged(keeps))),
+                Err(stays) => return Some(taken(address, holder, stays)),
             }
         }
         None
@@ -130,6 +132,12 @@ impl<'a> HandOvers<'a> {
     }
 }
 
+fn taken(address: IpAddr, holder: Holder, stays: Stays) -> Obstacle {
+    Obstacle::Taken(Error::Taken { address, holder, stays })
+}
+
+/// The addresses that are wanted by name and seen to be held, each with its holder. Of a dynamic one nobody is asked: there are
+/// others.
 fn blocked<'a>(proposal: &'a [Assignment], look: &'a Look) -> impl Iterator<Item = (IpAddr, Holder)> + use<'a> {
     let fixed = proposal.iter().filter(|assignment| assignment.kind == Kind::Fixed);
     fixed.filter(|assignment| !look.may_be_claimed(assignment)).filter_map(|assignment| {

@@ -45,12 +45,14 @@ impl Patience {
     pub(super) async fn wait(&self, leaving: &[Allocation], store: &Store) -> Result<(), Error> {
         let began = Instant::now();
         self.since.set(self.since.get().or(Some(began)));
+        // Whoever waits long asks the API server some eight times in all, and not every two seconds.
         let ask_again = HAND_OVER_ASK.max(self.most / 8);
         let addresses: Vec<IpAddr> = leaving.iter().map(|held| held.address).collect();
         let mut pause = *HAND_OVER_PAUSE.start();
         while self.is_left() && began.elapsed() < ask_again {
             tokio::time::sleep(pause.min(self.left())).await;
             pause = (pause * 2).min(*HAND_OVER_PAUSE.end());
+            // The store and not the API server: the holder's DEL shows here first, and to ask costs one read.
             let holders = store.holders(&addresses, Timestamp::now()).await?;
             if leaving.iter().zip(&holders).any(|(before, now)| !is_held_so(before, now.as_ref())) {
                 break;

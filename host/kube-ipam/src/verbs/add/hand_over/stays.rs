@@ -92,11 +92,10 @@ pub(crate) fn name_of(party: &Party) -> String {
 
 /// What has become of addresses that their pod still uses although another has them.
 pub(crate) fn sum_up(ceded: &[Ceded]) -> String {
-    let one = |ceded: &Ceded| {
-        let Ceded { assignment, to } = ceded;
-        format!("{} was ceded to {} on node {} at {}", assignment.address, name_of(to), to.node, to.since)
-    };
-    let all: Vec<String> = ceded.iter().map(one).collect();
+    let mut all = Vec::new();
+    for Ceded { assignment, to } in ceded {
+        all.push(format!("{} was ceded to {} on node {} at {}", assignment.address, name_of(to), to.node, to.since));
+    }
     format!("{}, and comes back when that one is deleted", all.join("; "))
 }
 

@@ -12,7 +12,7 @@ use crate::lab::check::annotations::{MALFORMED, for_network};
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Broken, Finding, Trial, ill};
-use crate::lab::{Asker, Proposed};
+use crate::lab::{Proposed, TrialRequester};
 use ipam::{Assignment, Refusal};
 use kube_ipam::verbs::Error;
 
@@ -68,15 +68,21 @@ fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
 }
 
 impl Rule {
-    fn check(&self, trial: &Trial<'_>, plain: &Asker, scene: &Scene, malformed: &str) -> Result<(), Box<Broken>> {
+    fn check(
+        &self,
+        trial: &Trial<'_>,
+        plain: &TrialRequester,
+        scene: &Scene,
+        malformed: &str,
+    ) -> Result<(), Box<Broken>> {
         let name = if scene.choice.is_multiple_of(2) { self.name.to_owned() } else { for_network(self.name) };
         let base = match self.beside {
             None => plain.clone(),
             Some(address) => annotated(plain, "kube-ipam.ip", &address.to_string()),
         };
         let good = trial.propose(&annotated(&base, &name, &self.value), 0, &[]);
-        let asker = annotated(&base, &name, malformed);
-        let bad = trial.propose(&asker, 0, &[]);
+        let requester = annotated(&base, &name, malformed);
+        let bad = trial.propose(&requester, 0, &[]);
         // Not for the policy: the host does not let it pass.
         if matches!(bad.verdict, Err(Error::Annotated(_))) {
             return Ok(());
@@ -98,7 +104,7 @@ impl Rule {
                 Some(Refusal::Invalid(_)) => format!("its refusal of {name}: {malformed:?} does not name it ({got})"),
                 Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", other.kind()),
             };
-            return Err(trial.broken_asking(&asker, what, Expect::refused("invalid", Some(self.name))));
+            return Err(trial.broken_asking(&requester, what, Expect::refused("invalid", Some(self.name))));
         }
         let ignored = outcome(&trial.propose(&base, 0, &[]).verdict);
         if got == ignored {
@@ -108,7 +114,7 @@ impl Rule {
             "it does not follow {name}: {}, but {name}: {malformed:?} changes its answer from {ignored} to {got}",
             self.value
         );
-        Err(trial.broken_asking(&asker, what, Expect::refused("invalid", Some(self.name))))
+        Err(trial.broken_asking(&requester, what, Expect::refused("invalid", Some(self.name))))
     }
 
     fn is_followed(&self, good: &Proposed) -> bool {
@@ -116,10 +122,10 @@ impl Rule {
     }
 }
 
-fn annotated(asker: &Asker, name: &str, value: &str) -> Asker {
-    let mut asker = asker.clone();
-    if let Some(pod) = &mut asker.pod {
+fn annotated(requester: &TrialRequester, name: &str, value: &str) -> TrialRequester {
+    let mut requester = requester.clone();
+    if let Some(pod) = &mut requester.pod {
         pod.annotations.insert(name.to_owned(), value.to_owned());
     }
-    asker
+    requester
 }

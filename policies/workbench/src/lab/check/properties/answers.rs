@@ -14,11 +14,11 @@ use store::Hold;
 /// No fault, whoever asks.
 pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    for asker in scene.everybody() {
-        if let Err(error) = trial.propose(&asker, 0, &[]).verdict
+    for requester in scene.everybody() {
+        if let Err(error) = trial.propose(&requester, 0, &[]).verdict
             && let Some(Ill::Faulted(what)) = ill(&error)
         {
-            return Err(trial.broken_asking(&asker, what, Expect::no_fault(scene, &asker)));
+            return Err(trial.broken_asking(&requester, what, Expect::no_fault(scene, &requester)));
         }
     }
     Ok(true)
@@ -27,13 +27,13 @@ pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
 /// Neither held by another nor kept for another.
 pub(super) fn are_free(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    let proposed = trial.propose(&scene.asker, 0, &[]);
+    let proposed = trial.propose(&scene.requester, 0, &[]);
     let Ok(proposals) = &proposed.verdict else { return Ok(false) };
     let taken = Taken::of(&trial)?;
     for assignment in dynamic(proposals).filter(|one| !proposed.previous.contains(&one.address)) {
         if let Some(why) = taken.why_not(assignment) {
             let what = format!("it proposes {} as dynamic, but {why}", assignment.address);
-            return Err(trial.broken_asking(&scene.asker, what, Expect::none_of(&[assignment.address])));
+            return Err(trial.broken_asking(&scene.requester, what, Expect::none_of(&[assignment.address])));
         }
     }
     Ok(!taken.is_nothing())
@@ -42,13 +42,13 @@ pub(super) fn are_free(bench: &Bench, scene: &Scene) -> Finding {
 /// Who refuses gives a reason.
 pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    let proposed = trial.propose(&scene.asker, 0, &[]);
+    let proposed = trial.propose(&scene.requester, 0, &[]);
     let Some(refusal) = proposed.verdict.as_ref().err().and_then(refusal) else { return Ok(false) };
     match refusal.to_string().trim().is_empty() {
         true => {
             let kind = refusal.kind();
             let what = format!("it refuses as {kind} without a word");
-            Err(trial.broken_asking(&scene.asker, what, Expect::refused(kind, Some(""))))
+            Err(trial.broken_asking(&scene.requester, what, Expect::refused(kind, Some(""))))
         }
         false => Ok(true),
     }

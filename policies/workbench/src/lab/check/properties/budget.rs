@@ -1,6 +1,6 @@
 //! What a call costs.
 
-use crate::lab::Asker;
+use crate::lab::TrialRequester;
 use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
@@ -11,22 +11,27 @@ use limits::Thousands;
 /// At most half of the fuel and of the host calls, also at a late attempt.
 pub(super) fn is_kept(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
-    for (asker, attempt) in scene.everybody().iter().flat_map(|asker| [(asker, 0), (asker, 3)]) {
-        let proposed = trial.propose(asker, attempt, &[]);
+    for (requester, attempt) in scene.everybody().iter().flat_map(|requester| [(requester, 0), (requester, 3)]) {
+        let proposed = trial.propose(requester, attempt, &[]);
         let overspent = match proposed.verdict.as_ref().err().and_then(ill) {
             Some(Ill::Overspent(what)) => Some(what),
             Some(Ill::Faulted(_)) => None,
             None => proposed.calls.iter().find_map(|call| dear(bench, call)),
         };
         if let Some(what) = overspent {
-            return Err(broken(&trial, asker, what, bench));
+            return Err(broken(&trial, requester, what, bench));
         }
     }
     Ok(true)
 }
 
-fn broken(trial: &Trial<'_>, asker: &Asker, what: String, bench: &Bench) -> Box<crate::lab::check::trial::Broken> {
-    trial.broken_asking(asker, what, Expect::within(bench.policy.limits().fuel / 2))
+fn broken(
+    trial: &Trial<'_>,
+    requester: &TrialRequester,
+    what: String,
+    bench: &Bench,
+) -> Box<crate::lab::check::trial::Broken> {
+    trial.broken_asking(requester, what, Expect::within(bench.policy.limits().fuel / 2))
 }
 
 fn dear(bench: &Bench, call: &Call) -> Option<String> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::answers::Taken;
 use super::{list, quoted, refusal};
-use crate::lab::Asker;
+use crate::lab::TrialRequester;
 use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::{Scene, spans};
@@ -57,7 +57,7 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
 /// A full range, or a rule by which there is no more for pods of a kind; and a pod whose older attachment holds one of the
 /// addresses. Whatever the rule, that pod was served by it before.
 pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
-    if !scene.can_be_filled() || scene.asker.pod.is_none() {
+    if !scene.can_be_filled() || scene.requester.pod.is_none() {
         return Ok(false);
     }
     let trial = Trial::holding(bench, scene, Vec::new())?;
@@ -84,9 +84,9 @@ pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
 
 /// Pods that came one after the other until there was nothing left for the next one.
 struct Filled {
-    claims: Vec<(Asker, Claim)>,
+    claims: Vec<(TrialRequester, Claim)>,
     refused: Result<Refusal, Error>,
-    next: Asker,
+    next: TrialRequester,
 }
 
 impl Filled {

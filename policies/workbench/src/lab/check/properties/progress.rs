@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::answers::{dynamic, told};
 use super::list;
-use crate::lab::Asker;
+use crate::lab::TrialRequester;
 use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::Scene;
@@ -27,7 +27,7 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     let (mut lost, mut all, mut brought): (Vec<IpAddr>, Vec<IpAddr>, usize) = Default::default();
     for attempt in 0..LOSSES {
-        let proposed = trial.propose(&scene.asker, attempt, &lost);
+        let proposed = trial.propose(&scene.requester, attempt, &lost);
         let Ok(proposals) = proposed.verdict else { return Ok(attempt > 0) };
         let fresh =
             |proposal: &Proposal| proposal.iter().all(|one| one.kind == Kind::Fixed || !all.contains(&one.address));
@@ -43,7 +43,7 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
         let mut wanted: Vec<IpAddr> = wanted.collect();
         wanted.sort();
         wanted.dedup();
-        // What is kept for the asker nobody can snatch.
+        // What is kept for the requester nobody can snatch.
         wanted.retain(|address| trial.world.hold(Span::single(*address), Kind::Dynamic).is_ok());
         lost = wanted;
         if lost.is_empty() {
@@ -57,7 +57,7 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
 /// So many who ask at the same time that one of them loses all that was brought before it insisted. Where there is no
 /// room for all of them, insisting is in vain, and what it hides is found where the ranges are full.
 fn one_too_many(bench: &Bench, scene: &Scene, brought: usize, what: String) -> Finding {
-    let twins: Vec<Asker> = (0..=brought).map(|nth| scene.twin(nth)).collect();
+    let twins: Vec<TrialRequester> = (0..=brought).map(|nth| scene.twin(nth)).collect();
     let orderly = Trial::of(bench, scene)?;
     if twins.iter().any(|twin| orderly.allocate(twin).outcome.is_err()) {
         return Ok(true);
@@ -70,11 +70,11 @@ fn one_too_many(bench: &Bench, scene: &Scene, brought: usize, what: String) -> F
 /// Pods that only differ in their names; as many as could have addresses if they came one after the other.
 fn crowd(bench: &Bench, scene: &Scene) -> Finding {
     let orderly = Trial::of(bench, scene)?;
-    let served = |kin: &Asker| {
+    let served = |kin: &TrialRequester| {
         let outcome = orderly.allocate(kin).outcome;
         outcome.is_ok_and(|claim| claim.addresses.iter().all(|one| one.kind == Kind::Dynamic))
     };
-    let kin: Vec<Asker> = (0..=scene.rivals).map(|nth| scene.kin(nth)).take_while(served).collect();
+    let kin: Vec<TrialRequester> = (0..=scene.rivals).map(|nth| scene.kin(nth)).take_while(served).collect();
     let trial = Trial::of(bench, scene)?;
     let allocations = trial.contend(&kin);
     let unserved = kin.iter().zip(&allocations).find_map(|(kin, allocation)| {

@@ -10,16 +10,16 @@ use engine::Call;
 /// Asked again, whatever was asked in between; asked of the same module loaded anew; asked in the same world made anew.
 pub(super) fn answer(bench: &Bench, scene: &Scene) -> Finding {
     let (trial, anew) = (Trial::of(bench, scene)?, Trial::anew(bench, scene)?);
-    let first = trial.propose(&scene.asker, 0, &[]);
+    let first = trial.propose(&scene.requester, 0, &[]);
     for nth in 0..scene.rivals.min(4) {
         trial.propose(&scene.kin(nth), 1, &[]);
     }
     for (again, when) in [(&trial, "asked again"), (&anew, "loaded anew")] {
-        let second = again.propose(&scene.asker, 0, &[]);
+        let second = again.propose(&scene.requester, 0, &[]);
         if let Some(how) = difference(&first.calls, &second.calls) {
             let (one, two) = (outcome(&first.verdict), outcome(&second.verdict));
             let what = format!("{when}, it answers {two} where it answered {one}: {how}");
-            return Err(trial.broken_asking(&scene.asker, what, Expect::default()));
+            return Err(trial.broken_asking(&scene.requester, what, Expect::default()));
         }
     }
     Ok(true)

@@ -44,11 +44,11 @@ pub(super) fn are_validated(bench: &Bench, scene: &Scene) -> Finding {
 
 fn can_be_used(bench: &Bench, scene: &Scene, changed: Map<String, Value>) -> Finding {
     let trial = Trial::with_settings(bench, scene, changed)?;
-    let proposed = trial.propose(&scene.asker, 0, &[]);
+    let proposed = trial.propose(&scene.requester, 0, &[]);
     match proposed.verdict.as_ref().err().and_then(ill) {
         Some(Ill::Faulted(why)) => {
             let what = format!("validate-settings accepts these settings, but then {why}");
-            Err(trial.broken_asking(&scene.asker, what, Expect::served(scene)))
+            Err(trial.broken_asking(&scene.requester, what, Expect::served(scene)))
         }
         _ => Ok(true),
     }
