@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use ipam::{Assignment, Claim, RangeSets};
 use workbench::lab::world::{NETWORK, attachment};
-use workbench::lab::{Asker, World};
+use workbench::lab::{LabRequester, World};
 use engine::{Policy, Source};
 use store::memory::Memory;
 use store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
@@ -39,7 +39,7 @@ static WHOLE: LazyLock<Whole> = LazyLock::new(|| {
         "ranges": [[{"subnet": "10.0.0.0/28"}], [{"subnet": "fd00::/64"}]], "cooldown": "1h",
     });
     let world = World::named(NETWORK, ipam.as_object().expect("an object"), policy).expect("a world");
-    let claim = |container: &str| world.allocate(&asker(container)).outcome.expect("an address");
+    let claim = |container: &str| world.allocate(&requester(container)).outcome.expect("an address");
     let claims: Vec<Claim> = ["one", "two", "gone"].map(claim).into();
     world.release(&attachment("gone")).expect("a release");
     let map = Memory::default();
@@ -133,14 +133,14 @@ impl Damage<'_> {
     }
 }
 
-fn asker(container: &str) -> Asker {
+fn requester(container: &str) -> LabRequester {
     let name = ipam::PodName { namespace: "shop".into(), name: container.into(), uid: Some("u".into()), cluster: None };
     let pod = ipam::Pod { name, annotations: Default::default(), labels: Default::default(), owner: None };
-    Asker { pod: Some(pod), ..Asker::container(container) }
+    LabRequester { pod: Some(pod), ..LabRequester::container(container) }
 }
 
 fn requester(container: &str) -> Requester {
-    let Asker { attachment, node, pod, .. } = asker(container);
+    let LabRequester { attachment, node, pod, .. } = requester(container);
     Requester { attachment, node, machine: String::new(), pod: pod.map(|pod| pod.name) }
 }
 

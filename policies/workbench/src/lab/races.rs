@@ -1,8 +1,9 @@
-//! Several who ask at once, and what somebody would be answered who lost.
+//! Several requesters at once, and what one of them would be told after it lost.
 
 use std::net::IpAddr;
 
-use super::world::{Asker, NETWORK, PATIENCE, TrialOutcome, World, at_once};
+use super::LabRequester;
+use super::world::{NETWORK, PATIENCE, TrialOutcome, World, at_once};
 use engine::Call;
 use ipam::{Claim, Proposal};
 use kube_ipam::verbs::add::Attempt;
@@ -12,47 +13,55 @@ use kube_ipam::verbs::add::retry::Races;
 use kube_ipam::verbs::{self, Deadline};
 use store::Look;
 
-/// What the policy would accept.
+/// What the policy would accept, where nothing is claimed.
 #[derive(Debug)]
 pub struct Proposed {
     /// Proposals, or why there are none.
     pub verdict: Result<Vec<Proposal>, verbs::Error>,
-    /// What an older attachment of the pod holds: proposing it is no race.
+    /// What an older attachment of the pod holds: proposing it starts no race.
     pub previous: Vec<IpAddr>,
-    /// The run of the policy it took; none where it asked without end.
+    /// The run of the policy that it took; none where the policy asked without end.
     pub calls: Vec<Call>,
 }
 
 /// One of several ADDs that meet.
-struct Contender<'a> {
-    asker: &'a Asker,
+struct RacingRequester<'a> {
+    requester: &'a LabRequester,
     deciding: Deciding<'a>,
     races: Races,
+    /// What it proposed and lost in the round before.
     lost: Vec<Proposal>,
     calls: Vec<Call>,
     outcome: Option<Result<Claim, verbs::Error>>,
 }
 
 impl World {
-    /// ADDs that meet, in rounds: all of them look before the first one commits, and whoever loses the race looks again
+    /// Let ADDs meet, in rounds: all of them look before the first one commits, and those that lose the race look again
     /// when all the others have committed or lost theirs.
-    pub fn contend(&self, askers: &[Asker]) -> Vec<TrialOutcome> {
-        let mut contenders: Vec<Contender<'_>> = askers.iter().map(|asker| self.contender(asker)).collect();
+    pub fn contend(&self, requesters: &[LabRequester]) -> Vec<TrialOutcome> {
+        let mut racing: Vec<RacingRequester<'_>> = requesters.iter().map(|one| self.racing(one)).collect();
         for attempt in 0..limits::ATTEMPTS {
-            let pending: Vec<_> = contenders.iter_mut().filter(|one| one.outcome.is_none()).collect();
-            let looks: Vec<_> = pending.iter().map(|one| self.look_at(one.asker, &contested(&one.lost))).collect();
-            pending.into_iter().zip(looks).for_each(|(one, look)| self.attempt(one, look, attempt));
+            let mut pending: Vec<_> = racing.iter_mut().filter(|one| one.outcome.is_none()).collect();
+            // Two loops, not one: a requester that looked after another had committed would see the address taken, and
+            // there would be no race. This is the worst that can happen in a cluster, and it happens every time.
+            let mut looks = Vec::new();
+            for one in &pending {
+                looks.push(self.look_at(one.requester, &contested(&one.lost)));
+            }
+            for (one, look) in pending.iter_mut().zip(looks) {
+                self.attempt(one, look, attempt);
+            }
         }
-        contenders.into_iter().map(|one| self.end(one)).collect()
+        racing.into_iter().map(|one| self.end(one)).collect()
     }
 
-    /// What the policy answers an asker whose proposals were lost so often, `contested` being what they wanted. Nothing
-    /// is claimed.
-    pub fn propose(&self, asker: &Asker, attempt: u32, contested: &[IpAddr]) -> Proposed {
-        let (verdict, previous) = match self.look_at(asker, contested) {
+    /// What the policy tells a requester that has lost `attempt` times, `contested` being what it wanted. Nothing is
+    /// claimed.
+    pub fn propose(&self, requester: &LabRequester, attempt: u32, contested: &[IpAddr]) -> Proposed {
+        let (verdict, previous) = match self.look_at(requester, contested) {
             Err(error) => (Err(error), Vec::new()),
             Ok(mut look) => {
-                let verdict = self.with_context(asker, |context| {
+                let verdict = self.with_context(requester, |context| {
                     let request = context.request(&mut look, attempt);
                     at_once(decide(&self.policy, &request, self.settings(), &mut look))
                 });
@@ -62,38 +71,45 @@ impl World {
         Proposed { verdict, previous, calls: self.policy.take_calls() }
     }
 
-    fn attempt(&self, contender: &mut Contender<'_>, look: Result<Look, verbs::Error>, attempt: u32) {
+    fn attempt(&self, one: &mut RacingRequester<'_>, look: Result<Look, verbs::Error>, attempt: u32) {
         let deadline = Deadline::after(PATIENCE);
-        let Contender { asker, deciding, races, lost, .. } = contender;
+        let RacingRequester { requester, deciding, races, lost, .. } = one;
         let attempt = look.and_then(|look| {
             if attempt > 0 {
                 races.lost(std::mem::take(lost), &look);
             }
             match look.claim {
                 Some(claim) => Ok(Attempt::Won(claim)),
-                None => self.with_context(asker, |context| {
+                None => self.with_context(requester, |context| {
                     at_once(context.attempt(deciding, &self.store, look, &deadline, attempt))
                 }),
             }
         });
-        contender.calls.extend(self.policy.take_calls());
+        one.calls.extend(self.policy.take_calls());
         match attempt {
-            Ok(Attempt::Won(claim)) => contender.outcome = Some(Ok(claim)),
-            Ok(Attempt::Lost(proposals)) => contender.lost = proposals,
-            Err(error) => contender.outcome = Some(Err(error)),
+            Ok(Attempt::Won(claim)) => one.outcome = Some(Ok(claim)),
+            Ok(Attempt::Lost(proposals)) => one.lost = proposals,
+            Err(error) => one.outcome = Some(Err(error)),
         }
     }
 
-    fn contender<'a>(&'a self, asker: &'a Asker) -> Contender<'a> {
+    fn racing<'a>(&'a self, requester: &'a LabRequester) -> RacingRequester<'a> {
         let deciding = Deciding::by(&self.policy, &self.network.policy);
-        Contender { asker, deciding, races: Races::default(), lost: Vec::new(), calls: Vec::new(), outcome: None }
+        RacingRequester {
+            requester,
+            deciding,
+            races: Races::default(),
+            lost: Vec::new(),
+            calls: Vec::new(),
+            outcome: None,
+        }
     }
 
-    /// Whoever is left after the last round looks once more, as an ADD does, to say why.
-    fn end(&self, contender: Contender<'_>) -> TrialOutcome {
-        let Contender { asker, mut races, lost, calls, outcome, .. } = contender;
+    /// A requester that is left after the last round looks once more, as an ADD does, to say who won instead.
+    fn end(&self, one: RacingRequester<'_>) -> TrialOutcome {
+        let RacingRequester { requester, mut races, lost, calls, outcome, .. } = one;
         let outcome = outcome.unwrap_or_else(|| {
-            let look = self.look_at(asker, &contested(&lost))?;
+            let look = self.look_at(requester, &contested(&lost))?;
             races.lost(lost, &look);
             Err(races.given_up(self.policy.name(), NETWORK))
         });

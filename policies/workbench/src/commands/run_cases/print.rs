@@ -1,32 +1,30 @@
-//! What people and programs are told of the cases.
+//! The report on cases, as text for people and as JSON for programs.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
 
-use super::Report;
+use super::CaseReport;
 use crate::lab::case::{Answer, CaseFile, Check, flow};
 use engine::text::tame;
 
-/// A line a case, what went wrong below it, and how many.
-pub(super) fn text(reports: &[Report]) -> String {
+/// A line for each case, with what went wrong below it, and at the end how many passed.
+pub(super) fn text(reports: &[CaseReport]) -> String {
     let mut text = String::new();
     for report in reports {
-        report.changes.iter().for_each(|change| {
+        for change in &report.changes {
             line(&mut text, &format!("updated {}:{}: {}", report.path.display(), change.line, change.what));
-        });
+        }
         let mark = if report.is_passed() { '✓' } else { '✗' };
         match &report.outcome {
             Err(error) => line(&mut text, &format!("{mark} {error}")),
             Ok((file, trial)) => {
                 let about = if file.case.about.is_empty() { "" } else { ": " };
                 line(&mut text, &format!("{mark} {}{about}{}", report.path.display(), file.case.about));
-                trial
-                    .answers
-                    .iter()
-                    .filter(|answer| !answer.is_met())
-                    .for_each(|answer| wrong(&mut text, file, answer));
+                for answer in trial.answers.iter().filter(|answer| !answer.is_met()) {
+                    explain(&mut text, file, answer);
+                }
             }
         }
     }
@@ -35,40 +33,40 @@ pub(super) fn text(reports: &[Report]) -> String {
     text
 }
 
-/// The same for programs.
-pub(super) fn json(reports: &[Report]) -> Value {
+pub(super) fn json(reports: &[CaseReport]) -> Value {
     let passed = reports.iter().filter(|report| report.is_passed()).count();
     let cases: Vec<Value> = reports.iter().map(case).collect();
     json!({"passed": passed, "failed": reports.len() - passed, "cases": cases})
 }
 
-/// What went wrong in one step, as lines of text.
-pub(super) fn explained(file: &CaseFile, answer: &Answer) -> String {
-    let mut text = String::new();
-    wrong(&mut text, file, answer);
-    text
-}
-
-fn wrong(text: &mut String, file: &CaseFile, answer: &Answer) {
+/// Write what went wrong for one requester of a step.
+pub(super) fn explain(text: &mut String, file: &CaseFile, answer: &Answer) {
     let place = format!("{}:{}", file.path.display(), file.line_of_step(answer.step));
     line(text, &format!("  step {} ({place}): {} asks", answer.step + 1, answer.who));
-    let (expected, observed) =
-        (written(&answer.checks, |check| &check.expected), written(&answer.checks, |check| &check.observed));
+    let (mut expected, mut observed) = (String::new(), String::new());
+    for check in &answer.checks {
+        push_value(&mut expected, check.key, &check.expected);
+        push_value(&mut observed, check.key, &check.observed);
+    }
     for change in TextDiff::from_lines(&expected, &observed).iter_all_changes() {
         line(text, &format!("    {} {}", change.tag(), change.value().trim_end()));
     }
     for said in &answer.observed.lines {
         line(text, &format!("    policy: {}: {}", said.level.as_str().to_lowercase(), said.text));
     }
-    answer.held.iter().for_each(|held| line(text, &format!("    held: {held}")));
+    for held in &answer.held {
+        line(text, &format!("    held: {held}"));
+    }
 }
 
-fn written(checks: &[Check], side: impl Fn(&Check) -> &Value) -> String {
-    let shown = checks.iter().map(|check| (check.key, side(check))).filter(|(_, value)| !value.is_null());
-    shown.map(|(key, value)| format!("{key}: {}\n", flow(value))).collect()
+/// Write one side of a comparison; nothing, where there is nothing on this side.
+fn push_value(text: &mut String, key: &str, value: &Value) {
+    if !value.is_null() {
+        text.push_str(&format!("{key}: {}\n", flow(value)));
+    }
 }
 
-fn case(report: &Report) -> Value {
+fn case(report: &CaseReport) -> Value {
     let changes: Vec<_> =
         report.changes.iter().map(|change| json!({"line": change.line, "what": change.what})).collect();
     let mut case = Map::from_iter([
@@ -79,7 +77,9 @@ fn case(report: &Report) -> Value {
         ("updated".to_owned(), json!(changes)),
     ]);
     match &report.outcome {
-        Err(error) => drop(case.insert("error".to_owned(), json!(error.to_string()))),
+        Err(error) => {
+            case.insert("error".to_owned(), json!(error.to_string()));
+        }
         Ok((file, trial)) => {
             case.insert("about".to_owned(), json!(file.case.about));
             let answers: Vec<Value> = trial.answers.iter().map(|answer| answer_of(file, answer)).collect();
@@ -90,9 +90,10 @@ fn case(report: &Report) -> Value {
 }
 
 fn answer_of(file: &CaseFile, answer: &Answer) -> Value {
-    let unmet = answer.checks.iter().filter(|check| !check.is_met);
-    let unmet: Vec<_> =
-        unmet.map(|check| json!({"key": check.key, "expected": check.expected, "observed": check.observed})).collect();
+    let mut unmet = Vec::new();
+    for Check { key, expected, observed, .. } in answer.checks.iter().filter(|check| !check.is_met) {
+        unmet.push(json!({"key": key, "expected": expected, "observed": observed}));
+    }
     let log: Vec<_> = answer.observed.lines.iter().map(|said| &said.text).collect();
     json!({
         "step": answer.step + 1,
@@ -107,7 +108,8 @@ fn answer_of(file: &CaseFile, answer: &Answer) -> Value {
     })
 }
 
-/// Texts of policies and cases reach no terminal as they are.
+/// Write a line. What policies and cases say may have control characters in it, and is escaped before it reaches a
+/// terminal.
 fn line(text: &mut String, what: &str) {
     text.push_str(&tame(what, u64::MAX));
     text.push('\n');
