@@ -89,7 +89,7 @@ fn names_and_places_that_cannot_be_are_refused() {
     for name in ["Rack", "9lives", "rack_aware", "räck", "serde", "..", &"a".repeat(65)] {
         let (status, printed) = policy(directory.path(), &["new", name]);
         assert!(
-            status == 1 && printed.contains("is no name for a policy\nhint: lower-case letters"),
+            status == 1 && printed.contains("is not a valid name for a policy\nhint: use lower-case letters"),
             "{name}: {printed}"
         );
     }

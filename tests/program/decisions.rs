@@ -137,8 +137,8 @@ fn what_is_no_decision_is_told_and_skipped() {
     fs::write(&record, format!("{}\x1b[2J\n{good}", &good[..100])).unwrap();
     let (status, printed) = policy(&["replay", &module("range-fixed"), record.to_str().unwrap()]);
     assert_eq!(status, 1);
-    assert!(printed.starts_with("1 decisions: 1 same") && printed.contains("1 lines are no decisions"), "{printed}");
-    assert!(printed.contains("line 1 is no decision") && !printed.contains('\x1b'), "{printed}");
+    assert!(printed.starts_with("1 decision: 1 same") && printed.contains("1 line could not be read"), "{printed}");
+    assert!(printed.contains("line 1 is not a decision") && !printed.contains('\x1b'), "{printed}");
     let (status, printed) = policy(&["replay", &module("range-fixed"), "/nonexistent/record"]);
     assert!(status == 1 && printed.contains("/nonexistent/record"), "{printed}");
 }

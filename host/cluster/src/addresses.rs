@@ -1,8 +1,8 @@
-//! Which addresses the pods of the cluster have, by the API server's word.
+//! The addresses that the pods of the cluster have, by the API server's word.
 //!
 //! Kubelet reports the addresses of a pod's first network in `status.podIPs`; Multus reports those of every network in an
-//! annotation. Neither names a container, and a network attachment's name need not be the network's: addresses are
-//! told apart by the ranges they lie in.
+//! annotation. Neither names a container, and the name of a network attachment may differ from the network's. So an
+//! address is assigned to a network by the ranges that it lies in.
 
 use std::net::IpAddr;
 
@@ -13,28 +13,26 @@ use super::Inventory;
 use ipam::PodName;
 use ipam::address::parse_address;
 
-/// Where Multus reports what it attached, by its present name and its former one.
+/// The annotation in which Multus reports what it attached, by its present name and its former one.
 const NETWORK_STATUS: [&str; 2] = ["k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks-status"];
 
-/// A pod that lives, and where it can be reached.
+/// A pod that has not ended, with its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodAddresses {
-    /// The pod, with its uid.
+    /// The pod's name, with its uid.
     pub pod: PodName,
-    /// The node it runs on.
+    /// The name of the node that it runs on.
     pub node: String,
-    /// Whether it is about to end: its addresses may be released already.
+    /// Whether it is about to end, so that its addresses may be released already.
     pub is_terminating: bool,
-    /// Each once.
+    /// Its addresses, each once.
     pub addresses: Vec<PodAddress>,
 }
 
-/// An address of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodAddress {
-    /// The address.
     pub address: IpAddr,
-    /// The interface, where Multus says.
+    /// The interface, where Multus names it.
     pub interface: Option<String>,
 }
 
@@ -92,7 +90,7 @@ fn addresses_of(pod: &PodObject) -> Option<PodAddresses> {
     })
 }
 
-/// What cannot be read is passed over: the annotation is anybody's to write.
+/// What Multus reports of a pod. A report that cannot be read is passed over, because anybody may write the annotation.
 fn attached_to(pod: &PodObject) -> Vec<Attached> {
     let Some(annotations) = &pod.metadata.annotations else { return Vec::new() };
     let text = NETWORK_STATUS.iter().find_map(|name| annotations.get(*name));

@@ -1,4 +1,4 @@
-//! Which cluster an API server is of, and the note of it on a node.
+//! The cluster that an API server belongs to, and the note of it on a node.
 //!
 //! A cluster is known by the uid of its namespace `kube-system`, which lives as long as the cluster. Asking for it at
 //! every ADD would cost a request, so the node keeps what was learnt in `clusters/` of the data directory, beside how the
@@ -18,15 +18,14 @@ use files::{Replacement, Survives, Turn};
 use ipam::PodName;
 use limits::{CLUSTER_NOTE_BYTES, CLUSTER_REFUSED};
 
-/// Below the data directory.
+/// The directory of notes, below the data directory.
 const DIRECTORY: &str = "clusters";
 
-/// Which pods belong to the cluster that is asked about them.
+/// The cluster that is asked, by which it is told whose pods it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
-    /// The cluster.
     pub cluster: String,
-    /// The store is of one node, so that what does not say its cluster is of this one.
+    /// Whether the store is of one node. Then a pod whose cluster is not recorded is of this one.
     pub single_node: bool,
 }
 
@@ -37,7 +36,7 @@ impl Home {
             Some(cluster) if cluster == self.cluster => None,
             Some(cluster) => Some(format!("pod {pod} belongs to cluster {cluster}, and this one is {}", self.cluster)),
             None if self.single_node => None,
-            None => Some(format!("it is not known to which cluster pod {pod} belongs")),
+            None => Some(format!("the cluster of pod {pod} is not known")),
         }
     }
 }
@@ -45,21 +44,22 @@ impl Home {
 /// What a node remembers of the cluster that a kubeconfig file leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The cluster. `None`: the API server refused to say it, a moment ago.
+    /// The cluster; `None` where the API server refused to tell it a moment ago.
     pub cluster: Option<String>,
-    /// Whether the kubeconfig file is still the one it was learnt with.
+    /// Whether the kubeconfig file is still as it was when the cluster was learnt.
     pub is_current: bool,
 }
 
-/// The place of a note.
+/// A note on a node about the cluster of one kubeconfig file.
 pub(super) struct Note {
     kubeconfig: PathBuf,
     directory: PathBuf,
 }
 
-/// What is written there.
+/// The content of a note.
 #[derive(Debug, Serialize, Deserialize)]
 struct Noted {
+    /// Compared with the file that is asked for, because the name of a note is only a digest of it.
     kubeconfig: PathBuf,
     seen: Looks,
     cluster: Option<String>,
@@ -78,18 +78,18 @@ impl Note {
         Self { kubeconfig: kubeconfig.to_owned(), directory: data_dir.join(DIRECTORY) }
     }
 
-    /// What was learnt before. A note that cannot be read, or that somebody else could have written, is none.
+    /// What was learnt before. A note that cannot be read, or that another user could have written, does not count.
     pub(super) fn read(&self) -> Option<Known> {
         let (noted, age) = self.noted().inspect_err(|error| self.say_unless_absent(error)).ok()?;
         let is_current = Looks::of(&self.kubeconfig).is_ok_and(|looks| looks == noted.seen);
-        // A right that is missing may be granted at any time.
+        // A refusal is remembered for a moment only, and for this file: the right that is missing may be granted.
         if noted.cluster.is_none() && (!is_current || age > CLUSTER_REFUSED) {
             return None;
         }
         Some(Known { cluster: noted.cluster, is_current })
     }
 
-    /// Remember it, or that the API server refused to say it. Nobody's ADD fails because that does not work.
+    /// Note the cluster, or that the API server refused to tell it. Where that fails it is logged, and no ADD fails for it.
     pub(super) fn write(&self, cluster: Option<&str>) {
         if self.read().is_some_and(|known| known.is_current && known.cluster.as_deref() == cluster) {
             return;
@@ -100,7 +100,7 @@ impl Note {
         }
     }
 
-    /// Named after the path of the kubeconfig file: a node may have several.
+    /// The file of the note, named after the path of the kubeconfig file: a node may have several.
     pub(super) fn file(&self) -> PathBuf {
         self.directory.join(self.file_name())
     }
@@ -109,8 +109,10 @@ impl Note {
         format!("{:.32x}", Sha256::digest(self.kubeconfig.as_os_str().as_encoded_bytes()))
     }
 
-    /// The note, and how old it is.
+    /// The content of the note, and how old it is.
     fn noted(&self) -> io::Result<(Noted, Duration)> {
+        // Opened first and looked at then: between the two nobody can put another file in its place. Neither a link is
+        // followed nor a pipe waited for.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(self.file())?;
         let metadata = file.metadata()?;
@@ -128,7 +130,7 @@ impl Note {
         Ok((noted, age))
     }
 
-    /// Whole or not at all: others read it meanwhile.
+    /// Write the note as a whole or not at all, because other processes read it meanwhile.
     fn put(&self, cluster: Option<&str>) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let seen = Looks::of(&self.kubeconfig)?;

@@ -9,32 +9,32 @@ use kube::{Client, Config};
 use super::error::{Error, chain};
 use files::check_regular;
 
-/// Where a pod finds the token of its service account.
+/// The file in which a pod finds the token of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// Stands in a kubeconfig that names no proxy. Otherwise kube would take one from the environment of whatever runtime calls
-/// us: a proxy for images, which leads to no API server.
+/// A word put into a kubeconfig that names no proxy, and taken out again. Otherwise kube would take a proxy from the
+/// environment of the runtime that calls us; that one is for pulling images, and does not lead to the API server.
 const NO_PROXY: &str = "http://no-proxy.invalid/";
 
 /// Where the server's address and our credentials are.
 pub(super) enum Access {
-    /// In a file, as on a node.
+    /// They are in a file, as on a node.
     Kubeconfig(PathBuf),
-    /// Where Kubernetes puts them into a pod.
+    /// They are where Kubernetes puts them into a pod.
     ServiceAccount,
 }
 
-/// A client, and what errors name.
+/// A client, and what its errors name.
 pub(super) struct Connection {
     pub(super) client: Client,
     /// The server's URL.
     pub(super) server: String,
-    /// The file the token is in.
+    /// The file that the token is in.
     pub(super) token: PathBuf,
 }
 
 impl Access {
-    /// Inside a pod that has a service account.
+    /// `None` outside of a pod, or in one without a service account.
     pub(super) fn of_service_account() -> Option<Self> {
         let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Path::new(SERVICE_ACCOUNT).exists();
         inside.then_some(Self::ServiceAccount)
@@ -48,15 +48,19 @@ impl Access {
         }
     }
 
-    /// A client, and what errors name. Reads the files, connects nothing yet.
+    /// Make a client from the files. It opens no connection before the first question.
     pub(super) async fn connect(&self) -> Result<Connection, Error> {
         let mut config = self.config().await.map_err(|why| self.unusable(why))?;
         config.connect_timeout = Some(limits::KUBERNETES_ANSWER);
-        // Asked again by us, who know how long to go on and what the last answer was.
+        // We ask again ourselves: the library knows neither how long this call may take nor that the last answer has to
+        // be named when the time is over.
         config.default_retry = false;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let token_file = config.auth_info.token_file.as_ref().filter(|_| config.auth_info.token.is_none());
-        let token = token_file.map_or_else(|| self.file().to_owned(), PathBuf::from);
+        // A token written into the kubeconfig itself comes before a file that it names.
+        let token = match &config.auth_info.token_file {
+            Some(token_file) if config.auth_info.token.is_none() => PathBuf::from(token_file),
+            _ => self.file().to_owned(),
+        };
         let client = Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
         Ok(Connection { client, server, token })
     }
@@ -105,17 +109,18 @@ fn explain_file(error: KubeconfigError) -> String {
     }
 }
 
-/// Whether each file that a kubeconfig names would be read to its end: the library would wait for a pipe for ever.
+/// Refuse a kubeconfig that names a file which is not a regular one: the library would wait for a pipe without end.
 fn check_files(kubeconfig: &Kubeconfig) -> Result<(), String> {
-    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
-    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
-    let mut files: Vec<&String> = clusters.filter_map(|cluster| cluster.certificate_authority.as_ref()).collect();
-    for user in users {
+    let mut files: Vec<&String> = Vec::new();
+    for cluster in kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref()) {
+        files.extend(&cluster.certificate_authority);
+    }
+    for user in kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref()) {
         files.extend([&user.client_certificate, &user.client_key, &user.token_file].into_iter().flatten());
     }
     for file in files {
         match check_regular(Path::new(file)) {
-            // Only the context that is used has to have its files: what is missing is for the library to say.
+            // Only the context that is used needs its files, and the library says which of them is missing.
             Err(error) if error.kind() == io::ErrorKind::Other => return Err(format!("{file}: {error}")),
             _ => {}
         }

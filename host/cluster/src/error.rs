@@ -1,4 +1,4 @@
-//! What can go wrong between us and the API server. What is not known is an error, never "absent".
+//! What can go wrong between us and the API server. What is not known is an error, and is never taken for "absent".
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
@@ -7,99 +7,57 @@ use std::time::Duration;
 use super::connect::Connection;
 use ipam::PodName;
 
-/// A question to the API server without an answer.
+/// Why a question to the API server has no answer. `verb` and `resource` are those of the request, such as `get` and
+/// `pods`; `server` is the API server's URL.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The kubeconfig file, or a file it names.
+    /// The file of `ipam.kubeConfig`, or a file that it names, cannot be used.
     #[error("cannot use the kubeconfig {}: {why}", .file.display())]
-    Kubeconfig {
-        /// `ipam.kubeConfig`.
-        file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// No connection, or one that broke.
+    Kubeconfig { file: PathBuf, why: String },
+    /// There is no connection, or it broke.
     #[error("cannot ask the API server {server} ({verb} {resource}): {why}")]
-    Unreachable {
-        /// Its URL.
-        server: String,
-        /// For example `get`.
-        verb: &'static str,
-        /// For example `pods`.
-        resource: &'static str,
-        /// What the connection said.
-        why: String,
-    },
-    /// No answer in time.
+    Unreachable { server: String, verb: &'static str, resource: &'static str, why: String },
+    /// There was no answer in this time.
     #[error("the API server of {} did not answer ({verb} {resource}) within {within:?}", .kubeconfig.display())]
-    Slow {
-        /// The file that names the server.
-        kubeconfig: PathBuf,
-        /// For example `get`.
-        verb: &'static str,
-        /// For example `pods`.
-        resource: &'static str,
-        /// How long it was waited for.
-        within: Duration,
-    },
-    /// 401.
+    Slow { kubeconfig: PathBuf, verb: &'static str, resource: &'static str, within: Duration },
+    /// The answer was 401.
     #[error("the API server {server} does not accept the token of {}: {why}", .token.display())]
     Unauthorized {
-        /// Its URL.
         server: String,
-        /// The file the token is in.
+        /// The file that the token is in.
         token: PathBuf,
-        /// What the server said.
         why: String,
     },
-    /// 403.
+    /// The answer was 403. The server's words in `why` name the user.
     #[error("the API server {server} refuses to {verb} {resource}: {why}")]
-    Forbidden {
-        /// Its URL.
-        server: String,
-        /// For example `get`.
-        verb: &'static str,
-        /// For example `pods`.
-        resource: &'static str,
-        /// What the server said: it names the user.
-        why: String,
-    },
-    /// Any other answer that is no object.
+    Forbidden { server: String, verb: &'static str, resource: &'static str, why: String },
+    /// There was any other answer without an object.
     #[error("the API server {server} answers {code} to {verb} {resource}: {why}")]
     Refused {
-        /// Its URL.
         server: String,
         /// The HTTP status.
         code: u16,
-        /// For example `get`.
         verb: &'static str,
-        /// For example `pods`.
         resource: &'static str,
-        /// What the server said.
         why: String,
     },
-    /// The pod that asks is not there (any more).
+    /// The requester's pod does not exist, or no longer does.
     #[error("the API server has no pod {pod}")]
-    NoPod {
-        /// The pod.
-        pod: Box<PodName>,
-    },
-    /// A pod of that name, but not the one that asks.
+    NoPod { pod: Box<PodName> },
+    /// There is a pod of that name, but not the requester's.
     #[error("pod {pod} now has UID {found} instead of {asked}: it was recreated")]
     OtherPod {
-        /// The pod.
         pod: Box<PodName>,
-        /// The uid the runtime named.
+        /// The uid that the runtime named.
         asked: Box<str>,
-        /// The uid the API server names.
+        /// The uid that the API server names.
         found: Box<str>,
     },
-    /// The namespace or node that the policy shall be told of.
+    /// A namespace or a node that the policy is to be told of does not exist.
     #[error("the API server has no {what} {name:?}")]
     Absent {
-        /// For example `node`.
+        /// The kind of the object, such as `node`.
         what: &'static str,
-        /// Its name.
         name: String,
     },
 }
@@ -145,8 +103,8 @@ impl Error {
                 Some("the runtime tries again; no other address is given meanwhile".to_owned())
             }
             Self::Absent { what, .. } => Some(format!(
-                "it was deleted, or the file of ipam.kubeConfig leads to another cluster; ipam.kubernetes.include asks for \
-                 the {what}"
+                "it was deleted, or the file of ipam.kubeConfig leads to another cluster; it is read because \
+                 ipam.kubernetes.include names the {what}"
             )),
         }
     }
@@ -157,7 +115,7 @@ fn group_of(resource: &str) -> &'static str {
     if resource == "replicasets" { "apps" } else { "" }
 }
 
-/// Say what an error of the client means.
+/// Turn an error of the client into what it means here.
 pub(super) fn explain(
     error: kube::Error,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! What has become of a pod that holds an address. Pure: objects in, a fate out.
+//! What has become of a pod that holds an address. Pure: it takes objects and gives a fate.
 //!
 //! Only what the API server says counts as an end; a missing answer, an unknown phase, a missing Node object or a pod that
 //! the API server need not know do not.
@@ -9,7 +9,7 @@ use ipam::PodName;
 
 /// The taint by which an administrator declares that a node is down for good, with everything on it.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
-/// Under which a static pod's own uid is kept: its mirror in the API has another one.
+/// The annotations that hold a static pod's own uid; its mirror in the API has another one.
 const STATIC_UID: [&str; 2] = ["kubernetes.io/config.hash", "kubernetes.io/config.mirror"];
 
 /// What has become of a holder.
@@ -17,9 +17,9 @@ const STATIC_UID: [&str; 2] = ["kubernetes.io/config.hash", "kubernetes.io/confi
 pub enum Fate {
     /// It may be using its address.
     Alive,
-    /// It is being deleted. It lives until its DEL.
+    /// It is being deleted, and may use its address until its DEL.
     Leaving,
-    /// Its containers have ended, for this reason. Its sandbox may not be released yet.
+    /// Its containers have ended, for this reason. Its sandbox may still be there.
     Finished(String),
     /// It no longer uses its address, for this reason.
     Gone(String),
@@ -27,7 +27,7 @@ pub enum Fate {
     Unknowable(String),
 }
 
-/// What the pod's own object says. `None`: the API server says there is no pod of this name.
+/// The fate that the pod's own object tells. It is `None` where the API server says that there is no pod of this name.
 pub(super) fn of_pod(holder: &PodName, pod: Option<&Pod>) -> Fate {
     let Some(pod) = pod else { return ended(holder, format!("pod {holder} is deleted")) };
     if holder.uid.as_ref().is_some_and(|uid| !is_uid_of(uid, pod)) {
@@ -40,25 +40,27 @@ pub(super) fn of_pod(holder: &PodName, pod: Option<&Pod>) -> Fate {
     if pod.metadata.deletion_timestamp.is_some() { Fate::Leaving } else { Fate::Alive }
 }
 
-/// A pod that was created through the API has a UUID. A static pod is made on its node and has a hash in its place; its
-/// mirror may be kept out of the API for ever, by admission, a quota or a missing namespace, so that its absence there
-/// says nothing. Of a pod whose uid is not known nobody can say which kind it is.
+/// The fate of a pod that the API server does not have. A pod that was created through the API has a UUID. A static pod
+/// is made on its node and has a hash in its place; admission, a quota or a missing namespace may keep its mirror out of
+/// the API for good, so that its absence there says nothing. Without a uid it cannot be told which kind a pod is.
 fn ended(holder: &PodName, why: String) -> Fate {
     match &holder.uid {
         Some(_) if holder.has_uuid() => Fate::Gone(why),
         Some(uid) => Fate::Unknowable(format!(
-            "pod {holder} has uid {uid}, which is not a UUID: a static pod, of which the API server need not know"
+            "pod {holder} has UID {uid}, which is not a UUID: it is a static pod, which the API server may not have"
         )),
-        None => Fate::Unknowable(format!("the runtime did not say which uid pod {holder} has")),
+        None => Fate::Unknowable(format!("the runtime did not pass the UID of pod {holder}")),
     }
 }
 
-/// Why a node took its pods with it, if it did. A node that is merely not ready may come back with them, and so may one
-/// that the API server does not know: it registers again.
+/// Why the pods of a node are gone with it, if they are. A node that is merely not ready may come back with its pods, and
+/// so may one that the API server does not have, because it registers again.
 pub(super) fn out_of_service(name: &str, node: Option<&Node>) -> Option<String> {
     let taints = node?.spec.as_ref()?.taints.as_ref()?;
-    let out = taints.iter().any(|taint| taint.key == OUT_OF_SERVICE);
-    out.then(|| format!("node {name} is out of service"))
+    if !taints.iter().any(|taint| taint.key == OUT_OF_SERVICE) {
+        return None;
+    }
+    Some(format!("node {name} is out of service"))
 }
 
 /// Whether this is the uid by which a runtime knows the pod.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Node, Pod as PodObject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
@@ -12,23 +13,27 @@ use super::error::Error;
 use super::fate::{self, Fate};
 use ipam::PodName;
 
-/// Every pod and every node, complete: an error on any page is an error of the whole.
+/// Every pod and every node. It is complete: an error on any page is an error of the whole.
 pub struct Inventory {
     pub(super) pods: BTreeMap<(String, String), PodObject>,
     nodes: BTreeMap<String, Node>,
 }
 
 impl ApiServer {
-    /// List everything. Reads what is true now, not what a cache of the API server remembers.
+    /// List all pods and nodes. Reads what is true now, not what a cache of the API server remembers.
     pub async fn inventory(&self) -> Result<Inventory, Error> {
-        let pods = self.list(Api::<PodObject>::all, "pods").await?;
-        let nodes = self.list(Api::<Node>::all, "nodes").await?;
-        let name = |name: Option<String>| name.unwrap_or_default();
-        let key = |pod: &PodObject| (name(pod.metadata.namespace.clone()), name(pod.metadata.name.clone()));
-        Ok(Inventory {
-            pods: pods.into_iter().map(|pod| (key(&pod), pod)).collect(),
-            nodes: nodes.into_iter().map(|node| (name(node.metadata.name.clone()), node)).collect(),
-        })
+        let mut pods = BTreeMap::new();
+        for pod in self.list(Api::<PodObject>::all, "pods").await? {
+            let ObjectMeta { namespace, name, .. } = pod.metadata.clone();
+            pods.insert((namespace.unwrap_or_default(), name.unwrap_or_default()), pod);
+        }
+        // After the pods: a node that was added meanwhile is in the list, and its pods are not taken for pods of a node
+        // that is gone.
+        let mut nodes = BTreeMap::new();
+        for node in self.list(Api::<Node>::all, "nodes").await? {
+            nodes.insert(node.metadata.name.clone().unwrap_or_default(), node);
+        }
+        Ok(Inventory { pods, nodes })
     }
 
     /// All objects as of one moment. Where the server forgets that moment between two pages, the list starts over.
@@ -64,8 +69,8 @@ impl ApiServer {
 }
 
 impl Inventory {
-    /// What has become of a pod that holds an address. Here a node that is deleted counts as an end, too: it is found
-    /// so in two complete lists some time apart.
+    /// What has become of a pod that holds an address. Here a deleted node counts as an end, too, because whoever acts on
+    /// it sees the node missing from two complete lists some time apart.
     pub fn fate(&self, holder: &PodName) -> Fate {
         let pod = self.pods.get(&(holder.namespace.clone(), holder.name.clone()));
         let fate = fate::of_pod(holder, pod);
@@ -75,7 +80,7 @@ impl Inventory {
         fate::out_of_service(name, Some(node)).map_or(fate, Fate::Gone)
     }
 
-    /// How many pods there are.
+    /// The number of pods.
     pub fn pods(&self) -> usize {
         self.pods.len()
     }

@@ -1,4 +1,4 @@
-//! The API server: what it knows of a pod that asks, and what has become of a pod that holds an address.
+//! The API server: what it knows of a requester's pod, and what has become of a pod that holds an address.
 //!
 //! ```text
 //!   the runtime passed the annotations, nothing else is asked for ──► no request at all
@@ -9,8 +9,8 @@
 //!   reclaim ──► list pods and nodes, page by page ──► Fate
 //! ```
 //!
-//! Nothing is kept between invocations but which cluster this is (cluster.rs): the kubeconfig and the token it names are
-//! read when the first question is asked. A question is answered, or fails within a bound; what is not known is never
+//! Nothing is kept between invocations but the cluster's identity (cluster.rs): the kubeconfig and the token that it names
+//! are read when the first question is asked. A question is answered, or fails within a bound; what is not known is never
 //! taken for absent.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -50,7 +50,7 @@ pub const HAND_OVER: &str = "kube-ipam.hand-over";
 /// The namespace whose uid is the cluster's.
 const KUBE_SYSTEM: &str = "kube-system";
 
-/// One API server. Connects when the first question is asked.
+/// An API server. It is connected to when the first question is asked.
 pub struct ApiServer {
     access: Access,
     connected: OnceCell<Connection>,
@@ -58,17 +58,17 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// The one a kubeconfig file names. Nothing is read yet.
+    /// The API server that a kubeconfig file names. Nothing is read yet.
     pub fn of_kubeconfig(file: &Path) -> Self {
         Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new(), note: None }
     }
 
-    /// Whether the kubeconfig, and the files it names, could be used. Asks nobody.
+    /// Check that the kubeconfig and the files it names can be used. Sends no request.
     pub async fn check_kubeconfig(&self) -> Result<(), Error> {
         self.access.check().await
     }
 
-    /// Keep in this data directory which cluster it is.
+    /// Note in this data directory which cluster it is, so that the next invocation need not ask.
     #[must_use]
     pub fn noting_in(mut self, data_dir: &Path) -> Self {
         if let Access::Kubeconfig(file) = &self.access {
@@ -77,23 +77,23 @@ impl ApiServer {
         self
     }
 
-    /// The one of the cluster, when we run in a pod of it.
+    /// The API server of the cluster in a pod of which this process runs.
     pub fn of_service_account() -> Option<Self> {
         let access = Access::of_service_account()?;
         Some(Self { access, connected: OnceCell::new(), note: None })
     }
 
-    /// Which cluster this is, as the node remembers it. Asks nobody.
+    /// The cluster by the note on this node. Sends no request.
     pub fn known_cluster(&self) -> Option<Known> {
         self.note.as_ref().and_then(Note::read)
     }
 
-    /// Which cluster this is: the uid of the namespace `kube-system`. The node remembers it from now on.
+    /// The cluster by the API server's word: the uid of the namespace `kube-system`. The node remembers it from now on.
     pub async fn cluster(&self) -> Result<String, Error> {
         self.ask_for_cluster(limits::KUBERNETES_ANSWER).await
     }
 
-    /// The same, when nobody can wait for a server that is slow.
+    /// Like [`Self::cluster`], with less patience: for a call that needs the answer less than it needs to go on.
     pub async fn cluster_at_once(&self) -> Result<String, Error> {
         self.ask_for_cluster(limits::KUBERNETES_CLUSTER).await
     }
@@ -117,7 +117,7 @@ impl ApiServer {
         Ok(cluster)
     }
 
-    /// Which pods this API server can tell of. Without a name that was configured it is asked which cluster it is of.
+    /// The cluster whose pods this API server knows. It is asked for it, unless the configuration names the cluster.
     pub async fn home(&self, configured: Option<&str>, single_node: bool) -> Result<Home, Error> {
         let cluster = match configured {
             Some(name) => name.to_owned(),
@@ -126,7 +126,7 @@ impl ApiServer {
         Ok(Home { cluster, single_node })
     }
 
-    /// The pod that asks, by its name; with its uid known, it has to be that very pod.
+    /// The requester's pod, by its name. Where its uid is known, it has to be that very pod.
     pub async fn pod(&self, name: &PodName) -> Result<Pod, Error> {
         let object = self.find_pod(name).await?.ok_or_else(|| Error::NoPod { pod: Box::new(name.clone()) })?;
         match (&name.uid, &object.metadata.uid) {
@@ -159,7 +159,7 @@ impl ApiServer {
         self.get(Api::<Node>::all, "nodes", name).await
     }
 
-    /// `None` when the API server says that there is no such object; anything else but the object is an error.
+    /// Get an object; `None` where the API server says that there is none. Anything else is an error.
     async fn get<K>(
         &self,
         api: impl Fn(Client) -> Api<K>,
@@ -173,7 +173,8 @@ impl ApiServer {
         self.ask("get", resource, limits::KUBERNETES_ANSWER, question).await
     }
 
-    /// The answer to a question, or what kept the server from answering in this time. One that is too busy is asked again.
+    /// Ask a question. It fails with what kept the server from answering in this time; a server that is too busy is asked
+    /// again meanwhile.
     async fn ask<T>(
         &self,
         verb: &'static str,

@@ -1,7 +1,7 @@
-//! Which of two pods is of a newer revision of one Deployment. Pure.
+//! Tells which of two pods is of a newer revision of one Deployment. Pure.
 //!
-//! Nothing counts that the author of a pod can choose: neither labels, names nor ages. A pod names its ReplicaSet by uid,
-//! the ReplicaSet's own object has that uid and names its Deployment by uid, and carries the number of the revision.
+//! What the author of a pod can choose does not count: labels, names, ages. A pod names its ReplicaSet by uid; the
+//! ReplicaSet's own object has that uid, names its Deployment by uid, and carries the number of the revision.
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -9,22 +9,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::HAND_OVER;
 
-/// How a Deployment counts its revisions, on each of its ReplicaSets.
+/// The annotation on each ReplicaSet by which a Deployment counts its revisions.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// What a pod says of letting a newer one have its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consent {
-    /// `rolling-update`: to a pod of a newer revision of the same Deployment.
+    /// `rolling-update`: a pod of a newer revision of the same Deployment may have it.
     RollingUpdate,
-    /// `never`, or what nobody understands.
+    /// `never`, or a word that is not known: a misspelling gives no address away.
     Never,
-    /// Nothing.
+    /// The pod has no such annotation.
     Unsaid,
 }
 
 pub(super) fn consent(pod: &Pod) -> Consent {
-    match pod.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HAND_OVER)).map(String::as_str) {
+    let Some(annotations) = &pod.metadata.annotations else { return Consent::Unsaid };
+    match annotations.get(HAND_OVER).map(String::as_str) {
         Some("rolling-update") => Consent::RollingUpdate,
         Some(_) => Consent::Never,
         None => Consent::Unsaid,
@@ -59,8 +60,9 @@ fn revision((reference, set): Side<'_>) -> Option<(&str, u64)> {
 }
 
 fn controller<'a>(object: &'a ObjectMeta, kind: &str) -> Option<&'a OwnerReference> {
-    let owners = object.owner_references.iter().flatten();
-    let controller = owners.into_iter().find(|owner| owner.controller == Some(true))?;
+    let mut owners = object.owner_references.iter().flatten();
+    let controller = owners.find(|owner| owner.controller == Some(true))?;
+    // By its group as well: a kind of this name in another group is anybody's to define.
     (controller.kind == kind && controller.api_version.starts_with("apps/")).then_some(controller)
 }
 

@@ -1,4 +1,4 @@
-//! Who gives way to a pod that wants an address by name.
+//! Judges whether the holder of an address gives way to a pod that wants it by name.
 //!
 //! ```text
 //!   the pod that asks is known here under its uid?   no ──► this API server cannot judge
@@ -26,14 +26,12 @@ use ipam::{Allocation, Party, PodName};
 pub enum Judgement {
     /// The holder gives way.
     GivesWay {
-        /// Why.
         why: String,
-        /// Who lives and gets the address back later.
+        /// The holder that is alive and gets the address back later, if there is one.
         former: Option<Box<Party>>,
     },
-    /// The holder is on its way out: waiting is worth while. What is seen of it.
+    /// The holder is about to be gone, as is said here, so that waiting is worth while.
     Leaves(String),
-    /// The holder keeps it.
     Keeps(Keeps),
 }
 
@@ -42,19 +40,19 @@ pub enum Judgement {
 pub enum Keeps {
     /// Its pod exists.
     Alive,
-    /// Its pod exists and is of an older revision of the Deployment of the pod that asks, but does not cede.
+    /// Its pod exists and is of an older revision of the requester's Deployment, but does not cede the address.
     OlderRevision,
-    /// Its pod is being deleted, and that takes longer than it may be waited for.
+    /// Its pod is being deleted, which takes longer than may be waited.
     Leaving,
-    /// It has the address from this one, who gets it back.
+    /// It has the address from this holder, who gets it back.
     Borrowed(Box<Party>),
-    /// It is gone, but this one, who had ceded the address to it, is not.
+    /// It is gone, but this holder, who had ceded the address to it, is not.
     Former(Box<Party>),
     /// The API server cannot know, for this reason.
     Unknowable(String),
 }
 
-/// One pod that wants addresses which others hold, before the API server.
+/// The case of one pod, the heir, that wants addresses which others hold.
 pub struct Succession<'a> {
     server: &'a ApiServer,
     heir: Option<PodName>,
@@ -66,11 +64,11 @@ pub struct Succession<'a> {
 /// What every judgement rests on.
 struct Ground {
     home: Home,
-    /// The pod that asks; `None` where this API server does not know it under its uid.
+    /// The heir's object; `None` where this API server does not know the pod under its uid.
     heir: Option<PodObject>,
 }
 
-/// Where a pod stands towards the one that asks.
+/// What becomes of an address that a pod holds, as far as that pod goes.
 enum Stance {
     Gone(String),
     Leaves(String),
@@ -79,14 +77,14 @@ enum Stance {
 }
 
 impl<'a> Succession<'a> {
-    /// Nothing is asked yet. `cluster` is the name the cluster was given by configuration, in the place of the one the
-    /// API server tells.
+    /// Prepare a case; nothing is asked yet. `cluster` is the cluster's name in the configuration, which is used instead of
+    /// the one that the API server tells.
     pub fn new(server: &'a ApiServer, heir: Option<PodName>, cluster: Option<String>, single_node: bool) -> Self {
         Self { server, heir, cluster, single_node, ground: OnceCell::new() }
     }
 
-    /// Judge one holder. Whoever cannot wait any longer takes a pod that is finished for gone, and one that is being
-    /// deleted for alive.
+    /// Judge one holder. Once there is no time to wait any longer, a finished pod counts as gone, and one that is being
+    /// deleted as alive.
     pub async fn judge(&self, held: &Allocation, may_wait: bool) -> Result<Judgement, Error> {
         let Some(holder) = &held.pod else { return Ok(unknowable("the holder is not a pod".to_owned())) };
         let (ground, pod) = tokio::try_join!(self.ground(), self.server.find_pod(holder))?;
@@ -104,7 +102,8 @@ impl<'a> Succession<'a> {
             (Stance::Gone(why), Some(former)) => self.judge_former(ground, heir, former, why, may_wait).await?,
             (Stance::Cedes(why), None) => Judgement::GivesWay { why, former: Some(held.party().into()) },
             (Stance::Leaves(why), _) => Judgement::Leaves(why),
-            // It would have to remember two that get the address back, one after the other.
+            // An allocation remembers one former holder. If this one ceded the address on, there would be two who get it
+            // back, one after the other.
             (Stance::Cedes(_) | Stance::Keeps(Keeps::Alive | Keeps::OlderRevision), Some(former)) => {
                 Judgement::Keeps(Keeps::Borrowed(former.clone().into()))
             }
@@ -119,7 +118,7 @@ impl<'a> Succession<'a> {
         Ok(matches!(stance, Stance::Gone(_)))
     }
 
-    /// The holder is gone, and the address goes back to whoever had ceded it, unless that one is gone or cedes it again.
+    /// The holder is gone, and the address goes back to the former holder, unless that one is gone or cedes it again.
     async fn judge_former(
         &self,
         ground: &Ground,
@@ -161,7 +160,8 @@ impl<'a> Succession<'a> {
             return Ok(Stance::Gone(why));
         }
         let consent = revision::consent(&pod);
-        // Of one that leaves anyway only its own word is of interest, of one that stays also what it could say.
+        // A pod that leaves anyway cedes by its own word only. For a pod that stays and says nothing, the revisions are
+        // compared as well: the refusal can then say that an annotation would help.
         let may_cede = consent == Consent::RollingUpdate || (consent == Consent::Unsaid && !leaving);
         let is_newer = may_cede && self.is_newer(heir, &pod, consent).await?;
         Ok(match (consent, is_newer) {
@@ -173,7 +173,7 @@ impl<'a> Succession<'a> {
         })
     }
 
-    /// Whether the pod that asks is of a newer revision of the other one's Deployment.
+    /// Whether the heir is of a newer revision of the holder's Deployment.
     async fn is_newer(&self, heir: &PodObject, holder: &PodObject, consent: Consent) -> Result<bool, Error> {
         let (Some(new), Some(old)) = (revision::replica_set(heir), revision::replica_set(holder)) else {
             return Ok(false);
@@ -188,7 +188,8 @@ impl<'a> Succession<'a> {
         );
         match sets {
             Ok((new_set, old_set)) => Ok(revision::is_newer((new, new_set.as_ref()), (old, old_set.as_ref()))),
-            // Nothing hangs on it but the words of a refusal.
+            // Without consent, only the words of a refusal depend on it: the right to read ReplicaSets is needed by those
+            // alone who use rolling updates.
             Err(error) if consent != Consent::RollingUpdate => {
                 tracing::debug!(%error, "not known whether it is a rolling update");
                 Ok(false)
@@ -202,35 +203,36 @@ impl<'a> Succession<'a> {
         Ok(fate::out_of_service(node, self.server.find_node(node).await?.as_ref()))
     }
 
-    /// Asked once, however many holders are judged.
+    /// What judgements rest on, which is asked for once, however many holders are judged.
     async fn ground(&self) -> Result<&Ground, Error> {
-        let ask = async || {
-            let (home, heir) = tokio::try_join!(
-                self.server.home(self.cluster.as_deref(), self.single_node),
-                self.server.find_heir(self.heir.as_ref())
-            )?;
-            Ok(Ground { home, heir })
-        };
-        self.ground.get_or_try_init(ask).await
+        self.ground.get_or_try_init(|| self.find_ground()).await
     }
 
-    /// A kubeconfig may lead to another cluster, whose API server would call every pod of ours deleted.
+    async fn find_ground(&self) -> Result<Ground, Error> {
+        let (home, heir) = tokio::try_join!(
+            self.server.home(self.cluster.as_deref(), self.single_node),
+            self.server.find_heir(self.heir.as_ref())
+        )?;
+        Ok(Ground { home, heir })
+    }
+
+    /// Why an API server that does not know the heir cannot judge. A kubeconfig may lead to another cluster, whose API
+    /// server would call every pod of ours deleted.
     fn stranger(&self) -> String {
-        let asks = match &self.heir {
-            None => return "what asks is not a pod".to_owned(),
-            Some(PodName { uid: None, .. }) => {
-                return "the runtime did not say which uid the pod that asks has".to_owned();
-            }
-            Some(heir @ PodName { uid: Some(uid), .. }) => format!("pod {heir} with uid {uid}, which asks"),
-        };
-        format!("the API server does not know {asks}, so it may be another cluster's (ipam.kubeConfig)")
+        let Some(heir) = &self.heir else { return "the requester is not a pod".to_owned() };
+        let Some(uid) = &heir.uid else { return format!("the runtime did not pass the UID of pod {heir}") };
+        format!(
+            "the API server does not know pod {heir} with UID {uid}, which asks, so it may belong to another cluster \
+             (ipam.kubeConfig)"
+        )
     }
 }
 
 impl ApiServer {
-    /// The very pod that asks.
+    /// The heir's pod, if the API server has one of this name and uid.
     async fn find_heir(&self, name: Option<&PodName>) -> Result<Option<PodObject>, Error> {
-        let Some((name, uid)) = name.and_then(|name| Some((name, name.uid.as_ref()?))) else { return Ok(None) };
+        let Some(name) = name else { return Ok(None) };
+        let Some(uid) = &name.uid else { return Ok(None) };
         Ok(self.find_pod(name).await?.filter(|pod| fate::is_uid_of(uid, pod)))
     }
 

@@ -1,5 +1,5 @@
-//! How policies are compiled for a target. Whoever compiles a policy (the build for the default one, the compiling child
-//! for others) and whoever runs it share this one description of the wasm engine, so that they cannot drift apart:
+//! How policies are compiled for a target. What compiles a policy (the build for the default one, the compiling child
+//! for others) and what runs it share this one description of the wasm engine, so that they cannot drift apart:
 //! wasmtime refuses code that was compiled under another description.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,16 +1,18 @@
-//! The names of functions, which are for people with a debugger. wasmtime keeps them in the compiled form and takes every
-//! one of them in whenever it loads that, though nobody here asks: a fifth of the time that a Python policy takes.
+//! Removes the names of functions, which are for people with a debugger. wasmtime keeps them in the compiled form and
+//! reads every one of them whenever it loads that, though nothing here asks for them: for a Python policy this is a fifth
+//! of the time that loading takes.
 
 use std::borrow::Cow;
 
 use wasmparser::{Parser, Payload};
 
-/// The custom section that has them, by the core specification's appendix "Custom Sections".
+/// The custom section of names, by the core specification's appendix "Custom Sections".
 const SECTION: &str = "name";
-/// What it is called when nobody shall read it. As long, so that nothing moves.
+/// The name that the section gets instead, under which no reader looks for it. It is as long as the other, so that no
+/// byte behind it moves.
 const UNKNOWN: &str = "gone";
 
-/// The same module whose functions have no names. One that cannot be parsed stays as it is: its compiler tells why.
+/// The same module without the names of its functions. One that cannot be parsed stays as it is; its compiler says why.
 pub fn without_names(wasm: &[u8]) -> Cow<'_, [u8]> {
     let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {

@@ -1,5 +1,5 @@
 //! C: `policy.c` and every other `*.c` of the project, with the bindings that `wit-bindgen` makes of the world. A C
-//! compiler knows nothing of components, so that the types are told here.
+//! compiler knows nothing of components, so that the types are written into its module here.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +15,8 @@ const BINDINGS: [(&str, &str); 5] = [
     ("system.c", include_str!("../templates/c/bindings/system.c")),
 ];
 
-/// A library without a start. The stack comes first in memory, as with Zig it does by default, so that one that overflows traps
-/// instead of writing over data.
+/// Flags for a library that is entered by its exports, and not by `main`. The stack comes first in memory (with Zig it
+/// does by default), so that a stack that overflows traps instead of writing over data.
 const FLAGS: [&str; 9] = [
     "-std=c17",
     "-O2",
@@ -29,20 +29,20 @@ const FLAGS: [&str; 9] = [
     "-ffunction-sections",
 ];
 
-/// Debian's C library for WebAssembly lies in directories of its own below these.
+/// Flags for clang with Debian's C library for WebAssembly, which is in directories of its own below this one.
 const CLANG: [&str; 2] = ["--target=wasm32-wasi", "--sysroot=/usr"];
 
-const WAY_OUT: &str = "put ziglang into requirements.txt for `pip install`, or apt-get install clang lld wasi-libc \
-                       libclang-rt-dev-wasm32";
+const HINT: &str = "add ziglang to requirements.txt for `pip install`, or apt-get install clang lld wasi-libc \
+                    libclang-rt-dev-wasm32";
 
-/// Compile, tell the types, encode.
+/// Compile a core module, write the component type into it, and encode it as a component.
 pub(super) fn build(directory: &Path, news: &dyn Fn(&str)) -> Result<Vec<u8>, GuestError> {
     let output = tool::target(directory)?.join("policy.core.wasm");
     let bindings = bindings(directory)?;
     let mut command = compiler(directory, news)?;
     command.current_dir(directory).args(FLAGS).arg("-I").arg(&bindings).arg("-o").arg(&output);
     command.args(sources(directory)?).args(sources(&bindings)?);
-    let compiled = tool::run("the C compiler", &mut command, directory, WAY_OUT)?;
+    let compiled = tool::run("the C compiler", &mut command, directory, HINT)?;
     let warnings = String::from_utf8_lossy(&compiled.stderr).trim().to_owned();
     if !warnings.is_empty() {
         news(&warnings);
@@ -65,7 +65,7 @@ fn bindings(directory: &Path) -> Result<PathBuf, GuestError> {
     Ok(ours)
 }
 
-/// Every `*.c` of a directory, in order.
+/// Every `*.c` of a directory, in order, so that the same sources make the same module on every machine.
 fn sources(directory: &Path) -> Result<Vec<PathBuf>, GuestError> {
     let entries = std::fs::read_dir(directory).map_err(GuestError::file(directory))?;
     let mut sources: Vec<PathBuf> = entries
@@ -77,12 +77,12 @@ fn sources(directory: &Path) -> Result<Vec<PathBuf>, GuestError> {
     Ok(sources)
 }
 
-/// Zig, which brings the C library along, or clang with Debian's. Whatever is installed comes before a download.
+/// Zig, which brings the C library along, or clang with Debian's. What is installed is used before anything is downloaded.
 fn compiler(directory: &Path, news: &dyn Fn(&str)) -> Result<Command, GuestError> {
     if let Some(zig) = zig_of(directory) {
         return Ok(zig);
     }
-    if answers(Command::new("zig").arg("version")) {
+    if succeeds(Command::new("zig").arg("version")) {
         return Ok(targeting(Command::new("zig")));
     }
     if clang_has_a_library() {
@@ -90,17 +90,17 @@ fn compiler(directory: &Path, news: &dyn Fn(&str)) -> Result<Command, GuestError
         clang.args(CLANG).arg("-Wl,--stack-first");
         return Ok(clang);
     }
-    let missing = || tool::missing("a C compiler for WebAssembly", directory, WAY_OUT);
     if directory.join("requirements.txt").is_file() {
-        python::install(directory, news).map_err(|error| match error {
-            GuestError::NoTool { .. } => missing(),
-            error => error,
-        })?;
+        match python::install(directory, news) {
+            // Without Python there are other ways to a C compiler, which the error below names.
+            Ok(_) | Err(GuestError::NoTool { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-    zig_of(directory).ok_or_else(missing)
+    zig_of(directory).ok_or_else(|| tool::missing("a C compiler for WebAssembly", directory, HINT))
 }
 
-/// PyPI's package, installed in the project.
+/// The Zig of PyPI, where it is installed in the project.
 fn zig_of(directory: &Path) -> Option<Command> {
     let zig = directory.join(python::PACKAGES).join("ziglang/zig");
     zig.is_file().then(|| targeting(Command::new(zig)))
@@ -111,12 +111,12 @@ fn targeting(mut zig: Command) -> Command {
     zig
 }
 
-/// A full path when clang finds the file among its libraries, and the bare name otherwise.
+/// Whether clang finds the start of a C library for WebAssembly. It prints a full path if so, and the bare name otherwise.
 fn clang_has_a_library() -> bool {
     let found = Command::new("clang").args(CLANG).arg("-print-file-name=crt1-reactor.o").output();
     found.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_absolute())
 }
 
-fn answers(command: &mut Command) -> bool {
+fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }

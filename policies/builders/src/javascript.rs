@@ -19,7 +19,7 @@ pub(super) fn build(directory: &Path, news: &dyn Fn(&str)) -> Result<Vec<u8>, Gu
     tool::read(&output)
 }
 
-/// `main` of package.json.
+/// The file that `main` of package.json names.
 fn entry(directory: &Path) -> Result<PathBuf, GuestError> {
     let manifest = directory.join("package.json");
     let package: serde_json::Value = serde_json::from_slice(&tool::read(&manifest)?)
@@ -30,7 +30,7 @@ fn entry(directory: &Path) -> Result<PathBuf, GuestError> {
 fn compiler(directory: &Path, news: &dyn Fn(&str)) -> Result<PathBuf, GuestError> {
     let compiler = directory.join("node_modules/.bin").join(COMPILER);
     if !compiler.exists() {
-        news("installing what package.json names into node_modules/ (npm install)");
+        news("installing the packages in package.json into node_modules/ (npm install)");
         let mut command = Command::new("npm");
         command.current_dir(directory).args(["install", "--no-audit", "--no-fund", "--loglevel", "error"]);
         tool::run(
@@ -40,8 +40,8 @@ fn compiler(directory: &Path, news: &dyn Fn(&str)) -> Result<PathBuf, GuestError
             "apt-get install npm, or Node.js 18 or later from https://nodejs.org",
         )?;
     }
-    match compiler.exists() {
-        true => Ok(compiler),
-        false => Err(tool::missing(COMPILER, directory, &format!("npm install --save-dev {COMPILER}"))),
+    if !compiler.exists() {
+        return Err(tool::missing(COMPILER, directory, &format!("npm install --save-dev {COMPILER}")));
     }
+    Ok(compiler)
 }

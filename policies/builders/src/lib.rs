@@ -1,5 +1,5 @@
-//! From an author's project to a component: what `kube-ipam policy build` does for authors, and the build script for the
-//! default policy. Every language ends the same way: a component of the policy world without any system interface.
+//! From an author's project to a component: `kube-ipam policy build` does it for authors, and the build script for the
+//! default policy. Every language ends the same way: in a component of the policy world without any system interface.
 //!
 //! ```text
 //!  Cargo.toml    ── cargo ─────────────── core module ──┐
@@ -18,85 +18,60 @@ mod wit;
 use std::io;
 use std::path::Path;
 
-/// The languages a policy may be written in.
+/// The languages that a policy may be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// With the SDK.
     Rust,
-    /// In QuickJS.
     JavaScript,
-    /// In CPython.
     Python,
-    /// With the generated bindings.
     C,
 }
 
 /// Why a project did not become a component.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
-    /// No language's file is there.
-    #[error("{} holds no policy: there is no {}", .0, markers(" and no "))]
+    #[error("{} is not a policy project: it has no {}", .0, markers(" and no "))]
     NoLanguage(String),
-    /// The files of several are there.
-    #[error("{directory} holds policies in several languages: keep one of {found}")]
-    SeveralLanguages {
-        /// The project.
-        directory: String,
-        /// What was found.
-        found: String,
-    },
-    /// A tool is not installed.
-    #[error("{tool} is not installed, and {directory} is built with it")]
+    #[error("{directory} has policies in several languages: keep one of {found}")]
+    SeveralLanguages { directory: String, found: String },
+    #[error("{tool} is not installed, but needed to build {directory}")]
     NoTool {
-        /// The program.
         tool: String,
-        /// The project.
         directory: String,
-        /// Which command installs it.
-        way_out: String,
+        /// The command that installs the tool.
+        hint: String,
     },
-    /// A tool is there but could not be started.
+    /// A tool is installed but cannot be started.
     #[error("cannot run {tool}")]
     Tool {
-        /// The program.
         tool: String,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// A tool failed, and said why.
     #[error("{tool} could not build {directory}:\n{said}")]
     Build {
-        /// The program.
         tool: String,
-        /// The project.
         directory: String,
-        /// What it wrote to standard error and output.
+        /// What the tool wrote to standard error and output.
         said: String,
     },
     /// The standard library for the guest's target is not installed.
     #[error("the Rust target {} is not installed", rust::TARGET)]
     NoTarget,
-    /// Cargo was content, but there is no module.
+    /// Cargo succeeded, but made no module.
     #[error("cargo built {} but left no {} module: Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`", .0, rust::TARGET)]
     NoModule(String),
-    /// The module is not one of the policy world.
+    /// The module was built against another world.
     #[error("the module does not fit the policy world: {0}")]
     Encode(String),
-    /// `wit/` holds no policy world.
+    /// `wit/` of the project cannot be used.
     #[error("{path} is not the policy world: {why}")]
-    World {
-        /// The file or directory.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A file could not be read or written.
+    World { path: String, why: String },
+    /// A file cannot be read or written.
     #[error("{path}")]
     File {
-        /// The file.
         path: String,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -106,10 +81,14 @@ impl GuestError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoTool { way_out, .. } => Some(way_out.clone()),
+            Self::NoTool { hint, .. } => Some(hint.clone()),
             Self::NoTarget => Some(format!("rustup target add {}", rust::TARGET)),
-            Self::NoLanguage(_) => Some("kube-ipam policy new NAME --lang rust|js|python|c begins one".to_owned()),
-            Self::World { .. } => Some("without wit/ the project is built against this version's world".to_owned()),
+            Self::NoLanguage(_) => {
+                Some("create a project with kube-ipam policy new NAME --lang rust|js|python|c".to_owned())
+            }
+            Self::World { .. } => {
+                Some("correct wit/, or remove it to build against the world of this version".to_owned())
+            }
             _ => None,
         }
     }
@@ -121,7 +100,6 @@ impl GuestError {
 }
 
 impl Language {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Rust, Self::JavaScript, Self::Python, Self::C];
 
     /// The file that says which language a project is in.
@@ -134,7 +112,7 @@ impl Language {
         }
     }
 
-    /// The language of a project.
+    /// The language of a project, by the one marker that it has.
     pub fn of(directory: &Path) -> Result<Self, GuestError> {
         let found: Vec<Self> =
             Self::ALL.into_iter().filter(|language| directory.join(language.marker()).is_file()).collect();
@@ -149,7 +127,7 @@ impl Language {
     }
 }
 
-/// Build the project, whatever its language. `news` hears what takes long.
+/// Build the project, whatever its language. `news` is told before something that takes long, such as a download.
 pub fn build(directory: &Path, news: &dyn Fn(&str)) -> Result<Vec<u8>, GuestError> {
     match Language::of(directory)? {
         Language::Rust => rust::build(directory, &directory.join("target")),

@@ -6,12 +6,12 @@ use std::process::Command;
 
 use super::{GuestError, encode, tool};
 
-/// What a Rust policy is compiled for. Its standard library imports nothing, unlike that of the WASI targets.
+/// The target that a Rust policy is compiled for. Its standard library imports nothing, unlike that of the WASI targets.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-const WAY_OUT: &str = "https://rustup.rs installs cargo";
+const HINT: &str = "install cargo with https://rustup.rs";
 
-/// Build the policy that the node's program carries, of the repository with this root.
+/// Build the policy that the node's program carries, from the repository with this root.
 pub fn build_default(root: &Path, target_dir: &Path) -> Result<Vec<u8>, GuestError> {
     build(&root.join("policies/range-fixed"), target_dir)
 }
@@ -32,19 +32,22 @@ fn compile(directory: &Path, target_dir: &Path) -> Result<PathBuf, GuestError> {
         command.env_remove(variable);
     }
     command.env("CARGO_ENCODED_RUSTFLAGS", remapped_home());
-    // A policy is loaded by every ADD: small matters more than clever.
-    let profile =
-        [("OPT_LEVEL", "s"), ("LTO", "fat"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "debuginfo")];
-    command.envs(profile.map(|(key, value)| (format!("CARGO_PROFILE_RELEASE_{key}"), value)));
+    // Every ADD loads the policy, so that its size matters more than the speed of its code. Set here, so that it holds for
+    // every project, also for a member of a workspace, which cannot have a profile of its own.
+    for (key, value) in
+        [("OPT_LEVEL", "s"), ("LTO", "fat"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort"), ("STRIP", "debuginfo")]
+    {
+        command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+    }
 
-    match tool::run("cargo", &mut command, directory, WAY_OUT) {
+    match tool::run("cargo", &mut command, directory, HINT) {
         Ok(output) => {
             produced_module(&output.stdout).ok_or_else(|| GuestError::NoModule(directory.display().to_string()))
         }
         Err(GuestError::Build { said, .. }) if said.contains("target may not be installed") => {
             Err(GuestError::NoTarget)
         }
-        // Its standard output is for programs.
+        // Among what cargo said are its messages for programs, which were asked for above.
         Err(GuestError::Build { tool, directory, said }) => {
             let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("{\"reason\":")).collect();
             Err(GuestError::Build { tool, directory, said: said.join("\n") })
@@ -53,12 +56,14 @@ fn compile(directory: &Path, target_dir: &Path) -> Result<PathBuf, GuestError> {
     }
 }
 
-/// The same bytes, and so the same digest, whoever builds: panic messages name source files, and those of dependencies
-/// lie in somebody's home.
+/// A flag that takes the builder's home out of the module: panic messages name source files, and those of dependencies
+/// are below it. Without it, the same sources would have another digest on every machine.
 fn remapped_home() -> OsString {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let Some(home) = home else { return OsString::new() };
+    let home = match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
+        (Some(cargo_home), _) => PathBuf::from(cargo_home),
+        (None, Some(home)) => PathBuf::from(home).join(".cargo"),
+        (None, None) => return OsString::new(),
+    };
     let mut flag = OsString::from("--remap-path-prefix=");
     flag.push(home.join("registry").join("src"));
     flag.push("=registry");

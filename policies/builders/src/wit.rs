@@ -1,4 +1,4 @@
-//! The world a project is written against: the one in its `wit/`, or else that of this version.
+//! The world that a project is written against: the one in its `wit/`, or else that of this version.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use wit_parser::Resolve;
 
 use super::{GuestError, tool};
 
-/// The world of this version.
+/// The text of this version's world.
 pub(super) const POLICY_WIT: &str = include_str!("../../../wit/policy.wit");
-/// Its name.
 pub(super) const WORLD: &str = "allocation-policy";
 
-/// Where the project's world lies; without one of its own, ours is put beside what is built.
+/// The directory of the project's world. The tools want one, so that ours is written beside what is built where the
+/// project has none.
 pub(super) fn folder(directory: &Path) -> Result<PathBuf, GuestError> {
     let own = directory.join("wit");
     if own.is_dir() {
@@ -24,12 +24,15 @@ pub(super) fn folder(directory: &Path) -> Result<PathBuf, GuestError> {
     Ok(ours)
 }
 
-/// Tell a core module's component type, which compilers of C do not know of.
+/// Write the component type into a core module, which a C compiler leaves out because it knows nothing of components.
 pub(super) fn embed(core: &mut Vec<u8>, folder: &Path) -> Result<(), GuestError> {
-    let wrong = |why: String| GuestError::World { path: folder.display().to_string(), why };
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(folder).map_err(|error| wrong(format!("{error:#}")))?;
-    let world = resolve.select_world(&[package], Some(WORLD)).map_err(|error| wrong(format!("{error:#}")))?;
+    let selected = match resolve.push_dir(folder) {
+        Ok((package, _)) => resolve.select_world(&[package], Some(WORLD)),
+        Err(error) => Err(error),
+    };
+    let world = selected
+        .map_err(|error| GuestError::World { path: folder.display().to_string(), why: format!("{error:#}") })?;
     embed_component_metadata(core, &resolve, world, StringEncoding::UTF8, false)
         .map_err(|error| GuestError::Encode(format!("{error:#}")))
 }

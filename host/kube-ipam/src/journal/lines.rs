@@ -1,4 +1,4 @@
-//! A record, read decision by decision: a file of any length in the memory of one line.
+//! Reads a journal decision by decision: a file of any length in the memory of one line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 use ipam::Decision;
 use limits::RECORDED_DECISION;
 
-/// The decisions of a record, in its order.
+/// The decisions of a journal, in its order.
 #[derive(Debug)]
 pub struct Lines<R> {
     reader: R,
@@ -15,30 +15,28 @@ pub struct Lines<R> {
     line: Vec<u8>,
 }
 
-/// A line that is no decision. The others can be read all the same.
+/// A line that is not a decision. The others can be read all the same.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} is no decision: {why}")]
+#[error("line {line} is not a decision: {why}")]
 pub struct Damaged {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub line: u64,
-    /// What is wrong with it.
     pub why: String,
 }
 
 impl Lines<BufReader<File>> {
-    /// Of a file.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         File::open(path).map(|file| Self::new(BufReader::new(file)))
     }
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Of anything that has lines.
     pub fn new(reader: R) -> Self {
         Self { reader, number: 0, line: Vec::new() }
     }
 
-    /// Whether there was a line; one that is too long is read, but not kept.
+    /// Read the next line; false at the end. A line that is too long is read to its end, so that the next one can be
+    /// found, but not kept.
     fn read_line(&mut self) -> io::Result<bool> {
         self.line.clear();
         self.number += 1;
@@ -95,7 +93,7 @@ mod tests {
             |nth: usize| read[nth].as_ref().map_err(ToString::to_string).map(|decision| decision.answer.to_string());
         assert_eq!(read.len(), 4);
         assert_eq!([told(0), told(3)], [Ok("fault: gone".to_owned()), Ok("fault: gone".to_owned())]);
-        assert!(told(1).unwrap_err().starts_with("line 3 is no decision: EOF"), "{:?}", told(1));
-        assert_eq!(told(2).unwrap_err(), "line 4 is no decision: it is longer than 1048576 bytes");
+        assert!(told(1).unwrap_err().starts_with("line 3 is not a decision: EOF"), "{:?}", told(1));
+        assert_eq!(told(2).unwrap_err(), "line 4 is not a decision: it is longer than 1048576 bytes");
     }
 }

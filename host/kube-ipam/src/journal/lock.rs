@@ -1,4 +1,4 @@
-//! Whose turn it is to write.
+//! The lock on a file by which one process after another gets its turn to write.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use files::lock_until;
 
-/// A turn is shorter than this.
+/// The time between two tries. A turn is shorter, so that one more try is the rule.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// Wait for the lock on an open file or directory, which is held until that is closed.

@@ -1,12 +1,12 @@
-//! Decisions, kept: a record of what policies were told and answered, and how often a shadow answered otherwise.
+//! Decisions kept on disk: a journal of what policies were told and answered, and how often a shadow answered otherwise.
 //!
 //! ```text
 //!  Decision ── redact ── one line of JSON ──► policy.record         ──► FILE.1, when it is full
 //!  answer of the policy ─ agreement ────────► cacheDir/shadow.json   ◄── answer of the shadow
 //! ```
 //!
-//! Nothing here may cost a pod its address: whoever calls tells a failure in the log and goes on. Hundreds of processes
-//! write at once; each waits for its turn on a file lock, for a bounded time.
+//! Nothing here may cost a pod its address: a caller logs a failure and goes on. Hundreds of processes write at once;
+//! each waits for its turn on a file lock, for a bounded time.
 
 pub mod lines;
 mod lock;

@@ -1,7 +1,7 @@
-//! The record of decisions: a file of lines, one decision a line, and one older file beside it.
+//! The journal of decisions: a file with one decision a line, and one older file beside it.
 //!
-//! A writer has the lock of the file that is at the path when it writes. Its line is one `write`; whatever part of a line
-//! a full disk let through is taken back, and what a killed process left is ended before the next line begins.
+//! A writer has the lock of the file that is at the path when it writes. Its line is one `write`. The part of a line that
+//! a full disk let through is removed again, and what a killed process left is ended before the next line begins.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use files::{check_appendable, check_is_file};
 use ipam::Decision;
 use limits::RECORDED_DECISION;
 
-/// Append a decision.
+/// Append a decision, without what is not to be recorded. Waits for its turn no longer than `wait`.
 pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> io::Result<()> {
     redact(&mut decision);
     let mut line = serde_json::to_vec(&decision)?;
@@ -36,7 +36,7 @@ pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> 
 pub const HINT: &str = "let policy.record name a regular file that belongs to root, has no other name and lies in a directory \
                         that exists; or remove policy.record";
 
-/// How large a record is by now, if decisions can be appended to it. Makes nothing.
+/// How large a journal is by now, if decisions can be appended to it. Creates nothing.
 pub fn size(file: &Path) -> io::Result<u64> {
     let bytes = match fs::symlink_metadata(file) {
         Ok(metadata) => check(&metadata).map(|()| metadata.len())?,
@@ -47,7 +47,7 @@ pub fn size(file: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Where a full record is put aside.
+/// The file to which a full journal is renamed.
 pub fn older(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".1");
@@ -61,11 +61,13 @@ fn write(path: &Path, most_bytes: u64, line: &[u8], until: Instant) -> io::Resul
         let metadata = file.metadata()?;
         check(&metadata)?;
         if metadata.mode() & 0o177 != 0 {
-            // It was there before, or somebody opened it up: what decisions tell of pods is for us alone.
+            // The file was there before us, or its mode was changed. What decisions tell of pods is not for other users.
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
+        // While this process waited for the lock, the one before it may have renamed the file: then the lock is that of
+        // the older journal, and the new file has a lock of its own.
         if !is_at(path, &metadata) {
-            continue; // put aside while we waited
+            continue;
         }
         if metadata.len() > 0 && metadata.len() + line.len() as u64 > most_bytes {
             fs::rename(path, older(path))?;
@@ -75,7 +77,7 @@ fn write(path: &Path, most_bytes: u64, line: &[u8], until: Instant) -> io::Resul
     }
 }
 
-/// Whether decisions may be written to it: not where somebody else would own them, or has the file by another name.
+/// Refuse a file that another user owns, or can reach by another name.
 fn check(metadata: &fs::Metadata) -> io::Result<()> {
     let us = rustix::process::geteuid().as_raw();
     check_is_file(metadata)?;
@@ -89,7 +91,7 @@ fn check(metadata: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Ours alone, and never through a link that somebody put there.
+/// Open the journal, or create it for ourselves alone. A link in its place is not followed, whoever put it there.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();

@@ -1,11 +1,11 @@
-//! What a record does not repeat: whole manifests in annotations, and long values. It says by name what it left out.
+//! What a journal does not repeat: whole manifests in annotations, and long values. It names what it left out.
 
 use std::collections::BTreeMap;
 
 use ipam::Decision;
 use limits::{NEVER_RECORDED, RECORDED_VALUE};
 
-/// Leave out of a decision what shall not be recorded.
+/// Leave out of a decision what is not to be recorded, and note what that was.
 pub fn redact(decision: &mut Decision) {
     let request = &mut decision.request;
     let pod = request.pod.as_mut().map(|pod| ("pod", &mut pod.annotations));
@@ -18,12 +18,12 @@ pub fn redact(decision: &mut Decision) {
     }
 }
 
-/// The keys of what is not there any more, or not whole.
+/// Remove or shorten values, and give their keys.
 fn shorten(annotations: &mut BTreeMap<String, String>) -> Vec<String> {
     let mut left_out = Vec::new();
     annotations.retain(|key, value| {
         let never = NEVER_RECORDED.contains(&key.as_str());
-        // What we read ourselves is bounded already, and half a pool would replay as another one.
+        // Our own annotations are bounded already, and half of an ip-pool would replay as another pool.
         let ours = key.starts_with("kube-ipam.");
         if never || (value.len() > RECORDED_VALUE && !ours) {
             left_out.push(key.clone());

@@ -18,35 +18,35 @@ use limits::SHADOWS;
 
 const FILE: &str = "shadow.json";
 
-/// Locked by whoever counts. A file of ours, because anybody who may look into a directory may lock that.
+/// The file that a process locks while it counts. It is a file of its own, and not the directory, because any user who
+/// may read a directory may lock it.
 const LOCK: &str = "shadow.lock";
 
-/// Two policies of a network.
+/// The policy of a network and its shadow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
-    /// The network's name.
     pub network: String,
-    /// Who decided.
+    /// The policy that decided.
     pub policy: PolicyName,
-    /// Who was asked as well; without a digest where there was no module to ask.
+    /// The policy that was asked as well; without a digest where there was no module to ask.
     pub shadow: PolicyName,
 }
 
-/// What came of asking a shadow. Whatever was neither of the last two was the same.
+/// How a shadow's answers compare with those of the policy. The answers that neither differed nor were faults were the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Whose.
     #[serde(flatten)]
     pub pair: Pair,
-    /// How often it was asked.
+    /// How often the shadow was asked.
     pub asked: u64,
     /// How often its answer was another one.
     pub differed: u64,
-    /// How often it had none.
+    /// How often it gave no answer, because of a fault.
     pub faulted: u64,
-    /// When it was asked first.
+    /// The time of the first question.
     pub since: Timestamp,
-    /// When it was asked last.
+    /// The time of the last question.
     pub until: Timestamp,
 }
 

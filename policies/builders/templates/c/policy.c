@@ -8,7 +8,7 @@
 
 #include "helpers.h"
 
-// How far above the start of its range the pod's address shall lie at least. Annotations beginning with kube-ipam. that
+// The least distance of the pod's address from the start of its range. Annotations beginning with kube-ipam. that
 // x-annotations of the schema does not name are refused by the host.
 #define OFFSET "kube-ipam.offset"
 
@@ -37,7 +37,7 @@ bool exports_kube_ipam_policy_allocator_validate_settings(text_t *settings, text
   return read_proposals(settings, &proposals, err);
 }
 
-// What cannot be followed is refused, never passed over.
+// A value that cannot be followed is refused, never ignored.
 static bool read_offset(const request_t *request, uint64_t *offset, refusal_t *refusal) {
   const text_t *value = annotation_of(request, OFFSET);
   *offset = 0;

@@ -7,7 +7,7 @@
 import log from "kube-ipam:policy/log@0.1.0";
 import pool from "kube-ipam:policy/pool@0.1.0";
 
-// How far above the start of its range the pod's address shall lie at least.
+// The least distance of the pod's address from the start of its range.
 const OFFSET = "kube-ipam.offset";
 const MOST_PROPOSALS = 16;
 
@@ -77,7 +77,7 @@ function parse(text) {
   return settings;
 }
 
-// What cannot be followed is refused, never passed over.
+// A value that cannot be followed is refused, never ignored.
 function offsetOf(request) {
   const [, value] = request.pod?.annotations.find(([name]) => name === OFFSET) ?? [OFFSET, "0"];
   if (!/^[0-9]{1,18}$/.test(value)) {

@@ -21,7 +21,7 @@ from wit_world.imports.types import (
     Refusal_Invalid,
 )
 
-# How far above the start of its range the pod's address shall lie at least.
+# The least distance of the pod's address from the start of its range.
 OFFSET = "kube-ipam.offset"
 MOST_PROPOSALS = 64
 
@@ -85,7 +85,7 @@ def proposals_of(settings):
 
 
 def offset_of(request):
-    """What cannot be followed is refused, never passed over."""
+    """A value that cannot be followed is refused, never ignored."""
     value = dict(request.pod.annotations).get(OFFSET, "0") if request.pod else "0"
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise Err(Refusal_Invalid(f"annotation {OFFSET} {json.dumps(value)}: expected a whole number"))

@@ -1,4 +1,4 @@
-//! `kube-ipam policy bench`: what a module costs.
+//! `kube-ipam policy bench` measures what a module costs.
 
 use std::path::PathBuf;
 
@@ -6,42 +6,41 @@ use clap::Args;
 use serde::Serialize;
 
 use super::trial::TrialArgs;
-use crate::lab::measure::{Bench, Decisions, Module, Processes};
+use crate::lab::measure::{Bench, Decisions, ModuleFacts, Processes};
 use ipam::PolicyName;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::Thousands;
 
-/// The network, where none is given.
+/// The range of the network, where none is given.
 const SUBNET: &str = "10.0.0.0/16";
 
-/// How many addresses are held, where the ranges have that many.
+/// How many addresses are held at each level, where the ranges have that many.
 const HELD: [u64; 3] = [0, 1_000, 60_000];
 
 #[derive(Args, Debug)]
 #[command(after_long_help = MEASURED)]
-pub(crate) struct Options {
+pub(crate) struct BenchOptions {
     #[command(flatten)]
     trial: TrialArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// What stands below `--help`.
+/// The end of `--help`.
 const MEASURED: &str = "\
-Three times, with no, 1,000 and 60,000 addresses held: pods that want any address, those that name one in the \
-annotation kube-ipam.ip, and those for which the runtime names one, are decided in this process; then whole processes \
-of this program make ADDs as a runtime would, on a store on disk, in turn with ADDs that the built-in policy decides \
-and with VERSION, which shows what any process costs. Fuel is the same on every machine. Without a network the range \
-is 10.0.0.0/16.";
+Measures three levels, with no, 1,000 and 60,000 addresses held. At each level this process first decides requests of \
+pods that want any address, of pods that name one in the annotation kube-ipam.ip, and of pods for which the runtime \
+names one. Then kube-ipam makes ADDs in processes of its own, as a runtime would start them, with a store on disk; in \
+turn with ADDs that the built-in policy decides, and with VERSION, which shows what any process costs. Fuel is the \
+same on every machine. Without a network the range is 10.0.0.0/16.";
 
-/// Everything that was measured.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Measured {
     policy: PolicyName,
     #[serde(skip_serializing_if = "Option::is_none")]
-    module: Option<Module>,
+    module: Option<ModuleFacts>,
     fuel_limit: u64,
     levels: Vec<Level>,
 }
@@ -54,7 +53,7 @@ struct Level {
     processes: Processes,
 }
 
-pub(crate) fn run(options: &Options) -> Done {
+pub(crate) fn run(options: &BenchOptions) -> Done {
     let measured = measure(options)?;
     match options.output.output {
         Format::Json => Output::json(&measured),
@@ -62,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Done {
     }
 }
 
-fn measure(options: &Options) -> Result<Measured, CommandError> {
+fn measure(options: &BenchOptions) -> Result<Measured, CommandError> {
     let named = options.trial.named(SUBNET)?;
     let program = node_program()?;
     let (bench, module) = Bench::new(named.ipam, named.module.as_deref(), named.sha256.as_deref())?;
@@ -74,7 +73,7 @@ fn measure(options: &Options) -> Result<Measured, CommandError> {
             break;
         }
         fuel_limit = world.policy().limits().fuel;
-        // The processes' store is a copy of the world before anybody asked.
+        // The processes first: their stores are copies of the world, and the decisions below add to what is held in it.
         let processes = bench.processes(&world, held, &program)?;
         levels.push(Level { decisions: bench.decisions(&world, held), processes });
     }
@@ -83,18 +82,19 @@ fn measure(options: &Options) -> Result<Measured, CommandError> {
 
 /// The plugin whose processes are measured: beside this program, or on PATH.
 fn node_program() -> Result<PathBuf, String> {
-    let missing =
-        "kube-ipam is neither beside kube-ipam-policy nor on PATH, and bench measures its processes: install it";
-    kube_ipam::cli::policy::find_program("kube-ipam").ok_or_else(|| missing.to_owned())
+    kube_ipam::cli::policy::find_program("kube-ipam").ok_or_else(|| {
+        "bench measures processes of kube-ipam, which is neither beside kube-ipam-policy nor on PATH: install it"
+            .to_owned()
+    })
 }
 
 fn describe(measured: &Measured) -> String {
     let Measured { policy, module, fuel_limit, levels } = measured;
     let module = match module {
-        Some(Module { bytes, compiled_bytes, compile_millis }) => {
+        Some(ModuleFacts { bytes, compiled_bytes, compile_millis }) => {
             format!("{} bytes, {} compiled, in {compile_millis} ms", Thousands(*bytes), Thousands(*compiled_bytes))
         }
-        None => "inside this program, compiled when that was built".to_owned(),
+        None => "built in: inside this program, compiled when the program was built".to_owned(),
     };
     let mut lines = vec![
         format!("policy  {} (sha256 {})", policy.name, policy.sha256),
@@ -113,7 +113,7 @@ fn describe(measured: &Measured) -> String {
         ),
     ];
     if let Some(refusal) = levels.iter().find_map(|level| level.decisions.refusal.as_ref()) {
-        lines.push(format!("\nthe first refusal: {refusal}"));
+        lines.push(format!("\nfirst refusal: {refusal}"));
     }
     lines.join("\n")
 }
@@ -139,15 +139,21 @@ fn decision(level: &Level, fuel_limit: u64) -> Vec<String> {
 fn process(level: &Level) -> Vec<String> {
     let Processes { add_micros, built_in_add_micros, version_micros, add_peak_kib, built_in_add_peak_kib } =
         &level.processes;
-    let millis = |micros: u64| format!("{:.2} ms", micros as f64 / 1e3);
-    let mib = |kib: &u64| format!("{:.1} MiB", *kib as f64 / 1024.0);
     vec![
         Thousands(level.decisions.held).to_string(),
         millis(add_micros.median),
         millis(add_micros.p99),
         millis(built_in_add_micros.median),
         millis(version_micros.median),
-        mib(add_peak_kib),
-        mib(built_in_add_peak_kib),
+        mib(*add_peak_kib),
+        mib(*built_in_add_peak_kib),
     ]
+}
+
+fn millis(micros: u64) -> String {
+    format!("{:.2} ms", micros as f64 / 1e3)
+}
+
+fn mib(kib: u64) -> String {
+    format!("{:.1} MiB", kib as f64 / 1024.0)
 }

@@ -1,4 +1,4 @@
-//! `kube-ipam policy build`: from sources to a component that the host would take.
+//! `kube-ipam policy build` makes a component of a project's sources, and says whether the host would take it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use kube_ipam::cli::policy::inspect;
 use limits::Thousands;
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// The project's directory: with Cargo.toml, package.json, policy.py or policy.c
+pub(crate) struct BuildOptions {
+    /// Directory of the project, with Cargo.toml, package.json, policy.py or policy.c in it
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// Where the component goes; by default NAME.wasm in the project's directory, NAME being the directory's
+    /// File to write the component to [default: a file in the project's directory, named after it]
     #[arg(short, long, value_name = "FILE.wasm")]
     output: Option<PathBuf>,
 }
 
-pub(crate) fn build(options: Options) -> Done {
+pub(crate) fn build(options: BuildOptions) -> Done {
     let directory = found(&options.directory).map_err(BuildError)?;
     let component = builders::build(&directory, &line).map_err(BuildError)?;
     let output = options.output.unwrap_or_else(|| {
@@ -29,6 +29,7 @@ pub(crate) fn build(options: Options) -> Done {
     std::fs::write(&output, &component).map_err(|source| BuildError(unusable(&output, source)))?;
     let inspection = inspect::look(&output, None)?;
     if !inspection.refused.is_empty() {
+        // The file stays where it is: an author wants to look into it with other tools.
         let text =
             format!("{} was built, but no network could use it\n{}", output.display(), inspect::describe(&inspection));
         return Ok(Output { text, exit: 1 });
@@ -37,7 +38,7 @@ pub(crate) fn build(options: Options) -> Done {
     Ok(Output::text(format!("{}: {bytes} bytes, sha256 {sha256}", output.display())))
 }
 
-/// A project that did not become a component, for the person at the terminal.
+/// Why a project did not become a component.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct BuildError(GuestError);

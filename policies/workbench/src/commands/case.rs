@@ -10,30 +10,30 @@ use kube_ipam::cli::output::{Done, Hinted, Output};
 use kube_ipam::journal::{Damaged, Lines};
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// A record of decisions, as policy.record writes it
+pub(crate) struct CaseOptions {
+    /// A journal of decisions, as policy.record writes it
     #[arg(value_name = "RECORD")]
     record: PathBuf,
-    /// Which of its decisions, counted from 1
+    /// Number of the decision in it, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     nth: u32,
 }
 
-/// There is no such decision.
+/// Why a decision cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     #[error("{}: {cause}", .record.display())]
     File { record: PathBuf, cause: std::io::Error },
     #[error("{}: {damaged}", .record.display())]
     Damaged { record: PathBuf, damaged: Damaged },
-    #[error("{} has no {nth}. decision", .record.display())]
+    #[error("{} has fewer than {nth} decisions", .record.display())]
     TooFew { record: PathBuf, nth: u32 },
 }
 
 impl Hinted for Unread {}
 
-pub(crate) fn case(options: &Options) -> Done {
-    let Options { record, nth } = options;
+pub(crate) fn case(options: &CaseOptions) -> Done {
+    let CaseOptions { record, nth } = options;
     let unread = |cause| Unread::File { record: record.clone(), cause };
     let line = Lines::of_file(record).map_err(unread)?.nth(*nth as usize - 1);
     let decision = line.ok_or_else(|| Unread::TooFew { record: record.clone(), nth: *nth })?.map_err(unread)?;
@@ -43,10 +43,8 @@ pub(crate) fn case(options: &Options) -> Done {
         text.insert_str(0, "# The races lost before this decision are not part of the case.\n");
     }
     if !decision.left_out.is_empty() {
-        text.insert_str(
-            0,
-            &format!("# Annotations left out of the record: {}\n", tame(&decision.left_out.join(", "), u64::MAX)),
-        );
+        let left_out = tame(&decision.left_out.join(", "), u64::MAX);
+        text.insert_str(0, &format!("# Annotations left out of the journal: {left_out}\n"));
     }
     Ok(Output::text(text.trim_end()))
 }
@@ -83,14 +81,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let record = directory.path().join("record");
         std::fs::write(&record, format!("{}\n{}\n{{\n", decision("web-0", 0), decision("web-1", 2))).unwrap();
-        let told = |nth| case(&Options { record: record.clone(), nth });
+        let told = |nth| case(&CaseOptions { record: record.clone(), nth });
         let text = told(2).unwrap().text;
-        assert!(text.starts_with("# Annotations left out of the record: a/b\n# The races lost"), "{text}");
+        assert!(text.starts_with("# Annotations left out of the journal: a/b\n# The races lost"), "{text}");
         let file = CaseFile::parse(Path::new("case.yaml"), text).unwrap();
         assert_eq!(file.case.name.as_deref(), Some("blue"));
         assert!(file.text.contains("pod: shop/web-1") && file.text.contains("refused: fault"), "{}", file.text);
         assert!(told(1).unwrap().text.contains("pod: shop/web-0"));
-        assert!(told(3).unwrap_err().to_string().contains("record: line 3 is no decision"));
-        assert!(told(4).unwrap_err().to_string().ends_with("record has no 4. decision"));
+        assert!(told(3).unwrap_err().to_string().contains("record: line 3 is not a decision"));
+        assert!(told(4).unwrap_err().to_string().ends_with("record has fewer than 4 decisions"));
     }
 }

@@ -1,4 +1,4 @@
-//! `kube-ipam policy check`: a module against the properties of every good policy.
+//! `kube-ipam policy check` tries a module against the properties of every good policy.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::trial::{module_file, read_network, read_settings};
 use crate::lab::TrialNetwork;
-use crate::lab::check::{self, CheckError, Counterexample, Effort, PropertyResult, Report, Subject};
+use crate::lab::check::{self, CheckError, CheckReport, Counterexample, Effort, PropertyResult, Subject};
 use crate::lab::world::NETWORK;
 use engine::PolicyError;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
@@ -18,37 +18,39 @@ use kube_ipam::verbs;
 use limits::{Limits, Thousands};
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// The module; `builtin` is the policy inside this program
+pub(crate) struct CheckOptions {
+    /// Module to check, or `builtin` for the built-in policy
     #[arg(value_name = "FILE.wasm")]
     module: PathBuf,
-    /// `policy.settings` of every world: JSON, or @FILE; by default those of --network
+    /// Settings of the policy in every world: a JSON object, or @FILE with one [default: those of --network]
     #[arg(long, value_name = "JSON|@FILE")]
     settings: Option<String>,
-    /// A network in place of generated ones: its configuration, or the `ipam` section alone
+    /// Network to use instead of generated ones: a configuration, or its `ipam` section alone
     #[arg(long, value_name = "FILE|JSON")]
     network: Option<String>,
-    /// An annotation that the policy reads beside those of its description: pods have it with odd values; may be repeated
+    /// Annotation that the policy reads besides those that it declares; may be repeated
     #[arg(long, value_name = "NAME")]
     annotation: Vec<String>,
-    /// Worlds for each property
+    /// Number of worlds for each property
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
-    /// The same seed, the same worlds; by default another one each time
+    /// Random seed; the same seed makes the same worlds [default: a new one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Only this property; may be repeated
+    /// Check this property only; may be repeated
     #[arg(long, value_name = "PROPERTY", value_parser = PossibleValuesParser::new(check::names()))]
     only: Vec<String>,
-    /// Where a world that breaks a property is saved as a test case; by default tests/ beside the module
+    /// Directory to save a world in that breaks a property, as a test case [default: tests/ beside the module]
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-pub(crate) fn check(options: &Options) -> Done {
+pub(crate) fn check(options: &CheckOptions) -> Done {
     let subject = subject(options)?;
+    // The nanosecond in which an author presses a key is random enough to see other worlds every time, and short enough
+    // to be typed again.
     let seed = options.seed.unwrap_or_else(|| Timestamp::now().subsec_nanosecond().unsigned_abs().into());
     let effort = Effort { only: options.only.clone(), worlds: options.cases, seed };
     let for_people = options.output.output == Format::Table;
@@ -63,14 +65,14 @@ pub(crate) fn check(options: &Options) -> Done {
     let report = report.map_err(|error| explained(error, &subject))?;
     let exit = u8::from(!report.is_good());
     let saved = save(&report, options)?;
-    let text = match for_people {
-        true => summary(&report, &saved, options),
-        false => serde_json::to_string_pretty(&in_json(&report, &saved))?,
+    let text = match options.output.output {
+        Format::Table => summary(&report, &saved, options),
+        Format::Json => serde_json::to_string_pretty(&in_json(&report, &saved))?,
     };
     Ok(Output { text, exit })
 }
 
-fn subject(options: &Options) -> Result<Subject, CommandError> {
+fn subject(options: &CheckOptions) -> Result<Subject, CommandError> {
     let network = options.network.as_deref().map(read_network).transpose()?;
     let configured = network.as_ref().map(configured).transpose()?;
     let (limits, own) = configured.unwrap_or((Limits::default(), Map::new()));
@@ -86,30 +88,30 @@ fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>),
     Ok((policy.limits, serde_json::from_str(&policy.settings)?))
 }
 
-/// An author who gives no settings may not know that some are needed.
+/// The error of a command. An author who gave no settings may not know that some are needed.
 fn explained(error: CheckError, subject: &Subject) -> CommandError {
     match error {
         CheckError::Policy(error @ PolicyError::Settings { .. }) if subject.settings.is_empty() => {
-            CommandError::from(error.to_string())
-                .with_hint("give it settings: --settings '{…}' or --settings @FILE.json")
+            CommandError::from(error.to_string()).with_hint("pass settings: --settings '{…}' or --settings @FILE.json")
         }
         CheckError::Policy(error) => verbs::Error::from(error).into(),
         error => error.into(),
     }
 }
 
-/// A file for each broken property.
-fn save(report: &Report, options: &Options) -> Result<Vec<(&'static str, PathBuf)>, CommandError> {
-    let beside = || options.module.parent().unwrap_or(Path::new("")).join("tests");
-    let directory = options.save.clone().unwrap_or_else(beside);
+/// Save a file for each broken property. Gives the properties with their files.
+fn save(report: &CheckReport, options: &CheckOptions) -> Result<Vec<(&'static str, PathBuf)>, CommandError> {
+    let directory = match &options.save {
+        Some(directory) => directory.clone(),
+        None => options.module.parent().unwrap_or(Path::new("")).join("tests"),
+    };
     let mut saved = Vec::new();
-    for (result, example) in report.results.iter().filter_map(|result| Some((result, result.counterexample.as_ref()?)))
-    {
-        let Some(case) = example.test_case() else { continue };
-        let file = directory.join(format!("{}-{}.yaml", result.name, report.seed));
-        let unwritable = |error| format!("{}: {error}", file.display());
+    for result in &report.results {
+        let Some(case) = result.counterexample.as_ref().and_then(Counterexample::test_case) else { continue };
         let case = case.map_err(|error| error.to_string())?;
-        std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, case)).map_err(unwritable)?;
+        let file = directory.join(format!("{}-{}.yaml", result.name, report.seed));
+        let written = std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, case));
+        written.map_err(|error| format!("{}: {error}", file.display()))?;
         saved.push((result.name, file));
     }
     Ok(saved)
@@ -134,7 +136,7 @@ fn line(result: &PropertyResult) -> String {
     line
 }
 
-fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options) -> String {
+fn summary(report: &CheckReport, saved: &[(&'static str, PathBuf)], options: &CheckOptions) -> String {
     let mut parts: Vec<String> = Vec::new();
     for result in &report.results {
         if let Some(example) = &result.counterexample {
@@ -145,29 +147,28 @@ fn summary(report: &Report, saved: &[(&'static str, PathBuf)], options: &Options
     if let Some(refused) = &report.never_served {
         parts.push(format!(
             "✗ it gave no address in any world, so nothing was checked; its last refusal: {refused}\n  \
-             hint: give --settings and --network that belong together"
+             hint: pass --settings and --network that belong together"
         ));
     }
     let (module, seed) = (options.module.display(), report.seed);
-    parts.push(match report.is_good() {
-        true => {
-            let more = match options.annotation.is_empty() {
-                true => "; annotations that the policy does not name in its description are tried by --annotation NAME",
-                false => "",
-            };
-            format!("nothing is wrong that these worlds could show{more}")
-        }
-        false => format!("the same worlds again: kube-ipam policy check {module} --seed {seed}, with the same options"),
+    parts.push(if !report.is_good() {
+        format!("to repeat: kube-ipam policy check {module} --seed {seed}, with the same options")
+    } else if options.annotation.is_empty() {
+        "no property was broken; to try annotations that the policy does not declare, pass --annotation NAME".to_owned()
+    } else {
+        "no property was broken".to_owned()
     });
     parts.join("\n\n")
 }
 
+/// A broken property with the world that shows it.
 fn told(result: &PropertyResult, example: &Counterexample, file: Option<&Path>) -> String {
     let mut text = format!("{}\n  {}\n  because {}", result.name, example.what, result.why);
     if let Some(Ok(case)) = example.test_case() {
-        let world: String =
-            case.lines().filter(|line| !line.starts_with("about:")).map(|line| format!("\n    {line}")).collect();
-        text.push_str(&format!("\n  the smallest world in which it is so:{world}"));
+        text.push_str("\n  the smallest world that shows it:");
+        for line in case.lines().filter(|line| !line.starts_with("about:")) {
+            text.push_str(&format!("\n    {line}"));
+        }
     }
     if let Some(file) = file {
         text.push_str(&format!("\n  saved as {}", file.display()));
@@ -175,7 +176,7 @@ fn told(result: &PropertyResult, example: &Counterexample, file: Option<&Path>) 
     text
 }
 
-fn in_json(report: &Report, saved: &[(&'static str, PathBuf)]) -> Value {
+fn in_json(report: &CheckReport, saved: &[(&'static str, PathBuf)]) -> Value {
     let files: Map<String, Value> = saved.iter().map(|(name, file)| ((*name).to_owned(), json!(file))).collect();
     json!({
         "policy": report.policy, "version": report.description.version, "seed": report.seed, "good": report.is_good(),

@@ -1,4 +1,5 @@
-//! Answers to the same requests, side by side: differences as they are found, and a sum. Nothing is kept.
+//! Compares answers to the same requests: prints differences as they are found, and a sum at the end. Nothing is kept in
+//! memory meanwhile, because a journal may have millions of decisions.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,34 +11,36 @@ use super::candidate::CandidateOutcome;
 use engine::text::tame;
 use ipam::{Attachment, Decision, PodName, VerdictOrFault};
 use kube_ipam::cli::Format;
-use kube_ipam::cli::output::{Done, Hinted, Output, line};
+use kube_ipam::cli::output::{Done, Hinted, Output, counted, line};
 use kube_ipam::journal::{Damaged, Lines};
 use limits::TEXT;
 
 /// How an answer compares with the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Change {
-    /// The same addresses first, the same kind of refusal, a fault as before.
+enum ReplayChange {
+    /// The same addresses are proposed first, the refusal is of the same kind, or both are faults.
     Same,
-    /// Another one of these.
+    /// Other addresses are proposed first, the refusal is of another kind, or addresses are given now.
     Differs,
-    /// A refusal, where there was none.
+    /// There is a refusal where there was none.
     RefusedNow,
-    /// A fault, where there was none.
+    /// There is a fault where there was none.
     Faulted,
     /// One of the two asked about what was not recorded.
     Undecidable,
 }
 
-fn change(before: &CandidateOutcome, now: &CandidateOutcome) -> Change {
+fn change(before: &CandidateOutcome, now: &CandidateOutcome) -> ReplayChange {
     match (before, now) {
-        (CandidateOutcome::Decided(before), CandidateOutcome::Decided(now)) if before.agrees_with(now) => Change::Same,
-        (CandidateOutcome::Undecidable(_), _) | (_, CandidateOutcome::Undecidable(_)) => Change::Undecidable,
-        (_, CandidateOutcome::Decided(VerdictOrFault::Fault(_))) => Change::Faulted,
-        (CandidateOutcome::Decided(VerdictOrFault::Refusal(_)), _) => Change::Differs,
-        (_, CandidateOutcome::Decided(VerdictOrFault::Refusal(_))) => Change::RefusedNow,
-        _ => Change::Differs,
+        (CandidateOutcome::Decided(before), CandidateOutcome::Decided(now)) if before.agrees_with(now) => {
+            ReplayChange::Same
+        }
+        (CandidateOutcome::Undecidable(_), _) | (_, CandidateOutcome::Undecidable(_)) => ReplayChange::Undecidable,
+        (_, CandidateOutcome::Decided(VerdictOrFault::Fault(_))) => ReplayChange::Faulted,
+        (CandidateOutcome::Decided(VerdictOrFault::Refusal(_)), _) => ReplayChange::Differs,
+        (_, CandidateOutcome::Decided(VerdictOrFault::Refusal(_))) => ReplayChange::RefusedNow,
+        _ => ReplayChange::Differs,
     }
 }
 
@@ -54,7 +57,7 @@ struct Sum {
     damaged: u64,
 }
 
-/// One decision of which something else became.
+/// A decision that changes, as it is shown.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Difference<'a> {
@@ -62,14 +65,14 @@ struct Difference<'a> {
     attachment: &'a Attachment,
     #[serde(skip_serializing_if = "Option::is_none")]
     pod: Option<&'a PodName>,
-    change: Change,
+    change: ReplayChange,
     before: Written<'a>,
     now: Written<'a>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     left_out: &'a [String],
 }
 
-/// An answer, or the question that kept it away.
+/// An answer, or the question that could not be answered from the journal.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Written<'a> {
@@ -86,7 +89,7 @@ impl<'a> From<&'a CandidateOutcome> for Written<'a> {
     }
 }
 
-/// A comparison that is going on.
+/// A comparison under way.
 pub(super) struct Comparison {
     format: Format,
     sum: Sum,
@@ -107,18 +110,18 @@ impl Comparison {
         let sum = &mut self.sum;
         sum.decisions += 1;
         match change {
-            Change::Same => return sum.same += 1,
-            Change::Differs => sum.differ += 1,
-            Change::RefusedNow => sum.refused_now += 1,
-            Change::Faulted => sum.faulted += 1,
-            Change::Undecidable => sum.undecidable += 1,
+            ReplayChange::Same => return sum.same += 1,
+            ReplayChange::Differs => sum.differ += 1,
+            ReplayChange::RefusedNow => sum.refused_now += 1,
+            ReplayChange::Faulted => sum.faulted += 1,
+            ReplayChange::Undecidable => sum.undecidable += 1,
         }
         let Decision { at, request, left_out, .. } = decision;
         let (attachment, pod) = (&request.attachment, request.pod.as_ref().map(|pod| &pod.name));
         self.show(&Difference { at: *at, attachment, pod, change, before: before.into(), now: now.into(), left_out });
     }
 
-    /// A line that is no decision.
+    /// Count a line that could not be read as a decision, and warn of it.
     fn damaged(&mut self, file: &Path, damaged: &Damaged) {
         self.sum.damaged += 1;
         tracing::warn!("{}: {}", file.display(), tame(&damaged.to_string(), TEXT.default));
@@ -146,7 +149,7 @@ impl Comparison {
     }
 }
 
-/// A record that cannot be read.
+/// A journal that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause}", path = .path.display())]
 pub(super) struct Unreadable {
@@ -156,7 +159,7 @@ pub(super) struct Unreadable {
 
 impl Hinted for Unreadable {}
 
-/// Every decision of these records, one after the other.
+/// Read these journals and take every decision, one after the other.
 pub(super) fn each(
     records: &[PathBuf],
     comparison: &mut Comparison,
@@ -177,15 +180,21 @@ pub(super) fn each(
 impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Attachment { network, container, interface } = self.attachment;
-        let pod = self.pod.map_or_else(String::new, |pod| format!(" {pod}"));
-        let who = format!("{network}{pod} {container}/{interface}");
-        let tame = |text: &dyn fmt::Display| tame(&text.to_string(), TEXT.default);
-        write!(f, "{} {}: {} → {}", self.at, tame(&who), tame(&self.before), tame(&self.now))?;
+        let who = match self.pod {
+            Some(pod) => format!("{network} {pod} {container}/{interface}"),
+            None => format!("{network} {container}/{interface}"),
+        };
+        write!(f, "{} {}: {} → {}", self.at, escaped(who), escaped(&self.before), escaped(&self.now))?;
         match self.left_out {
             [] => Ok(()),
-            left_out => write!(f, " (recorded without {})", tame(&left_out.join(", "))),
+            left_out => write!(f, " (recorded without {})", escaped(left_out.join(", "))),
         }
     }
+}
+
+/// A text for a terminal, of a length that a person reads. Names and answers may hold anything.
+fn escaped(text: impl fmt::Display) -> String {
+    tame(&text.to_string(), TEXT.default)
 }
 
 impl fmt::Display for Written<'_> {
@@ -200,9 +209,12 @@ impl fmt::Display for Written<'_> {
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { decisions, same, differ, refused_now, faulted, undecidable, damaged } = self;
-        write!(f, "{decisions} decisions: {same} same, {differ} differ, {refused_now} refused now, {faulted} faulted")?;
-        write!(f, ", {undecidable} not decidable")?;
-        if *damaged > 0 { write!(f, "; {damaged} lines are no decisions") } else { Ok(()) }
+        write!(f, "{}: {same} same, {differ} differ, ", counted(*decisions as usize, "decision"))?;
+        write!(f, "{refused_now} refused now, {faulted} faulted, {undecidable} not decidable")?;
+        if *damaged == 0 {
+            return Ok(());
+        }
+        write!(f, "; {} could not be read", counted(*damaged as usize, "line"))
     }
 }
 
@@ -222,12 +234,12 @@ mod tests {
             })
         };
         let of = |before: &str, now: &str| change(&answered(before), &answered(now));
-        assert_eq!([of("given", "given"), of("denied", "denied"), of("broken", "broken")], [Change::Same; 3]);
-        assert_eq!([of("denied", "full"), of("full", "given"), of("broken", "given")], [Change::Differs; 3]);
-        assert_eq!([of("given", "full"), of("broken", "denied")], [Change::RefusedNow; 2]);
-        assert_eq!([of("given", "broken"), of("denied", "broken")], [Change::Faulted; 2]);
+        assert_eq!([of("given", "given"), of("denied", "denied"), of("broken", "broken")], [ReplayChange::Same; 3]);
+        assert_eq!([of("denied", "full"), of("full", "given"), of("broken", "given")], [ReplayChange::Differs; 3]);
+        assert_eq!([of("given", "full"), of("broken", "denied")], [ReplayChange::RefusedNow; 2]);
+        assert_eq!([of("given", "broken"), of("denied", "broken")], [ReplayChange::Faulted; 2]);
         let undecidable = CandidateOutcome::Undecidable(Question::Usage(0));
         let either = [change(&undecidable, &answered("broken")), change(&answered("given"), &undecidable)];
-        assert_eq!(either, [Change::Undecidable; 2]);
+        assert_eq!(either, [ReplayChange::Undecidable; 2]);
     }
 }

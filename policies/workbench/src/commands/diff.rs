@@ -1,4 +1,4 @@
-//! `kube-ipam policy diff`: two modules over the same decisions.
+//! `kube-ipam policy diff` asks two modules for the same recorded decisions.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,11 @@ use kube_ipam::cli::output::Done;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What was decided at the time does not matter. Shown is every decision of which A and B would make \
-    something else: A's answer, then B's. Exit status 0 when there is none, 1 otherwise."
+    after_help = "Shows every recorded decision for which the two modules answer differently: first the answer of A, \
+    then that of B. What was decided at the time does not matter. Exits with 0 if there is no such decision, with 1 \
+    otherwise."
 )]
-pub(crate) struct Options {
+pub(crate) struct DiffOptions {
     /// One module
     #[arg(value_name = "A.wasm")]
     one: PathBuf,
@@ -26,16 +27,16 @@ pub(crate) struct Options {
     /// Recorded decisions
     #[arg(value_name = "RECORD", required = true)]
     records: Vec<PathBuf>,
-    /// Other settings for both than those of each decision
+    /// Settings for both modules, instead of those recorded with each decision
     #[arg(long, value_name = "JSON|@FILE", value_parser = read_settings)]
     settings: Option<Map<String, Value>>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-pub(crate) fn diff(options: &Options) -> Done {
-    let load = |module: &PathBuf| Candidate::load(Some(module), options.settings.as_ref());
-    let (mut one, mut two) = (load(&options.one)?, load(&options.two)?);
+pub(crate) fn diff(options: &DiffOptions) -> Done {
+    let mut one = Candidate::load(Some(&options.one), options.settings.as_ref())?;
+    let mut two = Candidate::load(Some(&options.two), options.settings.as_ref())?;
     let mut comparison = Comparison::begin(options.output.output);
     each(&options.records, &mut comparison, |decision, comparison| {
         let told = decision.told();

@@ -10,8 +10,8 @@ mod diff;
 mod new;
 mod replay;
 mod run;
+mod run_cases;
 mod simulate;
-mod test;
 mod trial;
 
 use clap::{Parser, Subcommand};
@@ -29,32 +29,33 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Measure what a module costs: fuel, time and memory of its decisions, and of whole ADDs
-    Bench(bench::Options),
-    /// Build a policy project, in any of the languages of `new`, into a component
-    Build(build::Options),
+    /// Measure fuel, time and memory of a module's decisions and of whole ADDs
+    Bench(bench::BenchOptions),
+    /// Build a policy project into a component
+    Build(build::BuildOptions),
     /// Turn a recorded decision into a test case
-    Case(case::Options),
+    Case(case::CaseOptions),
     /// Test a module's general properties in randomly generated scenarios
-    Check(check::Options),
+    Check(check::CheckOptions),
     /// Show recorded decisions on which two modules differ
-    Diff(diff::Options),
-    /// Show what a module is, needs and offers, and why it would be refused
+    Diff(diff::DiffOptions),
+    /// Show a module's description and interface, and why the host would refuse it
     Inspect(inspect::Options),
     /// Create a policy project that builds as it is
-    New(new::Options),
+    New(new::NewOptions),
     /// Replay recorded decisions with another module and show what changes
-    Replay(replay::Options),
+    Replay(replay::ReplayOptions),
     /// Put one request to a policy, as an ADD would
-    Run(run::Options),
-    /// Simulate a module under load: pods start and end by the thousand, and a report shows the address space
-    Simulate(simulate::Options),
-    /// Run cases against a module
-    Test(test::Options),
+    Run(run::RunOptions),
+    /// Simulate a module under load: start and end thousands of pods, and report on the address space
+    Simulate(simulate::SimulateOptions),
+    /// Run test cases against a module
+    Test(run_cases::TestOptions),
 }
 
-/// Run the command of this process's arguments. Gives the exit code.
+/// Run the command that this process was started for. Gives the exit code.
 pub fn run() -> u8 {
+    // Loading a module starts this very program as a child that compiles it: then there is no command line to parse.
     if let Some(exit) = compile_if_asked() {
         return exit;
     }
@@ -78,6 +79,6 @@ fn run_command(command: Command) -> Done {
         Command::Replay(options) => replay::replay(&options),
         Command::Run(options) => run::run(&options),
         Command::Simulate(options) => simulate::run(options),
-        Command::Test(options) => test::test(&options),
+        Command::Test(options) => run_cases::run_cases(&options),
     }
 }

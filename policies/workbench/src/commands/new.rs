@@ -1,4 +1,4 @@
-//! `kube-ipam policy new`: a directory with a project that builds, passes its tests, and has all it needs in it.
+//! `kube-ipam policy new` creates a directory with a project that builds, passes its tests, and has all it needs in it.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,48 +12,46 @@ mod carried {
     include!(concat!(env!("OUT_DIR"), "/carried.rs"));
 }
 
-/// What the templates call the policy.
+/// The policy's name in the templates.
 const PLACEHOLDER: &str = "new-policy";
-/// The same as a Rust type.
+/// The name of the policy's Rust type in the templates.
 const TYPE_PLACEHOLDER: &str = "NewPolicy";
-/// Names of crates that a policy in Rust depends on, so that its own cannot be one of them.
+/// Names of crates that a policy in Rust depends on, which its own crate cannot have.
 const TAKEN: [&str; 4] = ["kube-ipam-policy", "addresses", "serde", "wit-bindgen"];
 const LONGEST_NAME: usize = 64;
 
 const WORLD: (&str, &str) = ("wit/policy.wit", include_str!("../../../../wit/policy.wit"));
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// The policy's name, which is that of the directory to make; a path may stand before it
+pub(crate) struct NewOptions {
+    /// Name of the policy and of the directory to create; may have a path before it
     #[arg(value_name = "NAME")]
     path: PathBuf,
-    /// What to write it in
+    /// Language to write it in
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Lang {
-    /// With the SDK, which the project carries
+    /// Rust with the SDK, which is part of the project
     Rust,
-    /// JavaScript, in QuickJS
+    /// JavaScript, run by QuickJS
     Js,
-    /// Python, in CPython
+    /// Python, run by CPython
     Python,
-    /// C, by the generated bindings
+    /// C with generated bindings
     C,
 }
 
 /// Why no project was made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NewError {
-    /// Not a name for a directory, a crate and a module at once.
-    #[error("{0:?} is no name for a policy")]
+    /// It cannot be the name of a directory, a crate and a module at once.
+    #[error("{0:?} is not a valid name for a policy")]
     Name(String),
-    /// Somebody's work is there.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
-    /// The directory cannot be written.
     #[error("cannot write {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
 }
@@ -62,17 +60,17 @@ impl Hinted for NewError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Name(_) => format!(
-                "lower-case letters, digits and hyphens, a letter first, no more than {LONGEST_NAME}; not {}",
+                "use lower-case letters, digits and hyphens, a letter first, at most {LONGEST_NAME} in all; {} are taken",
                 TAKEN.join(", ")
             ),
-            Self::NotEmpty(_) => "choose another name, or an empty directory".to_owned(),
-            Self::Io(..) => "choose a directory you may write to".to_owned(),
+            Self::NotEmpty(_) => "choose another name or an empty directory".to_owned(),
+            Self::Io(..) => "choose a directory that you may write to".to_owned(),
         };
         Some(text)
     }
 }
 
-pub(crate) fn new(options: &Options) -> Done {
+pub(crate) fn new(options: &NewOptions) -> Done {
     let name = checked_name(&options.path)?;
     check_empty(&options.path)?;
     for (file, text) in project(options.lang) {
@@ -80,13 +78,13 @@ pub(crate) fn new(options: &Options) -> Done {
     }
     let (path, module) = (options.path.display(), options.path.join(name).with_extension("wasm"));
     Ok(Output::text(format!(
-        "{path}: a policy that builds; README.md in it says what to do\n  kube-ipam policy build {path}\n  \
+        "created the policy project {path}; its README.md says how to go on\n  kube-ipam policy build {path}\n  \
          kube-ipam policy inspect {}",
         module.display()
     )))
 }
 
-/// Every file of a project in a language, with its place.
+/// Every file of a project in a language: its path in the project, and its text.
 fn project(lang: Lang) -> Vec<(String, &'static str)> {
     let of_the_language = match lang {
         Lang::Rust => carried::RUST,
@@ -110,14 +108,17 @@ fn project(lang: Lang) -> Vec<(String, &'static str)> {
 }
 
 fn checked_name(path: &Path) -> Result<&str, NewError> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let well_formed = |name: &&str| {
-        name.len() <= LONGEST_NAME
-            && name.starts_with(|first: char| first.is_ascii_lowercase())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !TAKEN.contains(name)
-    };
-    name.filter(well_formed).ok_or_else(|| NewError::Name(path.display().to_string()))
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) if is_name(name) => Ok(name),
+        _ => Err(NewError::Name(path.display().to_string())),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !TAKEN.contains(&name)
 }
 
 fn check_empty(path: &Path) -> Result<(), NewError> {
@@ -131,12 +132,16 @@ fn check_empty(path: &Path) -> Result<(), NewError> {
 
 /// The template's text under the policy's name.
 fn named(text: &str, name: &str) -> String {
-    let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
-    let type_name: String = name.split('-').filter(|word| !word.is_empty()).map(capitalised).collect();
+    let mut type_name = String::new();
+    for word in name.split('-').filter(|word| !word.is_empty()) {
+        // A name is ASCII, so that its first byte is its first character.
+        type_name.push_str(&word[..1].to_ascii_uppercase());
+        type_name.push_str(&word[1..]);
+    }
     text.replace(PLACEHOLDER, name).replace(TYPE_PLACEHOLDER, &type_name)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), NewError> {
-    let io = |error| NewError::Io(path.to_owned(), error);
-    path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text)).map_err(io)
+    let directory = path.parent().map_or(Ok(()), fs::create_dir_all);
+    directory.and_then(|()| fs::write(path, text)).map_err(|error| NewError::Io(path.to_owned(), error))
 }

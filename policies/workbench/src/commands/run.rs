@@ -1,6 +1,7 @@
-//! `kube-ipam policy run`: one request, put to a policy as an ADD would.
+//! `kube-ipam policy run` puts one request to a policy, as an ADD would.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -9,43 +10,43 @@ use serde_json::{Map, Value};
 use super::candidate::{Candidate, CandidateOutcome};
 use super::trial::read_settings;
 use engine::Line;
-use ipam::{Assignment, PolicyName, Told, VerdictOrFault};
+use ipam::{Assignment, HoldTerms, PolicyName, Told, VerdictOrFault};
 use kube_ipam::cli::output::{Done, Hinted, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::{FUEL, Thousands};
 
 #[derive(Args, Debug)]
 #[command(after_help = "REQUEST.json is a decision as policy.record writes it, or a part of one: {\"request\": …} is \
-    enough. Without a snapshot nobody holds anything. Exit status 0 when the policy proposes addresses, 1 otherwise.")]
-pub(crate) struct Options {
-    /// A recorded decision, or a request of the same form
+    enough. Without a snapshot all addresses are free. Exits with 0 if the policy proposes addresses, with 1 otherwise.")]
+pub(crate) struct RunOptions {
+    /// File with a recorded decision, or with a request of the same form
     #[arg(value_name = "REQUEST.json")]
     request: PathBuf,
-    /// The module; by default the built-in policy
+    /// Module to ask [default: the built-in policy]
     #[arg(long, value_name = "FILE.wasm")]
     module: Option<PathBuf>,
-    /// Other settings than those of the decision
+    /// Settings, instead of those recorded with the decision
     #[arg(long, value_name = "JSON|@FILE", value_parser = read_settings)]
     settings: Option<Map<String, Value>>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// No request in the file.
+/// Why there is no request to put to a policy.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("{path}: {cause}", path = .path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
-    #[error("{path} is no decision: {cause} (a record of many: kube-ipam policy replay)", path = .path.display())]
+    #[error("{path} is not a decision: {cause} (for a journal of many, use kube-ipam policy replay)", path = .path.display())]
     NoDecision { path: PathBuf, cause: serde_json::Error },
 }
 
 impl Hinted for RunError {}
 
-/// What came of it.
+/// What the policy answered, and what that cost.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct RunReport {
     policy: PolicyName,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<VerdictOrFault>,
@@ -63,9 +64,10 @@ struct LogLine {
     text: String,
 }
 
-pub(crate) fn run(options: &Options) -> Done {
+pub(crate) fn run(options: &RunOptions) -> Done {
     let told = read(&options.request)?;
     let mut candidate = Candidate::load(options.module.as_deref(), options.settings.as_ref())?;
+    // Once, and with no journal or store: what the policy would need beyond the request is in it, or is free.
     let came = candidate.ask(&told);
     let report = report(&candidate, came);
     let exit = u8::from(!matches!(report.answer, Some(VerdictOrFault::Proposals(_))));
@@ -81,32 +83,39 @@ fn read(path: &PathBuf) -> Result<Told, RunError> {
     serde_json::from_slice(&json).map_err(|cause| RunError::NoDecision { path: path.clone(), cause })
 }
 
-fn report(candidate: &Candidate, came: CandidateOutcome) -> Report {
+fn report(candidate: &Candidate, came: CandidateOutcome) -> RunReport {
     let (spent, call) = candidate.last_call();
-    let took = call.as_ref().map(|call| call.took).unwrap_or_default();
-    let line = |Line { level, text }| LogLine { level: level.to_string().to_lowercase(), text };
+    let (mut log, mut took) = (Vec::new(), Duration::ZERO);
+    if let Some(call) = call {
+        took = call.took;
+        for Line { level, text } in call.lines {
+            log.push(LogLine { level: level.to_string().to_lowercase(), text });
+        }
+    }
     let (answer, undecidable) = match came {
         CandidateOutcome::Decided(answer) => (Some(answer), None),
         CandidateOutcome::Undecidable(question) => (None, Some(question.to_string())),
     };
-    Report {
+    RunReport {
         policy: candidate.name().clone(),
         answer,
         undecidable,
-        log: call.into_iter().flat_map(|call| call.lines).map(line).collect(),
+        log,
         fuel: spent.fuel,
         host_calls: spent.host_calls,
         milliseconds: took.as_secs_f64() * 1e3,
     }
 }
 
-fn describe(report: &Report) -> String {
-    let Report { policy, answer, undecidable, log, fuel, host_calls, milliseconds } = report;
+fn describe(report: &RunReport) -> String {
+    let RunReport { policy, answer, undecidable, log, fuel, host_calls, milliseconds } = report;
     let mut lines = vec![("policy".to_owned(), format!("{policy}, sha256 {}", policy.sha256))];
     match answer {
         Some(VerdictOrFault::Proposals(proposals)) => {
-            let whole = |proposal: &Vec<Assignment>| proposal.iter().map(assignment).collect::<Vec<_>>().join(", ");
-            lines.extend((1..).zip(proposals).map(|(nth, proposal)| (format!("proposal {nth}"), whole(proposal))));
+            for (nth, proposal) in (1..).zip(proposals) {
+                let assignments: Vec<String> = proposal.iter().map(assignment).collect();
+                lines.push((format!("proposal {nth}"), assignments.join(", ")));
+            }
         }
         Some(VerdictOrFault::Refusal(refusal)) => {
             lines.push(("refused".to_owned(), format!("{}: {refusal}", refusal.kind())))
@@ -114,8 +123,12 @@ fn describe(report: &Report) -> String {
         Some(VerdictOrFault::Fault(fault)) => lines.push(("fault".to_owned(), fault.clone())),
         None => {}
     }
-    lines.extend(undecidable.iter().map(|asked| ("undecidable".to_owned(), format!("it asked {asked}: not recorded"))));
-    lines.extend(log.iter().map(|line| ("log".to_owned(), format!("{}: {}", line.level, line.text))));
+    if let Some(asked) = undecidable {
+        lines.push(("undecidable".to_owned(), format!("it asked {asked}, which was not recorded")));
+    }
+    for LogLine { level, text } in log {
+        lines.push(("log".to_owned(), format!("{level}: {text}")));
+    }
     let (fuel, of) = (Thousands(*fuel), Thousands(FUEL.default));
     lines.push(("spent".to_owned(), format!("{fuel} of {of} fuel, {host_calls} host calls, {milliseconds:.2} ms")));
     lines.iter().map(|(name, value)| format!("{name:<12} {value}")).collect::<Vec<_>>().join("\n")
@@ -123,9 +136,12 @@ fn describe(report: &Report) -> String {
 
 fn assignment(assignment: &Assignment) -> String {
     let Assignment { address, prefix_length, gateway, hold, .. } = assignment;
-    let gateway = gateway.map_or_else(String::new, |gateway| format!(" gateway {gateway}"));
-    let hold = hold.as_ref().map_or_else(String::new, |hold| {
-        format!(", kept for {} for {} s", engine::text::tame(&hold.identity, 200), hold.seconds)
-    });
-    format!("{address}/{prefix_length}{gateway}{hold}")
+    let mut text = format!("{address}/{prefix_length}");
+    if let Some(gateway) = gateway {
+        text.push_str(&format!(" gateway {gateway}"));
+    }
+    if let Some(HoldTerms { identity, seconds }) = hold {
+        text.push_str(&format!(", kept for {} for {seconds} s", engine::text::tame(identity, 200)));
+    }
+    text
 }

@@ -1,4 +1,4 @@
-//! `kube-ipam policy simulate`: a policy under load, before pods depend on it.
+//! `kube-ipam policy simulate` puts a policy under load before pods depend on it.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,42 +8,43 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::trial::TrialArgs;
 use crate::lab::World;
-use crate::lab::simulate::{Model, OfRangeSet, Report, Returns, Share, Spread, picture, simulate};
+use crate::lab::simulate::{Model, RangeSetReport, Returns, Share, SimulationReport, Spread, picture, simulate};
 use kube_ipam::cli::output::{Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::Thousands;
 
-/// The network, where none is given.
+/// The range of the network, where none is given.
 const SUBNET: &str = "10.0.0.0/20";
 
-/// Between two updates of the progress bar.
+/// How many pods start between two updates of the progress bar.
 const STEP: u64 = 1_000;
 
 #[derive(Args, Debug)]
 #[command(after_long_help = MODEL)]
-pub(crate) struct Options {
+pub(crate) struct SimulateOptions {
     #[command(flatten)]
     trial: TrialArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Draw the address space over time into this file
+    /// File to draw the address space over time into, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// What stands below `--help`.
+/// The end of `--help`.
 const MODEL: &str = "\
-The model: the first pods fill the ranges to the target population. From then on so many nodes (--contention) ask at \
-once, at regular intervals such that the share --churn of the population is replaced every hour; the slower of them \
-find their addresses taken and decide again, as in a cluster. A pod lives for a time drawn from an exponential \
-distribution whose mean is an hour divided by the churn, then its addresses are released. Who is refused does not \
-come back. Pods are named pod-N in namespace-1 to namespace-N, without annotations, on node-1 to node-N. Of those that \
-fill the ranges, the share --stateful is called stateful-N and comes back under its name as soon as it ends, or is \
-refused; that it is a StatefulSet's is told where the network has \"kubernetes\": {\"include\": [\"labels\"]}.
+The model: the first pods fill the ranges to the target population (--fill). From then on, --contention nodes ask at \
+once, at regular intervals such that the fraction --churn of the population is replaced every hour. The slower of them \
+find their addresses taken and decide again, as in a cluster. A pod runs for a time drawn from an exponential \
+distribution whose mean is an hour divided by the churn; then its addresses are released. A pod that is refused does \
+not come back. Pods are named pod-N and have no annotations; they are in namespace-1 to namespace-N and on node-1 to \
+node-N. Of the pods that fill the ranges, the fraction --stateful is named stateful-N: these come back under their \
+names as soon as they end or are refused. The policy is told that they belong to a StatefulSet if the network has \
+\"kubernetes\": {\"include\": [\"labels\"]}.
 
-The same seed gives the same report on every machine; only the times differ. Without a network the range is \
+The same seed gives the same report on every machine, except for the times. Without a network the range is \
 10.0.0.0/20.";
 
 #[derive(Args, Debug)]
@@ -74,24 +75,25 @@ struct ModelArgs {
     seed: u64,
 }
 
-pub(crate) fn run(options: Options) -> Done {
+pub(crate) fn run(options: SimulateOptions) -> Done {
     let trial = options.trial.open(SUBNET)?;
     let ModelArgs { pods, churn, fill, stateful, contention, nodes, namespaces, seed } = options.model;
     let stateful = stateful.unwrap_or(Share::NONE);
     if stateful > Share::ALL {
-        return Err(format!("--stateful {stateful} of the pods: expected 1 at most").into());
+        return Err(format!("--stateful is {stateful} of the pods: expected a fraction of at most 1").into());
     }
     let model = Model { pods, churn, fill, stateful, contention, nodes, namespaces, seed };
     let world = World::new(&trial.ipam, trial.policy)?;
     let began = Instant::now();
     let bar = bar(pods);
     let history = simulate(&world, &model, |started| {
+        // Not at every pod: a bar that is drawn a hundred thousand times takes longer than the simulation.
         if started / STEP != bar.position() / STEP {
             bar.set_position(started);
         }
     })?;
     bar.finish_and_clear();
-    let report = Report::of(&world, &model, &history, began.elapsed());
+    let report = SimulationReport::of(&world, &model, &history, began.elapsed());
     if let Some(file) = &options.svg {
         let picture = picture(&report.policy.name, world.range_sets(), &model, &history);
         std::fs::write(file, picture).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -102,13 +104,13 @@ pub(crate) fn run(options: Options) -> Done {
     }
 }
 
-/// On stderr, and on a terminal only.
+/// A progress bar on stderr, which is shown on a terminal only.
 fn bar(pods: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} pods, {eta} left");
     ProgressBar::new(pods).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &SimulationReport) -> String {
     let asked = report.model.pods.max(1) as f64;
     let mut lines = vec![
         line("policy", format!("{} (sha256 {})", report.policy.name, report.policy.sha256)),
@@ -136,16 +138,19 @@ fn describe(report: &Report) -> String {
     lines.push(line("host calls", format!("{} a run", spread(&report.host_calls))));
     let micros = spread(&report.times.decision_micros);
     lines.push(line("time", format!("{micros} µs a run; {:.1} s in all", report.times.seconds)));
-    lines.extend(report.range_sets.iter().enumerate().flat_map(|(nth, set)| describe_range_set(nth, set)));
+    for (nth, set) in report.range_sets.iter().enumerate() {
+        lines.extend(describe_range_set(nth, set));
+    }
     lines.join("\n")
 }
 
-fn describe_range_set(nth: usize, set: &OfRangeSet) -> Vec<String> {
-    let OfRangeSet { subnets, size, ever_held, utilisation, free_space, free_space_at_end: end, reuse } = set;
+fn describe_range_set(nth: usize, set: &RangeSetReport) -> Vec<String> {
+    let RangeSetReport { subnets, size, ever_held, utilisation, free_space, free_space_at_end: end, reuse } = set;
     let reused = match reuse.count {
         0 => "no address was claimed a second time".to_owned(),
         count => {
-            format!("{} claims of an address held before, {} of them at once", Thousands(count), percent(reuse.at_once))
+            let (count, at_once) = (Thousands(count), percent(reuse.at_once));
+            format!("{count} claims of an address held before, {at_once} of them by the next nodes that asked")
         }
     };
     let mut lines = vec![
@@ -185,10 +190,15 @@ fn returns(Returns { count, same_addresses }: Returns) -> String {
 }
 
 /// How many allocations took how many more runs.
-fn retries(report: &Report) -> String {
-    let each = report.retries.iter().map(|(more, count)| format!("{more}: {}", Thousands(*count)));
-    let each = each.collect::<Vec<_>>().join("   ");
-    if each.is_empty() { "none".to_owned() } else { format!("{each}   (more runs: allocations)") }
+fn retries(report: &SimulationReport) -> String {
+    if report.retries.is_empty() {
+        return "none".to_owned();
+    }
+    let mut text = String::new();
+    for (more, count) in &report.retries {
+        text.push_str(&format!("{more}: {}   ", Thousands(*count)));
+    }
+    text + "(more runs: allocations)"
 }
 
 fn line(name: &str, text: String) -> String {

@@ -1,4 +1,4 @@
-//! What is tried, by every command that tries a policy: a module, its settings, and the network it decides for.
+//! The arguments of every command that tries a policy: a module, its settings, and the network that it decides for.
 
 use kube_ipam::cli::output::CommandError;
 use std::path::{Path, PathBuf};
@@ -10,61 +10,62 @@ use engine::{Policy, Source};
 use kube_ipam::config::file::sections;
 use kube_ipam::verbs;
 
-/// What stands for the policy inside this program where a module is asked for.
+/// The word for the built-in policy in place of a module's file.
 pub(super) const BUILT_IN: &str = "builtin";
 
 #[derive(Args, Debug)]
 pub(crate) struct TrialArgs {
-    /// The module; by default the network's, or else the policy inside this program, which is also called `builtin`
+    /// Module to try, or `builtin` for the built-in policy [default: the network's module, or else builtin]
     #[arg(value_name = "MODULE.wasm")]
     module: Option<PathBuf>,
-    /// The module's settings, instead of the network's: a JSON object, or @FILE with one
+    /// Settings of the module, instead of the network's: a JSON object, or @FILE with one
     #[arg(long, value_name = "JSON|@FILE")]
     settings: Option<String>,
-    /// The network: a configuration as under /etc/cni/net.d, or its ipam section
+    /// Network to decide for: a configuration as in /etc/cni/net.d, or its ipam section alone
     #[arg(long, value_name = "FILE|JSON")]
     network: Option<String>,
-    /// Instead of a network: its subnets, each a range set of its own
+    /// Subnets to use instead of a network, each as a range set of its own
     #[arg(long, value_name = "SUBNET", value_delimiter = ',', conflicts_with = "network")]
     ranges: Vec<String>,
 }
 
 /// What the arguments name, before anything is compiled.
-pub(crate) struct Named {
-    /// The module's file; none for the built-in policy.
+pub(crate) struct NamedTrial {
+    /// The module's file; absent for the built-in policy.
     pub(crate) module: Option<PathBuf>,
     /// The digest that the network demands of its own module.
     pub(crate) sha256: Option<String>,
-    /// The network, with the settings that were given.
+    /// The network's `ipam` section, with the settings that were given.
     pub(crate) ipam: Map<String, Value>,
 }
 
-/// A module and a network, enough for any number of worlds.
-pub(crate) struct Trial {
+/// A module and a network, from which any number of worlds can be made.
+pub(crate) struct LoadedTrial {
     /// Compiled once; its copies share the code.
     pub(crate) policy: Policy,
-    /// The network, with the settings that were given.
+    /// The network's `ipam` section, with the settings that were given.
     pub(crate) ipam: Map<String, Value>,
 }
 
 impl TrialArgs {
-    /// Load the module and read the network; without one it is this subnet.
-    pub(crate) fn open(&self, subnet: &str) -> Result<Trial, CommandError> {
-        let Named { module, sha256, ipam } = self.named(subnet)?;
+    /// Load the module and read the network. Where no network is given, it has this subnet.
+    pub(crate) fn open(&self, subnet: &str) -> Result<LoadedTrial, CommandError> {
+        let NamedTrial { module, sha256, ipam } = self.named(subnet)?;
         let source = Source { sha256: sha256.as_deref(), ..Source::alone(module.as_deref()) };
         let policy = Policy::load(&source).map_err(verbs::Error::from)?;
-        Ok(Trial { policy, ipam })
+        Ok(LoadedTrial { policy, ipam })
     }
 
     /// Read the network, and find out where the module is.
-    pub(crate) fn named(&self, subnet: &str) -> Result<Named, CommandError> {
+    pub(crate) fn named(&self, subnet: &str) -> Result<NamedTrial, CommandError> {
         let ipam = self.ipam(subnet)?;
-        let of_network = |key: &str| ipam.get("policy").and_then(|policy| policy.get(key)).and_then(Value::as_str);
-        let (module, sha256) = match &self.module {
-            Some(module) => (Some(module.clone()), None),
-            None => (of_network("module").map(PathBuf::from), of_network("sha256").map(str::to_owned)),
-        };
-        Ok(Named { module: module.and_then(module_file), sha256, ipam })
+        if let Some(module) = &self.module {
+            return Ok(NamedTrial { module: module_file(module.clone()), sha256: None, ipam });
+        }
+        let policy = ipam.get("policy").unwrap_or(&Value::Null);
+        let module = policy.get("module").and_then(Value::as_str).map(PathBuf::from);
+        let sha256 = policy.get("sha256").and_then(Value::as_str).map(str::to_owned);
+        Ok(NamedTrial { module: module.and_then(module_file), sha256, ipam })
     }
 
     fn ipam(&self, subnet: &str) -> Result<Map<String, Value>, CommandError> {
@@ -84,12 +85,12 @@ impl TrialArgs {
     }
 }
 
-/// The file of a module that is named; none for the built-in policy.
+/// The file of a module that is named; `None` for the built-in policy.
 pub(crate) fn module_file(named: PathBuf) -> Option<PathBuf> {
-    Some(named).filter(|module| module != Path::new(BUILT_IN))
+    (named != Path::new(BUILT_IN)).then_some(named)
 }
 
-/// Settings from the command line: a JSON object, or `@FILE` with one.
+/// Read settings from the command line: a JSON object, or `@FILE` with one.
 pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, String> {
     let (text, whence) = match text.strip_prefix('@') {
         Some(file) => (std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?, file),
@@ -98,11 +99,13 @@ pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(&text).map_err(|error| format!("{whence}: expected a JSON object: {error}"))
 }
 
-/// The `ipam` section of a `.conf`, of a `.conflist`, or itself: in a file or, where it begins with a brace, as text.
+/// Read the `ipam` section of a `.conf` or of a `.conflist`, or the section itself. It is in a file or, where it begins
+/// with a brace, the text.
 pub(crate) fn read_network(network: &str) -> Result<Map<String, Value>, String> {
-    let (text, whence) = match network.trim_start().starts_with('{') {
-        true => (network.to_owned(), "--network"),
-        false => (std::fs::read_to_string(network).map_err(|error| format!("{network}: {error}"))?, network),
+    let (text, whence) = if network.trim_start().starts_with('{') {
+        (network.to_owned(), "--network")
+    } else {
+        (std::fs::read_to_string(network).map_err(|error| format!("{network}: {error}"))?, network)
     };
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{whence} is not JSON: {error}"))?;
     let section = sections(&value).first().and_then(|section| section.ipam().cloned());

@@ -1,9 +1,41 @@
-//! A network on a store in memory.
+//! A network on a store in memory, with pods and a clock that are told what to do.
+//!
+//! ```text
+//!        author's command            World                         as in production
+//!   ┌───────────────────────┐   ┌──────────────────────┐   ┌────────────────────────────────┐
+//!   │ allocate, contend     │──►│ requester            │──►│ look up ─► decide ─► claim     │
+//!   │ release, advance      │   │ network, from `ipam` │   │              │         │       │
+//!   │ hold, keep, claim_last│──►│ bystanders           │──►│           policy     store     │
+//!   └───────────────────────┘   │ clock ───────────────│──►│                        │       │
+//!                               └──────────────────────┘   └────────────────────────│───────┘
+//!                                                                    Memory ◄───────┘
+//! ```
+//!
+//! To the left of the `World` is whoever tries a policy; to the right is the code that runs on every node, of which
+//! nothing is rewritten or stubbed here. A lab that decided by a loop of its own would soon approve of policies that fail
+//! in a cluster. What the world takes away is everything that makes production slow, random or dangerous:
+//!
+//! - **Time.** The clock stands still until it is advanced. Every event moves it by a millisecond, so that no two events
+//!   share a moment and their order is the order of their times. It begins at the same instant in every world, so that a
+//!   case that prints a time prints the same one tomorrow.
+//! - **Waiting.** The store is a map in memory and answers at the first poll. So futures are driven by hand, without a
+//!   runtime, and a deadline never ends a call; only the policy's own limits do.
+//! - **The cluster.** No API server is asked: a requester brings along what the runtime and the API server would tell of
+//!   it. Nobody gives way to anybody either, which needs an API server's word.
+//! - **The configuration of a node.** Of the `ipam` section the world takes what bears on a decision: ranges,
+//!   exclusions, cool-down, the policy's settings and limits. Stores, modules, shadows and journals are left out.
+//!
+//! A situation is prepared by *bystanders*: attachments that hold what they are told to hold. They claim through the same
+//! store as everybody, so that a world cannot get into a state that a cluster could not be in: an address outside the
+//! domain, two holders of one address, or a record without its index.
+//!
+//! A world can be copied onto a disk ([`World::copy_to`]), where whole processes find it: so [`super::measure`] has
+//! something to start them on.
 
 use kube_ipam::cli::output::Hinted;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -12,13 +44,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::TrialRequester;
 use super::network::TrialNetwork;
-use cni::args::Requested;
 use engine::{Call, Policy};
-use ipam::{
-    Allocation, Assignment, Attachment, Claim, HoldTerms, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span,
-    address,
-};
+use ipam::{Allocation, Assignment, Attachment, Claim, HoldTerms, Kind, PodName, Proposal, RangeSets, Span};
 use kube_ipam::config::{Base, Network};
 use kube_ipam::verbs::add::hand_over::HandOvers;
 use kube_ipam::verbs::add::metadata::RequesterMetadata;
@@ -30,19 +59,19 @@ use store::memory::Memory;
 use store::ordered::{Change, OrderedMap};
 use store::{Claimed, Filter, Hold, Look, Requester, Store, StoreError};
 
-/// The network's name, unless told.
+/// The network's name, where none is given.
 pub const NETWORK: &str = "lab";
 
-/// When every world begins: 2026-01-01T00:00:00Z.
+/// When every world begins: 2026-01-01T00:00:00Z, in seconds since 1970.
 const BEGINNING: i64 = 1_767_225_600;
 
-/// Nothing here waits; only a policy's own limits end a call.
+/// The deadline of every call. Nothing here waits, so that only a policy's own limits end a call.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// How the containers of [`World::hold`] begin.
+/// How the container IDs of bystanders begin.
 pub(super) const BYSTANDER: &str = "bystander-";
 
-/// Addresses that one attachment of [`World::hold`] holds.
+/// How many addresses one bystander holds at most: each is a proposal of its own, and a claim has a limit.
 const HELD_BY_ONE: usize = 64;
 
 /// A network whose nodes, pods and clock are told what to do.
@@ -51,48 +80,29 @@ pub struct World {
     pub(super) network: Network,
     pub(super) policy: Policy,
     pub(super) store: Store,
-    /// What is under it.
+    /// The map under the store, which shares it.
     memory: Memory,
     now: Cell<Timestamp>,
     bystanders: Cell<u64>,
 }
 
-/// Who asks for addresses, and all that the runtime and the API server would tell of it.
-#[derive(Clone, Debug)]
-pub struct TrialRequester {
-    /// Who will hold them.
-    pub attachment: Attachment,
-    /// The Kubernetes node.
-    pub node: String,
-    /// The pod, if it is one.
-    pub pod: Option<Pod>,
-    /// What the runtime tells of annotations where it names no pod.
-    pub annotations: BTreeMap<String, String>,
-    /// Of the pod's namespace.
-    pub namespace: Option<Metadata>,
-    /// Of the node.
-    pub node_metadata: Option<Metadata>,
-    /// Addresses the runtime asks for.
-    pub requested: Vec<IpAddr>,
-}
-
-/// What came of asking.
+/// What came of an ADD in a world.
 #[derive(Debug)]
 pub struct TrialOutcome {
     /// What the attachment holds now, or why it holds nothing.
     pub outcome: Result<Claim, verbs::Error>,
-    /// Every run of the policy it took, in order.
+    /// Every run of the policy that it took, in order.
     pub calls: Vec<Call>,
 }
 
-/// The world could not be made, or could not be changed as told.
+/// Why a world could not be made, or could not be changed as told.
 #[derive(Debug, thiserror::Error)]
 pub enum Mishap {
-    /// The network's configuration.
+    /// The network's configuration is wrong, or the policy does not accept its settings.
     #[error(transparent)]
     Network(#[from] verbs::Error),
-    /// Addresses that shall be held cannot be.
-    #[error("{0} cannot be held: somebody has it already")]
+    /// Addresses that a bystander should hold are in use, or kept for somebody.
+    #[error("{0} cannot be held: already in use")]
     Held(String),
 }
 
@@ -118,7 +128,6 @@ impl World {
         Ok(Self { base, network, policy, store, memory, now: Cell::new(now), bystanders: Cell::new(0) })
     }
 
-    /// The ranges.
     pub fn range_sets(&self) -> &RangeSets {
         &self.network.range_sets
     }
@@ -133,23 +142,21 @@ impl World {
         &self.policy
     }
 
-    /// Its settings, a JSON object as text.
+    /// The policy's settings, a JSON object as text.
     pub fn settings(&self) -> &str {
         &self.network.policy.settings
     }
 
-    /// What time it is.
     pub fn now(&self) -> Timestamp {
         self.now.get()
     }
 
-    /// Let time pass.
     pub fn advance(&self, by: Duration) {
         let later = self.now.get().checked_add(by).unwrap_or(Timestamp::MAX);
         self.now.set(later);
     }
 
-    /// ADD.
+    /// Walk the path of an ADD. An attachment that holds addresses already gets these.
     pub fn allocate(&self, requester: &TrialRequester) -> TrialOutcome {
         let outcome = self.look_at(requester, &[]).and_then(|look| match look.claim {
             Some(claim) => Ok(claim),
@@ -158,43 +165,46 @@ impl World {
         TrialOutcome { outcome, calls: self.policy.take_calls() }
     }
 
-    /// DEL; what was released.
+    /// Walk the path of a DEL. Gives what was released; nothing, where the attachment held nothing.
     pub fn release(&self, attachment: &Attachment) -> Result<Option<Claim>, StoreError> {
         at_once(self.store.release(attachment, self.tick()))
     }
 
-    /// Have a bystander hold these addresses; dynamic ones move the cursor, as in production.
+    /// Have bystanders hold the addresses of a span. Dynamic ones move the cursor of their range set, as in production.
     pub fn hold(&self, span: Span, kind: Kind) -> Result<(), Mishap> {
         self.hold_by(None, "eth0", &[span], kind)
     }
 
-    /// Have one pod hold these addresses on an interface of its.
+    /// Have a pod hold these addresses on one of its interfaces; bystanders that are no pods, without one.
     pub fn hold_by(&self, pod: Option<&PodName>, interface: &str, spans: &[Span], kind: Kind) -> Result<(), Mishap> {
-        let mut addresses = spans.iter().flat_map(|span| {
-            let next = |address: &IpAddr| address::successor(*address).filter(|next| span.contains(*next));
-            std::iter::successors(Some(span.first()), next)
-        });
-        loop {
-            let some: Proposal =
-                addresses.by_ref().take(HELD_BY_ONE).map(|address| self.assignment(address, kind)).collect();
-            if some.is_empty() {
-                return Ok(());
+        let mut proposal = Proposal::new();
+        for span in spans {
+            let mut next = Some(*span);
+            while let Some(rest) = next {
+                proposal.push(self.assignment(rest.first(), kind));
+                if proposal.len() == HELD_BY_ONE {
+                    self.claim_for_bystander(pod, interface, std::mem::take(&mut proposal))?;
+                }
+                next = span.above(rest.first());
             }
-            self.claim_for_bystander(pod, interface, some)?;
         }
+        if !proposal.is_empty() {
+            self.claim_for_bystander(pod, interface, proposal)?;
+        }
+        Ok(())
     }
 
-    /// Have an address kept, as if its holder had just given it back.
+    /// Keep an address for an identity, as if its holder had just released it.
     pub fn keep(&self, address: IpAddr, hold: HoldTerms) -> Result<(), Mishap> {
         self.pass_through(Assignment { hold: Some(hold), ..self.assignment(address, Kind::Fixed) })
     }
 
-    /// Have an address be the one that was claimed last.
+    /// Make an address the one that was claimed last in its range set, where the search for the next one begins.
     pub fn claim_last(&self, address: IpAddr) -> Result<(), Mishap> {
         self.pass_through(self.assignment(address, Kind::Dynamic))
     }
 
-    /// Everything that is held, in the order of the addresses.
+    /// All allocations, in the order of their addresses.
     pub fn held(&self) -> Result<Vec<Allocation>, StoreError> {
         let (mut held, mut after) = (Vec::new(), None);
         loop {
@@ -207,15 +217,16 @@ impl World {
         }
     }
 
-    /// What nobody holds but is kept, for whom and until when.
+    /// All addresses that are kept after their release, with the identity and the time they are kept for.
     pub fn kept(&self) -> Result<Vec<Hold>, StoreError> {
         at_once(self.store.kept(self.now()))
     }
 
-    /// Write everything that is at rest here into an empty map, for processes to find it.
+    /// Write everything that is at rest here into an empty map, such as one on a disk where processes find it.
     pub fn copy_to(&self, map: &impl OrderedMap) -> Result<(), StoreError> {
         let mut entries = self.memory.entries().into_iter();
-        // What a change writes twice is looked for in all it writes: many small ones are faster than a large one.
+        // Not one change for all: a change looks for each key among all the keys it writes already, so that the time
+        // grows with the square of its length, and 60,000 addresses would take minutes.
         while entries.len() > 0 {
             let mut change = Change::default();
             for (key, value) in entries.by_ref().take(PAGE) {
@@ -227,7 +238,7 @@ impl World {
     }
 
     pub(super) fn look_at(&self, requester: &TrialRequester, contested: &[IpAddr]) -> Result<Look, verbs::Error> {
-        at_once(look_up(&self.store, &requester.known_to_store(), &self.network, contested, self.tick()))
+        at_once(look_up(&self.store, &requester.into(), &self.network, contested, self.tick()))
     }
 
     fn obtain(&self, requester: &TrialRequester, look: Look) -> Result<Claim, verbs::Error> {
@@ -246,49 +257,60 @@ impl World {
         if !requester.requested.is_empty() {
             network.to_mut().requested = requester.requested();
         }
-        let (known, metadata) = (requester.known_to_store(), requester.metadata());
+        let (known, metadata) = (Requester::from(requester), RequesterMetadata::from(requester));
         ask(&AddContext::new(known, metadata, &self.base, &network, HandOvers::none(), &self.policy)?)
     }
 
-    /// Have a bystander hold it and give it back.
+    /// Have a bystander claim an address and release it at once. What stays is what a release leaves behind: the cursor,
+    /// and a hold where the assignment asks for one.
     fn pass_through(&self, assignment: Assignment) -> Result<(), Mishap> {
         let holder = self.claim_for_bystander(None, "eth0", vec![assignment])?;
         self.release(&holder).map_err(verbs::Error::from)?;
         Ok(())
     }
 
+    /// Claim exactly this for a new bystander. The policy has no part in it: an author may hold what no policy gives.
     fn claim_for_bystander(&self, pod: Option<&PodName>, interface: &str, of: Proposal) -> Result<Attachment, Mishap> {
         let nth = self.bystanders.replace(self.bystanders.get() + 1);
-        let (network, container) = (self.base.network.clone(), format!("{BYSTANDER}{nth}"));
-        let attachment = Attachment { network, container, interface: interface.to_owned() };
-        let mut requester =
-            Requester { attachment, node: "elsewhere".to_owned(), machine: String::new(), pod: pod.cloned() };
+        let mut requester = Requester {
+            attachment: Attachment {
+                network: self.base.network.clone(),
+                container: format!("{BYSTANDER}{nth}"),
+                interface: interface.to_owned(),
+            },
+            node: "elsewhere".to_owned(),
+            machine: String::new(),
+            pod: pod.cloned(),
+        };
         let mut look = at_once(look_up(&self.store, &requester, &self.network, &[], self.tick()))?;
         if look.previous.is_some() {
-            // A newer container would take over from the older one; another interface of the pod stands beside it.
+            // One pod may hold more than one bystander can. A second container of the pod on this interface would take
+            // over from the first, as after a restart; another interface stands beside it.
             requester.attachment.interface = format!("net{nth}");
             look = at_once(look_up(&self.store, &requester, &self.network, &[], self.tick()))?;
         }
         let addresses: Vec<IpAddr> = of.iter().map(|assignment| assignment.address).collect();
         match at_once(self.store.claim(look, &[of], None, &[])).map_err(verbs::Error::from)? {
             Claimed::Done(claim) => Ok(claim.attachment),
-            Claimed::Lost => Err(self.taken_of(&addresses)?),
+            Claimed::Lost => Err(self.unavailable_among(&addresses)?),
         }
     }
 
-    /// Why these addresses cannot be held.
-    fn taken_of(&self, addresses: &[IpAddr]) -> Result<Mishap, verbs::Error> {
-        let held = self.held()?.into_iter().map(|held| held.address);
-        let kept = self.kept()?.into_iter().map(|kept| kept.address);
-        let taken: BTreeSet<IpAddr> = held.chain(kept).filter(|address| addresses.contains(address)).collect();
-        Ok(Mishap::Held(taken.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+    /// The error that names those of the addresses which are in use or kept.
+    fn unavailable_among(&self, addresses: &[IpAddr]) -> Result<Mishap, verbs::Error> {
+        let mut unavailable = BTreeSet::new();
+        unavailable.extend(self.held()?.iter().map(|allocation| allocation.address));
+        unavailable.extend(self.kept()?.iter().map(|kept| kept.address));
+        unavailable.retain(|address| addresses.contains(address));
+        let named: Vec<String> = unavailable.iter().map(ToString::to_string).collect();
+        Ok(Mishap::Held(named.join(", ")))
     }
 
     fn assignment(&self, address: IpAddr, kind: Kind) -> Assignment {
         Assignment { kind, ..Assignment::in_range_of(&self.network.range_sets, address) }
     }
 
-    /// No two events are at the same moment.
+    /// The time of the next event: no two share a moment.
     fn tick(&self) -> Timestamp {
         self.advance(Duration::from_millis(1));
         self.now()
@@ -300,41 +322,8 @@ pub fn attachment(container: &str) -> Attachment {
     Attachment { network: NETWORK.to_owned(), container: container.to_owned(), interface: "eth0".to_owned() }
 }
 
-impl TrialRequester {
-    /// A container without a pod on `node-1`.
-    pub fn container(container: &str) -> Self {
-        Self {
-            attachment: attachment(container),
-            node: "node-1".to_owned(),
-            pod: None,
-            annotations: BTreeMap::new(),
-            namespace: None,
-            node_metadata: None,
-            requested: Vec::new(),
-        }
-    }
-
-    fn known_to_store(&self) -> Requester {
-        let pod = self.pod.as_ref().map(|pod| pod.name.clone());
-        Requester { attachment: self.attachment.clone(), node: self.node.clone(), machine: String::new(), pod }
-    }
-
-    fn requested(&self) -> Vec<Requested> {
-        self.requested.iter().map(|&address| Requested { address, prefix_length: None }).collect()
-    }
-
-    fn metadata(&self) -> RequesterMetadata {
-        RequesterMetadata {
-            pod: self.pod.clone(),
-            annotations: self.annotations.clone(),
-            namespace: self.namespace.clone(),
-            node: self.node_metadata.clone(),
-            confirmed: false,
-        }
-    }
-}
-
-/// Neither a store in memory nor a record ever waits: the first poll is the last.
+/// Drive a future over the store in memory. It has nothing to wait for, so that no runtime is needed and nobody would
+/// call a waker; what yields of its own accord, to be fair to others, is polled again.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

@@ -6,7 +6,7 @@ use kube_ipam_policy::{
 };
 use serde::Deserialize;
 
-/// How far above the start of its range the pod's address shall lie at least.
+/// The least distance of the pod's address from the start of its range.
 const OFFSET: &str = "kube-ipam.offset";
 
 /// The policy.
@@ -52,7 +52,7 @@ impl Policy for NewPolicy {
     }
 }
 
-/// What cannot be followed is refused, never passed over.
+/// A value that cannot be followed is refused, never ignored.
 fn offset(request: &Request) -> Result<u64, Refusal> {
     let Some(value) = request.annotation(OFFSET) else { return Ok(0) };
     value.parse().map_err(|_| Refusal::Invalid(format!("annotation {OFFSET} {value:?}: expected a whole number")))

@@ -1,4 +1,4 @@
-//! A file with a case, and errors that name it and the place in it.
+//! The file of a case, and errors that name it and the place in it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,43 +14,39 @@ use spelling::alike;
 /// A case and the text it was read from.
 #[derive(Clone, Debug)]
 pub struct CaseFile {
-    /// The file.
     pub path: PathBuf,
-    /// All of it.
     pub text: String,
-    /// What it says.
     pub case: Case,
     pub(super) layout: Node,
 }
 
-/// Why a file is no case, and where.
+/// Why a file is not a case, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct CaseError {
-    /// The file.
     pub path: PathBuf,
-    /// Line and column, from 1; absent when it is about the file itself.
+    /// Line and column, counted from 1; absent where the error is about the file itself.
     pub place: Option<(usize, usize)>,
-    /// What is wrong.
     pub message: String,
-    /// The way out.
     pub hint: Option<String>,
 }
 
 impl CaseFile {
-    /// Read a file.
     pub fn read(path: &Path) -> Result<Self, CaseError> {
-        let unreadable = |error: std::io::Error| CaseError {
-            path: path.to_owned(),
-            place: None,
-            message: format!("cannot be read: {error}"),
-            hint: None,
-        };
-        Self::parse(path, std::fs::read_to_string(path).map_err(unreadable)?)
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, text),
+            Err(error) => Err(CaseError {
+                path: path.to_owned(),
+                place: None,
+                message: format!("cannot be read: {error}"),
+                hint: None,
+            }),
+        }
     }
 
-    /// Read a text that is, or may become, this file's.
+    /// Parse a text that is, or may become, this file's.
     pub fn parse(path: &Path, text: String) -> Result<Self, CaseError> {
         let case = serde_saphyr::from_str::<Case>(&text).map_err(|error| CaseError::of_yaml(path, &error))?;
+        // The text is read twice. serde gives values without their places; an update needs the place of every value.
         let layout = layout::read(&text).map_err(|error| {
             let place = (error.marker().line(), error.marker().col() + 1);
             CaseError { path: path.to_owned(), place: Some(place), message: error.to_string(), hint: None }
@@ -63,10 +59,13 @@ impl CaseFile {
         }
     }
 
-    /// Whether a text may be meant as a case: a policy's directory has other YAML and JSON, too.
+    /// Whether a text may be meant as a case. It need not parse: one with a mistake in it is to be reported, and not to
+    /// be passed over like the other YAML and JSON in a policy's directory.
     pub fn is_likely(text: &str) -> bool {
-        let is_key = |(at, key): (usize, &str)| text[at + key.len()..].trim_start().starts_with(':');
-        text.lines().any(|line| line.starts_with("steps:")) || text.match_indices("\"steps\"").any(is_key)
+        if text.lines().any(|line| line.starts_with("steps:")) {
+            return true;
+        }
+        text.match_indices("\"steps\"").any(|(at, key)| text[at + key.len()..].trim_start().starts_with(':'))
     }
 
     /// Whether changes to it are written as JSON.
@@ -74,25 +73,26 @@ impl CaseFile {
         self.path.extension().is_some_and(|kind| kind == "json")
     }
 
-    /// The line of a step.
     pub fn line_of_step(&self, nth: usize) -> usize {
         self.layout.place_of(&[Part::Key("steps"), Part::Nth(nth)]).0
     }
 
-    /// What a configuration calls `ipam` is `network` here.
+    /// Refuse the first key that no field takes, by its place in the file. The section that a configuration calls `ipam`
+    /// is called `network` here, in the error and in its hint.
     fn refuse_unknown_keys(&self) -> Result<(), CaseError> {
         let unknown = unknown_keys(&self.case.network.clone().into()).into_iter().next();
         let Some(UnknownKey { path, key, suggestion }) = unknown else { return Ok(()) };
-        let said = |text: &str| text.replacen("ipam", "network", 1);
-        let path = said(&path);
-        let words = path.split(['.', '[', ']']).filter(|word| !word.is_empty());
-        let way = words.map(|word| word.parse().map_or(Part::Key(word), Part::Nth));
-        let way: Vec<_> = way.chain([Part::Key(&key)]).collect();
-        let hint = suggestion.map(|hint| said(&hint));
+        let path = path.replacen("ipam", "network", 1);
+        let mut way = Vec::new();
+        for word in path.split(['.', '[', ']']).filter(|word| !word.is_empty()) {
+            way.push(word.parse().map_or(Part::Key(word), Part::Nth));
+        }
+        way.push(Part::Key(&key));
+        let hint = suggestion.map(|hint| hint.replacen("ipam", "network", 1));
         Err(CaseError { hint, ..self.error_at(&way, format!("{path}.{key} is not a key of a network")) })
     }
 
-    /// An error about the value there.
+    /// An error about the value at the end of a way.
     pub(super) fn error_at(&self, way: &[Part<'_>], message: impl Into<String>) -> CaseError {
         let place = Some(self.layout.place_of(way));
         CaseError { path: self.path.clone(), place, message: message.into(), hint: None }
@@ -105,12 +105,14 @@ impl CaseError {
         let place = error.location().map(|at| (at.line() as usize, at.column() as usize));
         let (message, hint) = match error {
             YamlError::SerdeUnknownField { field, expected, .. } => {
-                let did_you_mean = alike(field, expected.iter().copied()).map(|key| format!("did you mean {key:?}?"));
-                let known = || format!("known here: {}", expected.join(", "));
-                (format!("unknown key {field:?}"), Some(did_you_mean.unwrap_or_else(known)))
+                let hint = match alike(field, expected.iter().copied()) {
+                    Some(key) => format!("did you mean {key:?}?"),
+                    None => format!("known here: {}", expected.join(", ")),
+                };
+                (format!("unknown key {field:?}"), Some(hint))
             }
             YamlError::SerdeUnknownVariant { variant, expected, .. } => {
-                (format!("{variant:?} is none of {}", expected.join(", ")), None)
+                (format!("{variant:?} is not one of {}", expected.join(", ")), None)
             }
             YamlError::SerdeMissingField { field, .. } => (format!("{field:?} is missing"), None),
             error => (message(error), None),
@@ -119,7 +121,8 @@ impl CaseError {
     }
 }
 
-/// The place is told apart.
+/// The message of an error without its place, which `CaseError` has in a field of its own, and without words of YAML's
+/// grammar, which an author need not know.
 fn message(error: &YamlError) -> String {
     let options = serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off };
     let text = error.render_with_options(options);
@@ -135,6 +138,9 @@ impl fmt::Display for CaseError {
             write!(f, ":{line}:{column}")?;
         }
         write!(f, ": {}", self.message)?;
-        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
     }
 }

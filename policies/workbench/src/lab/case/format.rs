@@ -1,4 +1,4 @@
-//! A case as it is written: every key, with no judgement beyond what contradicts itself.
+//! A case as it is written: every key and its type. What contradicts itself is refused in `settle`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,45 +18,43 @@ use ipam::Kind;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a case")]
 pub struct Case {
-    /// What it shows, in one line.
+    /// What the case shows, in one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// The network's name; `lab` unless told.
+    /// The network's name; `lab` where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// As `ipam` in a network's configuration.
+    /// The `ipam` section of a network's configuration.
     pub network: Map<String, Value>,
-    /// `policy.settings`.
+    /// `policy.settings` of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Map<String, Value>>,
-    /// The module, relative to the file.
+    /// The module's file, relative to the case's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<PathBuf>,
-    /// What others hold.
+    /// What others hold before the first step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
-    /// What nobody holds but is kept.
+    /// What is kept for an identity before the first step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
     /// The address of each range set that was claimed last, if any.
     #[serde(rename = "lastClaimed", default, skip_serializing_if = "Option::is_none")]
     pub last_claimed: Option<Many<IpAddr>>,
-    /// In order.
     pub steps: Vec<Step>,
 }
 
-/// Addresses that somebody else holds.
+/// Addresses that others hold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Held {
-    /// Which.
     pub address: Span,
-    /// The pod that holds them; nobody knows unless told.
+    /// The pod that holds them; absent where it does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<PodPath>,
-    /// `eth0` unless told.
+    /// The pod's interface; `eth0` where it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// A dynamic one was claimed last: the search for the next goes on behind it.
+    /// Dynamic ones count as claimed last: the search for the next address goes on behind them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
 }
@@ -65,168 +63,157 @@ pub struct Held {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an address that is kept")]
 pub struct Kept {
-    /// Which.
     pub address: IpAddr,
-    /// For whom.
     pub identity: String,
-    /// For how long from the beginning.
+    /// How long it is kept from the beginning of the case on.
     #[serde(rename = "for")]
     pub lapse: Lapse,
 }
 
-/// One thing that happens.
+/// One thing that happens, under the one key that is present; and what is expected of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a step")]
 pub struct Step {
-    /// Somebody asks.
+    /// One requester asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocate: Option<CaseRequester>,
-    /// Several ask at once.
+    /// Several requesters ask at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contend: Option<Vec<CaseRequester>>,
-    /// A container gives back what it holds.
+    /// The container of this name releases what it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// Time passes.
+    /// So much time passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advance: Option<Lapse>,
-    /// What comes of asking; without it, it succeeds.
+    /// What is expected of `allocate` or `contend`; an address where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expected>,
 }
 
-/// Who asks.
+/// A requester as an author writes it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "who asks")]
 pub struct CaseRequester {
-    /// `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodPath>,
-    /// The pod's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// The pod's; without a pod, what the runtime tells of a container.
+    /// The pod's annotations; without a pod, those that a runtime passes for a container.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The pod's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// `KIND/NAME` of the pod's controller.
+    /// The pod's controller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerPath>,
-    /// Of the pod's namespace.
+    /// Labels and annotations of the pod's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Metadata>,
-    /// The Kubernetes node.
+    /// The name of the Kubernetes node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_metadata: Option<Metadata>,
-    /// `c1`, `c2` and so on unless told.
+    /// The container's ID; `c1`, `c2` and so on where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// `eth0` unless told.
+    /// The interface; `eth0` where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// Addresses the runtime asks for.
+    /// Addresses that the runtime asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<Many<IpAddr>>,
 }
 
-/// Labels and annotations.
+/// The `metadata` of a namespace or a node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "labels and annotations")]
 pub struct Metadata {
-    /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// `metadata.annotations`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What comes of a step.
+/// What is expected of a step.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Expected {
-    /// Of the one who asks; of several, with the key `all` only.
+    /// For the requester of `allocate`; for those of `contend`, only with the key `all`.
     One(Box<Expectation>),
-    /// Of each who asks, in order.
+    /// For each requester of `contend`, in order.
     Each(Vec<Expectation>),
 }
 
-/// What comes of asking. Everything that is written has to be so.
+/// What is expected for one requester. Every key that is present has to be met.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "an expectation")]
 pub struct Expectation {
-    /// Exactly these, in order.
+    /// It gets exactly these addresses, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Many<Address>>,
-    /// Of these addresses, in order.
+    /// These are the gateways of its addresses, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateways: Option<Many<IpAddr>>,
-    /// Where every address of the same family lies.
+    /// Every address lies in one of the spans of its family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Many<Span>>,
-    /// Where no address lies.
+    /// No address lies in any of these spans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Many<Span>>,
-    /// Of every address.
+    /// Every address is of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// Of every address.
+    /// Every address will be kept so after its release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<ExpectedHold>,
-    /// Another container that had, or has, the same addresses.
+    /// The container of this name had, or has, the same addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,
-    /// Of all proposals, in order.
+    /// These are the addresses of all proposals, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposals: Option<Many<Many<IpAddr>>>,
-    /// No address, for this reason.
+    /// It gets no address, for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// Parts of what whoever looks after the pod is told; an empty one: that they are told something.
+    /// These are parts of what the pod's operator is told. An empty part asks that something be told at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub says: Option<Many<String>>,
-    /// Parts of what the policy writes to its log.
+    /// These are parts of what the policy writes to its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Many<String>>,
-    /// The most that one run takes.
+    /// No run takes more fuel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// What comes of each of several who ask.
+    /// Each of several requesters meets this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<Box<Self>>,
 }
 
-/// For whom an address is kept after its release.
+/// How an address is to be kept after its release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ExpectedHold {
-    /// For nobody: `none`.
+    /// It is not kept; written as `none`.
     None(Nobody),
-    /// What is written has to be so.
+    /// It is kept, and the parts that are written are so.
     Some(HoldParts),
 }
 
-/// The word `none`.
+/// A type for the word `none`, which serde would otherwise read as any word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Nobody {
-    /// `none`
     None,
 }
 
-/// Parts of a hold.
+/// The parts of a hold that are expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a hold")]
 pub struct HoldParts {
-    /// For whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// For how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
 }

@@ -1,57 +1,52 @@
-//! What stands where in the text of a case: for errors that name a place, and for changes that leave everything else as
-//! it is. JSON is YAML.
+//! The place of each value in the text of a case: for errors that name a place, and for changes that leave everything
+//! else as it is. JSON is YAML.
 
 use std::ops::Range;
 
 use serde_saphyr::granit_parser::{Event, Parser, ScanError, StructureStyle};
 
-/// A way into a document.
+/// One part of a way into a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// Of a mapping.
+    /// The value of a key of a mapping.
     Key(&'a str),
-    /// Of a list, counted from 0.
+    /// An element of a list, counted from 0.
     Nth(usize),
 }
 
 /// A value in the text.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// Without the white space and comments behind it, in bytes.
+    /// The bytes of it, without the white space and comments behind it.
     pub(super) range: Range<usize>,
-    /// Where it begins; both counted from 1.
+    /// Line and column of its first character, counted from 1.
     pub(super) place: (usize, usize),
-    /// In braces or brackets.
+    /// Whether it is written in braces or brackets.
     pub(super) is_flow: bool,
-    /// What it is.
     pub(super) content: Content,
 }
 
-/// What a value consists of.
+/// What a value consists of, in the order of the text.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// Text, a number, an alias.
+    /// A text, a number or an alias.
     Scalar,
-    /// In the order of the text.
     List(Vec<Node>),
-    /// In the order of the text.
-    Mapping(Vec<Entry>),
+    Mapping(Vec<MappingEntry>),
 }
 
-/// A key and its value.
+/// A key of a mapping and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// The key's text.
+pub(super) struct MappingEntry {
     pub(super) key: String,
-    /// Where the key stands, in bytes.
+    /// The bytes of the key.
     pub(super) range: Range<usize>,
-    /// Where the key begins; both counted from 1.
+    /// Line and column of the key's first character, counted from 1.
     pub(super) place: (usize, usize),
-    /// Its value.
     pub(super) value: Node,
 }
 
-/// The places of a document's values.
+/// Find the places of a document's values.
 pub(super) fn read(text: &str) -> Result<Node, ScanError> {
     let mut reader = Reader(Parser::new_from_str(text));
     loop {
@@ -69,7 +64,8 @@ impl Node {
         way.iter().try_fold(self, |node, part| node.part(*part))
     }
 
-    /// Where something is, or the nearest thing around it: of a mapping's value, where its key is.
+    /// The place of the value at the end of a way, or of what is nearest around it where there is no such value. The
+    /// value of a mapping is found where its key is, which is what an error is about.
     pub(super) fn place_of(&self, way: &[Part<'_>]) -> (usize, usize) {
         let mut node = self;
         let mut place = self.place;
@@ -84,13 +80,12 @@ impl Node {
         place
     }
 
-    /// The entry of a mapping.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&MappingEntry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
-    /// All entries of a mapping.
-    pub(super) fn entries(&self) -> &[Entry] {
+    /// The entries of a mapping; none of anything else.
+    pub(super) fn entries(&self) -> &[MappingEntry] {
         match &self.content {
             Content::Mapping(entries) => entries,
             _ => &[],
@@ -109,7 +104,7 @@ impl Node {
 struct Reader<'a>(Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>);
 
 impl<'a> Reader<'a> {
-    /// An event, and a scalar in its place.
+    /// The next event of the parser, and where it is.
     fn next(&mut self) -> Result<(Event<'a>, Node), ScanError> {
         loop {
             let Some(next) = self.0.next_event() else {
@@ -149,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     fn mapping(&mut self, style: StructureStyle, start: Node) -> Result<Node, ScanError> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<MappingEntry> = Vec::new();
         loop {
             let (key, key_node) = match self.next()? {
                 (Event::MappingEnd | Event::StreamEnd, end) => {
@@ -163,7 +158,7 @@ impl<'a> Reader<'a> {
             };
             let (event, value) = self.next()?;
             let value = self.rest_of(event, value)?;
-            entries.push(Entry { key, range: key_node.range, place: key_node.place, value });
+            entries.push(MappingEntry { key, range: key_node.range, place: key_node.place, value });
         }
     }
 }
@@ -173,13 +168,12 @@ impl Node {
         Self { range, place, is_flow: false, content: Content::Scalar }
     }
 
-    /// A block ends with what is in it; its end event stands before whatever comes next.
+    /// The whole of a list or a mapping that starts here and whose end event is `end`. One in braces or brackets ends
+    /// with the closing one. A block ends with the last value in it: the parser reports its end only before whatever
+    /// comes next, behind comments and empty lines that do not belong to it.
     fn until(self, style: StructureStyle, end: &Self, inner: Option<usize>, content: Content) -> Self {
         let is_flow = style == StructureStyle::Flow;
-        let last = match is_flow {
-            true => end.range.end,
-            false => inner.unwrap_or(self.range.end),
-        };
+        let last = if is_flow { end.range.end } else { inner.unwrap_or(self.range.end) };
         Self { range: self.range.start..last, is_flow, content, ..self }
     }
 }

@@ -1,13 +1,12 @@
-//! Cases: situations as data, and what a policy answers in them. Who writes rules need not write Rust to test them.
+//! Cases: situations as data, and what a policy answers in them. An author of rules need not write Rust to test them.
 //!
 //! ```text
-//!  file ──► Case ── run, in a fresh World ──► Trial: requests, what came of them, what was expected
-//!    └────► Layout: what stands where ────► update ◄──┘
+//!  file ──► Case ── run, in a fresh World ──► CaseRun: answers beside expectations
+//!    └────► layout: what stands where ────► update ◄──┘
 //! ```
 //!
-//! A decision of a production record becomes a case, too ([`Case::of`]).
-//!
-//! A case tells of a network, of who holds what in it, and of steps: pods that ask, pods that go, time that passes.
+//! A case has a network, what is held and kept in it, and steps: pods that ask, pods that go, time that passes. A
+//! decision from a journal becomes a case, too ([`Case::of`]).
 
 mod expect;
 mod file;
@@ -23,6 +22,6 @@ mod yaml;
 pub use expect::{Check, Observed, Refused};
 pub use file::{CaseError, CaseFile};
 pub use format::{Case, CaseRequester, Expectation, Held, Kept, Step};
-pub use run::{CheckedRequest, Trial};
-pub use update::{Change, update};
+pub use run::{CaseRun, CheckedRequest};
+pub use update::{CaseChange, update};
 pub use yaml::flow;

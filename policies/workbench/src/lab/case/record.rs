@@ -1,4 +1,4 @@
-//! A recorded decision as a case: the network, what was known of it, the one who asked, and the answer they got.
+//! A recorded decision as a case: the network, what was known of it, the requester, and the answer it got.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,18 +13,21 @@ use ipam::{
     self, Assignment, Attachment, Decision, Holder, PodName, Refusal, Request, Snapshot, Span, VerdictOrFault, address,
 };
 
-/// In the order people read them in.
+/// The keys of a case in the order people read them in.
 const KEYS: [&str; 9] = ["about", "name", "module", "network", "settings", "held", "kept", "lastClaimed", "steps"];
 
-/// Where a record does not say until when an address is kept.
+/// How long an address is kept in a case, where the journal does not say until when.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
 impl Case {
-    /// The situation of a decision, as far as the policy was told of it, and its answer as what is expected.
+    /// The situation of a decision, as far as the policy was told of it, with the policy's answer as what is expected.
     pub fn of(decision: &Decision) -> Self {
         let Decision { at, settings, request, snapshot, answer, .. } = decision;
         let network = serde_json::to_value(&request.range_sets).ok();
-        let who = request.pod.as_ref().map_or_else(|| request.attachment.container.clone(), |pod| pod.name.to_string());
+        let who = match &request.pod {
+            Some(pod) => pod.name.to_string(),
+            None => request.attachment.container.clone(),
+        };
         let last: Vec<IpAddr> = (0..request.range_sets.len()).filter_map(|set| snapshot.last_claimed(set)).collect();
         Self {
             about: format!("What {who} was told in network {} at {at}", request.attachment.network),
@@ -43,7 +46,8 @@ impl Case {
         }
     }
 
-    /// As a file.
+    /// The text of a file with this case, in the style that people write them in: an entry of `held` and a key of a step
+    /// a line, everything else on one line.
     pub fn to_yaml(&self) -> String {
         let Ok(Value::Object(mut parts)) = serde_json::to_value(self) else { return String::new() };
         let mut text = String::new();
@@ -52,11 +56,15 @@ impl Case {
                 None => {}
                 Some(Value::Array(steps)) if key == "steps" => {
                     text.push_str("steps:\n");
-                    steps.iter().filter_map(Value::as_object).for_each(|step| text.push_str(&step_text(step)));
+                    for step in steps.iter().filter_map(Value::as_object) {
+                        push_step(&mut text, step);
+                    }
                 }
                 Some(Value::Array(list)) if key == "held" => {
                     text.push_str("held:\n");
-                    list.iter().for_each(|held| text.push_str(&format!("  - {}\n", flow(plain(held)))));
+                    for held in &list {
+                        text.push_str(&format!("  - {}\n", flow(plain(held))));
+                    }
                 }
                 Some(value) => text.push_str(&format!("{key}: {}\n", flow(&value))),
             }
@@ -65,7 +73,7 @@ impl Case {
     }
 }
 
-/// What nobody in particular holds is told by its addresses alone.
+/// An entry that says nothing but its addresses is written as them alone.
 fn plain(held: &Value) -> &Value {
     match held.as_object().map(Map::len) {
         Some(1) => &held["address"],
@@ -73,43 +81,56 @@ fn plain(held: &Value) -> &Value {
     }
 }
 
-fn step_text(step: &Map<String, Value>) -> String {
-    let lines = step.iter().enumerate().map(|(nth, (key, value))| {
+fn push_step(text: &mut String, step: &Map<String, Value>) {
+    for (nth, (key, value)) in step.iter().enumerate() {
         let mark = if nth == 0 { "-" } else { " " };
-        format!("  {mark} {key}: {}\n", flow(value))
-    });
-    lines.collect()
+        text.push_str(&format!("  {mark} {key}: {}\n", flow(value)));
+    }
 }
 
-/// First by pods that are known, then whatever else is known to be taken.
+/// What others hold: first the addresses whose holders are known, then whatever else is known to be in use.
 fn held(request: &Request, snapshot: &Snapshot) -> Vec<Held> {
-    let by = |pod: Option<&PodName>| pod.map(|pod| PodPath(PodName { uid: None, ..pod.clone() }));
-    let single = |address: IpAddr, pod, interface: &str| {
-        let interface = (interface != "eth0").then(|| interface.to_owned());
-        Held { by: by(pod), interface, ..Held::by_nobody(Span::single(address).into()) }
-    };
+    // What is kept has a key of its own in a case. Nothing may be told twice, or the world could not be made.
     let mut told: BTreeSet<IpAddr> = snapshot.kept().map(|(_, address)| address).collect();
     let mut held = Vec::new();
     for address in &request.previous {
         if told.insert(*address) {
             let pod = request.pod.as_ref().map(|pod| &pod.name);
-            held.push(single(*address, pod, &request.attachment.interface));
+            held.push(held_by(*address, pod, &request.attachment.interface));
         }
     }
     for (address, holder) in snapshot.holders() {
-        match holder {
-            _ if !told.insert(address) => {}
-            Holder::Attachment(of) => held.push(single(address, of.pod.as_ref(), &of.attachment.interface)),
-            Holder::Hold { .. } => {}
+        if told.insert(address)
+            && let Holder::Attachment(of) = holder
+        {
+            held.push(held_by(address, of.pod.as_ref(), &of.attachment.interface));
         }
     }
-    let full: Vec<Span> = snapshot.full().iter().flat_map(|span| request.range_sets.usable_within(*span)).collect();
-    let full = full.into_iter().flat_map(|span| told.iter().fold(vec![span], |spans, told| without(&spans, *told)));
-    let full: Vec<Span> = full.collect();
-    let rest =
-        snapshot.taken().filter(|address| !told.contains(address) && !full.iter().any(|one| one.contains(*address)));
-    let spans = runs(rest).into_iter().chain(full.iter().copied());
-    held.extend(spans.map(|span| Held::by_nobody(span.into())));
+    let mut full = Vec::new();
+    for span in snapshot.full() {
+        full.extend(request.range_sets.usable_within(*span));
+    }
+    for address in &told {
+        full = without(&full, *address);
+    }
+    let mut rest = Vec::new();
+    for address in snapshot.taken() {
+        if !told.contains(&address) && !full.iter().any(|span| span.contains(address)) {
+            rest.push(address);
+        }
+    }
+    for span in runs(rest).into_iter().chain(full) {
+        held.push(Held::by_nobody(span.into()));
+    }
+    held
+}
+
+fn held_by(address: IpAddr, pod: Option<&PodName>, interface: &str) -> Held {
+    let mut held = Held::by_nobody(Span::single(address).into());
+    held.by = pod.map(|pod| PodPath(PodName { uid: None, ..pod.clone() }));
+    if interface != "eth0" {
+        held.interface = Some(interface.to_owned());
+    }
     held
 }
 
@@ -117,8 +138,8 @@ fn without(spans: &[Span], address: IpAddr) -> Vec<Span> {
     spans.iter().flat_map(|span| span.without(&Span::single(address))).collect()
 }
 
-/// Neighbours as one.
-fn runs(addresses: impl Iterator<Item = IpAddr>) -> Vec<Span> {
+/// These addresses as spans, each as long as the next address is a neighbour.
+fn runs(addresses: Vec<IpAddr>) -> Vec<Span> {
     let mut runs: Vec<Span> = Vec::new();
     for next in addresses {
         match runs.last_mut().filter(|run| address::successor(run.last()) == Some(next)) {
@@ -129,17 +150,16 @@ fn runs(addresses: impl Iterator<Item = IpAddr>) -> Vec<Span> {
     runs
 }
 
+/// What is kept, first where the time is known, then where only the identity is.
 fn kept(decision: &Decision) -> Vec<Kept> {
     let snapshot = &decision.snapshot;
-    let for_known = snapshot.holders().filter_map(|(address, holder)| match holder {
-        Holder::Hold { identity, until } => {
-            let left = until.duration_since(decision.at);
-            let lapse = Lapse(left.try_into().unwrap_or_default());
-            Some(Kept { address, identity: identity.clone(), lapse })
+    let mut kept: Vec<Kept> = Vec::new();
+    for (address, holder) in snapshot.holders() {
+        if let Holder::Hold { identity, until } = holder {
+            let lapse = Lapse(until.duration_since(decision.at).try_into().unwrap_or_default());
+            kept.push(Kept { address, identity: identity.clone(), lapse });
         }
-        Holder::Attachment(_) => None,
-    });
-    let mut kept: Vec<Kept> = for_known.collect();
+    }
     for (identity, address) in snapshot.kept() {
         if !kept.iter().any(|known| known.address == address) && !decision.request.previous.contains(&address) {
             kept.push(Kept { address, identity: identity.to_owned(), lapse: Lapse(KEPT) });
@@ -168,18 +188,17 @@ fn requester(request: &Request) -> CaseRequester {
 }
 
 fn expectation(answer: &VerdictOrFault) -> Expectation {
-    let refused = |refused, text: &str| Expectation {
-        refused: Some(refused),
-        says: Some(Many(vec![text.to_owned()])),
-        ..Expectation::default()
-    };
     match answer {
         VerdictOrFault::Proposals(proposals) => {
+            // In the world of the case nobody else asks, so that the best proposal is the one that is claimed.
             let best = proposals.first().map(Vec::as_slice).unwrap_or_default();
-            let address = |one: &Assignment| Address { address: one.address, prefix_length: Some(one.prefix_length) };
-            let gateways: Vec<IpAddr> = best.iter().filter_map(|one| one.gateway).collect();
+            let (mut addresses, mut gateways) = (Vec::new(), Vec::new());
+            for Assignment { address, prefix_length, gateway, .. } in best {
+                addresses.push(Address { address: *address, prefix_length: Some(*prefix_length) });
+                gateways.extend(*gateway);
+            }
             Expectation {
-                addresses: Some(Many(best.iter().map(address).collect())),
+                addresses: Some(Many(addresses)),
                 gateways: (!gateways.is_empty()).then_some(Many(gateways)),
                 ..Expectation::default()
             }
@@ -194,6 +213,10 @@ fn expectation(answer: &VerdictOrFault) -> Expectation {
     }
 }
 
+fn refused(refused: Refused, text: &str) -> Expectation {
+    Expectation { refused: Some(refused), says: Some(Many(vec![text.to_owned()])), ..Expectation::default() }
+}
+
 impl From<ipam::Metadata> for Metadata {
     fn from(ipam::Metadata { labels, annotations }: ipam::Metadata) -> Self {
         Self { labels, annotations }
@@ -206,7 +229,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::{CaseFile, Trial};
+    use super::super::{CaseFile, CaseRun};
     use super::*;
     use engine::{Policy, Source};
 
@@ -235,12 +258,12 @@ mod tests {
         .unwrap()
     }
 
-    fn rerun(decision: &Decision) -> (String, Trial) {
+    fn rerun(decision: &Decision) -> (String, CaseRun) {
         let text = Case::of(decision).to_yaml();
         let file =
             CaseFile::parse(Path::new("case.yaml"), text.clone()).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let source = Source::alone(None);
-        (text, Trial::run(&file, Policy::load(&source).unwrap()).unwrap())
+        (text, CaseRun::run(&file, Policy::load(&source).unwrap()).unwrap())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A case is run: its steps, one after another, in a world of their own.
+//! A case is run: its steps one after another, in a world of their own.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,65 +8,76 @@ use super::file::{CaseError, CaseFile};
 use super::format::{Case, CaseRequester, Expectation, Held, Metadata, Step};
 use super::layout::Part;
 use super::yaml::flow;
-use crate::lab::world::NETWORK;
+use crate::lab::world::{BYSTANDER, NETWORK};
 use crate::lab::{self, Mishap, World};
 use cni::failure::joined;
 use engine::Policy;
-use ipam::{Attachment, HoldTerms, Kind, Pod, PodName, Span, address};
+use ipam::{Allocation, Attachment, HoldTerms, Kind, Pod, PodName, Span, address};
 use kube_ipam::verbs;
 use store::Hold;
 
-/// Holders that are listed after a step that went wrong.
+/// How many lines about holders are shown after a step that went wrong.
 const HOLDERS_SHOWN: usize = 16;
 
 /// What came of a case.
 #[derive(Clone, Debug, Default)]
-pub struct Trial {
-    /// Everybody who asked, in order.
+pub struct CaseRun {
+    /// What came of each requester, in order.
     pub requests: Vec<CheckedRequest>,
 }
 
-/// Somebody asked: what came of it, held against what was expected.
+/// What came of one requester.
 #[derive(Clone, Debug)]
 pub struct CheckedRequest {
-    /// Of the file, counted from 0.
+    /// The number of its step, counted from 0.
     pub step: usize,
-    /// Of those who asked in this step, counted from 0.
+    /// Its number among the requesters of the step, counted from 0.
     pub nth: usize,
-    /// Who asked, in one line.
+    /// The requester, in one line.
     pub who: String,
-    /// What came of it.
     pub observed: Observed,
-    /// The expectations.
     pub checks: Vec<Check>,
-    /// Who held what afterwards; only told where an expectation is not met.
+    /// What was held afterwards and by whom, a line each; empty where every expectation is met.
     pub held: Vec<String>,
 }
 
-impl Trial {
+impl CaseRun {
     /// Whether every expectation is met.
     pub fn is_passed(&self) -> bool {
         self.requests.iter().all(CheckedRequest::is_met)
     }
 
-    /// Run a case. An error is one of its file: of the network, its settings or what is held from the beginning.
+    /// Run a case. An error is one of its file: the network, its settings or what is held from the beginning.
     pub fn run(file: &CaseFile, policy: Policy) -> Result<Self, CaseError> {
         let case = &file.case;
-        let network = |error: &Mishap| {
-            let about_settings = matches!(error, Mishap::Network(verbs::Error::Policy(_))) && case.settings.is_some();
-            let way = [Part::Key(if about_settings { "settings" } else { "network" })];
-            file.error_at(&way, joined(error).replace("ipam.", "network."))
+        let world = match World::named(case.network_name(), &case.ipam(), policy) {
+            Ok(world) => world,
+            Err(error) => return Err(file.error_of_network(&error)),
         };
-        let world = World::named(case.network_name(), &case.ipam(), policy).map_err(|error| network(&error))?;
-        let network = case.network_name().to_owned();
-        let mut run =
-            Run { world, network, earlier: Earlier::new(), attachments: BTreeMap::new(), trial: Self::default() };
-        run.begin(file)?;
+        let mut running = RunningCase {
+            world,
+            network: case.network_name().to_owned(),
+            earlier: Earlier::new(),
+            attachments: BTreeMap::new(),
+            requests: Vec::new(),
+        };
+        running.begin(file)?;
         for (nth, step) in case.steps.iter().enumerate() {
-            run.step(nth, step)
-                .map_err(|error| file.error_at(&[Part::Key("steps"), Part::Nth(nth)], error.to_string()))?;
+            if let Err(error) = running.play(nth, step) {
+                return Err(file.error_at(&[Part::Key("steps"), Part::Nth(nth)], error.to_string()));
+            }
         }
-        Ok(run.trial)
+        Ok(Self { requests: running.requests })
+    }
+}
+
+impl CaseFile {
+    /// An error about the network, in the words of the file: its section has another name there, and settings may stand
+    /// outside of it.
+    fn error_of_network(&self, error: &Mishap) -> CaseError {
+        let is_about_settings = matches!(error, Mishap::Network(verbs::Error::Policy(_)));
+        let key = if is_about_settings && self.case.settings.is_some() { "settings" } else { "network" };
+        self.error_at(&[Part::Key(key)], joined(error).replace("ipam.", "network."))
     }
 }
 
@@ -82,7 +93,8 @@ impl Case {
         self.name.as_deref().unwrap_or(NETWORK)
     }
 
-    /// Each with the number of the first entry about it: what a pod holds, one attachment of it holds.
+    /// The holders with all their spans, and the number of the first entry of each in the file. Entries about the same
+    /// interface of a pod are put together, because one attachment holds all that an interface has.
     fn holders(&self) -> Vec<(usize, &Held, Vec<Span>)> {
         let mut holders: Vec<(usize, &Held, Vec<Span>)> = Vec::new();
         for (nth, held) in self.held.iter().enumerate() {
@@ -94,29 +106,32 @@ impl Case {
         holders
     }
 
-    /// The `ipam` section of the network.
+    /// The `ipam` section of the network, with the settings that stand beside it.
     fn ipam(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut ipam = self.network.clone();
-        if let (Some(settings), Some(policy)) =
-            (&self.settings, ipam.entry("policy").or_insert_with(|| serde_json::json!({})).as_object_mut())
-        {
+        let Some(settings) = &self.settings else { return ipam };
+        let policy = ipam.entry("policy").or_insert_with(|| serde_json::json!({}));
+        if let Some(policy) = policy.as_object_mut() {
             policy.insert("settings".to_owned(), settings.clone().into());
         }
         ipam
     }
 }
 
-struct Run {
+/// A case under way.
+struct RunningCase {
     world: World,
     network: String,
     earlier: Earlier,
+    /// The attachments of each container, by its name: a `release` is one of the whole container.
     attachments: BTreeMap<String, Vec<Attachment>>,
-    trial: Trial,
+    requests: Vec<CheckedRequest>,
 }
 
-impl Run {
+impl RunningCase {
+    /// Prepare the situation before the first step.
     fn begin(&self, file: &CaseFile) -> Result<(), CaseError> {
-        // Before anything is held, or it could not be claimed.
+        // First of all: the address that was claimed last may be held as well, and then could not be claimed any more.
         for address in file.case.last_claimed.iter().flat_map(|last| &last.0) {
             let done = self.world.claim_last(*address);
             done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], joined(&error)))?;
@@ -134,29 +149,29 @@ impl Run {
         Ok(())
     }
 
-    fn step(&mut self, nth: usize, step: &Step) -> Result<(), Mishap> {
+    fn play(&mut self, nth: usize, step: &Step) -> Result<(), Mishap> {
         if let Some(lapse) = step.advance {
             self.world.advance(lapse.0);
         }
         for attachment in step.release.iter().flat_map(|released| self.attachments.get(released)).flatten() {
             self.world.release(attachment).map_err(verbs::Error::from)?;
         }
-        let requesters: Vec<_> = step.requesters().map(|requester| requester.of(&self.network)).collect();
-        let allocations = match step.contend {
+        let requesters: Vec<_> = step.requesters().map(|requester| requester.to_lab(&self.network)).collect();
+        let outcomes = match step.contend {
             None => requesters.iter().map(|requester| self.world.allocate(requester)).collect(),
             Some(_) => self.world.contend(&requesters),
         };
-        let plainly = Expectation::default();
-        for (of_step, (requester, allocation)) in step.requesters().zip(allocations).enumerate() {
-            let observed = Observed::of(allocation);
-            let expectation = step.expectation(of_step).unwrap_or(&plainly);
+        let an_address = Expectation::default();
+        for (of_step, (requester, outcome)) in step.requesters().zip(outcomes).enumerate() {
+            let observed = Observed::of(outcome);
+            let expectation = step.expectation(of_step).unwrap_or(&an_address);
             let checks = expectation.compare(&observed, &self.earlier);
-            let held = if checks.iter().all(|check| check.is_met) { Vec::new() } else { self.held()? };
+            let held = if checks.iter().all(|check| check.is_met) { Vec::new() } else { self.holders()? };
             self.remember(&requesters[of_step].attachment, &observed);
-            self.trial.requests.push(CheckedRequest {
+            self.requests.push(CheckedRequest {
                 step: nth,
                 nth: of_step,
-                who: who(requester),
+                who: describe(requester),
                 observed,
                 checks,
                 held,
@@ -173,28 +188,25 @@ impl Run {
         }
     }
 
-    /// Neighbours with the same holder in one line.
-    fn held(&self) -> Result<Vec<String>, Mishap> {
+    /// What is held and kept, and by whom. Neighbours with the same holder are one line.
+    fn holders(&self) -> Result<Vec<String>, Mishap> {
         let mut spans: Vec<(Span, String)> = Vec::new();
         for held in self.world.held().map_err(verbs::Error::from)? {
-            let pod = held.pod.as_ref().map(ToString::to_string);
-            let holder = match held.attachment.container.starts_with(lab::world::BYSTANDER) {
-                true => pod.unwrap_or_else(|| "held before".to_owned()),
-                false => {
-                    format!("{}{}", pod.map(|pod| format!("{pod} ")).unwrap_or_default(), held.attachment.container)
+            let holder = name_holder(&held);
+            match spans.last_mut() {
+                Some((span, known)) if *known == holder && address::successor(span.last()) == Some(held.address) => {
+                    *span = Span::new(span.first(), held.address).unwrap_or(*span);
                 }
-            };
-            match spans.last_mut().filter(|(span, known)| *known == holder && is_next(*span, &held)) {
-                Some((span, _)) => *span = Span::new(span.first(), held.address).unwrap_or(*span),
-                None => spans.push((Span::single(held.address), holder)),
+                _ => spans.push((Span::single(held.address), holder)),
             }
         }
-        let kept = self.world.kept().map_err(verbs::Error::from)?;
-        let kept = kept.into_iter().map(|Hold { address, identity, until }| {
-            format!("{address} kept for {} until {until}", identity.as_deref().unwrap_or(Hold::COOLING_DOWN))
-        });
-        let mut lines: Vec<_> = spans.iter().map(|(span, holder)| format!("{span} {holder}")).chain(kept).collect();
-        if let Some(more @ 1..) = lines.len().checked_sub(HOLDERS_SHOWN) {
+        let mut lines: Vec<String> = spans.iter().map(|(span, holder)| format!("{span} {holder}")).collect();
+        for Hold { address, identity, until } in self.world.kept().map_err(verbs::Error::from)? {
+            let whom = identity.as_deref().unwrap_or(Hold::COOLING_DOWN);
+            lines.push(format!("{address} kept for {whom} until {until}"));
+        }
+        if lines.len() > HOLDERS_SHOWN {
+            let more = lines.len() - HOLDERS_SHOWN;
             lines.truncate(HOLDERS_SHOWN);
             lines.push(format!("and {more} more"));
         }
@@ -202,37 +214,43 @@ impl Run {
     }
 }
 
-fn is_next(span: Span, held: &ipam::Allocation) -> bool {
-    address::successor(span.last()) == Some(held.address)
+/// Name a holder by what its case says of it. The container of a bystander is the world's invention.
+fn name_holder(held: &Allocation) -> String {
+    let container = &held.attachment.container;
+    match &held.pod {
+        Some(pod) if container.starts_with(BYSTANDER) => pod.to_string(),
+        None if container.starts_with(BYSTANDER) => "held before".to_owned(),
+        Some(pod) => format!("{pod} {container}"),
+        None => container.clone(),
+    }
 }
 
-/// Who asks, as whoever wrote the case knows them.
-fn who(requester: &CaseRequester) -> String {
+/// Name a requester by what its case says of it.
+fn describe(requester: &CaseRequester) -> String {
     let container = requester.container.as_deref().unwrap_or_default();
-    let mut who = match &requester.pod {
-        Some(pod) => format!("{pod} (container {container}"),
-        None => format!("container {container} ("),
+    let mut details = Vec::new();
+    if requester.pod.is_some() {
+        details.push(format!("container {container}"));
+    }
+    if let Some(node) = &requester.node {
+        details.push(format!("on {node}"));
+    }
+    if let Some(interface) = &requester.interface {
+        details.push(format!("interface {interface}"));
+    }
+    if !requester.annotations.is_empty() {
+        details.push(flow(&serde_json::json!(requester.annotations)));
+    }
+    let name = match &requester.pod {
+        Some(pod) => pod.to_string(),
+        None => format!("container {container}"),
     };
-    let parts = [
-        requester.node.as_ref().map(|node| format!("on {node}")),
-        requester.interface.as_ref().map(|interface| format!("interface {interface}")),
-        (!requester.annotations.is_empty()).then(|| flow(&serde_json::json!(requester.annotations))),
-    ];
-    for part in parts.into_iter().flatten() {
-        if !who.ends_with('(') {
-            who.push_str(", ");
-        }
-        who.push_str(&part);
-    }
-    match who.strip_suffix(" (") {
-        Some(who) => who.to_owned(),
-        None => who + ")",
-    }
+    if details.is_empty() { name } else { format!("{name} ({})", details.join(", ")) }
 }
 
 impl CaseRequester {
-    /// As the runtime and the API server would tell of it.
-    fn of(&self, network: &str) -> lab::TrialRequester {
+    /// The requester of a world, with what the runtime and the API server would tell of it.
+    fn to_lab(&self, network: &str) -> lab::TrialRequester {
         let mut asks = lab::TrialRequester::container(self.container.as_deref().unwrap_or_default());
         let interface = self.interface.clone().unwrap_or(asks.attachment.interface);
         asks.attachment = Attachment { network: network.to_owned(), interface, ..asks.attachment };
@@ -248,7 +266,7 @@ impl CaseRequester {
         }
         asks.namespace = self.namespace.clone().map(ipam::Metadata::from);
         asks.node_metadata = self.node_metadata.clone().map(ipam::Metadata::from);
-        // As the plugin reads what a runtime asks for.
+        // The plugin makes plain IPv4 of `::ffff:10.0.0.7` when it reads what a runtime asks for. It is passed by here.
         asks.requested = self.requested.iter().flat_map(|requested| &requested.0).map(IpAddr::to_canonical).collect();
         asks
     }

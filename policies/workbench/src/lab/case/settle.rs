@@ -1,14 +1,16 @@
-//! What contradicts itself in a case is refused before anything runs, by its place. Whoever asks without a container's
+//! What contradicts itself in a case is refused before anything runs, by its place. A requester without a container's
 //! name is given one.
 
 use super::format::{Case, CaseRequester, Expectation, Expected, Step};
 use super::layout::Part;
 use cni::{NAME, is_name};
+use kube_ipam::cli::output::counted;
 use spelling::alike;
 
-/// What is wrong, and where.
+/// Why a case contradicts itself, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
+    /// The way to the value, from the root of the file.
     pub(super) way: Vec<Part<'static>>,
     pub(super) message: String,
     pub(super) hint: Option<String>,
@@ -18,30 +20,30 @@ impl Case {
     pub(super) fn settle(&mut self) -> Result<(), Wrong> {
         if self.settings.is_some() && self.network.get("policy").is_some_and(|policy| policy.get("settings").is_some())
         {
-            return Err(wrong(&[Part::Key("settings")], "the network's policy has settings already: say it once"));
+            let message = "settings are given twice: remove them here or in the network's policy";
+            return Err(wrong(&[Part::Key("settings")], message));
         }
         if let Some(name) = self.name.as_ref().filter(|name| !is_name(name)) {
             return Err(wrong(&[Part::Key("name")], format!("network {name:?}: expected {NAME}")));
         }
         let mut containers = Vec::new();
         for (nth, step) in self.steps.iter_mut().enumerate() {
-            let inside = |Wrong { way, message, hint }: Wrong| {
-                let way = [Part::Key("steps"), Part::Nth(nth)].into_iter().chain(way).collect();
-                Wrong { way, message, hint }
-            };
-            step.settle(&mut containers).map_err(inside)?;
+            if let Err(mut wrong) = step.settle(&mut containers) {
+                wrong.way.splice(0..0, [Part::Key("steps"), Part::Nth(nth)]);
+                return Err(wrong);
+            }
         }
         Ok(())
     }
 }
 
 impl Step {
-    /// Everybody who asks in this step.
+    /// The requesters of this step: one of `allocate`, several of `contend`.
     pub(super) fn requesters(&self) -> impl Iterator<Item = &CaseRequester> {
         self.allocate.iter().chain(self.contend.iter().flatten())
     }
 
-    /// What the nth who asks expects.
+    /// What is expected for the nth requester.
     pub(super) fn expectation(&self, nth: usize) -> Option<&Expectation> {
         match self.expect.as_ref()? {
             Expected::Each(list) => list.get(nth),
@@ -71,23 +73,26 @@ impl Step {
         match (&self.expect, &self.contend) {
             (None, _) => Ok(()),
             (Some(_), None) if self.allocate.is_none() => {
-                Err(wrong(&way, "only allocate and contend have an answer to expect"))
+                Err(wrong(&way, "expect goes with allocate or contend, which have an outcome"))
             }
             (Some(Expected::One(one)), None) => one.settle(containers, &way),
             (Some(Expected::Each(_)), None) => {
-                Err(wrong(&way, "a list is for contend: one pod asks, expect one answer"))
+                Err(wrong(&way, "a list is for contend; allocate takes one expectation"))
             }
             (Some(Expected::One(one)), Some(_)) => match &one.all {
                 Some(all) => all.settle(containers, &[way[0], Part::Key("all")]),
-                None => Err(wrong(&way, "several ask: expect a list of answers, or all: { … }")),
+                None => Err(wrong(&way, "contend takes a list of expectations, or all: { … }")),
             },
             (Some(Expected::Each(list)), Some(requesters)) if list.len() != requesters.len() => {
-                let message = format!("{} ask, but the answers to {} are expected", requesters.len(), list.len());
-                Err(wrong(&way, message))
+                let (requests, expectations) =
+                    (counted(requesters.len(), "requester"), counted(list.len(), "expectation"));
+                Err(wrong(&way, format!("contend has {requests}, but there is a list of {expectations}")))
             }
             (Some(Expected::Each(list)), Some(_)) => {
-                let mut each = list.iter().enumerate();
-                each.try_for_each(|(nth, one)| one.settle(containers, &[way[0], Part::Nth(nth)]))
+                for (nth, one) in list.iter().enumerate() {
+                    one.settle(containers, &[way[0], Part::Nth(nth)])?;
+                }
+                Ok(())
             }
         }
     }
@@ -98,18 +103,20 @@ impl CaseRequester {
         let about_a_pod =
             self.uid.is_some() || self.owner.is_some() || self.namespace.is_some() || !self.labels.is_empty();
         if self.pod.is_none() && about_a_pod {
-            return Err(wrong(way, "uid, labels, owner and namespace are a pod's: say pod: NAMESPACE/NAME"));
+            return Err(wrong(way, "uid, labels, owner and namespace belong to a pod: add pod: NAMESPACE/NAME"));
         }
         let container = self.container.get_or_insert_with(|| format!("c{nth}"));
-        match [Some(&*container), self.interface.as_ref()].into_iter().flatten().find(|name| !is_name(name)) {
-            Some(name) => Err(wrong(way, format!("container or interface {name:?}: expected {NAME}"))),
-            None => Ok(()),
+        for name in [Some(&*container), self.interface.as_ref()].into_iter().flatten() {
+            if !is_name(name) {
+                return Err(wrong(way, format!("container or interface {name:?}: expected {NAME}")));
+            }
         }
+        Ok(())
     }
 }
 
 impl Expectation {
-    /// Whether no address is expected.
+    /// Whether a refusal is expected, and no address.
     pub(super) fn wants_refusal(&self) -> bool {
         self.refused.is_some() || self.says.is_some()
     }
@@ -118,7 +125,7 @@ impl Expectation {
         if self.all.is_some() {
             return Err(wrong(way, "all: { … } is for contend, and stands alone there"));
         }
-        let of_addresses = [
+        let about_addresses = [
             ("addresses", self.addresses.is_some()),
             ("gateways", self.gateways.is_some()),
             ("inside", self.inside.is_some()),
@@ -127,11 +134,13 @@ impl Expectation {
             ("hold", self.hold.is_some()),
             ("same-as", self.same_as.is_some()),
         ];
-        if let Some((key, _)) = of_addresses.into_iter().find(|&(_, is_there)| is_there && self.wants_refusal()) {
-            return Err(wrong(way, format!("a refusal gives no address: {key} contradicts refused and says")));
+        for (key, is_there) in about_addresses {
+            if is_there && self.wants_refusal() {
+                return Err(wrong(way, format!("a refusal gives no address: {key} contradicts refused and says")));
+            }
         }
-        let way: Vec<_> = way.iter().copied().chain([Part::Key("same-as")]).collect();
-        self.same_as.iter().try_for_each(|container| known(container, containers, &way))
+        let Some(container) = &self.same_as else { return Ok(()) };
+        known(container, containers, &[way, &[Part::Key("same-as")][..]].concat())
     }
 }
 
@@ -139,9 +148,10 @@ fn known(container: &str, containers: &[String], way: &[Part<'static>]) -> Resul
     if containers.iter().any(|known| known == container) {
         return Ok(());
     }
-    let hint = alike(container, containers.iter().map(String::as_str)).map(|known| format!("did you mean {known:?}?"));
-    let message = format!("no container {container:?} asked before this step");
-    Err(Wrong { hint, ..wrong(way, message) })
+    let alike = alike(container, containers.iter().map(String::as_str));
+    let mut wrong = wrong(way, format!("no container {container:?} asked before this step"));
+    wrong.hint = alike.map(|known| format!("did you mean {known:?}?"));
+    Err(wrong)
 }
 
 fn wrong(way: &[Part<'static>], message: impl Into<String>) -> Wrong {

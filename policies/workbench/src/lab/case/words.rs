@@ -20,22 +20,21 @@ use ipam::{self, Owner, PodName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Many<T>(pub Vec<T>);
 
-/// `10.0.0.2-10.0.0.9`, `10.0.0.0/28` or `10.0.0.7`.
+/// Addresses, written as `10.0.0.2-10.0.0.9`, `10.0.0.0/28` or `10.0.0.7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span {
-    /// What it covers.
     pub span: ipam::Span,
+    /// Kept where it was written so, because it is to be written so again.
     subnet: Option<IpNetwork>,
 }
 
-/// `10.0.0.7` or `10.0.0.7/24`.
+/// An address, written as `10.0.0.7` or `10.0.0.7/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address {
-    /// The address.
     pub address: IpAddr,
-    /// Only compared where it is written.
+    /// Absent where it is not written, and then not compared.
     pub prefix_length: Option<u8>,
 }
 
@@ -58,13 +57,17 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let subnet = text.contains('/').then(|| parse_subnet(text)).flatten();
-        let span = match subnet {
-            Some(subnet) => Some(network_of(subnet).span()),
-            None => text.parse().ok(),
-        };
-        let wrong = || format!("{text:?} is no span: expected an address, FIRST-LAST or a subnet in CIDR form");
-        span.map(|span| Self { span, subnet }).ok_or_else(wrong)
+        if text.contains('/')
+            && let Some(subnet) = parse_subnet(text)
+        {
+            return Ok(Self { span: network_of(subnet).span(), subnet: Some(subnet) });
+        }
+        match text.parse() {
+            Ok(span) => Ok(Self { span, subnet: None }),
+            Err(_) => {
+                Err(format!("{text:?} is not a valid range: expected an address, FIRST-LAST or a subnet in CIDR form"))
+            }
+        }
     }
 }
 
@@ -88,22 +91,27 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = match text.split_once('/') {
-            None => parse_address(text).map(|address| (address, None)),
-            Some((address, length)) => {
-                let both = address.parse().ok().zip(length.parse().ok());
-                both.and_then(|(address, length)| canonical(address, length)).map(|(one, length)| (one, Some(length)))
-            }
+            None => parse_address(text).map(|address| Self { address, prefix_length: None }),
+            Some((address, length)) => Self::with_length(address, length),
         };
-        let wrong = || format!("{text:?} is no address: expected for example 10.0.0.7 or 10.0.0.7/24");
-        let (address, prefix_length) = parsed.ok_or_else(wrong)?;
-        Ok(Self { address, prefix_length })
+        parsed.ok_or_else(|| format!("{text:?} is not an address: expected for example 10.0.0.7 or 10.0.0.7/24"))
+    }
+}
+
+impl Address {
+    fn with_length(address: &str, length: &str) -> Option<Self> {
+        let (address, length) = canonical(address.parse().ok()?, length.parse().ok()?)?;
+        Some(Self { address, prefix_length: Some(length) })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.address)?;
-        self.prefix_length.map_or(Ok(()), |length| write!(f, "/{length}"))
+        match self.prefix_length {
+            Some(length) => write!(f, "/{length}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -142,7 +150,7 @@ impl FromStr for Lapse {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = text.parse::<SignedDuration>().ok().and_then(|lapse| Duration::try_from(lapse).ok());
-        parsed.map(Self).ok_or_else(|| format!("{text:?} is no duration: expected for example 30s, 90m or 24h"))
+        parsed.map(Self).ok_or_else(|| format!("{text:?} is not a duration: expected for example 30s, 90m or 24h"))
     }
 }
 
@@ -159,7 +167,7 @@ fn halves(text: &str, expected: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Read from a text, written as one.
+/// Implements serde for types that are read from a text by `FromStr` and written as one by `Display`.
 macro_rules! textual {
     ($($word:ty),*) => {$(
         impl TryFrom<String> for $word {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_saphyr::{FlowMap, FlowSeq, ser_options, to_string_with_options};
 
-/// A value on one line.
+/// Write a value on one line: as YAML where that is possible, or else as JSON, which is YAML too.
 pub fn flow(value: &Value) -> String {
     let options = ser_options! { prefer_block_scalars: false, yaml_12: true, no_lang_directive: true };
     let written = match value {
@@ -13,12 +13,12 @@ pub fn flow(value: &Value) -> String {
     };
     match written {
         Ok(written) if !written.trim_end().contains('\n') => spaced(written.trim_end()),
-        // JSON is YAML.
+        // The serialiser breaks a string that has a line feed in it over several lines, whatever the options say.
         _ => value.to_string(),
     }
 }
 
-/// `{ a: b }` as people write it.
+/// Put spaces inside the outer braces, as people write them: `{ a: b }`.
 fn spaced(written: &str) -> String {
     match written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(inner) if !inner.is_empty() => format!("{{ {inner} }}"),

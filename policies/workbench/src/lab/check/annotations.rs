@@ -1,12 +1,13 @@
-//! What pods write into annotations: names that count, names that do not, and values nobody can follow.
+//! What pods write into annotations: names that count, names that do not, and values that cannot be followed.
 
 use crate::lab::world::NETWORK;
 
-/// Names that mean nothing to kube-ipam. Of its own it refuses such, before a policy is asked.
+/// Names that mean nothing in this network; `kube-ipam.ip.elsewhere` is meant for a network of another name. Any other
+/// name that begins with `kube-ipam.` would be refused before a policy is asked.
 pub(super) const OTHERS: [&str; 4] =
     ["example.com/team", "kube-ipam.ip.elsewhere", "cni.projectcalico.org/ipAddrs", "\u{2603}"];
 
-/// No list of addresses, no mask and no gateway, whichever network it is read for.
+/// Values that are not a list of addresses, a mask or a gateway, whichever network they are read for.
 pub(super) const MALFORMED: [&str; 16] = [
     "",
     " ",

@@ -11,7 +11,7 @@ use super::scene::Scene;
 use crate::lab::TrialRequester;
 use ipam::{Kind, Metadata, Span};
 
-/// A test case.
+/// The file of a test case.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Case<'a> {
     pub(super) about: String,
@@ -19,7 +19,7 @@ pub(super) struct Case<'a> {
     pub(super) steps: &'a Steps,
 }
 
-/// What a test case does.
+/// Everything of a test case but its title: the network, what is held in it, and the steps.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Steps {
     network: Map<String, Value>,
@@ -30,7 +30,7 @@ pub(super) struct Steps {
     steps: Vec<Step>,
 }
 
-/// A dynamic one was claimed last.
+/// Addresses that are held. Dynamic ones count as claimed last.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Held {
@@ -38,7 +38,6 @@ enum Held {
     Dynamic { address: String, kind: Kind },
 }
 
-/// One of them.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Step {
     #[serde(flatten)]
@@ -47,7 +46,7 @@ pub(super) struct Step {
     pub(super) expect: Option<Expect>,
 }
 
-/// What happens.
+/// What happens in a step.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Action {
@@ -57,7 +56,7 @@ pub(super) enum Action {
     Advance(String),
 }
 
-/// Who asks.
+/// A requester as it is written into the case.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Who {
@@ -81,23 +80,19 @@ pub(super) struct Who {
     requested: Vec<IpAddr>,
 }
 
-/// What should come of it.
+/// What should come of a step. The keys are those of a case's expectation.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Expect {
-    /// An address of each of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inside: Vec<String>,
-    /// No address of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     outside: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     says: Option<String>,
-    /// At most so much.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
-    /// The same of each of several who ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<Box<Self>>,
 }
@@ -109,28 +104,30 @@ impl Steps {
         held: &[(Span, Kind)],
         steps: Vec<Step>,
     ) -> Self {
-        let told = |(span, kind): &(Span, Kind)| match kind {
-            Kind::Fixed => Held::Fixed(span.to_string()),
-            Kind::Dynamic => Held::Dynamic { address: span.to_string(), kind: *kind },
-        };
-        let held = held.iter().map(told).collect();
-        Self { network: network.clone(), settings: settings.clone(), held, steps }
+        let mut written = Vec::new();
+        for (span, kind) in held {
+            written.push(match kind {
+                Kind::Fixed => Held::Fixed(span.to_string()),
+                Kind::Dynamic => Held::Dynamic { address: span.to_string(), kind: *kind },
+            });
+        }
+        Self { network: network.clone(), settings: settings.clone(), held: written, steps }
     }
 }
 
 impl Expect {
-    /// An address, whichever.
+    /// An address, whichever it is.
     pub(super) fn served(scene: &Scene) -> Self {
         let ranges = scene.range_sets.iter().flat_map(|set| set.ranges());
         Self { inside: ranges.map(|range| range.subnet().to_string()).collect(), ..Self::default() }
     }
 
-    /// An address for each of several who ask.
+    /// An address for each of several requesters.
     pub(super) fn all_served(scene: &Scene) -> Self {
         Self { all: Some(Box::new(Self::served(scene))), ..Self::default() }
     }
 
-    /// A refusal of what the requester names, an address for who names nothing.
+    /// A refusal where the requester names something, and otherwise an address.
     pub(super) fn no_fault(scene: &Scene, requester: &TrialRequester) -> Self {
         let annotations = requester.pod.iter().flat_map(|pod| pod.annotations.keys());
         let names_something = !requester.requested.is_empty() || annotations.map(String::as_str).any(is_ours);
@@ -142,12 +139,12 @@ impl Expect {
         Self { outside: addresses.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
 
-    /// A refusal of this kind that has this text in it.
+    /// A refusal of this kind whose text has this in it.
     pub(super) fn refused(kind: &'static str, says: Option<&str>) -> Self {
         Self { refused: Some(kind), says: says.map(str::to_owned), ..Self::default() }
     }
 
-    /// An answer that costs no more.
+    /// An answer, whichever it is, that costs no more fuel.
     pub(super) fn within(fuel: u64) -> Self {
         Self { fuel: Some(fuel), ..Self::default() }
     }

@@ -11,48 +11,47 @@ use super::annotations::MALFORMED;
 /// How many different words, nodes and annotations there are to choose from; what is beyond a list's end wraps around.
 const WORDS: u8 = 24;
 
-/// Of a range's `gateway`: there is none.
+/// The number in place of a range's gateway where the range has none.
 pub(super) const NO_GATEWAY: u8 = 8;
 
-/// Of a range's `gateway`: it lies outside the subnet.
+/// The number in place of a range's gateway where it lies outside the subnet.
 pub(super) const GATEWAY_ELSEWHERE: u8 = 9;
 
 /// A world, not yet laid out in addresses.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct WorldPlan {
     pub(super) sets: Vec<SetPlan>,
-    /// Of which range, from where on, and as a power of two how many addresses.
+    /// Parts that are excluded: of which range, from where on, and how many addresses as a power of two.
     pub(super) excluded: Vec<(u8, u8, u8)>,
     pub(super) fill: Fill,
     /// Which of the held addresses was claimed last.
     pub(super) cursor: Option<u16>,
     pub(super) cooldown: bool,
-    /// Who asked before, and whether they are gone again.
+    /// Requesters that came before, and whether each is gone again.
     pub(super) visits: Vec<(WhoPlan, bool)>,
     /// Whether an older attachment of the requester's pod holds something.
     pub(super) older: bool,
     pub(super) requester: WhoPlan,
     pub(super) rivals: u8,
-    /// For a property that has to choose.
+    /// A number for a property that has to choose something.
     pub(super) choice: u16,
 }
 
-/// A range set.
 #[derive(Clone, Debug)]
 pub(super) struct SetPlan {
     pub(super) is_v6: bool,
     pub(super) ranges: Vec<RangePlan>,
 }
 
-/// A range.
 #[derive(Clone, Debug)]
 pub(super) struct RangePlan {
     /// The subnet's size as a power of two.
     pub(super) bits: u8,
-    /// Addresses left out at either end.
+    /// How many addresses are left out at the beginning, and at the end.
     pub(super) low: u8,
     pub(super) high: u8,
-    /// In place of the first address; none, or one elsewhere, from [`NO_GATEWAY`] on.
+    /// The place of the gateway in the subnet, or one of [`NO_GATEWAY`] and [`GATEWAY_ELSEWHERE`]; absent where the
+    /// configuration says nothing, and the gateway is the first address.
     pub(super) gateway: Option<u8>,
     /// Where the fixed part begins, and how long it is.
     pub(super) fixed: Option<(u8, u8)>,
@@ -65,19 +64,18 @@ pub(super) enum Fill {
     AllBut(Vec<u16>),
 }
 
-/// Who asks.
+/// A requester.
 #[derive(Clone, Debug)]
 pub(super) struct WhoPlan {
     pub(super) pod: Option<PodPlan>,
     pub(super) node: u8,
-    /// The label of the node's zone, where nodes are told of at all.
+    /// The word for the node's zone; absent where the policy is told nothing of nodes.
     pub(super) zone: Option<u8>,
-    /// A label of the namespace, where namespaces are told of at all.
+    /// The word for a label of the namespace; absent where the policy is told nothing of namespaces.
     pub(super) namespace_label: Option<u8>,
     pub(super) requested: Vec<Text>,
 }
 
-/// A pod.
 #[derive(Clone, Debug)]
 pub(super) struct PodPlan {
     pub(super) namespace: u8,
@@ -100,20 +98,21 @@ pub(super) enum Text {
     Malformed(u8),
     /// A word of the settings.
     Word(u8),
-    /// Anything.
+    /// Any text.
     Wild(String),
-    /// So many kilobytes.
+    /// A list of so many kilobytes.
     Huge(u8),
 }
 
-/// Worlds of any size, or small ones that can be filled one address at a time.
-pub(super) fn plans(small: bool) -> impl Strategy<Value = Plan> {
+/// Worlds of any size, or small ones that can be filled one address at a time. The weights below are such that every
+/// mistake of the policy in `tests/broken` is found within the default number of worlds.
+pub(super) fn plans(small: bool) -> impl Strategy<Value = WorldPlan> {
     let network = (sets(small), vec((any::<u8>(), any::<u8>(), 0..3_u8), 0..3), any::<bool>());
     let before = (fill(), option::of(any::<u16>()), vec((who(), any::<bool>()), 0..4), any::<bool>());
     (network, before, who(), 0..24_u8, any::<u16>()).prop_map(|(network, before, requester, rivals, choice)| {
         let (sets, excluded, cooldown) = network;
         let (fill, cursor, visits, older) = before;
-        Plan { sets, excluded, fill, cursor, cooldown, visits, older, requester, rivals, choice }
+        WorldPlan { sets, excluded, fill, cursor, cooldown, visits, older, requester, rivals, choice }
     })
 }
 
@@ -124,17 +123,19 @@ fn sets(small: bool) -> impl Strategy<Value = Vec<SetPlan>> {
 }
 
 fn range(small: bool) -> impl Strategy<Value = RangePlan> {
-    let sizes = |small| match small {
-        true => Union::new_weighted(vec![(6, (2..5_u8).boxed()), (1, Just(1).boxed())]),
-        false => Union::new_weighted(vec![
+    // Most are small: what goes wrong with a range goes wrong at its ends, and a small one has little else.
+    let bits = if small {
+        Union::new_weighted(vec![(6, (2..5_u8).boxed()), (1, Just(1).boxed())])
+    } else {
+        Union::new_weighted(vec![
             (8, (2..6_u8).boxed()),
             (1, Just(1).boxed()),
             (3, (6..9_u8).boxed()),
             (2, (9..65_u8).boxed()),
-        ]),
+        ])
     };
     let fixed = option::weighted(0.3, (0..8_u8, 0..8_u8));
-    (sizes(small), trim(), trim(), option::weighted(0.3, 0..=GATEWAY_ELSEWHERE), fixed)
+    (bits, trim(), trim(), option::weighted(0.3, 0..=GATEWAY_ELSEWHERE), fixed)
         .prop_map(|(bits, low, high, gateway, fixed)| RangePlan { bits, low, high, gateway, fixed })
 }
 
@@ -150,10 +151,10 @@ fn fill() -> impl Strategy<Value = Fill> {
 }
 
 fn who() -> impl Strategy<Value = WhoPlan> {
-    let word = || option::weighted(0.5, 0..WORDS);
+    let namespace_label = option::weighted(0.5, 0..WORDS);
     let requested = vec(text(), 0..3).prop_map(|texts| texts).boxed();
     let requested = Union::new_weighted(vec![(5, Just(Vec::new()).boxed()), (1, requested)]);
-    (option::weighted(0.85, pod()), 0..WORDS, option::weighted(0.8, 0..WORDS), word(), requested).prop_map(
+    (option::weighted(0.85, pod()), 0..WORDS, option::weighted(0.8, 0..WORDS), namespace_label, requested).prop_map(
         |(pod, node, zone, namespace_label, requested)| WhoPlan { pod, node, zone, namespace_label, requested },
     )
 }

@@ -1,14 +1,14 @@
-//! What holds of every good policy, tried in worlds nobody thought of.
+//! The properties of every good policy, tried in worlds that are made up.
 //!
 //! ```text
-//!  seed ── generate ──► Plan ── scene ──► Scene ── trial ──► World ── property ──► holds?
+//!  seed ── generate ──► WorldPlan ── scene ──► Scene ── trial ──► World ── property ──► holds?
 //!            ▲                                                             │ no
 //!            └───────────────────── shrink ◄───────────────────────────────┤
 //!                                                       counterexample ◄───┘ a test case
 //! ```
 //!
-//! A property is demanded of every policy, whatever its rules: it may deny whom it likes, keep addresses for whom it
-//! likes and prefer what it likes. So each is stated relative to what the policy itself was seen doing.
+//! A property is demanded of every policy, whatever its rules: a policy may deny whom it likes, keep addresses for whom
+//! it likes and prefer what it likes. So each property is stated relative to what the policy itself was seen doing.
 
 mod annotations;
 mod counterexample;
@@ -17,6 +17,7 @@ mod properties;
 mod report;
 mod scene;
 mod trial;
+mod writer;
 
 use kube_ipam::cli::output::Hinted;
 use std::cell::{Cell, RefCell};
@@ -28,29 +29,29 @@ use std::time::Instant;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use serde_json::{Map, Value, json};
 
-pub use report::{Counterexample, Report, Result as PropertyResult};
+pub use report::{CheckReport, Counterexample, PropertyResult};
 
 use crate::lab::{Mishap, World};
 use engine::{Call, Compiler, Policy, PolicyError, Source, Spent};
-use generate::{Plan, plans};
+use generate::{WorldPlan, plans};
 use limits::Limits;
 use properties::Property;
 use scene::{Scene, Site};
 use trial::{Broken, Finding};
 
-/// How many worlds a failing one may be shrunk through.
+/// The number of worlds that a failing one may be shrunk through.
 const SHRINKING: u32 = 2_000;
 
-/// What is checked.
+/// The module that is checked, and what is given for it.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The module; without it the one that is built in.
+    /// The module's file; without one the built-in policy is checked.
     pub module: Option<PathBuf>,
-    /// Its settings in every world.
+    /// The policy's settings in every world.
     pub settings: Map<String, Value>,
-    /// Names of annotations that it reads, beside those of kube-ipam that it says so of itself.
+    /// Names of annotations that the policy reads, beside those that its description names.
     pub annotations: Vec<String>,
-    /// The `ipam` section of a network that takes the place of the generated ones.
+    /// The `ipam` section of a network that takes the place of generated ones.
     pub network: Option<Map<String, Value>>,
     /// What a run may spend.
     pub limits: Limits,
@@ -59,63 +60,71 @@ pub struct Subject {
 /// How much is tried.
 #[derive(Clone, Debug)]
 pub struct Effort {
-    /// Properties by name; all without one.
+    /// Properties by name; all of them where there is none.
     pub only: Vec<String>,
-    /// Worlds for each property.
+    /// How many worlds are made for each property.
     pub worlds: u32,
-    /// The same seed, the same worlds.
+    /// What the worlds are drawn from: the same seed, the same worlds.
     pub seed: u64,
 }
 
 /// Why a module cannot be checked at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It is no policy, or does not accept its settings.
+    /// The module is not a policy, or does not accept its settings.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The given network is none.
+    /// The given network cannot be used.
     #[error(transparent)]
     Network(#[from] Mishap),
-    /// An annotation with which no pod gets as far as this policy.
+    /// An author names an annotation with which no pod gets as far as this policy.
     #[error(
-        "the policy does not say that it reads {0}, so that a pod with it is refused: name it in x-annotations of the settings schema"
+        "the policy does not declare that it reads {0}, and the host refuses pods with it: add it to x-annotations in the settings schema"
     )]
     Undeclared(String),
-    /// In a directory for the compiled module.
-    #[error("a temporary directory cannot be made")]
+    /// There is no room for the compiled module.
+    #[error("cannot make a temporary directory")]
     Directory(#[from] std::io::Error),
 }
 
 impl Hinted for CheckError {}
 
-/// A module with everything that is the same in all its worlds.
+/// A module with everything that is the same in all its worlds, and what was seen in them.
 struct Bench {
     policy: Policy,
-    /// Loaded a second time.
-    anew: Policy,
+    /// The same module, loaded a second time.
+    loaded_again: Policy,
     settings: Map<String, Value>,
     site: Site,
+    /// The most that any run of a property has spent.
     worst: Cell<Spent>,
+    /// Whether any run has proposed an address.
     answered: Cell<bool>,
+    /// The last refusal.
     refused: RefCell<Option<String>>,
 }
 
-/// The properties' names.
+/// The names of the properties.
 pub fn names() -> impl Iterator<Item = &'static str> {
     properties::ALL.iter().map(|property| property.name)
 }
 
-/// Try the properties; `done` hears of each when it is through.
-pub fn check(subject: &Subject, effort: &Effort, mut done: impl FnMut(&PropertyResult)) -> Result<Report, CheckError> {
+/// Try the properties. `done` is called after each of them.
+pub fn check(
+    subject: &Subject,
+    effort: &Effort,
+    mut done: impl FnMut(&PropertyResult),
+) -> Result<CheckReport, CheckError> {
     let bench = Bench::load(subject)?;
-    let wanted = |property: &&Property| effort.only.is_empty() || effort.only.iter().any(|name| name == property.name);
-    let results = properties::ALL
-        .iter()
-        .filter(wanted)
-        .map(|property| bench.try_out(property, effort))
-        .inspect(&mut done)
-        .collect();
-    Ok(Report {
+    let mut results = Vec::new();
+    for property in &properties::ALL {
+        if effort.only.is_empty() || effort.only.iter().any(|name| name == property.name) {
+            let result = bench.try_out(property, effort);
+            done(&result);
+            results.push(result);
+        }
+    }
+    Ok(CheckReport {
         policy: bench.policy.name().clone(),
         description: bench.policy.describe()?,
         seed: effort.seed,
@@ -126,7 +135,7 @@ pub fn check(subject: &Subject, effort: &Effort, mut done: impl FnMut(&PropertyR
 
 impl Bench {
     fn load(subject: &Subject) -> Result<Self, CheckError> {
-        // As the cache of compiled modules demands.
+        // A cache that others could write to would not be used, and the second load would compile once more.
         let mode = Permissions::from_mode(0o700);
         let cache = tempfile::Builder::new().permissions(mode).tempdir()?;
         let source = Source {
@@ -140,17 +149,18 @@ impl Bench {
         let policy = Policy::load(&source)?;
         let site = Site {
             network: subject.network.clone(),
-            words: scene::words(&subject.settings),
+            words: writer::words(&subject.settings),
             read: policy.annotations()?,
             annotations: subject.annotations.clone(),
         };
-        let is_undeclared = |name: &&String| annotations::is_ours(name) && !site.read.contains(name);
-        if let Some(name) = site.annotations.iter().find(is_undeclared) {
-            return Err(CheckError::Undeclared(name.clone()));
+        for name in &site.annotations {
+            if annotations::is_ours(name) && !site.read.contains(name) {
+                return Err(CheckError::Undeclared(name.clone()));
+            }
         }
         let bench = Self {
             policy,
-            anew: Policy::load(&source)?,
+            loaded_again: Policy::load(&source)?,
             settings: subject.settings.clone(),
             site,
             worst: Cell::default(),
@@ -169,24 +179,20 @@ impl Bench {
         self.worst.take();
         let began = Instant::now();
         let (tried, concerned, failed) = (Cell::new(0), Cell::new(0), Cell::new(false));
-        let config = Config {
-            cases: effort.worlds,
-            failure_persistence: None,
-            rng_seed: RngSeed::Fixed(effort.seed),
-            max_shrink_iters: SHRINKING,
-            verbose: 0,
-            ..Config::default()
-        };
-        let ended = TestRunner::new(config).run(&plans(property.is_small), |plan| {
+        let ended = TestRunner::new(config(effort)).run(&plans(property.is_small), |plan| {
             let found = self.find(property, &plan);
-            // What comes after the first failure is to shrink it.
+            // After the first failure, the worlds that follow are the failing one's shrunk forms: they are not counted,
+            // or the report would tell of worlds that nobody asked for.
             if !failed.get() {
                 tried.set(tried.get() + 1);
-                concerned.set(concerned.get() + u32::from(found.as_ref().map_or(true, |concerns| *concerns)));
+                let concerns = *found.as_ref().unwrap_or(&true);
+                concerned.set(concerned.get() + u32::from(concerns));
             }
             failed.set(failed.get() || found.is_err());
             found.map(drop).map_err(|broken| TestCaseError::fail(broken.what))
         });
+        // The runner keeps no more of a failure than its plan, so that the smallest world is played once more for the
+        // steps that show it. It breaks again, as a policy is a function; one that is not breaks `same-answer`.
         let broken = match ended {
             Ok(()) => None,
             Err(TestError::Fail(_, plan)) => self.find(property, &plan).err(),
@@ -205,11 +211,11 @@ impl Bench {
         }
     }
 
-    fn find(&self, property: &Property, plan: &Plan) -> Finding {
+    fn find(&self, property: &Property, plan: &WorldPlan) -> Finding {
         (property.check)(self, &Scene::of(plan, &self.site))
     }
 
-    /// Every call passes here.
+    /// Note what these calls spent and answered. Every call of a check passes here.
     fn note(&self, calls: &[Call]) {
         for call in calls {
             let Spent { fuel, host_calls } = self.worst.get();
@@ -223,13 +229,28 @@ impl Bench {
         }
     }
 
-    /// The last refusal, where there was nothing else: nothing was checked then.
+    /// The last refusal of a policy that has proposed no address in any world, and so was not really checked.
     fn never_served(&self) -> Option<String> {
-        self.refused.borrow().clone().filter(|_| !self.answered.get())
+        if self.answered.get() {
+            return None;
+        }
+        self.refused.borrow().clone()
     }
 }
 
-/// A world of this network, ruled by this policy.
+fn config(effort: &Effort) -> Config {
+    Config {
+        cases: effort.worlds,
+        // A failure is saved as a case, and not as a seed in a file that proptest would read on the next run.
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(effort.seed),
+        max_shrink_iters: SHRINKING,
+        verbose: 0,
+        ..Config::default()
+    }
+}
+
+/// A world of this network, under this policy.
 fn world(network: &Map<String, Value>, settings: &Map<String, Value>, policy: &Policy) -> Result<World, Mishap> {
     let mut ipam = network.clone();
     ipam.insert("policy".to_owned(), json!({"settings": settings}));

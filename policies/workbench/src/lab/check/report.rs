@@ -11,52 +11,47 @@ use engine::{Description, Spent};
 use ipam::PolicyName;
 use limits::Limits;
 
-/// Everything.
 #[derive(Debug)]
-pub struct Report {
-    /// The module.
+pub struct CheckReport {
     pub policy: PolicyName,
-    /// What it says of itself.
+    /// What the module says of itself.
     pub description: Description,
-    /// To see the same again.
+    /// The seed with which the same worlds are made again.
     pub seed: u64,
-    /// In the order they were tried.
-    pub results: Vec<Result>,
+    /// One for each property that was tried, in that order.
+    pub results: Vec<PropertyResult>,
     /// The last refusal of a policy that gave no address in any world.
     pub never_served: Option<String>,
 }
 
-/// One property.
 #[derive(Debug)]
-pub struct Result {
-    /// As a person calls it.
+pub struct PropertyResult {
     pub name: &'static str,
-    /// Why it matters.
+    /// Why the property matters, as the end of a sentence.
     pub why: &'static str,
-    /// Worlds until it broke, or all of them.
+    /// How many worlds there were until it broke, or in all.
     pub worlds: u32,
-    /// Those in which the policy could have broken it.
+    /// How many of them could have broken it.
     pub concerned: u32,
-    /// The dearest call.
+    /// The most that any call spent.
     pub worst: Spent,
     /// What a call may spend.
     pub limits: Limits,
-    /// How long it took.
     pub took: Duration,
-    /// The smallest world that breaks it.
     pub counterexample: Option<Counterexample>,
 }
 
 /// The smallest world in which a property does not hold.
 #[derive(Debug)]
 pub struct Counterexample {
-    /// What was seen.
+    /// What the policy did, in a sentence.
     pub what: String,
     about: String,
+    /// How to see it again; absent where no world is needed for that.
     steps: Option<Steps>,
 }
 
-impl Report {
+impl CheckReport {
     /// Whether the policy passed.
     pub fn is_good(&self) -> bool {
         self.never_served.is_none() && self.results.iter().all(|result| result.counterexample.is_none())
@@ -71,13 +66,13 @@ impl Counterexample {
     }
 
     /// A test case in YAML, where a world is needed to see it.
-    pub fn test_case(&self) -> Option<std::result::Result<String, serde_saphyr::SerializeError>> {
+    pub fn test_case(&self) -> Option<Result<String, serde_saphyr::SerializeError>> {
         let case = Case { about: self.about.clone(), steps: self.steps.as_ref()? };
         Some(serde_saphyr::to_string(&case))
     }
 }
 
-/// For programs.
+/// A result in the JSON report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -92,8 +87,8 @@ struct Line<'a> {
     broken: Option<&'a str>,
 }
 
-impl Serialize for Result {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+impl Serialize for PropertyResult {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Spent { fuel, host_calls } = self.worst;
         Line {
             property: self.name,

@@ -1,4 +1,4 @@
-//! A scene, played: whatever is done in it is written down, so that it can be done again as a test case.
+//! A scene is played, and whatever is done in it is noted, so that it can be done again as a test case.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -14,8 +14,9 @@ use cni::code;
 use engine::{Fault, Policy, PolicyError};
 use ipam::{Attachment, Kind, Span};
 use kube_ipam::verbs::{Error, codes};
+use store::StoreError;
 
-/// A world under way.
+/// A world under way, with the steps that led to where it is.
 pub(super) struct Trial<'a> {
     bench: &'a Bench,
     scene: &'a Scene,
@@ -25,20 +26,20 @@ pub(super) struct Trial<'a> {
     steps: RefCell<Vec<Step>>,
 }
 
-/// A property does not hold.
+/// A property that does not hold.
 #[derive(Debug)]
 pub(super) struct Broken {
-    /// What was seen.
+    /// What the policy did, in a sentence.
     pub(super) what: String,
-    /// How to see it again; absent where no world is needed.
+    /// How to see it again; absent where no world is needed for that.
     pub(super) steps: Option<Steps>,
 }
 
-/// Whether the world had anything to do with the property.
+/// Whether the world could have broken the property, or how it did.
 pub(super) type Finding = Result<bool, Box<Broken>>;
 
 impl Broken {
-    /// Without a world.
+    /// A finding for which no world is needed.
     pub(super) fn plainly(what: impl Into<String>) -> Box<Self> {
         Box::new(Self { what: what.into(), steps: None })
     }
@@ -50,15 +51,21 @@ impl From<Mishap> for Box<Broken> {
     }
 }
 
+impl From<StoreError> for Box<Broken> {
+    fn from(error: StoreError) -> Self {
+        Broken::plainly(error.to_string())
+    }
+}
+
 impl<'a> Trial<'a> {
-    /// The scene as it is found when the requester comes.
+    /// The scene as the requester finds it.
     pub(super) fn of(bench: &'a Bench, scene: &'a Scene) -> Result<Self, Mishap> {
         Self::with(bench, scene, &bench.policy)
     }
 
-    /// The same, with a module that was loaded anew.
-    pub(super) fn anew(bench: &'a Bench, scene: &'a Scene) -> Result<Self, Mishap> {
-        Self::with(bench, scene, &bench.anew)
+    /// The scene as the requester finds it, with the module that was loaded again.
+    pub(super) fn loaded_again(bench: &'a Bench, scene: &'a Scene) -> Result<Self, Mishap> {
+        Self::with(bench, scene, &bench.loaded_again)
     }
 
     /// The scene's network with nothing held, and other settings.
@@ -109,37 +116,41 @@ impl<'a> Trial<'a> {
     pub(super) fn allocate(&self, requester: &TrialRequester) -> TrialOutcome {
         let allocation = self.world.allocate(requester);
         self.bench.note(&allocation.calls);
+        // A step of a case succeeds unless it says otherwise. That this one was refused is part of how the world came to
+        // be as it is, and not what is wrong.
         let refused = allocation.outcome.as_ref().err().map(|error| Expect::refused(reason(error), None));
-        self.write_down(Action::Allocate(Box::new(requester.into())), refused);
+        self.add_step(Action::Allocate(Box::new(requester.into())), refused);
         allocation
     }
 
     pub(super) fn contend(&self, requesters: &[TrialRequester]) -> Vec<TrialOutcome> {
-        self.write_down(Action::Contend(requesters.iter().map(Into::into).collect()), None);
+        self.add_step(Action::Contend(requesters.iter().map(Into::into).collect()), None);
         let allocations = self.world.contend(requesters);
-        allocations.iter().for_each(|allocation| self.bench.note(&allocation.calls));
+        for allocation in &allocations {
+            self.bench.note(&allocation.calls);
+        }
         allocations
     }
 
     pub(super) fn release(&self, attachment: &Attachment) {
-        self.write_down(Action::Release(attachment.container.clone()), None);
-        // A store in memory has nothing to fail at; whoever holds nothing releases nothing.
+        self.add_step(Action::Release(attachment.container.clone()), None);
+        // A store in memory cannot fail at this, and an attachment that holds nothing releases nothing.
         drop(self.world.release(attachment));
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        self.write_down(Action::Advance(format!("{}s", by.as_secs())), None);
+        self.add_step(Action::Advance(format!("{}s", by.as_secs())), None);
         self.world.advance(by);
     }
 
-    /// What the policy would answer; nothing comes of it.
+    /// Ask the policy without claiming anything. It is not a step: the world stays as it is.
     pub(super) fn propose(&self, requester: &TrialRequester, attempt: u32, contested: &[IpAddr]) -> Proposed {
         let proposed = self.world.propose(requester, attempt, contested);
         self.bench.note(&proposed.calls);
         proposed
     }
 
-    /// The last step should have gone otherwise.
+    /// A property is broken, because the last step should have had this outcome.
     pub(super) fn broken(&self, what: impl Into<String>, expect: Expect) -> Box<Broken> {
         let mut steps = self.steps.borrow().clone();
         if let Some(last) = steps.last_mut() {
@@ -150,23 +161,23 @@ impl<'a> Trial<'a> {
         Box::new(Broken { what: what.into(), steps: Some(steps) })
     }
 
-    /// The requester, asking now, should get another answer.
+    /// A property is broken, because the requester, asking now, should have this outcome.
     pub(super) fn broken_asking(
         &self,
         requester: &TrialRequester,
         what: impl Into<String>,
         expect: Expect,
     ) -> Box<Broken> {
-        self.write_down(Action::Allocate(Box::new(requester.into())), None);
+        self.add_step(Action::Allocate(Box::new(requester.into())), None);
         self.broken(what, expect)
     }
 
-    fn write_down(&self, action: Action, expect: Option<Expect>) {
+    fn add_step(&self, action: Action, expect: Option<Expect>) {
         self.steps.borrow_mut().push(Step { action, expect });
     }
 }
 
-/// Of each range set the last one is dynamic: there the search for the next address goes on.
+/// Mark the last span of each range set as dynamic: behind it the search for the next address goes on.
 fn marked(scene: &Scene, held: Vec<Span>) -> Vec<(Span, Kind)> {
     let mut marked: Vec<(Span, Kind)> = held.into_iter().map(|span| (span, Kind::Fixed)).collect();
     let mut seen = Vec::new();
@@ -180,7 +191,7 @@ fn marked(scene: &Scene, held: Vec<Span>) -> Vec<(Span, Kind)> {
     marked
 }
 
-/// As a test case calls it.
+/// The word of a test case for an error.
 fn reason(error: &Error) -> &'static str {
     match codes::failure(error).code {
         code::EXHAUSTED => "exhausted",
@@ -193,16 +204,16 @@ fn reason(error: &Error) -> &'static str {
     }
 }
 
-/// What a call ended in when it ended badly.
+/// How a call of the policy ended badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ill {
-    /// It spent what it may.
+    /// It spent all that it may.
     Overspent(String),
-    /// It trapped, or answered what cannot be.
+    /// It trapped, or proposed what cannot be used.
     Faulted(String),
 }
 
-/// A fault of the policy, told apart from a refusal.
+/// The fault of a policy behind an error; a refusal is none.
 pub(super) fn ill(error: &Error) -> Option<Ill> {
     match error {
         Error::Policy(PolicyError::Inquisitive { .. }) => Some(Ill::Overspent(error.to_string())),

@@ -8,83 +8,76 @@ use serde::Serialize;
 use engine::Call;
 use kube_ipam::verbs::Error;
 
-/// An address changes hands.
+/// The moment at which an address is claimed or released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Since the beginning.
+    /// The time since the simulation began.
     pub at: Duration,
-    /// Which time that nodes ask; what ends is released before they do.
+    /// The number of the round in which it happened. A round begins with the pods that end, and then nodes ask at once.
     pub round: u64,
-    /// The range set.
+    /// The number of the range set.
     pub range_set: usize,
     /// The address, as its place among all that the range set offers.
     pub place: u128,
-    /// Claimed or released.
     pub change: Change,
 }
 
 /// What happens to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nobody held it, now somebody does.
     Claim,
-    /// The reverse.
     Release,
 }
 
-/// One run of the policy.
+/// What one run of the policy cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// Of the limit.
+pub struct PolicyRun {
     pub fuel: u64,
     /// Questions and log lines.
     pub host_calls: u64,
-    /// In this process.
     pub took: Duration,
 }
 
 /// Refusals of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// How many.
     pub count: u64,
-    /// What the first was told.
+    /// The words of the first one.
     pub first: String,
 }
 
-/// Everything, in order.
+/// Everything that happened, in order.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// Claims and releases.
     pub events: Vec<Event>,
-    /// Runs of the policy.
-    pub runs: Vec<Run>,
-    /// Pods that got their addresses.
+    pub runs: Vec<PolicyRun>,
+    /// How many pods got their addresses.
     pub allocations: u64,
-    /// Pods that did not, by kind.
+    /// The pods that did not, by the kind of their refusal.
     pub refusals: BTreeMap<&'static str, Refused>,
-    /// How many allocations took how many runs of the policy beyond the first.
+    /// How many allocations (the value) took how many runs of the policy beyond the first (the key).
     pub retries: BTreeMap<u64, u64>,
-    /// Pods that came back under their name: whether with the addresses they had.
+    /// For each pod that came back under its name, whether it got the addresses it had before.
     pub returns: Vec<bool>,
-    /// When the ranges were filled.
+    /// When the ranges were filled, since the beginning.
     pub filled: Duration,
-    /// When it was over.
+    /// When the simulation was over, since the beginning.
     pub ended: Duration,
 }
 
 impl History {
-    pub(super) fn ran(&mut self, calls: &[Call]) {
-        let run = |call: &Call| Run { fuel: call.spent.fuel, host_calls: call.spent.host_calls, took: call.took };
-        self.runs.extend(calls.iter().map(run));
+    pub(super) fn add_runs(&mut self, calls: &[Call]) {
+        for call in calls {
+            self.runs.push(PolicyRun { fuel: call.spent.fuel, host_calls: call.spent.host_calls, took: call.took });
+        }
     }
 
-    pub(super) fn allocated(&mut self, calls: usize) {
+    pub(super) fn add_allocation(&mut self, calls: usize) {
         self.allocations += 1;
         *self.retries.entry(calls.saturating_sub(1) as u64).or_default() += 1;
     }
 
-    pub(super) fn refused(&mut self, error: &Error) {
+    pub(super) fn add_refusal(&mut self, error: &Error) {
         let refused =
             self.refusals.entry(kind(error)).or_insert_with(|| Refused { count: 0, first: error.to_string() });
         refused.count += 1;

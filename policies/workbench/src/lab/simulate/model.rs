@@ -1,10 +1,10 @@
-//! What is simulated, and the dice.
+//! The model of the load, and the dice.
 //!
 //! The first pods fill the ranges to the target population. From then on `contention` nodes ask at once at regular
-//! intervals, such that the share `churn` of the target is replaced every hour, and every pod lives for a time drawn
-//! from an exponential distribution whose mean is an hour divided by `churn`. That distribution forgets how long a pod
-//! has lived already, so pods of the filling need no age, and the population stays around its target whatever the
-//! churn is: it only scales the clock. Lives are therefore counted in mean lives.
+//! intervals, such that the share `churn` of the target is replaced every hour, and every pod runs for a time drawn
+//! from an exponential distribution whose mean is an hour divided by `churn`. That distribution has no memory of how
+//! long a pod has run already, so that the pods of the filling need no age, and the population stays around its target
+//! whatever the churn is: churn only scales the clock. Lifetimes are therefore counted in mean lifetimes.
 //!
 //! Pods of StatefulSets are made while the ranges are filled. They come back under their name as soon as they end, on
 //! whatever node is next, in the place of a new pod; one that is refused asks again.
@@ -21,68 +21,66 @@ use ipam::RangeSets;
 
 const MILLION: u64 = 1_000_000;
 
-/// In what churn is counted.
+/// The time over which churn is counted.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Pods that start and end.
+/// How many pods start and end, how fast, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// How many start.
+    /// How many pods start in all.
     pub pods: u64,
-    /// Which share of the target population is replaced every hour; several follow one another.
+    /// The share of the target population that is replaced every hour; several are run one after another.
     pub churn: Vec<Share>,
     /// The target population, as a share of the smallest range set's size.
     pub fill: Share,
-    /// Which share of the pods that fill the ranges are a StatefulSet's: these come back under their name.
+    /// The share of the pods of the filling that belong to a StatefulSet and come back under their name.
     pub stateful: Share,
     /// How many nodes ask at once.
     pub contention: u64,
-    /// `node-1` to `node-N`.
+    /// How many nodes there are, `node-1` to `node-N`.
     pub nodes: u64,
-    /// `namespace-1` to `namespace-N`.
+    /// How many namespaces there are, `namespace-1` to `namespace-N`.
     pub namespaces: u64,
-    /// Of the dice.
     pub seed: u64,
 }
 
-/// A share, in millionths: the same on every machine.
+/// A share, in millionths: a whole number, which every machine adds and compares alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u64);
 
 impl Share {
-    /// Nothing.
     pub const NONE: Self = Self(0);
-    /// Everything.
     pub const ALL: Self = Self(MILLION);
 }
 
-/// A time in mean lives of a pod, in 2⁻³² of one.
-pub(super) type Lives = u64;
+/// A time in mean lifetimes of a pod, in units of 2⁻³² of one.
+pub(super) type Lifetimes = u64;
 
-/// One mean life.
+/// One mean lifetime.
 const MEAN: u64 = 1 << 32;
 
 impl Model {
-    /// How many pods live when the ranges are filled: a pod has one address of every range set.
+    /// How many pods run when the ranges are filled: a pod has one address of every range set.
     pub(super) fn target(&self, range_sets: &RangeSets) -> u64 {
         let smallest = range_sets.iter().map(|set| u64::try_from(set.size()).unwrap_or(u64::MAX)).min().unwrap_or(0);
         let target = u128::from(smallest) * u128::from(self.fill.0) / u128::from(MILLION);
         u64::try_from(target).unwrap_or(u64::MAX).clamp(1, self.pods)
     }
 
-    /// From one time that nodes ask to the next, when so many of all pods have started.
+    /// The time from one round of asking to the next, when so many of all pods have started.
     pub(super) fn interval(&self, started: u64, target: u64) -> Duration {
-        let of = u128::from(self.pods.saturating_sub(target)).max(1);
-        let phase = u128::from(started.saturating_sub(target)) * self.churn.len() as u128 / of;
+        // Each churn has an equal part of the pods that start after the filling.
+        let all = u128::from(self.pods.saturating_sub(target)).max(1);
+        let phase = u128::from(started.saturating_sub(target)) * self.churn.len() as u128 / all;
         let Some(churn) = usize::try_from(phase).ok().and_then(|phase| self.churn.get(phase)) else { return HOUR };
         let micros = HOUR.as_micros() * u128::from(self.contention) * u128::from(MILLION)
             / (u128::from(target) * u128::from(churn.0));
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// The same in mean lives.
-    pub(super) fn interval_in_lives(&self, target: u64) -> Lives {
+    /// The time from one round to the next in mean lifetimes, whatever the churn.
+    pub(super) fn interval_in_lifetimes(&self, target: u64) -> Lifetimes {
         u64::try_from(u128::from(MEAN) * u128::from(self.contention) / u128::from(target)).unwrap_or(u64::MAX)
     }
 }
@@ -90,14 +88,15 @@ impl Model {
 impl FromStr for Share {
     type Err = String;
 
-    /// Parsing, one multiplication and rounding: IEEE 754 leaves a machine no choice.
     fn from_str(text: &str) -> Result<Self, String> {
-        let number: f64 = text.parse().map_err(|_| format!("{text:?} is no number such as 0.3"))?;
+        let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number such as 0.3"))?;
+        // The only floating point before the report: parsing, one multiplication and rounding, of all of which IEEE 754
+        // says the result to the last bit.
         let millionths = (number * MILLION as f64).round();
-        match (1.0..=1e9).contains(&millionths) {
-            true => Ok(Self(millionths as u64)),
-            false => Err(format!("{text} is not between 0.000001 and 1000")),
+        if !(1.0..=1e9).contains(&millionths) {
+            return Err(format!("{text} is not between 0.000001 and 1000"));
         }
+        Ok(Self(millionths as u64))
     }
 }
 
@@ -121,19 +120,21 @@ impl Dice {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number below this one.
+    /// Draw a number below this one.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         u64::try_from((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
 
-    /// Whether something happens that happens to this share.
+    /// Decide whether something happens that happens to this share.
     pub(super) fn hits(&mut self, share: Share) -> bool {
+        // Where the share is nothing, nothing is drawn: an option that is not used does not change what else is drawn.
         share != Share::NONE && self.below(MILLION) < share.0
     }
 
-    /// A life, exponentially distributed with mean one, by comparing integers alone (von Neumann 1951): a run of
-    /// falling numbers of odd length gives its first one as the fraction, one of even length adds a whole.
-    pub(super) fn life(&mut self) -> Lives {
+    /// Draw a lifetime, exponentially distributed with mean one. A logarithm may differ in its last bit between machines;
+    /// this compares integers alone (von Neumann 1951): a run of falling numbers of odd length gives its first one as
+    /// the fraction, one of even length adds a whole.
+    pub(super) fn lifetime(&mut self) -> Lifetimes {
         let mut whole = 0;
         loop {
             let first = self.0.next_u64();
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn lives_are_exponentially_distributed() {
         let mut dice = Dice::new(7);
-        let lives: Vec<Lives> = (0..100_000).map(|_| dice.life()).collect();
+        let lives: Vec<Lifetimes> = (0..100_000).map(|_| dice.lifetime()).collect();
         let above = |bound: u64| lives.iter().filter(|life| **life > bound).count();
         let mean = lives.iter().sum::<u64>() / lives.len() as u64;
         assert!((mean as i64 - MEAN as i64).unsigned_abs() < MEAN / 100, "{mean}");
@@ -197,6 +198,6 @@ mod tests {
         assert_eq!(model.interval(1_000, 1_000), Duration::from_secs(36));
         assert_eq!(model.interval(1_999, 1_000), Duration::from_secs(36));
         assert_eq!(model.interval(2_000, 1_000), Duration::from_millis(3_600));
-        assert_eq!(model.interval_in_lives(1_000), MEAN / 200);
+        assert_eq!(model.interval_in_lifetimes(1_000), MEAN / 200);
     }
 }

@@ -13,11 +13,11 @@ use super::statistics::held_at;
 use ipam::RangeSets;
 use limits::Thousands;
 
-/// At most; fewer where there is less to see.
+/// The most columns there are; fewer where there were fewer rounds.
 const COLUMNS: usize = 256;
-/// At most, all range sets together.
+/// The most rows there are, of all range sets together.
 const ROWS: usize = 400;
-/// A range set larger than this is shown only where it is used.
+/// The size up to which a range set is shown whole; a larger one is shown only where it was used.
 const SHOWN_WHOLE: u128 = 1 << 32;
 
 /// From nothing held to everything held (ColorBrewer YlGnBu, told apart in grey and by the colour-blind).
@@ -33,7 +33,7 @@ const GAP: usize = 28;
 const BOTTOM: usize = 60;
 const INK: &str = "#333333";
 
-/// Draw it, as SVG. `name` is what the policy is called.
+/// Draw a history as SVG, a panel for each range set. `name` is the policy's.
 pub fn picture(name: &str, range_sets: &RangeSets, model: &Model, history: &History) -> String {
     let sets = range_sets.len().max(1);
     let height = (PLOT_HEIGHT - GAP * (sets - 1)) / sets;
@@ -67,11 +67,12 @@ fn describe(model: &Model) -> String {
     )
 }
 
-/// One range set.
+/// The part of the picture that shows one range set.
 struct Panel {
     space: Space,
-    /// The first place shown, and how many.
+    /// The first place that is shown.
     first: u128,
+    /// How many places are shown.
     extent: u128,
     rows: usize,
     /// For every column, how much of every row is held: 0 for nothing, 8 for all of it.
@@ -92,7 +93,7 @@ impl Panel {
         panel
     }
 
-    /// The colour of each row.
+    /// How much of each row is held, as the number of its colour.
     fn levels(&self, held: impl Iterator<Item = u128>) -> Vec<usize> {
         let mut counts = vec![0_u128; self.rows];
         for place in held {
@@ -101,15 +102,20 @@ impl Panel {
                 *count += 1;
             }
         }
-        let levels = COLOURS.len() as u128 - 1;
-        let level = |(row, count): (usize, u128)| (count * levels).div_ceil(self.length(row)) as usize;
-        counts.into_iter().enumerate().map(level).collect()
+        let full = COLOURS.len() as u128 - 1;
+        let mut levels = Vec::with_capacity(self.rows);
+        for (row, count) in counts.into_iter().enumerate() {
+            // Rounded up: a single address among thousands has to be seen.
+            levels.push((count * full).div_ceil(self.length(row)) as usize);
+        }
+        levels
     }
 
-    /// How many addresses a row has.
+    /// How many addresses a row has. Rows differ by one where the extent is not a multiple of their number.
     fn length(&self, row: usize) -> u128 {
-        let start = |row: usize| row as u128 * self.extent / self.rows as u128;
-        (start(row + 1) - start(row)).max(1)
+        let rows = self.rows as u128;
+        let (start, end) = (row as u128 * self.extent / rows, (row as u128 + 1) * self.extent / rows);
+        (end - start).max(1)
     }
 
     fn draw(&self, top: usize, height: usize) -> Group {
@@ -140,7 +146,8 @@ impl Panel {
         self.addresses(top, height, Group::new().add(cells).add(frame))
     }
 
-    /// The cells of one colour: every run of them in a row is one rectangle.
+    /// The cells of one colour, as one path: every run of them in a row is a rectangle. An element for each cell would
+    /// make a file of megabytes that browsers are slow to show.
     fn cells(&self, level: usize) -> Data {
         let mut data = Data::new();
         for row in 0..self.rows {
@@ -157,7 +164,7 @@ impl Panel {
         data
     }
 
-    /// Which address is where.
+    /// The scale on the left, which says which address is where.
     fn addresses(&self, top: usize, height: usize, mut group: Group) -> Group {
         let labels = (height / 60).clamp(1, 8).min(self.rows);
         for nth in 0..=labels {
@@ -170,13 +177,16 @@ impl Panel {
     }
 }
 
-/// Which places are shown: of a large range set only those that were used.
+/// The first place that is shown and how many: of a large range set only those that were used.
 fn shown(size: u128, events: &[Event]) -> (u128, u128) {
-    let places = || events.iter().map(|event| event.place);
-    match (places().min(), places().max()) {
-        (Some(first), Some(last)) if size > SHOWN_WHOLE => (first, last - first + 1),
-        (None, _) if size > SHOWN_WHOLE => (0, SHOWN_WHOLE),
-        _ => (0, size.max(1)),
+    if size <= SHOWN_WHOLE {
+        return (0, size.max(1));
+    }
+    let mut places: Vec<u128> = events.iter().map(|event| event.place).collect();
+    places.sort_unstable();
+    match (places.first(), places.last()) {
+        (Some(first), Some(last)) => (*first, last - first + 1),
+        _ => (0, SHOWN_WHOLE),
     }
 }
 
@@ -189,17 +199,14 @@ fn time_axis(until: Duration, bottom: usize) -> Group {
     for tick in 0..=ticks {
         let x = LEFT + (PLOT_WIDTH as f64 * tick as f64 * step / all).round() as usize;
         let line = Line::new().set("x1", x).set("x2", x).set("y1", bottom).set("y2", bottom + 5).set("stroke", INK);
-        group = group.add(line).add(text(
-            x,
-            bottom + 19,
-            "middle",
-            format!("{}", (tick as f64 * step * 1e3).round() / 1e3),
-        ));
+        // Without the digits that a product of decimal fractions has too many.
+        let label = (tick as f64 * step * 1e3).round() / 1e3;
+        group = group.add(line).add(text(x, bottom + 19, "middle", label.to_string()));
     }
     group.add(text(LEFT + PLOT_WIDTH / 2, bottom + 42, "middle", format!("simulated time in {name}")))
 }
 
-/// In what a time is told.
+/// The unit of the time axis: its length in seconds, and its name.
 fn unit(until: Duration) -> (f64, &'static str) {
     match until.as_secs() {
         0..=180 => (1.0, "seconds"),
@@ -209,12 +216,15 @@ fn unit(until: Duration) -> (f64, &'static str) {
     }
 }
 
-/// From one tick to the next, of at most ten: one, two or five times a power of ten.
+/// The distance between two ticks, such that there are at most ten: one, two or five times a power of ten.
 fn step(all: f64) -> f64 {
     let mut power = 0.001;
     loop {
-        if let Some(step) = [1.0, 2.0, 5.0].map(|times| times * power).into_iter().find(|step| all <= step * 10.0) {
-            return step;
+        for factor in [1.0, 2.0, 5.0] {
+            let step = factor * power;
+            if all <= step * 10.0 {
+                return step;
+            }
         }
         power *= 10.0;
     }

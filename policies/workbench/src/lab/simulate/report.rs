@@ -1,35 +1,33 @@
-//! What a simulation has to tell, in numbers. All but the times depends on nothing but policy, network and model.
+//! What a simulation shows, in numbers. Everything but the times depends on policy, network and model alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::history::{Event, History, Refused, Run};
+use super::history::{Event, History, PolicyRun, Refused};
 use super::model::Model;
 use super::space::Space;
 use super::statistics::{FreeSpace, Reuse, Spread, Utilisation, free_space, held_at, mean, reuse, utilisation};
 use crate::lab::World;
 use ipam::{PolicyName, RangeSet};
 
-/// How often the free space is looked at.
+/// How often the free space is measured, between the filling and the end.
 const LOOKS: u32 = 100;
 
-/// The numbers.
+/// What came of a simulation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// Whose decisions.
+pub struct SimulationReport {
     pub policy: PolicyName,
-    /// On what.
     pub model: Model,
     /// How much time passed in the world, in seconds.
     pub simulated_seconds: u64,
-    /// Pods that got their addresses.
+    /// How many pods got their addresses.
     pub allocations: u64,
-    /// Pods that did not, by kind.
+    /// The pods that did not, by the kind of their refusal.
     pub refusals: BTreeMap<&'static str, Refused>,
-    /// How many allocations took how many runs of the policy beyond the first.
+    /// How many allocations (the value) took how many runs of the policy beyond the first (the key).
     pub retries: BTreeMap<u64, u64>,
     /// Pods of StatefulSets that came back.
     pub returns: Returns,
@@ -37,9 +35,8 @@ pub struct Report {
     pub fuel: Spread,
     /// Questions and log lines of a run.
     pub host_calls: Spread,
-    /// In the order of the configuration.
-    pub range_sets: Vec<OfRangeSet>,
-    /// On this machine.
+    /// One for each range set, in the order of the configuration.
+    pub range_sets: Vec<RangeSetReport>,
     pub times: Times,
 }
 
@@ -47,29 +44,24 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Returns {
-    /// How many.
     pub count: u64,
     /// How many of them got all the addresses they had.
     pub same_addresses: u64,
 }
 
-/// The numbers of a range set.
+/// The numbers of one range set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OfRangeSet {
-    /// Its subnets.
+pub struct RangeSetReport {
     pub subnets: Vec<String>,
     /// How many addresses it offers.
     pub size: u128,
     /// How many of them were ever held.
     pub ever_held: u64,
-    /// How much was held.
     pub utilisation: Utilisation,
-    /// Into what the rest is cut, on average since the ranges were filled.
+    /// The mean since the ranges were filled.
     pub free_space: FreeSpace,
-    /// The same at the end.
     pub free_space_at_end: FreeSpace,
-    /// How soon addresses are claimed again.
     pub reuse: Reuse,
 }
 
@@ -83,11 +75,9 @@ pub struct Times {
     pub seconds: f64,
 }
 
-impl Report {
-    /// The report on a history.
+impl SimulationReport {
     pub fn of(world: &World, model: &Model, history: &History, took: Duration) -> Self {
-        let spread = |of: fn(&Run) -> u64| Spread::of(history.runs.iter().map(of).collect());
-        let micros = spread(|run| u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX));
+        let micros = |run: &PolicyRun| u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX);
         Self {
             policy: world.policy().name().clone(),
             model: model.clone(),
@@ -99,18 +89,21 @@ impl Report {
                 count: history.returns.len() as u64,
                 same_addresses: history.returns.iter().filter(|same| **same).count() as u64,
             },
-            fuel: spread(|run| run.fuel),
-            host_calls: spread(|run| run.host_calls),
+            fuel: Spread::of(history.runs.iter().map(|run| run.fuel).collect()),
+            host_calls: Spread::of(history.runs.iter().map(|run| run.host_calls).collect()),
             range_sets: (0..)
                 .zip(world.range_sets().iter())
-                .map(|(nth, set)| OfRangeSet::of(set, nth, history))
+                .map(|(nth, set)| RangeSetReport::of(set, nth, history))
                 .collect(),
-            times: Times { decision_micros: micros, seconds: took.as_secs_f64() },
+            times: Times {
+                decision_micros: Spread::of(history.runs.iter().map(micros).collect()),
+                seconds: took.as_secs_f64(),
+            },
         }
     }
 }
 
-impl OfRangeSet {
+impl RangeSetReport {
     fn of(set: &RangeSet, nth: usize, history: &History) -> Self {
         let events: Vec<Event> = history.events.iter().filter(|event| event.range_set == nth).copied().collect();
         let stretches = Space::of(set).stretches();

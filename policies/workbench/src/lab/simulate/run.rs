@@ -1,4 +1,4 @@
-//! The model, run: round after round, pods end and others start.
+//! A simulation runs its model: round after round, pods end and others start.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::history::{Change, Event, History};
-use super::model::{Dice, Lives, Model};
+use super::model::{Dice, Lifetimes, Model};
 use super::space::Space;
 use crate::lab::world::attachment;
 use crate::lab::{TrialRequester, World};
@@ -18,7 +18,7 @@ use kube_ipam::verbs::Error;
 /// Run a model in a world. `progress` is told how many pods have started.
 pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> Result<History, Error> {
     let target = model.target(world.range_sets());
-    let mut run = Run::new(world, model);
+    let mut run = Simulation::new(world, model);
     let (mut started, mut lived, mut due) = (0, 0, Duration::ZERO);
     while started < model.pods {
         let filling = started < target;
@@ -26,10 +26,11 @@ pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> 
         if filling {
             asking = asking.min(target - started);
         } else {
-            // The clock is moved by what happens, too: never back.
+            // Events move the clock, too, by a millisecond each. So the time until the next round is not added to it;
+            // the clock is put to where the round is due, or is left alone where it is there already.
             due += model.interval(started, target);
             world.advance((run.history.filled + due).saturating_sub(run.elapsed()));
-            lived += model.interval_in_lives(target);
+            lived += model.interval_in_lifetimes(target);
             run.end(lived)?;
         }
         let names: Vec<Name> = (started..started + asking).map(|nth| run.name(nth, filling)).collect();
@@ -44,7 +45,7 @@ pub fn simulate(world: &World, model: &Model, mut progress: impl FnMut(u64)) -> 
     Ok(run.history)
 }
 
-/// A pod's name. A StatefulSet's pod comes back under it.
+/// The name of a pod. A StatefulSet's pod comes back under it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Name {
     namespace: u64,
@@ -52,30 +53,30 @@ struct Name {
     stateful: bool,
 }
 
-struct Run<'a> {
+struct Simulation<'a> {
     world: &'a World,
     model: &'a Model,
     spaces: Vec<Space>,
     dice: Dice,
-    /// Until when, in which container.
-    living: BinaryHeap<Reverse<(Lives, u64, Name)>>,
-    /// Pods of StatefulSets that ended or were refused: they start before any new pod does.
+    /// The pods that run: when each ends, and its container. The one that ends first comes first.
+    running: BinaryHeap<Reverse<(Lifetimes, u64, Name)>>,
+    /// Pods of StatefulSets that ended or were refused. They start before any new pod does.
     away: VecDeque<Name>,
-    /// What each of them held the last time.
+    /// The addresses that each pod of a StatefulSet held the last time.
     had: HashMap<Name, BTreeSet<IpAddr>>,
     beginning: Timestamp,
     round: u64,
     history: History,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Simulation<'a> {
     fn new(world: &'a World, model: &'a Model) -> Self {
         Self {
             world,
             model,
             spaces: world.range_sets().iter().map(Space::of).collect(),
             dice: Dice::new(model.seed),
-            living: BinaryHeap::new(),
+            running: BinaryHeap::new(),
             away: VecDeque::new(),
             had: HashMap::new(),
             beginning: world.now(),
@@ -88,12 +89,12 @@ impl<'a> Run<'a> {
         self.world.now().duration_since(self.beginning).unsigned_abs()
     }
 
-    /// The pods whose time is over give their addresses back.
-    fn end(&mut self, lived: Lives) -> Result<(), Error> {
-        while self.living.peek().is_some_and(|Reverse((end, ..))| *end <= lived) {
-            let Some(Reverse((_, nth, name))) = self.living.pop() else { break };
+    /// End the pods whose time is over, and release their addresses.
+    fn end(&mut self, lived: Lifetimes) -> Result<(), Error> {
+        while self.running.peek().is_some_and(|Reverse((end, ..))| *end <= lived) {
+            let Some(Reverse((_, nth, name))) = self.running.pop() else { break };
             if let Some(claim) = self.world.release(&container(nth))? {
-                self.write_down(&claim, Change::Release);
+                self.add_events(&claim, Change::Release);
             }
             self.leave(name);
         }
@@ -106,43 +107,52 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Who starts next. StatefulSets are made while the ranges are filled.
+    /// The name of the pod that starts next. StatefulSets are made while the ranges are filled.
     fn name(&mut self, nth: u64, filling: bool) -> Name {
-        let new = || {
-            let namespace = self.dice.below(self.model.namespaces) + 1;
-            Name { namespace, nth, stateful: filling && self.dice.hits(self.model.stateful) }
-        };
-        self.away.pop_front().unwrap_or_else(new)
+        if let Some(name) = self.away.pop_front() {
+            return name;
+        }
+        let namespace = self.dice.below(self.model.namespaces) + 1;
+        Name { namespace, nth, stateful: filling && self.dice.hits(self.model.stateful) }
     }
 
-    /// Pods start on so many nodes at once.
-    fn start(&mut self, first: u64, names: &[Name], lived: Lives) {
+    /// Start these pods at once, each on another node as far as there are nodes.
+    fn start(&mut self, first: u64, names: &[Name], lived: Lifetimes) {
         let nodes = self.model.nodes;
         let node = self.dice.below(nodes);
-        let requesters: Vec<TrialRequester> =
-            (0..).zip(names).map(|(nth, name)| self.requester(*name, first + nth, (node + nth) % nodes)).collect();
+        let mut requesters = Vec::new();
+        for (nth, name) in (0..).zip(names) {
+            requesters.push(self.requester(*name, first + nth, (node + nth) % nodes));
+        }
         let allocations = self.world.contend(&requesters);
         for ((nth, name), allocation) in (first..).zip(names).zip(allocations) {
-            let life = self.dice.life();
-            self.history.ran(&allocation.calls);
+            // Drawn for a pod that is refused, too: so a policy's refusals do not change what is drawn for other pods.
+            let lifetime = self.dice.lifetime();
+            self.history.add_runs(&allocation.calls);
             match allocation.outcome {
                 Ok(claim) => {
-                    self.history.allocated(allocation.calls.len());
-                    self.write_down(&claim, Change::Claim);
-                    self.living.push(Reverse((lived.saturating_add(life), nth, *name)));
+                    self.history.add_allocation(allocation.calls.len());
+                    self.add_events(&claim, Change::Claim);
+                    self.running.push(Reverse((lived.saturating_add(lifetime), nth, *name)));
                     if name.stateful {
-                        let holds: BTreeSet<IpAddr> = claim.addresses().collect();
-                        let had = self.had.insert(*name, holds.clone());
-                        self.history.returns.extend(had.map(|had| had == holds));
+                        self.note_return(*name, &claim);
                     }
                 }
                 Err(error) => {
-                    self.history.refused(&error);
+                    self.history.add_refusal(&error);
                     self.leave(*name);
                 }
             }
         }
         self.round += 1;
+    }
+
+    /// Note whether a pod that comes back got the addresses it had. One that comes for the first time had none.
+    fn note_return(&mut self, name: Name, claim: &Claim) {
+        let holds: BTreeSet<IpAddr> = claim.addresses().collect();
+        if let Some(had) = self.had.insert(name, holds.clone()) {
+            self.history.returns.push(had == holds);
+        }
     }
 
     /// The policy is told of a StatefulSet where the network's configuration asks for that.
@@ -154,8 +164,10 @@ impl<'a> Run<'a> {
             uid: Some(format!("uid-{container_nth}")),
             cluster: None,
         };
-        let owner = Owner { kind: "StatefulSet".to_owned(), name: set.to_owned() };
-        let owner = Some(owner).filter(|_| stateful && self.world.tells_owners());
+        let mut owner = None;
+        if stateful && self.world.tells_owners() {
+            owner = Some(Owner { kind: "StatefulSet".to_owned(), name: set.to_owned() });
+        }
         TrialRequester {
             attachment: container(container_nth),
             node: format!("node-{}", node + 1),
@@ -164,15 +176,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Addresses outside the ranges, which only a pod can name, are not counted.
-    fn write_down(&mut self, claim: &Claim, change: Change) {
+    /// Add an event for each address of a claim. One outside the ranges, which a policy may give to a pod that names it,
+    /// has no place and is not counted.
+    fn add_events(&mut self, claim: &Claim, change: Change) {
         let (at, round) = (self.elapsed(), self.round);
-        let place = |address| {
-            let place = |(range_set, space): (usize, &Space)| Some((range_set, space.place(address)?));
-            self.spaces.iter().enumerate().find_map(place)
-        };
-        let events = claim.addresses().filter_map(place);
-        self.history.events.extend(events.map(|(range_set, place)| Event { at, round, range_set, place, change }));
+        for address in claim.addresses() {
+            for (range_set, space) in self.spaces.iter().enumerate() {
+                if let Some(place) = space.place(address) {
+                    self.history.events.push(Event { at, round, range_set, place, change });
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -185,7 +200,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::lab::simulate::{Report, Share};
+    use crate::lab::simulate::{Share, SimulationReport};
     use engine::{Policy, Source};
 
     fn world(ipam: &Value) -> World {
@@ -203,7 +218,7 @@ mod tests {
         let world = world(&json!({"ranges": [[{"subnet": "10.0.0.0/26"}], [{"subnet": "fd00::/64"}]]}));
         let model = model(500, "0.5", seed);
         let history = simulate(&world, &model, |_| ()).unwrap();
-        let mut report = serde_json::to_value(Report::of(&world, &model, &history, Duration::ZERO)).unwrap();
+        let mut report = serde_json::to_value(SimulationReport::of(&world, &model, &history, Duration::ZERO)).unwrap();
         report.as_object_mut().unwrap().remove("times").unwrap();
         report.as_object_mut().unwrap().remove("model").unwrap();
         report
@@ -222,7 +237,7 @@ mod tests {
     fn the_population_stays_around_its_target() {
         let world = world(&json!({"subnet": "10.0.0.0/22"}));
         let model = model(4_000, "0.5", 3);
-        let report = Report::of(&world, &model, &simulate(&world, &model, |_| ()).unwrap(), Duration::ZERO);
+        let report = SimulationReport::of(&world, &model, &simulate(&world, &model, |_| ()).unwrap(), Duration::ZERO);
         let utilisation = report.range_sets[0].utilisation;
         assert!((0.45..0.55).contains(&utilisation.mean), "{utilisation:?}");
         // 3,490 of 510 are replaced at half of them an hour.
@@ -233,12 +248,12 @@ mod tests {
     fn pods_of_stateful_sets_come_back_and_are_no_fewer_for_it() {
         let world = world(&json!({"subnet": "10.0.0.0/26"}));
         let model = Model { stateful: "0.5".parse().unwrap(), ..model(2_002, "0.95", 1) };
-        let mut run = Run::new(&world, &model);
+        let mut run = Simulation::new(&world, &model);
         let (first, names): (u64, Vec<Name>) = (0, (0..57).map(|nth| run.name(nth, true)).collect());
         run.start(first, &names, 0);
         let stateful = names.iter().filter(|name| name.stateful).count();
         assert!((20..38).contains(&stateful), "{stateful}");
-        run.end(Lives::MAX).unwrap();
+        run.end(Lifetimes::MAX).unwrap();
         let names: Vec<Name> = (57..114).map(|nth| run.name(nth, false)).collect();
         assert!(names[..stateful].iter().all(|name| name.stateful && name.nth < 57));
         assert!(names[stateful..].iter().all(|name| !name.stateful && name.nth >= 57));

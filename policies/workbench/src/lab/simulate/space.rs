@@ -1,11 +1,11 @@
-//! What a range set offers, counted through: its addresses have places 0, 1, 2…, whatever lies between them.
+//! The addresses that a range set offers, numbered: they have places 0, 1, 2…, whatever lies between them.
 
 use std::net::IpAddr;
 
 use ipam::address::number;
 use ipam::{Family, RangeSet, Span};
 
-/// The addresses of a range set.
+/// The addresses that a range set offers.
 pub(in crate::lab) struct Space {
     family: Family,
     spans: Vec<Span>,
@@ -16,7 +16,6 @@ impl Space {
         Self { family: set.family(), spans: set.offered().collect() }
     }
 
-    /// How many there are.
     pub(in crate::lab) fn size(&self) -> u128 {
         self.spans.iter().map(Span::size).fold(0, u128::saturating_add)
     }
@@ -44,15 +43,15 @@ impl Space {
         self.spans.last().map_or(self.family.address(0), Span::last)
     }
 
-    /// The places of each stretch of neighbouring addresses: first, and how many.
+    /// The first place and the length of each stretch of neighbouring addresses.
     pub(in crate::lab) fn stretches(&self) -> Vec<(u128, u128)> {
-        let mut before = 0;
-        let stretch = |span: &Span| {
-            let first = before;
-            before += span.size();
-            (first, span.size())
-        };
-        self.spans.iter().map(stretch).collect()
+        let mut stretches = Vec::new();
+        let mut first = 0;
+        for span in &self.spans {
+            stretches.push((first, span.size()));
+            first += span.size();
+        }
+        stretches
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers from a history. Pure; means are quotients of integers, so that they are the same on every machine.
+//! Numbers from a history. Pure. Means are quotients of integers, so that they are the same on every machine.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,34 +10,30 @@ use super::history::{Change, Event};
 /// How numbers are spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
-    /// The smallest.
     pub min: u64,
-    /// The one in the middle.
     pub median: u64,
-    /// On average.
     pub mean: f64,
-    /// Ninety-nine of a hundred are not larger.
+    /// The smallest number that ninety-nine of a hundred do not exceed.
     pub p99: u64,
-    /// The largest.
     pub max: u64,
 }
 
 /// How much of a range set is held, as shares of its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Utilisation {
-    /// Over the time since the ranges were filled.
+    /// The mean over the time since the ranges were filled.
     pub mean: f64,
-    /// At most.
+    /// The highest share at any time.
     pub peak: f64,
 }
 
-/// Into what the free addresses are cut.
+/// How the free addresses lie: in few long runs, or in many short ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FreeSpace {
-    /// Runs of free neighbours.
+    /// The number of runs of free neighbours.
     pub runs: f64,
-    /// Their mean length.
+    /// The mean length of a run.
     pub mean_length: f64,
     /// The longest run, as a share of all free addresses.
     pub largest_share: f64,
@@ -47,28 +43,28 @@ pub struct FreeSpace {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reuse {
-    /// Claims of an address that had been held before.
+    /// How many claims were of an address that had been held before.
     pub count: u64,
     /// Other claims in the range set between the release and the next claim.
     pub claims: Spread,
-    /// Seconds in between.
+    /// Seconds between the release and the next claim.
     pub seconds: Spread,
     /// The share that was claimed by the very next nodes that asked.
     pub at_once: f64,
 }
 
 impl Spread {
-    /// Of these numbers.
     pub fn of(mut numbers: Vec<u64>) -> Self {
         numbers.sort_unstable();
         let (Some(&min), Some(&max)) = (numbers.first(), numbers.last()) else { return Self::default() };
         let sum: u128 = numbers.iter().copied().map(u128::from).sum();
-        let at = |hundredths: usize| numbers[(numbers.len() - 1) * hundredths / 100];
-        Self { min, median: at(50), mean: quotient(sum, numbers.len() as u128), p99: at(99), max }
+        let mean = quotient(sum, numbers.len() as u128);
+        let last = numbers.len() - 1;
+        Self { min, median: numbers[last * 50 / 100], mean, p99: numbers[last * 99 / 100], max }
     }
 }
 
-/// Rounded to four places.
+/// The quotient, rounded to four places.
 pub(super) fn quotient(one: u128, two: u128) -> f64 {
     round(one as f64 / two.max(1) as f64)
 }
@@ -79,8 +75,10 @@ fn round(number: f64) -> f64 {
 
 /// How much of `size` addresses is held from one moment to another.
 pub(super) fn utilisation(events: &[Event], size: u128, from: Duration, until: Duration) -> Utilisation {
+    // The mean is the area under the curve of what is held, in addresses times microseconds, by the time and the size.
     let (mut held, mut peak, mut last, mut area) = (0_u128, 0, from, 0);
     for event in events {
+        // What happened earlier counts from the beginning of the window on, with no time of its own.
         let at = event.at.clamp(from, until.max(from));
         area += held * (at - last).as_micros();
         last = at;
@@ -98,7 +96,7 @@ pub(super) fn utilisation(events: &[Event], size: u128, from: Duration, until: D
     Utilisation { mean, peak: quotient(peak, size) }
 }
 
-/// The free runs in stretches of neighbouring places (first, and how many), some of which are held.
+/// The runs of free addresses in stretches of neighbouring places. A stretch is its first place and its length.
 pub(super) fn free_space(stretches: &[(u128, u128)], held: &BTreeSet<u128>) -> FreeSpace {
     let (mut runs, mut free, mut largest) = (0_u128, 0_u128, 0_u128);
     for &(first, length) in stretches {
@@ -119,17 +117,23 @@ pub(super) fn free_space(stretches: &[(u128, u128)], held: &BTreeSet<u128>) -> F
     }
 }
 
-/// The mean of each.
+/// The mean of each number.
 pub(super) fn mean(spaces: &[FreeSpace]) -> FreeSpace {
-    let mean = |of: fn(&FreeSpace) -> f64| round(spaces.iter().map(of).sum::<f64>() / spaces.len().max(1) as f64);
+    let mut sum = FreeSpace::default();
+    for space in spaces {
+        sum.runs += space.runs;
+        sum.mean_length += space.mean_length;
+        sum.largest_share += space.largest_share;
+    }
+    let count = spaces.len().max(1) as f64;
     FreeSpace {
-        runs: mean(|space| space.runs),
-        mean_length: mean(|space| space.mean_length),
-        largest_share: mean(|space| space.largest_share),
+        runs: round(sum.runs / count),
+        mean_length: round(sum.mean_length / count),
+        largest_share: round(sum.largest_share / count),
     }
 }
 
-/// What is held at each of some moments, which are in order.
+/// Tell which places are held at each of these moments, which are in order.
 pub(super) fn held_at(events: &[Event], moments: &[Duration], mut tell: impl FnMut(&BTreeSet<u128>)) {
     let mut held = BTreeSet::new();
     let mut events = events.iter().peekable();
@@ -146,11 +150,14 @@ pub(super) fn held_at(events: &[Event], moments: &[Duration], mut tell: impl FnM
 
 /// How far the next claim of an address is from its release.
 pub(super) fn reuse(events: &[Event]) -> Reuse {
+    // By place, the last release of it and how many claims there had been until then.
     let mut released: HashMap<u128, (&Event, u64)> = HashMap::new();
     let (mut claims, mut distances, mut seconds, mut at_once) = (0, Vec::new(), Vec::new(), 0);
     for event in events {
         match event.change {
-            Change::Release => drop(released.insert(event.place, (event, claims))),
+            Change::Release => {
+                released.insert(event.place, (event, claims));
+            }
             Change::Claim => {
                 if let Some((release, claims_then)) = released.remove(&event.place) {
                     distances.push(claims - claims_then);

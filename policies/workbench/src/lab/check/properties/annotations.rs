@@ -1,7 +1,7 @@
-//! Annotations that mean something to a policy, and such as mean nothing to anybody.
+//! What a policy makes of annotations with good and with malformed values.
 //!
-//! No policy has to know any annotation. So it is tried first whether it follows a good one: then it has to refuse a bad
-//! one; and if it does not, nothing may come of the bad one either.
+//! No policy has to know any annotation. So it is tried first whether it follows a good value: if so, it has to refuse a
+//! malformed one; and if not, nothing may come of the malformed one either.
 
 use std::net::IpAddr;
 
@@ -25,17 +25,19 @@ struct Rule {
     followed: Box<dyn Fn(&Assignment) -> bool>,
 }
 
-/// Each annotation with a good and with a malformed value.
+/// An annotation with a malformed value is refused by name, or means nothing to the policy at all.
 pub(super) fn are_followed_or_refused(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     let plain = scene.kin(0);
     let proposed = trial.propose(&plain, 0, &[]);
     let (Some(_), Ok(proposals)) = (&plain.pod, &proposed.verdict) else { return Ok(false) };
+    // The address that the annotations name is one that the pod would not get without them; otherwise it could not be
+    // seen whether they were followed.
     let taken = Taken::of(&trial)?;
-    let unforeseen =
-        |address: &IpAddr| taken.is_free(*address) && !proposals.iter().flatten().any(|one| one.address == *address);
-    let mut candidates = scene.offered.iter().flatten().copied().filter(unforeseen);
-    let Some(address) = candidates.nth(scene.choice % 4) else { return Ok(false) };
+    let mut candidates: Vec<IpAddr> = scene.offered.iter().flatten().copied().collect();
+    candidates.retain(|address| taken.is_free(*address));
+    candidates.retain(|address| !proposals.iter().flatten().any(|one| one.address == *address));
+    let Some(address) = candidates.get(scene.choice % 4).copied() else { return Ok(false) };
     for rule in rules(address, scene) {
         for malformed in MALFORMED.iter().cycle().skip(scene.choice % MALFORMED.len()).take(3) {
             rule.check(&trial, &plain, scene, malformed)?;
@@ -57,13 +59,15 @@ fn rules(address: IpAddr, scene: &Scene) -> Vec<Rule> {
         beside: Some(address),
         followed: Box::new(move |one| named(one) && one.prefix_length == length),
     });
-    let in_range = |one: &IpAddr| *one != address && range.is_some_and(|range| range.span().contains(*one));
-    rules.extend(scene.offered.iter().flatten().copied().find(in_range).map(|gateway| Rule {
-        name: "kube-ipam.gateway",
-        value: gateway.to_string(),
-        beside: Some(address),
-        followed: Box::new(move |one| named(one) && one.gateway == Some(gateway)),
-    }));
+    let mut neighbours = scene.offered.iter().flatten().copied().filter(|one| *one != address);
+    if let Some(gateway) = neighbours.find(|one| range.is_some_and(|range| range.span().contains(*one))) {
+        rules.push(Rule {
+            name: "kube-ipam.gateway",
+            value: gateway.to_string(),
+            beside: Some(address),
+            followed: Box::new(move |one| named(one) && one.gateway == Some(gateway)),
+        });
+    }
     rules
 }
 
@@ -83,12 +87,11 @@ impl Rule {
         let good = trial.propose(&annotated(&base, &name, &self.value), 0, &[]);
         let requester = annotated(&base, &name, malformed);
         let bad = trial.propose(&requester, 0, &[]);
-        // Not for the policy: the host does not let it pass.
+        // The host refuses it before the policy is asked, which says nothing of the policy.
         if matches!(bad.verdict, Err(Error::Annotated(_))) {
             return Ok(());
         }
-        let is_ill = |proposed: &Proposed| proposed.verdict.as_ref().err().and_then(ill).is_some();
-        if is_ill(&good) || is_ill(&bad) {
+        if [&good, &bad].into_iter().any(|proposed| proposed.verdict.as_ref().err().and_then(ill).is_some()) {
             return Ok(());
         }
         let refused = bad.verdict.as_ref().err().and_then(refusal);
@@ -96,25 +99,28 @@ impl Rule {
             return Ok(());
         }
         let got = outcome(&bad.verdict);
-        if self.is_followed(&good) {
-            let what = match refused {
-                None => {
-                    format!("it follows {name}: {}, but gives {got} to a pod with {name}: {malformed:?}", self.value)
-                }
-                Some(Refusal::Invalid(_)) => format!("its refusal of {name}: {malformed:?} does not name it ({got})"),
-                Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", other.kind()),
-            };
-            return Err(trial.broken_asking(&requester, what, Expect::refused("invalid", Some(self.name))));
-        }
-        let ignored = outcome(&trial.propose(&base, 0, &[]).verdict);
-        if got == ignored {
-            return Ok(());
-        }
-        let what = format!(
-            "it does not follow {name}: {}, but {name}: {malformed:?} changes its answer from {ignored} to {got}",
-            self.value
-        );
+        let what = if self.is_followed(&good) {
+            self.describe_answer(&name, malformed, refused, &got)
+        } else {
+            let ignored = outcome(&trial.propose(&base, 0, &[]).verdict);
+            if got == ignored {
+                return Ok(());
+            }
+            format!(
+                "it does not follow {name}: {}, but {name}: {malformed:?} changes its answer from {ignored} to {got}",
+                self.value
+            )
+        };
         Err(trial.broken_asking(&requester, what, Expect::refused("invalid", Some(self.name))))
+    }
+
+    /// What a policy that follows good values does with a malformed one instead of refusing it by name.
+    fn describe_answer(&self, name: &str, malformed: &str, refused: Option<&Refusal>, got: &str) -> String {
+        match refused {
+            None => format!("it follows {name}: {}, but gives {got} to a pod with {name}: {malformed:?}", self.value),
+            Some(Refusal::Invalid(_)) => format!("its refusal of {name}: {malformed:?} does not name it ({got})"),
+            Some(other) => format!("it refuses {name}: {malformed:?} as {}, not as invalid ({got})", other.kind()),
+        }
     }
 
     fn is_followed(&self, good: &Proposed) -> bool {

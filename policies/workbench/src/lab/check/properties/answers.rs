@@ -11,7 +11,7 @@ use crate::lab::check::trial::{Broken, Finding, Ill, Trial, ill};
 use ipam::{Assignment, Kind, Proposal};
 use store::Hold;
 
-/// No fault, whoever asks.
+/// The policy never faults, whatever requester it is asked for.
 pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     for requester in scene.everybody() {
@@ -24,12 +24,13 @@ pub(super) fn are_usable(bench: &Bench, scene: &Scene) -> Finding {
     Ok(true)
 }
 
-/// Neither held by another nor kept for another.
+/// A dynamic proposal names no address that another attachment holds, or that is kept for another identity.
 pub(super) fn are_free(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     let proposed = trial.propose(&scene.requester, 0, &[]);
     let Ok(proposals) = &proposed.verdict else { return Ok(false) };
     let taken = Taken::of(&trial)?;
+    // A fixed one may: it is for the host to say who holds it, and to take it from a pod that is gone.
     for assignment in dynamic(proposals).filter(|one| !proposed.previous.contains(&one.address)) {
         if let Some(why) = taken.why_not(assignment) {
             let what = format!("it proposes {} as dynamic, but {why}", assignment.address);
@@ -39,22 +40,20 @@ pub(super) fn are_free(bench: &Bench, scene: &Scene) -> Finding {
     Ok(!taken.is_nothing())
 }
 
-/// Who refuses gives a reason.
+/// A refusal has a text.
 pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     let proposed = trial.propose(&scene.requester, 0, &[]);
     let Some(refusal) = proposed.verdict.as_ref().err().and_then(refusal) else { return Ok(false) };
-    match refusal.to_string().trim().is_empty() {
-        true => {
-            let kind = refusal.kind();
-            let what = format!("it refuses as {kind} without a word");
-            Err(trial.broken_asking(&scene.requester, what, Expect::refused(kind, Some(""))))
-        }
-        false => Ok(true),
+    if refusal.to_string().trim().is_empty() {
+        let kind = refusal.kind();
+        let what = format!("it refuses as {kind} without a word");
+        return Err(trial.broken_asking(&scene.requester, what, Expect::refused(kind, Some(""))));
     }
+    Ok(true)
 }
 
-/// What nobody else can have.
+/// The addresses of a world that are in use or kept.
 pub(super) struct Taken {
     held: BTreeSet<IpAddr>,
     kept: BTreeMap<IpAddr, Hold>,
@@ -62,10 +61,11 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) fn of(trial: &Trial<'_>) -> Result<Self, Box<Broken>> {
-        let failed = |error: store::StoreError| Broken::plainly(error.to_string());
-        let held = trial.world.held().map_err(failed)?.into_iter().map(|held| held.address).collect();
-        let kept = trial.world.kept().map_err(failed)?.into_iter().map(|kept| (kept.address, kept)).collect();
-        Ok(Self { held, kept })
+        let (held, kept) = (trial.world.held()?, trial.world.kept()?);
+        Ok(Self {
+            held: held.into_iter().map(|held| held.address).collect(),
+            kept: kept.into_iter().map(|kept| (kept.address, kept)).collect(),
+        })
     }
 
     pub(super) fn is_free(&self, address: IpAddr) -> bool {
@@ -83,25 +83,28 @@ impl Taken {
         let kept = self.kept.get(&assignment.address)?;
         let own = assignment.hold.as_ref().map(|hold| &hold.identity);
         match &kept.identity {
-            None => Some("it cools down".to_owned()),
+            None => Some("it is cooling down".to_owned()),
             Some(identity) if Some(identity) == own => None,
             Some(identity) => Some(format!("it is kept for {identity:?}")),
         }
     }
 }
 
-/// Those of which any other would do.
+/// The dynamic assignments among proposals, in whose place any other address would do.
 pub(super) fn dynamic(proposals: &[Proposal]) -> impl Iterator<Item = &Assignment> {
     proposals.iter().flatten().filter(|assignment| assignment.kind == Kind::Dynamic)
 }
 
-/// For a sentence.
+/// The first proposals in a sentence: `10.0.0.2 + fd00::2, 10.0.0.3 + fd00::3`.
 pub(super) fn told(proposals: &[Proposal]) -> String {
-    let one = |proposal: &Proposal| list(proposal.iter().map(|assignment| assignment.address)).replace(", ", " + ");
-    list(proposals.iter().take(4).map(one))
+    let mut told = Vec::new();
+    for proposal in proposals.iter().take(4) {
+        told.push(list(proposal.iter().map(|assignment| assignment.address)).replace(", ", " + "));
+    }
+    list(told)
 }
 
-/// For a sentence.
+/// Proposals, or why there are none, in a sentence.
 pub(super) fn outcome(verdict: &Result<Vec<Proposal>, kube_ipam::verbs::Error>) -> String {
     match verdict {
         Ok(proposals) => told(proposals),

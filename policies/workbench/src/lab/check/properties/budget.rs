@@ -1,4 +1,4 @@
-//! What a call costs.
+//! How much of what a call may spend it does spend.
 
 use crate::lab::TrialRequester;
 use crate::lab::check::Bench;
@@ -8,7 +8,7 @@ use crate::lab::check::trial::{Finding, Ill, Trial, ill};
 use engine::Call;
 use limits::Thousands;
 
-/// At most half of the fuel and of the host calls, also at a late attempt.
+/// A call takes at most half of the fuel and of the host calls, also at a late attempt, which brings more proposals.
 pub(super) fn is_kept(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     for (requester, attempt) in scene.everybody().iter().flat_map(|requester| [(requester, 0), (requester, 3)]) {
@@ -16,7 +16,7 @@ pub(super) fn is_kept(bench: &Bench, scene: &Scene) -> Finding {
         let overspent = match proposed.verdict.as_ref().err().and_then(ill) {
             Some(Ill::Overspent(what)) => Some(what),
             Some(Ill::Faulted(_)) => None,
-            None => proposed.calls.iter().find_map(|call| dear(bench, call)),
+            None => proposed.calls.iter().find_map(|call| expensive(bench, call)),
         };
         if let Some(what) = overspent {
             return Err(broken(&trial, requester, what, bench));
@@ -34,14 +34,16 @@ fn broken(
     trial.broken_asking(requester, what, Expect::within(bench.policy.limits().fuel / 2))
 }
 
-fn dear(bench: &Bench, call: &Call) -> Option<String> {
+/// What a call takes too much of.
+fn expensive(bench: &Bench, call: &Call) -> Option<String> {
     let limits = bench.policy.limits();
-    let more = |spent: u64, limit: u64, unit: &str| {
-        let told = || {
-            format!("one call takes {} {unit}, more than half of the limit of {}", Thousands(spent), Thousands(limit))
-        };
-        (spent > limit / 2).then(told)
-    };
-    more(call.spent.fuel, limits.fuel, "units of fuel")
-        .or_else(|| more(call.spent.host_calls, limits.host_calls, "calls of the host"))
+    for (spent, limit, unit) in
+        [(call.spent.fuel, limits.fuel, "units of fuel"), (call.spent.host_calls, limits.host_calls, "host calls")]
+    {
+        if spent > limit / 2 {
+            let (spent, limit) = (Thousands(spent), Thousands(limit));
+            return Some(format!("one call takes {spent} {unit}, more than half of the limit of {limit}"));
+        }
+    }
+    None
 }

@@ -1,7 +1,8 @@
-//! When the ranges are full.
+//! What a policy does when the ranges are full.
 //!
-//! Which addresses a policy may use is its own affair. So it is watched: what it gave to a pod when there was room, it can
-//! give to a pod of the same kind when that is all there is. Rules of a site may deny that; "exhausted" says otherwise.
+//! Which addresses a policy may use is for the policy to decide. So it is watched: what it gave to a pod when there was
+//! room, it can give to a pod of the same kind when that is all there is. A rule of the site may deny that, but a
+//! refusal as "exhausted" claims that there is nothing to give.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,19 +14,20 @@ use crate::lab::check::Bench;
 use crate::lab::check::counterexample::Expect;
 use crate::lab::check::scene::{Scene, spans};
 use crate::lab::check::trial::{Broken, Finding, Trial};
-use ipam::{Claim, Kind, Range, Refusal, Span};
+use ipam::{Claim, Kind, Range, Refusal};
 use kube_ipam::verbs::Error;
 
-/// Of a range with fewer addresses for pods, one that is never given tells nothing.
+/// The size from which on a range has to be given completely: in a smaller one, an address that is never given may be one
+/// that a rule leaves out.
 const TELLING: usize = 6;
 
-/// How many of the addresses given are tried alone.
+/// How many of the given addresses are tried alone, each in a world of its own.
 const TRIED_ALONE: usize = 3;
 
-/// Longer than anything is kept here, unless somebody keeps it for good.
+/// A time after which no address is kept any more, unless a policy keeps it for good.
 const LONG: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
-/// It says "exhausted" when, and only when, all that it gives is held.
+/// The policy says "exhausted" when, and only when, all that it gives is held.
 pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
     if !scene.can_be_filled() {
         return Ok(false);
@@ -45,17 +47,17 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
         }
         Err(_) => return Ok(false),
     }
-    for (_, claim) in
-        filled.claims.iter().cycle().skip(scene.choice % filled.claims.len()).take(TRIED_ALONE.min(filled.claims.len()))
-    {
+    let count = filled.claims.len();
+    for nth in 0..TRIED_ALONE.min(count) {
+        let (_, claim) = &filled.claims[(scene.choice + nth) % count];
         alone(bench, scene, claim)?;
     }
-    filled.give_back_one_by_one(&trial, scene)?;
+    filled.release_one_by_one(&trial, scene)?;
     Ok(true)
 }
 
-/// A full range, or a rule by which there is no more for pods of a kind; and a pod whose older attachment holds one of the
-/// addresses. Whatever the rule, that pod was served by it before.
+/// A pod whose older container holds an address is served in a full range, and where a rule gives no more to pods of its
+/// kind. Whatever the rule is, it served that pod before.
 pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
     if !scene.can_be_filled() || scene.requester.pod.is_none() {
         return Ok(false);
@@ -68,18 +70,14 @@ pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
     let (kin, claim) = &filled.claims[scene.choice % filled.claims.len()];
     let mut again = kin.clone();
     again.attachment.container = "made-anew".to_owned();
-    match trial.allocate(&again).outcome.as_ref().err().and_then(refusal) {
-        Some(refused) => {
-            let what = format!(
-                "nobody else is served, {} being held by an older container of this very pod; the new one is refused \
-                 as {}",
-                list(claim.addresses()),
-                quoted(refused)
-            );
-            Err(trial.broken(what, Expect::served(scene)))
-        }
-        None => Ok(true),
-    }
+    let outcome = trial.allocate(&again).outcome;
+    let Some(refused) = outcome.as_ref().err().and_then(refusal) else { return Ok(true) };
+    let what = format!(
+        "no other pod is served, and {} is held by an older container of this very pod; its new container is refused as {}",
+        list(claim.addresses()),
+        quoted(refused)
+    );
+    Err(trial.broken(what, Expect::served(scene)))
 }
 
 /// Pods that came one after the other until there was nothing left for the next one.
@@ -90,7 +88,7 @@ struct Filled {
 }
 
 impl Filled {
-    /// `None` where not even the first one is served, or somebody gets a fixed address though nobody names one.
+    /// `None` where not even the first pod is served, or one gets a fixed address though it names none.
     fn by_kin(trial: &Trial<'_>, scene: &Scene) -> Option<Self> {
         let mut claims = Vec::new();
         let most: usize = scene.offered.iter().map(Vec::len).sum();
@@ -107,8 +105,8 @@ impl Filled {
         None
     }
 
-    /// Whether all that some range set offers is held or kept: who proposes what is held while there is room is found by
-    /// other properties.
+    /// Whether all that some range set offers is held or kept. A policy that proposes what is held while there is room is
+    /// found by other properties.
     fn left_nothing(&self, trial: &Trial<'_>, scene: &Scene) -> Result<bool, Box<Broken>> {
         let taken = Taken::of(trial)?;
         Ok(scene.offered.iter().any(|set| !set.iter().any(|address| taken.is_free(*address))))
@@ -118,8 +116,8 @@ impl Filled {
         self.claims.iter().any(|(_, claim)| claim.addresses().any(|given| given == address))
     }
 
-    /// Whatever is released can be had again.
-    fn give_back_one_by_one(&self, trial: &Trial<'_>, scene: &Scene) -> Result<(), Box<Broken>> {
+    /// What is released can be given again.
+    fn release_one_by_one(&self, trial: &Trial<'_>, scene: &Scene) -> Result<(), Box<Broken>> {
         let mut next = self.next.clone();
         for (nth, (kin, claim)) in self.claims.iter().enumerate() {
             trial.release(&kin.attachment);
@@ -139,8 +137,8 @@ impl Filled {
     }
 }
 
-/// Whoever gives every address of a range but its last one has a rule for that address, or miscounts: then, of a range
-/// without it, the one before is left out.
+/// A policy that gives every address of a range but one at an end has a rule for that address, or miscounts. The second
+/// is seen in a range without that address: now its neighbour is left out, which is at the end there.
 fn no_end_is_left_out(bench: &Bench, scene: &Scene, trial: &Trial<'_>, filled: &Filled) -> Result<(), Box<Broken>> {
     let ranges = scene.range_sets.iter().flat_map(|set| set.ranges());
     let meant: Vec<IpAddr> = ranges.flat_map(|range| meant_for_all(range, scene)).collect();
@@ -151,7 +149,10 @@ fn no_end_is_left_out(bench: &Bench, scene: &Scene, trial: &Trial<'_>, filled: &
         left if left == first => (scene.narrowed(*second, *last), second),
         _ => return Ok(()),
     };
-    let Some(narrowed) = narrowed.filter(|_| meant.len() >= TELLING) else { return Ok(()) };
+    let Some(narrowed) = narrowed else { return Ok(()) };
+    if meant.len() < TELLING {
+        return Ok(());
+    }
     let again = Trial::holding(bench, &narrowed, Vec::new())?;
     match Filled::by_kin(&again, &narrowed) {
         Some(again) if !again.gave(*next) => {
@@ -165,30 +166,30 @@ fn no_end_is_left_out(bench: &Bench, scene: &Scene, trial: &Trial<'_>, filled: &
     }
 }
 
-/// Everything is held but what one claim had.
+/// What one claim had is given to a pod of the same kind when everything else is held.
 fn alone(bench: &Bench, scene: &Scene, claim: &Claim) -> Result<(), Box<Broken>> {
     let free: Vec<IpAddr> = claim.addresses().collect();
-    let held = spans(scene.offered.iter().flatten().copied().filter(|one| !free.contains(one)));
-    let trial = Trial::holding(bench, scene, held)?;
-    match trial.allocate(&scene.kin(0)).outcome.as_ref().err().and_then(wrongly_refused) {
-        None => Ok(()),
-        Some(refused) => {
-            let free = list(&free);
-            let what =
-                format!("it gives {free} when there is room, but when nothing else is free it refuses as {refused}");
-            Err(trial.broken(what, Expect::served(scene)))
-        }
-    }
+    let mut rest: Vec<IpAddr> = scene.offered.iter().flatten().copied().collect();
+    rest.retain(|address| !free.contains(address));
+    let trial = Trial::holding(bench, scene, spans(rest))?;
+    let outcome = trial.allocate(&scene.kin(0)).outcome;
+    let Some(refused) = outcome.as_ref().err().and_then(wrongly_refused) else { return Ok(()) };
+    let free = list(&free);
+    let what = format!("it gives {free} when there is room, but when nothing else is free it refuses as {refused}");
+    Err(trial.broken(what, Expect::served(scene)))
 }
 
-/// Not denied by rule; a fault is another property's.
+/// A refusal that is not a denial by rule, in a sentence. A fault is another property's to tell.
 fn wrongly_refused(error: &Error) -> Option<String> {
     refusal(error).filter(|refusal| refusal.kind() != "denied").map(quoted)
 }
 
-/// What a range offers to pods that name nothing.
+/// The addresses that a range offers to pods that name nothing.
 fn meant_for_all(range: &Range, scene: &Scene) -> Vec<IpAddr> {
-    let fixed = |address: &IpAddr| range.fixed().is_some_and(|fixed: Span| fixed.contains(*address));
-    let offered = scene.offered.iter().flatten().copied();
-    offered.filter(|address| range.span().contains(*address) && !fixed(address)).collect()
+    let mut meant: Vec<IpAddr> = scene.offered.iter().flatten().copied().collect();
+    meant.retain(|address| range.span().contains(*address));
+    if let Some(fixed) = range.fixed() {
+        meant.retain(|address| !fixed.contains(*address));
+    }
+    meant
 }

@@ -1,5 +1,5 @@
-//! The properties, in the order of what goes wrong first. Where one of them cannot say anything because the policy faults,
-//! it says nothing: that is the first one's to tell.
+//! The properties, in the order of what goes wrong first. Where a policy faults, only the first one says so, and the
+//! others say nothing.
 
 mod annotations;
 mod answers;
@@ -15,19 +15,16 @@ use super::trial::Finding;
 use ipam::Refusal;
 use kube_ipam::verbs::Error;
 
-/// What holds of every good policy.
+/// A property that every good policy has.
 pub(super) struct Property {
-    /// As a person calls it.
     pub(super) name: &'static str,
-    /// Why it matters.
+    /// Why the property matters, as the end of a sentence.
     pub(super) why: &'static str,
     /// Whether its worlds have to be small enough to be filled.
     pub(super) is_small: bool,
-    /// Whether a scene concerns it, or how it is broken in it.
     pub(super) check: fn(&Bench, &Scene) -> Finding,
 }
 
-/// Every property.
 pub(super) const ALL: [Property; 10] = [
     Property {
         name: "proposals-are-usable",
@@ -37,13 +34,13 @@ pub(super) const ALL: [Property; 10] = [
     },
     Property {
         name: "proposals-are-free",
-        why: "a dynamic proposal of an address that another has is lost before it is tried",
+        why: "a dynamic proposal of an address that is in use cannot be claimed",
         is_small: false,
         check: answers::are_free,
     },
     Property {
         name: "refusals-say-why",
-        why: "the text is all that whoever looks after the pod gets to see",
+        why: "the text is all that the pod's operator sees",
         is_small: false,
         check: answers::say_why,
     },
@@ -55,19 +52,19 @@ pub(super) const ALL: [Property; 10] = [
     },
     Property {
         name: "makes-progress",
-        why: "when many pods start at once, those that lose a race must come to an address in the end",
+        why: "when many pods start at once, those that lose a race must get an address in the end",
         is_small: false,
         check: progress::makes,
     },
     Property {
         name: "exhaustion-is-exact",
-        why: "an address that is free but never given is lost, and a wrong refusal leads its reader astray",
+        why: "an address that is free but never given is wasted, and a wrong refusal misleads its reader",
         is_small: true,
         check: full::exhaustion_is_exact,
     },
     Property {
         name: "restart-is-served",
-        why: "a pod's new sandbox is made while the old one still holds its address, in a full range, too",
+        why: "a pod's new sandbox starts while the old one still holds its address, even in a full range",
         is_small: true,
         check: full::restart_is_served,
     },
@@ -79,19 +76,19 @@ pub(super) const ALL: [Property; 10] = [
     },
     Property {
         name: "malformed-is-refused",
-        why: "a pod that names an address and gets another one is worse off than a pod that waits",
+        why: "a pod that asks for one address and gets another is worse off than a pod that waits",
         is_small: false,
         check: annotations::are_followed_or_refused,
     },
     Property {
         name: "settings-are-validated",
-        why: "STATUS and `config validate` find a mistake in the settings before a pod does",
+        why: "STATUS and `config check` find a mistake in the settings before a pod does",
         is_small: true,
         check: settings::are_validated,
     },
 ];
 
-/// A refusal of the policy itself.
+/// The refusal of the policy itself behind an error.
 fn refusal(error: &Error) -> Option<&Refusal> {
     match error {
         Error::Refused { refusal, .. } => Some(refusal),
@@ -99,12 +96,12 @@ fn refusal(error: &Error) -> Option<&Refusal> {
     }
 }
 
-/// For a sentence: `exhausted: no address is free`.
+/// A refusal in a sentence: `exhausted: no address is free`.
 fn quoted(refusal: &Refusal) -> String {
     format!("{}: {refusal}", refusal.kind())
 }
 
-/// For a sentence: `10.0.0.2, 10.0.0.3`.
+/// A list in a sentence: `10.0.0.2, 10.0.0.3`.
 fn list<T: ToString>(of: impl IntoIterator<Item = T>) -> String {
     of.into_iter().map(|one| one.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! Races.
+//! What comes of races that a policy's proposals lose.
 
 use std::net::IpAddr;
 
@@ -12,26 +12,25 @@ use crate::lab::check::trial::{Finding, Trial, ill};
 use ipam::{Kind, Proposal, Span};
 use kube_ipam::verbs::Error;
 
-/// Attempts somebody may lose in a row here; each brings more proposals than the one before.
+/// How many attempts are lost in a row. Each brings more proposals than the one before.
 const LOSSES: u32 = 5;
 
-/// Whoever loses proposes something else, and whoever could have an address one after the other gets one in a crowd.
+/// After a lost race the policy proposes something else, and pods that would all get an address one after the other get
+/// one in a crowd.
 pub(super) fn makes(bench: &Bench, scene: &Scene) -> Finding {
     let lost = losing_again(bench, scene)?;
     let crowded = crowd(bench, scene)?;
     Ok(lost || crowded)
 }
 
-/// Everything that is proposed is snatched away.
+/// Everything that is proposed is taken before it can be claimed, attempt after attempt.
 fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
     let trial = Trial::of(bench, scene)?;
     let (mut lost, mut all, mut brought): (Vec<IpAddr>, Vec<IpAddr>, usize) = Default::default();
     for attempt in 0..LOSSES {
         let proposed = trial.propose(&scene.requester, attempt, &lost);
         let Ok(proposals) = proposed.verdict else { return Ok(attempt > 0) };
-        let fresh =
-            |proposal: &Proposal| proposal.iter().all(|one| one.kind == Kind::Fixed || !all.contains(&one.address));
-        if !proposals.iter().any(fresh) {
+        if !proposals.iter().any(|proposal| is_fresh(proposal, &all)) {
             let what = format!(
                 "at attempt {attempt} it proposes again what it lost before, and nothing else: {}",
                 told(&proposals)
@@ -39,13 +38,12 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
             return one_too_many(bench, scene, brought, what);
         }
         brought += proposals.len();
-        let wanted = dynamic(&proposals).map(|one| one.address).filter(|one| !proposed.previous.contains(one));
-        let mut wanted: Vec<IpAddr> = wanted.collect();
-        wanted.sort();
-        wanted.dedup();
-        // What is kept for the requester nobody can snatch.
-        wanted.retain(|address| trial.world.hold(Span::single(*address), Kind::Dynamic).is_ok());
-        lost = wanted;
+        lost = dynamic(&proposals).map(|one| one.address).collect();
+        lost.sort();
+        lost.dedup();
+        // What the pod has already it cannot lose, and what is kept for it cannot be held by a bystander.
+        lost.retain(|address| !proposed.previous.contains(address));
+        lost.retain(|address| trial.world.hold(Span::single(*address), Kind::Dynamic).is_ok());
         if lost.is_empty() {
             return Ok(attempt > 0);
         }
@@ -54,8 +52,15 @@ fn losing_again(bench: &Bench, scene: &Scene) -> Finding {
     Ok(true)
 }
 
-/// So many who ask at the same time that one of them loses all that was brought before it insisted. Where there is no
-/// room for all of them, insisting is in vain, and what it hides is found where the ranges are full.
+/// Whether a proposal has no dynamic address that was lost before.
+fn is_fresh(proposal: &Proposal, lost: &[IpAddr]) -> bool {
+    proposal.iter().all(|one| one.kind == Kind::Fixed || !lost.contains(&one.address))
+}
+
+/// Break the property with as many twins at once as it takes for one of them to lose all that was proposed before the
+/// policy repeated itself. A case cannot say "these addresses are taken meanwhile", but it can let pods contend. Where
+/// there is no room for all the twins, one of them would be refused by right: that is no counterexample, and a policy
+/// that repeats itself in a full range is found by the properties of full ranges.
 fn one_too_many(bench: &Bench, scene: &Scene, brought: usize, what: String) -> Finding {
     let twins: Vec<TrialRequester> = (0..=brought).map(|nth| scene.twin(nth)).collect();
     let orderly = Trial::of(bench, scene)?;
@@ -67,32 +72,37 @@ fn one_too_many(bench: &Bench, scene: &Scene, brought: usize, what: String) -> F
     Err(trial.broken(what, Expect::all_served(scene)))
 }
 
-/// Pods that only differ in their names; as many as could have addresses if they came one after the other.
+/// Pods that differ in their names alone ask at once: as many as get addresses when they come one after the other.
 fn crowd(bench: &Bench, scene: &Scene) -> Finding {
     let orderly = Trial::of(bench, scene)?;
-    let served = |kin: &TrialRequester| {
-        let outcome = orderly.allocate(kin).outcome;
-        outcome.is_ok_and(|claim| claim.addresses.iter().all(|one| one.kind == Kind::Dynamic))
-    };
-    let kin: Vec<TrialRequester> = (0..=scene.rivals).map(|nth| scene.kin(nth)).take_while(served).collect();
+    let mut crowd = Vec::new();
+    for nth in 0..=scene.rivals {
+        let kin = scene.kin(nth);
+        let outcome = orderly.allocate(&kin).outcome;
+        if !outcome.is_ok_and(|claim| claim.addresses.iter().all(|one| one.kind == Kind::Dynamic)) {
+            break;
+        }
+        crowd.push(kin);
+    }
     let trial = Trial::of(bench, scene)?;
-    let allocations = trial.contend(&kin);
-    let unserved = kin.iter().zip(&allocations).find_map(|(kin, allocation)| {
-        let error = allocation.outcome.as_ref().err()?;
-        (ill(error).is_none() && !is_denied(error)).then(|| format!("{}: {error}", kin.attachment.container))
-    });
-    match unserved {
-        None => Ok(kin.len() > 1),
-        Some(one) => {
-            let got = allocations.iter().filter_map(|allocation| allocation.outcome.as_ref().ok());
-            let got = list(got.flat_map(|claim| claim.addresses().collect::<Vec<_>>()));
-            let what = format!(
-                "of {} pods that could all have an address, asking at the same time, only some get one ({got}); {one}",
-                kin.len()
-            );
-            Err(trial.broken(what, Expect::all_served(scene)))
+    let allocations = trial.contend(&crowd);
+    let (mut got, mut unserved) = (Vec::new(), None);
+    for (kin, allocation) in crowd.iter().zip(&allocations) {
+        match &allocation.outcome {
+            Ok(claim) => got.extend(claim.addresses()),
+            // A fault is another property's to tell, and a denial may follow from a rule.
+            Err(error) if ill(error).is_some() || is_denied(error) => {}
+            Err(error) if unserved.is_none() => unserved = Some(format!("{}: {error}", kin.attachment.container)),
+            Err(_) => {}
         }
     }
+    let Some(unserved) = unserved else { return Ok(crowd.len() > 1) };
+    let what = format!(
+        "of {} pods that could all have an address, asking at the same time, only some get one ({}); {unserved}",
+        crowd.len(),
+        list(got)
+    );
+    Err(trial.broken(what, Expect::all_served(scene)))
 }
 
 fn is_denied(error: &Error) -> bool {

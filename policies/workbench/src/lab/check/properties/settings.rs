@@ -1,4 +1,4 @@
-//! What `validate-settings` says, and whether it means it.
+//! What `validate-settings` says, and whether it is true.
 
 use serde_json::{Map, Value, json};
 
@@ -8,11 +8,11 @@ use crate::lab::check::scene::Scene;
 use crate::lab::check::trial::{Broken, Finding, Ill, Trial, ill};
 use engine::PolicyError;
 
-/// No JSON object, whatever the policy.
+/// Texts that are not a JSON object, so that no policy can accept them.
 const GARBAGE: [&str; 14] =
     ["", " ", "null", "true", "1", "\"text\"", "[]", "[{}]", "{", "{\"a\":", "{}}", "{\"a\" 1}", "nonsense", "\u{0}"];
 
-/// As deep as no settings are, and as no reader should fall over.
+/// A depth that no settings have. A reader that recurses may overflow its stack on it.
 const DEEP: usize = 1_000;
 
 /// Garbage is refused; what is accepted in place of the settings can be used.
@@ -29,7 +29,8 @@ pub(super) fn are_validated(bench: &Bench, scene: &Scene) -> Finding {
         match bench.policy.validate_settings(&text) {
             Err(PolicyError::Settings { .. }) => {}
             Ok(()) => {
-                return Err(Broken::plainly(format!("validate-settings accepts {}, which is no object", short(&text))));
+                let what = format!("validate-settings accepts {}, which is not a JSON object", short(&text));
+                return Err(Broken::plainly(what));
             }
             Err(error) => return Err(Broken::plainly(format!("given the settings {}: {error}", short(&text)))),
         }
@@ -54,7 +55,7 @@ fn can_be_used(bench: &Bench, scene: &Scene, changed: Map<String, Value>) -> Fin
     }
 }
 
-/// One value, anywhere in the settings, of another type.
+/// The settings with one value, anywhere in them, replaced by one of another type.
 fn changed(settings: &Map<String, Value>, choice: usize) -> Option<Map<String, Value>> {
     let values = [json!(null), json!(true), json!(-1), json!(1e300), json!(""), json!("text"), json!([]), json!({})];
     let mut whole = Value::Object(settings.clone());

@@ -5,34 +5,31 @@ mod junit;
 mod print;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::lab::case::{CaseError, CaseFile, Change, Trial, update};
+use crate::lab::case::{CaseChange, CaseError, CaseFile, CaseRun, update};
 use engine::{Policy, Source};
-use files::{Replacement, Survives, Turn};
-use find::{Module, Target};
+use find::{PolicyModule, Target};
 use kube_ipam::cli::output::{CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use kube_ipam::verbs;
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// Cases, or a policy's directory: all cases in its tests directory, or in itself where it has none
+pub(crate) struct TestOptions {
+    /// Files with cases, or directories of policies: the cases in tests/ of each, or in itself where it has none
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     paths: Vec<PathBuf>,
-    /// The module; by default the one a case names, or else the only one in the policy's directory. `builtin` is the
-    /// policy inside this program
+    /// Module to test, or `builtin` for the built-in policy [default: the one that a case names, or else the only one in
+    /// the policy's directory]
     #[arg(long, value_name = "FILE.wasm")]
     module: Option<PathBuf>,
-    /// Write what is observed into the cases where it differs, or where they expect nothing yet
+    /// Write observed outcomes into the cases where they differ, or where nothing is expected yet
     #[arg(long)]
     update: bool,
-    /// Write a report in JUnit's format, too
+    /// Also write a report in the JUnit format
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[command(flatten)]
@@ -40,29 +37,31 @@ pub(crate) struct Options {
 }
 
 /// What came of one file.
-struct Report {
+struct CaseReport {
     path: PathBuf,
     module: String,
-    outcome: Result<(CaseFile, Trial), CaseError>,
-    changes: Vec<Change>,
+    outcome: Result<(CaseFile, CaseRun), CaseError>,
+    changes: Vec<CaseChange>,
     took: Duration,
 }
 
-impl Report {
+impl CaseReport {
     fn is_passed(&self) -> bool {
         self.outcome.as_ref().is_ok_and(|(_, trial)| trial.is_passed())
     }
 }
 
-pub(crate) fn test(options: &Options) -> Done {
-    let targets = find::targets(&options.paths)?;
+pub(crate) fn run_cases(options: &TestOptions) -> Done {
     let mut modules = Modules::default();
-    let reports = targets.iter().map(|target| modules.report(target, options)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(file) = &options.junit {
-        std::fs::write(file, junit::report(&reports).map_err(|error| error.to_string())?)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut reports = Vec::new();
+    for target in find::targets(&options.paths)? {
+        reports.push(modules.report(&target, options)?);
     }
-    let exit = u8::from(!reports.iter().all(Report::is_passed));
+    if let Some(file) = &options.junit {
+        let report = junit::report(&reports).map_err(|error| error.to_string())?;
+        std::fs::write(file, report).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let exit = u8::from(!reports.iter().all(CaseReport::is_passed));
     let text = match options.output.output {
         Format::Json => serde_json::to_string_pretty(&print::json(&reports))?,
         Format::Table => print::text(&reports),
@@ -70,27 +69,28 @@ pub(crate) fn test(options: &Options) -> Done {
     Ok(Output { text, exit })
 }
 
-/// Every module is compiled once, however many cases it has.
+/// The modules that are loaded. Each is compiled once, however many cases it has.
 #[derive(Default)]
-struct Modules(BTreeMap<Module, Policy>);
+struct Modules(BTreeMap<PolicyModule, Policy>);
 
 impl Modules {
-    fn report(&mut self, target: &Target, options: &Options) -> Result<Report, CommandError> {
+    fn report(&mut self, target: &Target, options: &TestOptions) -> Result<CaseReport, CommandError> {
         let mut began = Instant::now();
         let (module, outcome, changes) = match CaseFile::read(&target.file) {
             Err(error) => (String::new(), Err(error), Vec::new()),
             Ok(file) => {
                 let module = find::module(target, &file.case, options.module.as_deref())?;
                 let policy = self.policy(&module)?;
-                began = Instant::now(); // compiling is no part of a case
+                // Once more: compiling takes much longer than a case, and only the first case of a module waits for it.
+                began = Instant::now();
                 let (outcome, changes) = run(file, policy, options.update)?;
                 (module.to_string(), outcome, changes)
             }
         };
-        Ok(Report { path: target.file.clone(), module, outcome, changes, took: began.elapsed() })
+        Ok(CaseReport { path: target.file.clone(), module, outcome, changes, took: began.elapsed() })
     }
 
-    fn policy(&mut self, module: &Module) -> Result<&Policy, verbs::Error> {
+    fn policy(&mut self, module: &PolicyModule) -> Result<&Policy, verbs::Error> {
         if !self.0.contains_key(module) {
             let source = Source::alone(module.file());
             self.0.insert(module.clone(), Policy::load(&source)?);
@@ -99,10 +99,10 @@ impl Modules {
     }
 }
 
-type Ran = (Result<(CaseFile, Trial), CaseError>, Vec<Change>);
+type Ran = (Result<(CaseFile, CaseRun), CaseError>, Vec<CaseChange>);
 
 fn run(file: CaseFile, policy: &Policy, may_update: bool) -> std::io::Result<Ran> {
-    let trial = match Trial::run(&file, policy.clone()) {
+    let trial = match CaseRun::run(&file, policy.clone()) {
         Ok(trial) => trial,
         Err(error) => return Ok((Err(error), Vec::new())),
     };
@@ -114,19 +114,22 @@ fn run(file: CaseFile, policy: &Policy, may_update: bool) -> std::io::Result<Ran
         return Ok((Ok((file, trial)), changes));
     }
     replace(&file.path, &text)?;
-    let again =
-        CaseFile::parse(&file.path, text).and_then(|file| Trial::run(&file, policy.clone()).map(|trial| (file, trial)));
+    // Run again, so that the report tells of the file as it is now: rules that were left alone may still not be met.
+    let again = match CaseFile::parse(&file.path, text) {
+        Ok(file) => CaseRun::run(&file, policy.clone()).map(|trial| (file, trial)),
+        Err(error) => Err(error),
+    };
     Ok((again, changes))
 }
 
-/// All of it or nothing, with the old file's mode.
+/// Replace a file with all of this text or not at all, keeping its mode.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(files::not_regular)?;
-    let mode = std::fs::metadata(path)?.permissions().mode();
-    // A case is somebody's work, and nobody else has it.
-    Replacement { mode, survives: Survives::PowerFailure, turn: Turn::Anybodys }
-        .put(directory, name, |file| file.write_all(text.as_bytes()))
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

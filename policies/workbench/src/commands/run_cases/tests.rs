@@ -26,8 +26,8 @@ impl Site {
         fs::read_to_string(self.file(name)).unwrap()
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> TestOptions {
+        TestOptions {
             paths: vec![self.0.path().to_owned()],
             module: Some("builtin".into()),
             update: false,
@@ -37,13 +37,13 @@ impl Site {
     }
 
     /// What is printed, without the directory's name, and the exit code.
-    fn run(&self, options: &Options) -> (String, u8) {
-        let output = test(options).unwrap();
+    fn run(&self, options: &TestOptions) -> (String, u8) {
+        let output = run_cases(options).unwrap();
         (self.anonymous(&output.text), output.exit)
     }
 
-    fn refused(&self, options: &Options) -> String {
-        self.anonymous(&test(options).unwrap_err().to_string())
+    fn refused(&self, options: &TestOptions) -> String {
+        self.anonymous(&run_cases(options).unwrap_err().to_string())
     }
 
     fn anonymous(&self, text: &str) -> String {
@@ -116,8 +116,8 @@ fn what_is_not_as_expected_is_shown_beside_it() {
 #[test]
 fn programs_are_told_the_same() {
     let site = Site::of(&[("bad.yaml", BAD), ("good.yaml", GOOD)]);
-    let options = Options { output: OutputArgs { output: Format::Json }, ..site.options() };
-    let report: Value = serde_json::from_str(&test(&options).unwrap().text).unwrap();
+    let options = TestOptions { output: OutputArgs { output: Format::Json }, ..site.options() };
+    let report: Value = serde_json::from_str(&run_cases(&options).unwrap().text).unwrap();
     assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &1.into()));
     let first = &report["cases"][0]["answers"][0];
     assert_eq!((&first["step"], &first["line"], &first["passed"]), (&1.into(), &6.into(), &false.into()));
@@ -131,7 +131,7 @@ fn programs_are_told_the_same() {
 fn continuous_integration_is_told_the_same() {
     let site = Site::of(&[("bad.yaml", BAD), ("good.yaml", GOOD), ("none.yaml", "steps: 3")]);
     let junit = site.0.path().join("junit.xml");
-    let (text, _) = site.run(&Options { junit: Some(junit.clone()), ..site.options() });
+    let (text, _) = site.run(&TestOptions { junit: Some(junit.clone()), ..site.options() });
     assert!(text.ends_with("\n1 passed, 2 failed"), "{text}");
     let xml = fs::read_to_string(junit).unwrap();
     assert!(xml.contains(r#"tests="3" skipped="0" failures="1" errors="1""#), "{xml}");
@@ -182,25 +182,25 @@ fn what_is_no_case_is_told_with_its_place() {
 #[test]
 fn there_is_a_module_and_a_case_or_the_way_to_them() {
     let site = Site::of(&[("good.yaml", GOOD)]);
-    let on_its_own = Options { module: None, ..site.options() };
+    let on_its_own = TestOptions { module: None, ..site.options() };
     let none = "no module for DIR/tests/good.yaml: there is no .wasm file in DIR; build one with \
-        `kube-ipam policy build DIR`, or say --module FILE.wasm (or builtin)";
+        `kube-ipam policy build DIR`, or pass --module FILE.wasm (or builtin)";
     assert_eq!(site.refused(&on_its_own), none);
     let write = |name: &str| fs::write(site.0.path().join(name), "").unwrap();
     write("b.wasm");
     assert!(site.refused(&on_its_own).starts_with("policy DIR/b.wasm is empty"));
-    let by_file = Options { paths: vec![site.file("good.yaml")], ..on_its_own };
+    let by_file = TestOptions { paths: vec![site.file("good.yaml")], ..on_its_own };
     assert!(site.refused(&by_file).starts_with("policy DIR/b.wasm is empty"));
     write("a.wasm");
-    let on_its_own = Options { module: None, ..site.options() };
-    let many = "which module is DIR/tests/good.yaml about? DIR has a.wasm and b.wasm: say --module FILE.wasm";
+    let on_its_own = TestOptions { module: None, ..site.options() };
+    let many = "several modules for DIR/tests/good.yaml: DIR has a.wasm and b.wasm; choose one with --module FILE.wasm";
     assert_eq!(site.refused(&on_its_own), many);
     fs::write(site.file("good.yaml"), format!("module: ../a.wasm{}", GOOD)).unwrap();
     assert!(site.refused(&on_its_own).starts_with("policy DIR/tests/../a.wasm is empty"));
     fs::write(site.file("good.yaml"), format!("module: builtin{}", GOOD)).unwrap();
     assert_eq!(site.run(&on_its_own).1, 0);
     fs::remove_file(site.file("good.yaml")).unwrap();
-    assert!(site.refused(&on_its_own).starts_with("no case in DIR/tests: expected"));
+    assert!(site.refused(&on_its_own).starts_with("no cases in DIR/tests: expected"));
 }
 
 #[test]
@@ -233,7 +233,7 @@ steps:
   - allocate: { pod: shop/h }
 ";
     let site = Site::of(&[("case.yaml", BEFORE)]);
-    let options = Options { update: true, ..site.options() };
+    let options = TestOptions { update: true, ..site.options() };
     let (text, exit) = site.run(&options);
     assert_eq!(exit, 0, "{text}");
     insta::assert_snapshot!("updated", format!("{text}\n\n{}", site.text("case.yaml")));
@@ -260,7 +260,7 @@ fn json_stays_json() {
 "#;
     let before = BEFORE.replace(r#", "says": "\"quoted\"""#, "");
     let site = Site::of(&[("case.json", &before)]);
-    let (text, exit) = site.run(&Options { update: true, ..site.options() });
+    let (text, exit) = site.run(&TestOptions { update: true, ..site.options() });
     assert_eq!(exit, 0, "{text}");
     let after: Value = serde_json::from_str(&site.text("case.json")).unwrap();
     assert_eq!(after["steps"][0]["expect"]["addresses"][0], "10.0.0.2/24");
@@ -272,7 +272,7 @@ fn json_stays_json() {
 #[test]
 fn rules_are_not_weakened() {
     let site = Site::of(&[("bad.yaml", BAD)]);
-    let (text, exit) = site.run(&Options { update: true, ..site.options() });
+    let (text, exit) = site.run(&TestOptions { update: true, ..site.options() });
     assert_eq!(exit, 1);
     let after = site.text("bad.yaml");
     let rules = [
