@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::error::{Error, chain};
+use super::error::Error;
 use files::check_regular;
+use ipam::shown::joined;
 
 /// Where a pod finds the token of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -57,7 +58,7 @@ impl Access {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let token_file = config.auth_info.token_file.as_ref().filter(|_| config.auth_info.token.is_none());
         let token = token_file.map_or_else(|| self.file().to_owned(), PathBuf::from);
-        let client = Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+        let client = Client::try_from(config).map_err(|error| self.unusable(joined(&error)))?;
         Ok(Connection { client, server, token })
     }
 
@@ -65,7 +66,7 @@ impl Access {
     pub(super) async fn check(&self) -> Result<(), Error> {
         let config = self.config().await.map_err(|why| self.unusable(why))?;
         if config.auth_info.exec.is_none() {
-            Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+            Client::try_from(config).map_err(|error| self.unusable(joined(&error)))?;
         }
         Ok(())
     }
@@ -88,7 +89,7 @@ impl Access {
                 }
                 Ok(config)
             }
-            Self::ServiceAccount => Config::incluster().map_err(|error| chain(&error)),
+            Self::ServiceAccount => Config::incluster().map_err(|error| joined(&error)),
         }
     }
 
@@ -101,7 +102,7 @@ impl Access {
 fn explain_file(error: KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML or JSON".to_owned(),
-        error => chain(&error),
+        error => joined(&error),
     }
 }
 
