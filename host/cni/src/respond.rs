@@ -11,7 +11,6 @@ use super::version::Version;
 /// What the runtime is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// An ADD worked.
     Success(Version, Success),
     /// A verb without a result worked.
     Nothing,
@@ -50,6 +49,7 @@ fn write(out: &mut impl Write, answer: &Answer) -> u8 {
         }
         Answer::Success(version, success) => match success.in_version(*version) {
             Ok(rendered) => write_json(out, &rendered).map(|()| 0),
+            // More addresses than the version has room for are refused before they are claimed; this is the second line.
             Err(error) => write_failure(out, *version, &Failure::from(&error)),
         },
         Answer::Failure(version, failure) => write_failure(out, *version, failure),

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Base, Network};
 use crate::telemetry;
-use crate::verbs::{self, Deadline, Error, Waited, codes};
-use cni::{self, Answer, Args, Call, NetConf, Version, respond};
+use crate::verbs::{self, Deadline, Error, Waited};
+use cni::{self, Answer, Args, Call, Fail, Failure, NetConf, Version, respond};
 use store::Store;
 
 /// Serve the one call this process was started for. Gives the exit code.
@@ -24,8 +24,8 @@ pub fn run() -> u8 {
 }
 
 fn failed(version: Version, error: &Error) -> Answer {
-    tracing::error!(error = cni::failure::joined(error), "failed");
-    Answer::Failure(version, codes::failure(error))
+    tracing::error!(error = error.message(), "failed");
+    Answer::Failure(version, Failure::from(error))
 }
 
 fn answer(configuration: &[u8]) -> Result<Answer, Error> {

@@ -1,5 +1,6 @@
 //! `kube-ipam policy check`: a module against the properties of every good policy.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,14 +8,13 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::trial::{module_file, read_network, read_settings};
+use super::trial::{ArgumentError, module_file, read_network, read_settings};
 use crate::lab::check::{self, CheckError, Counterexample, Effort, PropertyResult, Report, Subject};
 use cni::{Args as CniArgs, NetConf};
 use engine::PolicyError;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use kube_ipam::config::Network;
-use kube_ipam::verbs;
 use limits::{Limits, Thousands};
 
 #[derive(Args, Debug)]
@@ -87,25 +87,22 @@ fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>),
     // Nobody is asked here: how the API server is reached need not be known.
     ipam.remove("kubernetes");
     let netconf = json!({"cniVersion": "1.1.0", "name": "lab", "ipam": ipam}).to_string();
-    let netconf = NetConf::parse(netconf.as_bytes()).map_err(verbs::Error::from)?;
-    let policy = Network::read(&netconf, &CniArgs::default()).map_err(verbs::Error::from)?.policy;
+    let policy = Network::read(&NetConf::parse(netconf.as_bytes())?, &CniArgs::default())?.policy;
     Ok((policy.limits, serde_json::from_str(&policy.settings)?))
 }
 
 /// An author who gives no settings may not know that some are needed.
-fn explained(error: CheckError, subject: &Subject) -> CommandError {
+fn explained(error: CheckError, subject: &Subject) -> CheckError {
     match error {
         CheckError::Policy(error @ PolicyError::Settings { .. }) if subject.settings.is_empty() => {
-            CommandError::from(error.to_string())
-                .with_hint("give it settings: --settings '{…}' or --settings @FILE.json")
+            CheckError::NoSettings(error)
         }
-        CheckError::Policy(error) => verbs::Error::from(error).into(),
-        error => error.into(),
+        error => error,
     }
 }
 
 /// A file for each broken property.
-fn save(report: &Report, options: &Options) -> Result<Vec<(&'static str, PathBuf)>, CommandError> {
+fn save(report: &Report, options: &Options) -> Result<Vec<(&'static str, PathBuf)>, ArgumentError> {
     let beside = || options.module.parent().unwrap_or(Path::new("")).join("tests");
     let directory = options.save.clone().unwrap_or_else(beside);
     let mut saved = Vec::new();
@@ -113,10 +110,12 @@ fn save(report: &Report, options: &Options) -> Result<Vec<(&'static str, PathBuf
     {
         let Some(case) = example.test_case() else { continue };
         let file = directory.join(format!("{}-{}.yaml", result.name, report.seed));
-        let unwritable = |error| format!("{}: {error}", file.display());
-        let case = case.map_err(|error| error.to_string())?;
-        std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, case)).map_err(unwritable)?;
-        saved.push((result.name, file));
+        let made = std::fs::create_dir_all(&directory)
+            .and_then(|()| case.map_err(|error| io::Error::other(error.to_string())));
+        match made.and_then(|case| std::fs::write(&file, case)) {
+            Ok(()) => saved.push((result.name, file)),
+            Err(cause) => return Err(ArgumentError::Unwritable { file, cause }),
+        }
     }
     Ok(saved)
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::candidate::Came;
+use cni::Fail;
 use engine::text::tame;
 use ipam::{Answer, Attachment, Decision, PodName};
 use kube_ipam::cli::Format;
-use kube_ipam::cli::output::{Done, Hinted, Output, line};
+use kube_ipam::cli::output::{Done, Output, line};
 use kube_ipam::journal::{Damaged, Lines};
 use limits::TEXT;
 
@@ -154,7 +155,7 @@ pub(super) struct Unreadable {
     cause: std::io::Error,
 }
 
-impl Hinted for Unreadable {}
+impl Fail for Unreadable {}
 
 /// Every decision of these records, one after the other.
 pub(super) fn each(

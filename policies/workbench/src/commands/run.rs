@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::candidate::{Came, Candidate};
 use super::trial::read_settings;
+use cni::Fail;
 use engine::Line;
 use ipam::{Answer, Assignment, PolicyName, Told};
-use kube_ipam::cli::output::{Done, Hinted, Output};
+use kube_ipam::cli::output::{Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::{FUEL, Thousands};
 
@@ -40,7 +41,7 @@ enum RunError {
     NoDecision { path: PathBuf, cause: serde_json::Error },
 }
 
-impl Hinted for RunError {}
+impl Fail for RunError {}
 
 /// What came of it.
 #[derive(Debug, Serialize)]

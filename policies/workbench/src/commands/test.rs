@@ -5,11 +5,13 @@ mod junit;
 mod print;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::trial::ArgumentError;
 use crate::lab::case::{CaseError, CaseFile, Change, Trial, update};
 use engine::{Policy, Source};
 use find::{Module, Target};
@@ -56,8 +58,10 @@ pub(crate) fn test(options: &Options) -> Done {
     let mut modules = Modules::default();
     let reports = targets.iter().map(|target| modules.report(target, options)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = &options.junit {
-        std::fs::write(file, junit::report(&reports).map_err(|error| error.to_string())?)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let written = junit::report(&reports)
+            .map_err(|error| io::Error::other(error.to_string()))
+            .and_then(|text| std::fs::write(file, text));
+        written.map_err(|cause| ArgumentError::Unwritable { file: file.clone(), cause })?;
     }
     let exit = u8::from(!reports.iter().all(Report::is_passed));
     let text = match options.output.output {

@@ -1,6 +1,5 @@
 //! A network on a store in memory.
 
-use kube_ipam::cli::output::Hinted;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use cni::args::Requested;
-use cni::{Args, NetConf};
+use cni::{Args, Fail, NetConf};
 use engine::{Call, Policy};
 use ipam::{
     Allocation, Assignment, Attachment, Claim, Hold, Kind, Metadata, Pod, PodName, Proposal, RangeSets, Span, address,
@@ -95,7 +94,14 @@ pub enum Mishap {
     Held(String),
 }
 
-impl Hinted for Mishap {}
+impl Fail for Mishap {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Network(error) => error.hint(),
+            Self::Held(_) => None,
+        }
+    }
+}
 
 impl World {
     /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's

@@ -1,12 +1,12 @@
 //! Which files are cases, and which module they are about.
 
-use kube_ipam::cli::output::Hinted;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::commands::trial::{BUILT_IN, module_file};
 use crate::lab::case::{Case, CaseFile};
+use cni::Fail;
 
 /// A file that is or should be a case.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) enum Unfound {
     ManyModules { file: PathBuf, directory: PathBuf, choices: String },
 }
 
-impl Hinted for Unfound {}
+impl Fail for Unfound {}
 
 impl Module {
     pub(super) fn file(&self) -> Option<&Path> {

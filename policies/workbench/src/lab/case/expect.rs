@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::format::{Expectation, ExpectedHold, HoldParts};
 use super::words::{Address, Many, Span};
 use crate::lab::TrialOutcome;
-use cni::code;
+use cni::{Failure, code};
 use engine::Line;
 use ipam::{Assignment, Family, Verdict};
-use kube_ipam::verbs::{self, codes};
+use kube_ipam::verbs;
 
 /// Why there is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl Observed {
 
 impl NoAddress {
     fn of(error: &verbs::Error) -> Self {
-        let failure = codes::failure(error);
+        let failure = Failure::from(error);
         let refused = match failure.code {
             code::EXHAUSTED => Refused::Exhausted,
             code::TAKEN => Refused::Taken,

@@ -10,7 +10,7 @@ use super::layout::Part;
 use super::yaml::flow;
 use crate::lab::world::NETWORK;
 use crate::lab::{self, Mishap, World};
-use cni::failure::joined;
+use cni::Fail;
 use engine::Policy;
 use ipam::{Attachment, Hold, Kind, Pod, PodName, Span, address};
 use kube_ipam::verbs;
@@ -55,7 +55,7 @@ impl Trial {
         let network = |error: &Mishap| {
             let about_settings = matches!(error, Mishap::Network(verbs::Error::Policy(_))) && case.settings.is_some();
             let way = [Part::Key(if about_settings { "settings" } else { "network" })];
-            file.error_at(&way, joined(error).replace("ipam.", "network."))
+            file.error_at(&way, error.message().replace("ipam.", "network."))
         };
         let world = World::named(case.network_name(), &case.ipam(), policy).map_err(|error| network(&error))?;
         let network = case.network_name().to_owned();
@@ -119,17 +119,17 @@ impl Run {
         // Before anything is held, or it could not be claimed.
         for address in file.case.last_claimed.iter().flat_map(|last| &last.0) {
             let done = self.world.claim_last(*address);
-            done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], error.message()))?;
         }
         for (nth, held, spans) in file.case.holders() {
             let (pod, interface) = (held.by.as_ref().map(|pod| &pod.0), held.interface.as_deref().unwrap_or("eth0"));
             let done = self.world.hold_by(pod, interface, &spans, held.kind.unwrap_or(Kind::Fixed));
-            done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], error.message()))?;
         }
         for (nth, kept) in file.case.kept.iter().enumerate() {
             let hold = Hold { identity: kept.identity.clone(), seconds: kept.lapse.0.as_secs() };
             let done = self.world.keep(kept.address, hold);
-            done.map_err(|error| file.error_at(&[Part::Key("kept"), Part::Nth(nth)], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("kept"), Part::Nth(nth)], error.message()))?;
         }
         Ok(())
     }

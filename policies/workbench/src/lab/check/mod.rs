@@ -18,7 +18,6 @@ mod report;
 mod scene;
 mod trial;
 
-use kube_ipam::cli::output::Hinted;
 use std::cell::{Cell, RefCell};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +30,7 @@ use serde_json::{Map, Value, json};
 pub use report::{Counterexample, Report, Result as PropertyResult};
 
 use crate::lab::{Mishap, World};
+use cni::Fail;
 use engine::{Call, Compiler, Policy, PolicyError, Source, Spent};
 use generate::{Plan, plans};
 use limits::Limits;
@@ -73,6 +73,9 @@ pub enum CheckError {
     /// It is no policy, or does not accept its settings.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// It does not accept the settings that it has where nobody gives it any.
+    #[error(transparent)]
+    NoSettings(PolicyError),
     /// The given network is none.
     #[error(transparent)]
     Network(#[from] Mishap),
@@ -86,7 +89,16 @@ pub enum CheckError {
     Directory(#[from] std::io::Error),
 }
 
-impl Hinted for CheckError {}
+impl Fail for CheckError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Policy(error) => error.hint(),
+            Self::NoSettings(_) => Some("give it settings: --settings '{…}' or --settings @FILE.json".to_owned()),
+            Self::Network(error) => error.hint(),
+            Self::Undeclared(_) | Self::Directory(_) => None,
+        }
+    }
+}
 
 /// A module with everything that is the same in all its worlds.
 struct Bench {

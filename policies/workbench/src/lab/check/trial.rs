@@ -10,10 +10,10 @@ use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
 use crate::lab::{Asker, Mishap, Proposed, TrialOutcome, World};
-use cni::code;
+use cni::{Fail, code};
 use engine::{Fault, Policy, PolicyError};
 use ipam::{Attachment, Kind, Span};
-use kube_ipam::verbs::{Error, codes};
+use kube_ipam::verbs::Error;
 
 /// A world under way.
 pub(super) struct Trial<'a> {
@@ -177,7 +177,7 @@ fn marked(scene: &Scene, held: Vec<Span>) -> Vec<(Span, Kind)> {
 
 /// As a test case calls it.
 fn reason(error: &Error) -> &'static str {
-    match codes::failure(error).code {
+    match error.code() {
         code::EXHAUSTED => "exhausted",
         code::TAKEN => "taken",
         code::INVALID_REQUEST => "invalid",
