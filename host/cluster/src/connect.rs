@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::error::{Error, chain};
+use super::error::Error;
 use files::check_regular;
+use ipam::shown::joined;
 
 /// The file in which a pod finds the token of its service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -61,7 +62,7 @@ impl Access {
             Some(token_file) if config.auth_info.token.is_none() => PathBuf::from(token_file),
             _ => self.file().to_owned(),
         };
-        let client = Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+        let client = Client::try_from(config).map_err(|error| self.unusable(joined(&error)))?;
         Ok(Connection { client, server, token })
     }
 
@@ -69,7 +70,7 @@ impl Access {
     pub(super) async fn check(&self) -> Result<(), Error> {
         let config = self.config().await.map_err(|why| self.unusable(why))?;
         if config.auth_info.exec.is_none() {
-            Client::try_from(config).map_err(|error| self.unusable(chain(&error)))?;
+            Client::try_from(config).map_err(|error| self.unusable(joined(&error)))?;
         }
         Ok(())
     }
@@ -92,7 +93,7 @@ impl Access {
                 }
                 Ok(config)
             }
-            Self::ServiceAccount => Config::incluster().map_err(|error| chain(&error)),
+            Self::ServiceAccount => Config::incluster().map_err(|error| joined(&error)),
         }
     }
 
@@ -105,7 +106,7 @@ impl Access {
 fn explain_file(error: KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML or JSON".to_owned(),
-        error => chain(&error),
+        error => joined(&error),
     }
 }
 

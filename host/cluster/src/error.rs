@@ -1,11 +1,11 @@
 //! What can go wrong between us and the API server. What is not known is an error, and is never taken for "absent".
 
-use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::Connection;
 use ipam::PodName;
+use ipam::shown::joined;
 
 /// Why a question to the API server has no answer. `verb` and `resource` are those of the request, such as `get` and
 /// `pods`; `server` is the API server's URL.
@@ -133,21 +133,7 @@ pub(super) fn explain(
                 code => Error::Refused { server, code, verb, resource, why },
             }
         }
-        kube::Error::Auth(error) => Error::Kubeconfig { file: kubeconfig.to_owned(), why: chain(&error) },
-        error => Error::Unreachable { server, verb, resource, why: chain(&error) },
+        kube::Error::Auth(error) => Error::Kubeconfig { file: kubeconfig.to_owned(), why: joined(&error) },
+        error => Error::Unreachable { server, verb, resource, why: joined(&error) },
     }
-}
-
-/// An error and what caused it; links that only repeat the next one are left out.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let link = error.to_string();
-        if !text.contains(&link) {
-            text = format!("{text}: {link}");
-        }
-        next = error.source();
-    }
-    text
 }

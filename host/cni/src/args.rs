@@ -8,31 +8,42 @@ use super::{NAME, is_name};
 use ipam::PodName;
 use ipam::address::{canonical, parse_address};
 
-/// The keys that mean something here.
-const KEYS: [&str; 6] =
-    ["IgnoreUnknown", "K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_UID", "K8S_POD_INFRA_CONTAINER_ID", "IP"];
-
 /// What a runtime may say of the pod. All of it may be absent: some callers know no pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
-    /// `K8S_POD_NAMESPACE`
     pub pod_namespace: Option<String>,
-    /// `K8S_POD_NAME`
     pub pod_name: Option<String>,
-    /// `K8S_POD_UID`
     pub pod_uid: Option<String>,
-    /// `K8S_POD_INFRA_CONTAINER_ID`
-    pub infra_container: Option<String>,
-    /// `IP`: a list.
+    /// What the runtime asks for by `IP`.
     pub addresses: Vec<Requested>,
 }
+
+/// The pairs that were read so far.
+#[derive(Default)]
+struct Pairs {
+    args: Args,
+    ignore_unknown: bool,
+}
+
+/// Takes the value of a key, or says what it should have been.
+type Take = fn(&mut Pairs, &str) -> Result<(), &'static str>;
+
+/// Every key that means something here.
+const KEYS: [(&str, Take); 6] = [
+    ("IgnoreUnknown", |pairs, value| boolean(value).map(|ignore| pairs.ignore_unknown = ignore)),
+    ("K8S_POD_NAMESPACE", |pairs, value| name(value).map(|name| pairs.args.pod_namespace = name)),
+    ("K8S_POD_NAME", |pairs, value| name(value).map(|name| pairs.args.pod_name = name)),
+    ("K8S_POD_UID", |pairs, value| name(value).map(|name| pairs.args.pod_uid = name)),
+    // Every runtime of Kubernetes passes it, and CNI_CONTAINERID says the same.
+    ("K8S_POD_INFRA_CONTAINER_ID", |_, _| Ok(())),
+    ("IP", |pairs, value| addresses(value).map(|addresses| pairs.args.addresses = addresses)),
+];
 
 /// An address that a runtime asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requested {
-    /// The address.
     pub address: IpAddr,
-    /// How long the subnet is that the pod shall see it in; without it, that of the range.
+    /// The length of the subnet that the pod is to see it in; by default that of the range.
     pub prefix_length: Option<u8>,
 }
 
@@ -40,7 +51,7 @@ impl Requested {
     /// An address with or without a prefix, as runtimes mix them.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix_length) = address_and_length(text)?;
-        // The subnet of everything is none that a pod could be shown.
+        // A pod cannot be shown the subnet of everything.
         (prefix_length != Some(0)).then_some(Self { address, prefix_length })
     }
 }
@@ -57,33 +68,29 @@ impl fmt::Display for Requested {
 impl Args {
     /// Read the pairs. Empty values count as absent; of a key given twice the last one counts, as everywhere in CNI.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let mut args = Self::default();
+        let mut pairs = Pairs::default();
         let mut unknown = None;
-        let mut ignore_unknown = false;
         for pair in text.split(';').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair
-                .split_once('=')
-                .ok_or_else(|| malformed("CNI_ARGS", text, "KEY=VALUE pairs separated by semicolons"))?;
-            match key {
-                "IgnoreUnknown" => ignore_unknown = boolean(value)?,
-                "K8S_POD_NAMESPACE" => args.pod_namespace = name("K8S_POD_NAMESPACE in CNI_ARGS", value)?,
-                "K8S_POD_NAME" => args.pod_name = name("K8S_POD_NAME in CNI_ARGS", value)?,
-                "K8S_POD_UID" => args.pod_uid = name("K8S_POD_UID in CNI_ARGS", value)?,
-                "K8S_POD_INFRA_CONTAINER_ID" => {
-                    args.infra_container = Some(value.to_owned()).filter(|id| !id.is_empty());
-                }
-                "IP" => args.addresses = addresses(value)?,
-                // Not even IgnoreUnknown excuses what is ours but for its case: an address would be passed over.
-                key => match KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key)) {
-                    Some(known) => return Err(Error::MisspeltArgument { key: key.to_owned(), known }),
-                    None => unknown = Some(key.to_owned()),
-                },
+            let Some((key, value)) = pair.split_once('=') else {
+                let expected = "KEY=VALUE pairs separated by semicolons";
+                return Err(Error::Variable { variable: "CNI_ARGS", value: text.to_owned(), expected });
+            };
+            let Some((known, take)) = KEYS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(key)) else {
+                unknown = Some(key);
+                continue;
+            };
+            // Not even IgnoreUnknown excuses what is ours but for its case: an address would be passed over.
+            if known != key {
+                return Err(Error::MisspeltArgument { key: key.to_owned(), known });
+            }
+            if let Err(expected) = take(&mut pairs, value) {
+                return Err(Error::Argument { key: known, value: value.to_owned(), expected });
             }
         }
         // Only now: IgnoreUnknown may come after the key it excuses.
         match unknown {
-            Some(key) if !ignore_unknown => Err(Error::UnknownArgument(key)),
-            _ => Ok(args),
+            Some(key) if !pairs.ignore_unknown => Err(Error::UnknownArgument(key.to_owned())),
+            _ => Ok(pairs.args),
         }
     }
 
@@ -101,36 +108,33 @@ pub fn address(text: &str) -> Option<IpAddr> {
 
 fn address_and_length(text: &str) -> Option<(IpAddr, Option<u8>)> {
     let text = text.trim();
+    // Runtimes mix both forms, and an IPv4 address may come mapped into IPv6: `canonical` undoes that, with its length.
     let Some((address, length)) = text.split_once('/') else { return Some((parse_address(text)?, None)) };
     let (address, length) = canonical(address.parse().ok()?, length.parse().ok()?)?;
     Some((address, Some(length)))
 }
 
-fn addresses(value: &str) -> Result<Vec<Requested>, Error> {
+fn addresses(value: &str) -> Result<Vec<Requested>, &'static str> {
     let entries = value.split(',').filter(|entry| !entry.trim().is_empty());
     let parsed: Option<Vec<_>> = entries.map(Requested::parse).collect();
-    parsed.ok_or_else(|| malformed("IP in CNI_ARGS", value, "addresses separated by commas, with or without /prefix"))
+    parsed.ok_or("addresses separated by commas, with or without /prefix")
 }
 
-/// These names end up in a URL of the API server: what is no name does not get that far.
-fn name(variable: &'static str, value: &str) -> Result<Option<String>, Error> {
+/// These names end up in a URL of the API server: what is not a name does not get that far.
+fn name(value: &str) -> Result<Option<String>, &'static str> {
     match value {
         "" => Ok(None),
         value if is_name(value) => Ok(Some(value.to_owned())),
-        value => Err(malformed(variable, value, NAME)),
+        _ => Err(NAME),
     }
 }
 
-fn boolean(value: &str) -> Result<bool, Error> {
+fn boolean(value: &str) -> Result<bool, &'static str> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" => Ok(true),
         "0" | "false" | "" => Ok(false),
-        _ => Err(malformed("IgnoreUnknown in CNI_ARGS", value, "1, true, 0 or false")),
+        _ => Err("1, true, 0 or false"),
     }
-}
-
-fn malformed(variable: &'static str, value: &str, expected: &'static str) -> Error {
-    Error::Variable { variable, value: value.to_owned(), expected }
 }
 
 #[cfg(test)]

@@ -16,10 +16,8 @@ pub type List = Option<Vec<Entry>>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct Entry {
-    /// The container.
     #[serde(rename = "containerID")]
     pub container: String,
-    /// Its interface.
     #[serde(rename = "ifname")]
     pub interface: String,
 }
@@ -49,6 +47,7 @@ impl ValidAttachments {
         let mut said = false;
         let mut valid = BTreeSet::new();
         for (path, list) in fields {
+            // A key that is there counts even with `null`, which says that nothing is attached.
             let Some(list) = list else { continue };
             said = true;
             valid.extend(list.read(path)?.unwrap_or_default());

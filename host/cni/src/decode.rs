@@ -12,7 +12,6 @@ use super::syntax::{self, without_line};
 pub struct IgnoredKey {
     /// The object that has it, for example `ipam.ranges[0][1]`; empty for the configuration itself.
     pub object: String,
-    /// The key.
     pub key: String,
 }
 
@@ -26,17 +25,23 @@ pub(super) fn decode<T: DeserializeOwned>(
     ignored: &mut dyn FnMut(IgnoredKey),
 ) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
+    // Unknown keys are noted in passing. A comparison with the schema would parse the text once more, for every ADD.
     let mut note = |at: Path<'_>| {
         if let Path::Map { parent, key } = at {
             ignored(IgnoredKey { object: join(path, &place(parent)), key });
         }
     };
     let noting = serde_ignored::Deserializer::new(&mut deserializer, &mut note);
-    let value = serde_path_to_error::deserialize(noting).map_err(|error| {
-        let inner = error.path().to_string();
-        let error = error.into_inner();
-        if error.is_data() { explain(join(path, &inner), &error) } else { unreadable(json, path, &error) }
-    })?;
+    let value = match serde_path_to_error::deserialize(noting) {
+        Ok(value) => value,
+        // What is wrong with a value is told by its path. Where the text is no JSON at all, the path says where the decoder
+        // gave up, which is rarely where the mistake is.
+        Err(error) if error.inner().is_data() => {
+            let path = join(path, &error.path().to_string());
+            return Err(explain(path, error.inner()));
+        }
+        Err(error) => return Err(unreadable(json, path, error.inner())),
+    };
     deserializer.end().map_err(|error| unreadable(json, path, &error))?;
     Ok(value)
 }
@@ -69,6 +74,7 @@ fn explain(path: String, error: &serde_json::Error) -> Error {
     if let Some(field) = quoted(problem, "missing field ") {
         return Error::MissingField { path: join(&path, field), expected: required(field) };
     }
+    // Only the configuration as a whole has no path.
     if path.is_empty() {
         return Error::NotAnObject;
     }

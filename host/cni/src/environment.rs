@@ -22,7 +22,7 @@ use ipam::Attachment;
 pub enum Verb {
     /// Give an attachment its addresses.
     Add,
-    /// Take them back.
+    /// Take its addresses back.
     Del,
     /// Are they still as they were given?
     Check,
@@ -37,26 +37,19 @@ pub enum Verb {
 /// A verb with what it needs of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// ADD; the only verb that listens to `CNI_ARGS`.
+    /// The only verb that listens to `CNI_ARGS`.
     Add(Container, Args),
-    /// DEL
     Del(Container),
-    /// CHECK
     Check(Container),
-    /// GC
     Gc,
-    /// STATUS
     Status,
-    /// VERSION
     Version,
 }
 
 /// An interface of a container. Both names are as the specification wants them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// `CNI_CONTAINERID`
     pub id: String,
-    /// `CNI_IFNAME`
     pub interface: String,
 }
 
@@ -70,18 +63,18 @@ impl Container {
 impl Call {
     /// Read the environment. `None` when there is no `CNI_COMMAND`: somebody tries us by hand.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Self>, Error> {
-        let given = |name| variable(name).filter(|value| !value.is_empty());
-        let Some(command) = given("CNI_COMMAND") else { return Ok(None) };
-        let verb = Verb::parse(&text("CNI_COMMAND", command)?)?;
-
-        let missing: Vec<_> = verb.needs().iter().copied().filter(|&name| given(name).is_none()).collect();
+        let environment = Environment(variable);
+        let Some(command) = environment.get("CNI_COMMAND")? else { return Ok(None) };
+        let verb = Verb::parse(&command)?;
+        // All that is missing is told at once: whoever tries the plugin by hand would learn of one after the other.
+        let missing = environment.missing(verb.needs());
         if !missing.is_empty() {
             return Err(Error::MissingVariables { verb, variables: missing });
         }
         Ok(Some(match verb {
-            Verb::Add => Self::Add(container(&given)?, arguments(&given)?),
-            Verb::Del => Self::Del(container(&given)?),
-            Verb::Check => Self::Check(container(&given)?),
+            Verb::Add => Self::Add(environment.container()?, environment.args()?),
+            Verb::Del => Self::Del(environment.container()?),
+            Verb::Check => Self::Check(environment.container()?),
             Verb::Gc => Self::Gc,
             Verb::Status => Self::Status,
             Verb::Version => Self::Version,
@@ -141,21 +134,46 @@ impl fmt::Display for Verb {
     }
 }
 
-fn container(given: &impl Fn(&'static str) -> Option<OsString>) -> Result<Container, Error> {
-    let checked = |variable, good: fn(&str) -> bool, expected| {
-        let value = text(variable, given(variable).unwrap_or_default())?;
-        if good(&value) { Ok(value) } else { Err(Error::Variable { variable, value, expected }) }
-    };
-    Ok(Container {
-        id: checked("CNI_CONTAINERID", is_name, NAME)?,
-        interface: checked("CNI_IFNAME", is_interface_name, INTERFACE_NAME)?,
-    })
-}
+/// Looks variables up. An empty one counts as missing.
+struct Environment<F>(F);
 
-fn arguments(given: &impl Fn(&'static str) -> Option<OsString>) -> Result<Args, Error> {
-    match given("CNI_ARGS") {
-        Some(args) => Args::parse(&text("CNI_ARGS", args)?),
-        None => Ok(Args::default()),
+impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
+    fn find(&self, variable: &str) -> Option<OsString> {
+        (self.0)(variable).filter(|value| !value.is_empty())
+    }
+
+    fn missing(&self, needed: &[&'static str]) -> Vec<&'static str> {
+        needed.iter().copied().filter(|variable| self.find(variable).is_none()).collect()
+    }
+
+    fn get(&self, variable: &'static str) -> Result<Option<String>, Error> {
+        let Some(value) = self.find(variable) else { return Ok(None) };
+        match value.into_string() {
+            Ok(value) => Ok(Some(value)),
+            Err(value) => {
+                let value = value.to_string_lossy().into_owned();
+                Err(Error::Variable { variable, value, expected: "UTF-8" })
+            }
+        }
+    }
+
+    fn container(&self) -> Result<Container, Error> {
+        let id = self.get("CNI_CONTAINERID")?.unwrap_or_default();
+        if !is_name(&id) {
+            return Err(Error::Variable { variable: "CNI_CONTAINERID", value: id, expected: NAME });
+        }
+        let interface = self.get("CNI_IFNAME")?.unwrap_or_default();
+        if !is_interface_name(&interface) {
+            return Err(Error::Variable { variable: "CNI_IFNAME", value: interface, expected: INTERFACE_NAME });
+        }
+        Ok(Container { id, interface })
+    }
+
+    fn args(&self) -> Result<Args, Error> {
+        match self.get("CNI_ARGS")? {
+            Some(args) => Args::parse(&args),
+            None => Ok(Args::default()),
+        }
     }
 }
 
@@ -169,17 +187,10 @@ fn is_interface_name(name: &str) -> bool {
         && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace())
 }
 
-fn text(variable: &'static str, value: OsString) -> Result<String, Error> {
-    value.into_string().map_err(|value| Error::Variable {
-        variable,
-        value: value.to_string_lossy().into_owned(),
-        expected: "UTF-8",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Fail;
 
     const FULL: [(&str, &str); 5] = [
         ("CNI_CONTAINERID", "c1"),

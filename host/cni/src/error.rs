@@ -3,131 +3,70 @@
 use std::io;
 
 use super::environment::Verb;
-use super::failure::{Failure, code};
+use super::failure::{Fail, code};
 use super::version::Version;
 use ipam::Family;
 
-/// What can be wrong with the environment or the configuration, as far as the protocol goes.
+/// What can be wrong with the environment or the configuration, as far as the protocol goes. `path` is that of a field, as in
+/// `ipam.ranges[0]`; `held` is what it holds, in the words of whoever writes JSON by hand.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody says what is wanted.
     #[error("CNI_COMMAND is empty: expected ADD, DEL, CHECK, GC, STATUS or VERSION")]
     NoCommand,
-    /// Variables the verb needs are missing: all of them, not the first.
+    /// All the variables that the verb needs and that are missing, not only the first.
     #[error("the environment lacks {}, which {verb} needs", .variables.join(", "))]
-    MissingVariables {
-        /// What was asked for.
-        verb: Verb,
-        /// What is missing.
-        variables: Vec<&'static str>,
-    },
+    MissingVariables { verb: Verb, variables: Vec<&'static str> },
     /// A variable holds something the specification does not allow.
     #[error("{variable} is {value:?}: expected {expected}")]
-    Variable {
-        /// Its name; for a part of `CNI_ARGS` with the key.
-        variable: &'static str,
-        /// What it holds.
-        value: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
-    /// A key of `CNI_ARGS` nobody knows.
+    Variable { variable: &'static str, value: String, expected: &'static str },
+    /// The same of a key of `CNI_ARGS`.
+    #[error("{key} in CNI_ARGS is {value:?}: expected {expected}")]
+    Argument { key: &'static str, value: String, expected: &'static str },
     #[error("CNI_ARGS has the unknown key {0:?}")]
     UnknownArgument(String),
     /// A key of `CNI_ARGS` that is known in another case.
     #[error("CNI_ARGS has the key {key:?}, which is written {known}")]
-    MisspeltArgument {
-        /// As the runtime writes it.
-        key: String,
-        /// As it is known.
-        known: &'static str,
-    },
-    /// Nothing at all.
+    MisspeltArgument { key: String, known: &'static str },
     #[error("the network configuration is empty")]
     Empty,
-    /// More than anybody writes.
     #[error("the network configuration is longer than {limit} bytes", limit = limits::CONFIGURATION_BYTES)]
     TooLong,
-    /// It does not arrive.
     #[error("cannot read the network configuration")]
     Unreadable(#[source] io::Error),
-    /// Not JSON, or JSON that nobody can hold.
+    /// Not JSON, or JSON that nobody can hold. `what` is the configuration or a field of it.
     #[error("{what} is not readable JSON: {problem}")]
-    NotJson {
-        /// The configuration, or the field.
-        what: String,
-        /// What is wrong, and where.
-        problem: String,
-    },
-    /// JSON, but no object.
+    NotJson { what: String, problem: String },
     #[error("the network configuration is not a JSON object")]
     NotAnObject,
-    /// A field has the wrong type.
     #[error("{path} is {held}: expected {expected}")]
-    WrongType {
-        /// The field.
-        path: String,
-        /// What it held, in the words of whoever writes JSON by hand.
-        held: String,
-        /// What it should hold, likewise.
-        expected: String,
-    },
+    WrongType { path: String, held: String, expected: String },
     /// A key that is in its object more than once.
     #[error("{path} is given twice")]
-    Twice {
-        /// The field.
-        path: String,
-    },
-    /// A version nobody knows.
+    Twice { path: String },
     #[error("cniVersion {0:?} is not supported: expected one of {all}", all = Version::ALL.map(Version::as_str).join(", "))]
     UnknownVersion(String),
-    /// A verb younger than the configuration's version.
+    /// A verb that came into the specification after the version that the configuration has.
     #[error("{verb} needs cniVersion {since} or newer, the configuration has {version}")]
-    VerbTooNew {
-        /// What was asked for.
-        verb: Verb,
-        /// The configuration's version.
-        version: Version,
-        /// The first version with this verb.
-        since: Version,
-    },
+    VerbTooNew { verb: Verb, version: Version, since: Version },
     /// More addresses than a result of 0.1.0 or 0.2.0 can hold.
     #[error("cniVersion {version} has room for one {family} address, not for {count}")]
-    TooManyAddresses {
-        /// The configuration's version.
-        version: Version,
-        /// The family.
-        family: Family,
-        /// How many there would be.
-        count: usize,
-    },
+    TooManyAddresses { version: Version, family: Family, count: usize },
     /// A field the verb cannot do without.
     #[error("{path} is missing: expected {expected}")]
-    MissingField {
-        /// The field.
-        path: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
+    MissingField { path: String, expected: &'static str },
     /// A field that holds the right type but nothing useful.
     #[error("{path} is {held:?}: expected {expected}")]
-    Field {
-        /// The field.
-        path: String,
-        /// What it held.
-        held: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
+    Field { path: String, held: String, expected: &'static str },
 }
 
-impl Error {
-    /// The code to answer with.
-    pub fn code(&self) -> u32 {
+impl Fail for Error {
+    fn code(&self) -> u32 {
         match self {
             Self::NoCommand
             | Self::MissingVariables { .. }
             | Self::Variable { .. }
+            | Self::Argument { .. }
             | Self::UnknownArgument(_)
             | Self::MisspeltArgument { .. } => code::ENVIRONMENT,
             Self::Empty | Self::TooLong | Self::NotJson { .. } | Self::NotAnObject => code::DECODE,
@@ -139,36 +78,40 @@ impl Error {
         }
     }
 
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoCommand => "a container runtime sets it; for use by hand see kube-ipam --help".to_owned(),
-            Self::MissingVariables { .. } | Self::Variable { .. } => {
-                "a container runtime sets it; by hand, cnitool does".to_owned()
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NoCommand => "a container runtime sets it; for use by hand see kube-ipam --help",
+            Self::MissingVariables { .. } | Self::Variable { .. } | Self::Argument { .. } => {
+                "a container runtime sets it; by hand, cnitool does"
             }
-            Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1".to_owned(),
+            Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1",
             Self::MisspeltArgument { known, .. } => {
-                format!("write {known}: keys of CNI_ARGS have capital letters, and this one would be passed over")
+                return Some(format!(
+                    "write {known}: keys of CNI_ARGS have capital letters, and this one would be passed over"
+                ));
             }
-            Self::Empty => "a runtime passes the configuration of the network on stdin".to_owned(),
-            Self::TooLong => "shorten it: a network with every allowed range is a tenth of this".to_owned(),
-            Self::Unreadable(_) => "the runtime passes it on stdin: see its log".to_owned(),
+            Self::Empty => "a runtime passes the configuration of the network on stdin",
+            Self::TooLong => "shorten it: a network with every allowed range is a tenth of this",
+            Self::Unreadable(_) => "the runtime passes it on stdin: see its log",
             Self::NotJson { .. } | Self::NotAnObject => {
-                "correct the network's file, which `kube-ipam config check FILE` reads as a runtime does".to_owned()
+                "correct the network's file, which `kube-ipam config check FILE` reads as a runtime does"
             }
             Self::UnknownVersion(_) | Self::VerbTooNew { .. } | Self::TooManyAddresses { .. } => {
-                format!("set cniVersion of the network configuration to {} or newer", self.version_to_set())
+                let version = self.version_to_set();
+                return Some(format!("set cniVersion of the network configuration to {version} or newer"));
             }
-            Self::Twice { path } => format!("remove all but one: {}", correct(path)),
+            Self::Twice { path } => return Some(format!("remove all but one: {}", correct(path))),
             Self::WrongType { path, .. } if is_range_set(path) => {
                 "ranges is a list of range sets, each a list of ranges; a pod gets one address of each range set: \
                  [[{\"subnet\": \"10.188.0.0/16\"}]]"
-                    .to_owned()
             }
             Self::WrongType { path, .. } | Self::MissingField { path, .. } | Self::Field { path, .. } => correct(path),
-        })
+        };
+        Some(text.to_owned())
     }
+}
 
+impl Error {
     fn version_to_set(&self) -> Version {
         match self {
             Self::VerbTooNew { since, .. } => *since,
@@ -184,20 +127,14 @@ fn is_range_set(path: &str) -> bool {
 }
 
 /// Where a field is corrected, and where to read what it may hold.
-pub fn correct(path: &str) -> String {
-    let top = path.split(['.', '[']).next().unwrap_or_default();
-    match top {
-        "runtimeConfig" | "prevResult" | "cni" => {
-            "it is not written in the network's file: the container runtime passes it, see its log".to_owned()
+pub fn correct(path: &str) -> &'static str {
+    match path.split(['.', '[']).next() {
+        // "cni" begins the names of the lists that GC is told.
+        Some("runtimeConfig" | "prevResult" | "cni") => {
+            "it is not written in the network's file: the container runtime passes it, see its log"
         }
-        "ipam" => "correct the network's file; `kube-ipam config schema` describes every key of ipam".to_owned(),
-        _ => "correct the network's file; `kube-ipam config check FILE` tells whether it is right".to_owned(),
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self::new(error.code(), error, error.hint())
+        Some("ipam") => "correct the network's file; `kube-ipam config schema` describes every key of ipam",
+        _ => "correct the network's file; `kube-ipam config check FILE` tells whether it is right",
     }
 }
 

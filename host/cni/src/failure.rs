@@ -1,11 +1,43 @@
-//! A verb that failed, as the runtime is told: a code, what happened, and the way out.
+//! What went wrong, as it is told to whoever has to put it right: a code, a message and a hint.
 
 use std::error::Error as StdError;
+use std::io;
 
 use serde::Serialize;
 
-use ipam::shown::one_line;
+use ipam::shown::{joined, one_line};
 use limits::EVENT;
+
+/// An error of ours. A runtime is answered with all three parts; a command prints the message and the hint.
+pub trait Fail: StdError {
+    /// What a runtime is answered with, one of [`code`]. Commands answer no runtime, so that their errors leave this out:
+    /// one that reached a runtime all the same would be a defect.
+    fn code(&self) -> u32 {
+        code::DEFECT
+    }
+
+    /// What to do next. Verbs always know it; a command may not.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// What failed, on which object, and why: the error with all that caused it.
+    fn message(&self) -> String {
+        joined(self)
+    }
+}
+
+impl Fail for io::Error {
+    fn code(&self) -> u32 {
+        code::IO
+    }
+}
+
+impl Fail for serde_json::Error {
+    fn code(&self) -> u32 {
+        code::DECODE
+    }
+}
 
 /// The error codes this plugin answers with. 9, 10, 12 to 49 and 52 to 99 are reserved by the specification; 3 is
 /// never used, because from an ADD it would tell the runtime that no DEL is needed.
@@ -22,7 +54,7 @@ pub mod code {
     pub const DECODE: u32 = 6;
     /// A field of the configuration holds something that cannot be used.
     pub const CONFIGURATION: u32 = 7;
-    /// The store or the API server is unreachable, too slow or too contended.
+    /// The store or the API server is unreachable, too slow or too contended: a later try may succeed.
     pub const TRY_AGAIN: u32 = 11;
     /// STATUS: an ADD could not work now.
     pub const UNAVAILABLE: u32 = 50;
@@ -42,37 +74,30 @@ pub mod code {
     pub const NOT_HELD: u32 = 106;
 }
 
-/// What a runtime shows to its user: kubelet prints `msg`, then `details`.
+/// A failure as it is answered: kubelet shows its user `msg`, then `details`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// One of [`code`].
     pub code: u32,
-    /// What failed, on which object, and why.
+    /// The message, on one line.
     pub msg: String,
-    /// The way out; may be empty.
+    /// The hint, likewise; empty where there is none.
     pub details: String,
-}
-
-impl Failure {
-    /// The one place where a chain of errors becomes the text of an answer: on one line, whatever the names in it hold,
-    /// and short enough that the hint is not cut off. The log has all of it.
-    pub fn new(code: u32, error: &dyn StdError, hint: Option<String>) -> Self {
-        let details = shortened(&one_line(&hint.unwrap_or_default()), EVENT - LEAST_MESSAGE);
-        let msg = shortened(&one_line(&joined(error)), EVENT - details.chars().count());
-        Self { code, msg, details }
-    }
 }
 
 /// Characters that are kept for the message, however long a hint is.
 const LEAST_MESSAGE: usize = 200;
 
-/// An error and everything that caused it, outermost first.
-pub fn joined(error: &dyn StdError) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+impl<E: Fail> From<&E> for Failure {
+    fn from(error: &E) -> Self {
+        let hint = error.hint().unwrap_or_default();
+        // An event is cut at its end, where the hint stands. So the message is cut here first; the log has all of it.
+        let details = shortened(&one_line(&hint), EVENT - LEAST_MESSAGE);
+        let msg = shortened(&one_line(&error.message()), EVENT - details.chars().count());
+        Self { code: error.code(), msg, details }
+    }
 }
 
-/// At most so many characters. What goes is the middle: the beginning says what failed, the end says why.
+/// At most so many characters. The middle goes: the beginning says what failed, the end says why.
 fn shortened(text: &str, most: usize) -> String {
     const GAP: &str = " … ";
     let length = text.chars().count();
@@ -91,12 +116,25 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Told(String);
+    #[error("{message}")]
+    struct Told {
+        message: String,
+        hint: String,
+    }
+
+    impl Fail for Told {
+        fn hint(&self) -> Option<String> {
+            Some(self.hint.clone())
+        }
+    }
+
+    fn failure(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure::from(&Told { message: message.into(), hint: hint.into() })
+    }
 
     #[test]
     fn an_answer_is_one_line_that_a_terminal_survives() {
-        let failure = Failure::new(7, &Told("interface \x1b[2Jeth0\n".into()), Some("end\r\u{202e}it".into()));
+        let failure = failure("interface \x1b[2Jeth0\n", "end\r\u{202e}it");
         assert_eq!(failure.msg, "interface \\u{1b}[2Jeth0\\n");
         assert_eq!(failure.details, "end\\r\\u{202e}it");
     }
@@ -104,11 +142,11 @@ mod tests {
     #[test]
     fn a_long_message_loses_its_middle_and_never_its_hint() {
         let long = format!("cannot release: {}the disk is full", "ä".repeat(2_000));
-        let failure = Failure::new(11, &Told(long), Some("free space".into()));
-        assert_eq!(failure.msg.chars().count() + failure.details.chars().count(), EVENT);
-        assert!(failure.msg.starts_with("cannot release: ä") && failure.msg.ends_with("äthe disk is full"));
-        assert_eq!(failure.details, "free space");
-        let failure = Failure::new(11, &Told("short".into()), Some("long ".repeat(500)));
-        assert!(failure.msg == "short" && failure.details.chars().count() <= EVENT - LEAST_MESSAGE);
+        let cut = failure(long, "free space");
+        assert_eq!(cut.msg.chars().count() + cut.details.chars().count(), EVENT);
+        assert!(cut.msg.starts_with("cannot release: ä") && cut.msg.ends_with("äthe disk is full"));
+        assert_eq!(cut.details, "free space");
+        let short = failure("short", "long ".repeat(500));
+        assert!(short.msg == "short" && short.details.chars().count() <= EVENT - LEAST_MESSAGE);
     }
 }

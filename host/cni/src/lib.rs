@@ -24,7 +24,7 @@ pub use attachments::ValidAttachments;
 pub use decode::IgnoredKey;
 pub use environment::{Call, Container, Verb};
 pub use error::Error;
-pub use failure::{Failure, code};
+pub use failure::{Fail, Failure, code};
 pub use netconf::NetConf;
 pub use path_or::PathOr;
 pub use respond::{Response, respond};

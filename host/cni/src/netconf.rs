@@ -26,6 +26,8 @@ mod policy;
 
 pub use policy::{Policy, PolicyLimits, Record, Shadow};
 
+const PREV_RESULT: &str = "prevResult";
+
 /// The configuration of a network, as the main plugin passes it on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
@@ -41,6 +43,7 @@ pub struct NetConf {
     ipam: Option<Ipam>,
     runtime_config: Option<Unread<RuntimeConfig>>,
     args: Option<Unread<ConventionalArgs>>,
+    // Runtimes keep what they were answered, whatever has become of the network since: only CHECK looks at it.
     prev_result: Option<Unread<Previous>>,
     #[serde(rename = "cni.dev/valid-attachments", default, deserialize_with = "even_null")]
     valid_attachments: Option<Unread<attachments::List>>,
@@ -134,7 +137,7 @@ pub struct EtcdConfig {
     /// Key file of the client certificate, PEM.
     #[serde(rename = "etcdKeyFile")]
     pub key_file: Option<String>,
-    /// Certificate file of the authority that signed the members' certificates, PEM. The doubled "File" is how it always was.
+    /// Certificate file of the authority that signed the members' certificates, PEM. The doubled "File" is kept for compatibility.
     #[serde(rename = "etcdTrustedCAFileFile")]
     pub trusted_ca_file: Option<String>,
     /// User name, where etcd has authentication enabled.
@@ -217,9 +220,7 @@ pub struct Dns {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct RuntimeConfig {
-    /// Capability `ips`.
     pub ips: Option<Vec<String>>,
-    /// Capability `ipRanges`.
     pub ip_ranges: Option<Vec<Vec<Range>>>,
     /// The pod's annotations. Here `null` is an answer, too: the pod has none.
     #[serde(rename = "io.kubernetes.cri.pod-annotations", default, deserialize_with = "even_null")]
@@ -232,7 +233,6 @@ struct ConventionalArgs {
     cni: Option<CniArgs>,
 }
 
-/// `args.cni`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct CniArgs {
@@ -245,6 +245,7 @@ impl NetConf {
     pub fn bytes(input: impl Read) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let limit = limits::CONFIGURATION_BYTES;
+        // One byte more than the limit tells a text of that length from a longer one, which is not read to its end.
         input.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(Error::Unreadable)?;
         if bytes.len() > limit { Err(Error::TooLong) } else { Ok(bytes) }
     }
@@ -258,6 +259,7 @@ impl NetConf {
         if json.trim_ascii_start().starts_with(b"[") {
             return Err(Error::NotAnObject);
         }
+        // Unknown keys are no error yet: only ADD and STATUS refuse them, and a DEL must release whatever was written since.
         let mut ignored = Vec::new();
         let mut netconf: Self = decode(json, "", &mut |key| ignored.push(key))?;
         netconf.ignored = RefCell::new(ignored);
@@ -313,16 +315,15 @@ impl NetConf {
             #[serde(rename = "cniVersion")]
             version: Option<String>,
         }
+        // A failure, too, is read by whoever speaks that version.
         let only: Option<Only> = serde_json::from_slice(json).ok();
         only.and_then(|only| Version::declared(only.version.as_deref()).ok()).unwrap_or(Version::NEWEST)
     }
 
-    /// The declared version.
     pub fn version(&self) -> Result<Version, Error> {
         Version::declared(self.cni_version.as_deref())
     }
 
-    /// The network's name.
     pub fn network(&self) -> Result<&str, Error> {
         match self.name.as_deref() {
             None | Some("") => {
@@ -333,7 +334,6 @@ impl NetConf {
         }
     }
 
-    /// Our section.
     pub fn ipam(&self) -> Result<&Ipam, Error> {
         let expected = "an object with \"type\": \"kube-ipam\"";
         self.ipam.as_ref().ok_or_else(|| Error::MissingField { path: "ipam".to_owned(), expected })
@@ -349,7 +349,7 @@ impl NetConf {
     /// in `ipam.args`, `misplaced` is told the field.
     pub fn conventional_args(&self, mut misplaced: impl FnMut(String)) -> Result<CniArgs, Error> {
         if let Some(within) = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()) {
-            // Free form: what is no object there asks for nothing.
+            // Free form: what is not an object there asks for nothing.
             let read = within.read_noting("ipam.args", &mut |key| misplaced_request(key, &mut misplaced));
             if read.is_ok_and(|args| args.cni.is_some_and(|cni| cni.ips.is_some())) {
                 misplaced("ipam.args.cni.ips".to_owned());
@@ -362,16 +362,17 @@ impl NetConf {
 
     /// What CHECK compares with: the addresses of the result that the runtime kept, in any version's form.
     pub fn previous(&self) -> Result<Previous, Error> {
-        let expected = "the result of the ADD";
-        let missing = || Error::MissingField { path: "prevResult".to_owned(), expected };
-        self.prev_result.as_ref().ok_or_else(missing)?.read("prevResult")
+        match &self.prev_result {
+            Some(previous) => previous.read(PREV_RESULT),
+            None => Err(Error::MissingField { path: PREV_RESULT.to_owned(), expected: "the result of the ADD" }),
+        }
     }
 
     /// What earlier plugins of the list were given, where our main plugin is not the first. What cannot be read of it is
     /// none of an ADD's business.
     pub fn given_before(&self) -> Vec<IpAddr> {
-        let previous = self.prev_result.as_ref().and_then(|previous| previous.read("prevResult").ok());
-        previous.and_then(|previous| previous.addresses().ok()).unwrap_or_default()
+        let Some(previous) = &self.prev_result else { return Vec::new() };
+        previous.read(PREV_RESULT).and_then(|previous| previous.addresses()).unwrap_or_default()
     }
 
     /// What GC is told.

@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum PathOr<T> {
-    /// The path alone.
     Path(String),
     /// More than the path.
     Object(T),

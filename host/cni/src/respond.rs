@@ -50,6 +50,7 @@ fn write(out: &mut impl Write, response: &Response) -> u8 {
         }
         Response::Success(version, success) => match success.in_version(*version) {
             Ok(rendered) => write_json(out, &rendered).map(|()| 0),
+            // More addresses than the version has room for are refused before they are claimed; this is the second line.
             Err(error) => write_failure(out, *version, &Failure::from(&error)),
         },
         Response::Failure(version, failure) => write_failure(out, *version, failure),

@@ -18,7 +18,6 @@ use ipam::{Assignment, Family};
 pub struct Success {
     /// The addresses, in the order of the range sets.
     pub ips: Vec<Ip>,
-    /// The configured routes.
     pub routes: Vec<Route>,
     /// The settings of `resolvConf`.
     pub dns: Dns,
@@ -29,18 +28,13 @@ pub struct Success {
 pub struct Ip {
     /// With its host bits.
     pub address: IpAddr,
-    /// Of the subnet.
     pub prefix_length: u8,
-    /// The gateway.
     pub gateway: Option<IpAddr>,
 }
 
-/// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Destination.
     pub dst: IpNetwork,
-    /// Next hop.
     pub gw: Option<IpAddr>,
     /// What only new versions may carry.
     pub attributes: RouteAttributes,
@@ -49,19 +43,15 @@ pub struct Route {
 /// What a route may carry from 1.1.0 on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RouteAttributes {
-    /// Largest packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
     /// Maximal segment size to advertise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advmss: Option<u32>,
-    /// Lower is preferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u32>,
-    /// Routing table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<u32>,
-    /// Scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<u32>,
 }
@@ -72,13 +62,11 @@ pub struct Dns {
     /// Servers, in order of preference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<String>,
-    /// The local domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// Domains to try short names in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
-    /// For the resolver.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
@@ -103,7 +91,9 @@ pub fn check_room(version: Version, addresses: impl IntoIterator<Item = IpAddr>)
         return Ok(());
     }
     let mut counts = BTreeMap::new();
-    addresses.into_iter().for_each(|address| *counts.entry(Family::of(address)).or_insert(0) += 1);
+    for address in addresses {
+        *counts.entry(Family::of(address)).or_insert(0) += 1;
+    }
     match counts.into_iter().find(|&(_, count)| count > 1) {
         Some((family, count)) => Err(Error::TooManyAddresses { version, family, count }),
         None => Ok(()),
@@ -184,6 +174,7 @@ impl Success {
 
     fn of(&self, family: Family) -> Option<OfFamily> {
         let ip = self.ips.iter().find(|ip| Family::of(ip.address) == family)?;
+        // These versions keep the routes of a family beside its address; those of a family without one have no place.
         let routes = self.routes.iter().filter(|route| Family::of(route.dst.ip()) == family);
         Some(OfFamily {
             ip: format!("{}/{}", ip.address, ip.prefix_length),
@@ -202,6 +193,7 @@ fn listed(ip: &Ip, form: Form) -> Listed {
 }
 
 fn written(route: &Route, version: Version) -> Written {
+    // A strict reader of an older version would refuse keys that it does not know.
     let attributes = if version.has_route_attributes() { route.attributes } else { RouteAttributes::default() };
     Written { dst: route.dst.to_string(), gw: route.gw, attributes }
 }
@@ -230,6 +222,7 @@ struct PreviousOfFamily {
 impl Previous {
     /// All addresses. Some may be of other networks: a chain of plugins shares one result.
     pub fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        // Whichever version wrote the result: one form of it is there, and the others are empty.
         let listed = self.ips.iter().flatten().enumerate();
         let listed = listed.map(|(nth, ip)| (format!("prevResult.ips[{nth}].address"), &ip.address));
         let families = [("prevResult.ip4.ip", &self.ip4), ("prevResult.ip6.ip", &self.ip6)];
@@ -245,7 +238,7 @@ impl Previous {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NetConf;
+    use crate::{Fail, NetConf};
 
     fn success() -> Success {
         let ip = |address: &str, prefix_length, gateway: &str| Ip {

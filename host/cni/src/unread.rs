@@ -29,6 +29,7 @@ impl<T: DeserializeOwned> Unread<T> {
 
     /// Read it, and tell which keys no field takes.
     pub(super) fn read_noting(&self, path: &str, ignored: &mut dyn FnMut(IgnoredKey)) -> Result<T, Error> {
+        // A second look at a few hundred bytes, and only by whoever needs the part.
         decode(self.json.get().as_bytes(), path, ignored)
     }
 }

@@ -12,11 +12,9 @@ use super::error::Error;
 pub enum Version {
     /// What a configuration without `cniVersion` means.
     V0_1_0,
-    /// As 0.1.0.
     V0_2_0,
     /// Lists of addresses instead of one per family.
     V0_3_0,
-    /// As 0.3.0.
     V0_3_1,
     /// CHECK, and with it prevResult.
     V0_4_0,
@@ -33,7 +31,7 @@ pub enum Form {
     PerFamily,
     /// A list whose entries carry `version`.
     Tagged,
-    /// A list.
+    /// A list, in which an address tells its own family.
     Plain,
 }
 
@@ -58,16 +56,15 @@ impl Version {
         }
     }
 
-    /// The version a configuration declares. Matching is exact: 1.0 is no version. None, or an empty one as Go
+    /// The version a configuration declares. Matching is exact: 1.0 is not a version. None, or an empty one as Go
     /// programs write it, means 0.1.0.
     pub fn declared(text: Option<&str>) -> Result<Self, Error> {
-        match text {
-            None | Some("") => Ok(Self::V0_1_0),
-            Some(text) => {
-                let known = Self::ALL.into_iter().find(|version| version.as_str() == text);
-                known.ok_or_else(|| Error::UnknownVersion(text.to_owned()))
-            }
+        let text = text.unwrap_or_default();
+        if text.is_empty() {
+            return Ok(Self::V0_1_0);
         }
+        let known = Self::ALL.into_iter().find(|version| version.as_str() == text);
+        known.ok_or_else(|| Error::UnknownVersion(text.to_owned()))
     }
 
     /// Refuse a verb that came into the specification later.

@@ -6,6 +6,7 @@
 //! `\u001b`.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::io;
 
 /// The text on one line.
@@ -18,6 +19,24 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     // JSON knows no `\u{1b}`: whoever reads it would take the whole text for broken.
     let escaped = if text.starts_with(['{', '[']) { json_escape } else { rust_escape };
     escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'), escaped)
+}
+
+/// An error and everything that caused it, outermost first, with colons between.
+pub fn joined(error: &(impl Error + ?Sized)) -> String {
+    let mut links = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let link = cause.to_string();
+        let last = links.len() - 1;
+        // Clients of etcd and of the API server put into one link what the next one says again: whole, or as its beginning.
+        if link.starts_with(&links[last]) {
+            links[last] = link;
+        } else if !links.iter().any(|said| said.contains(&link)) {
+            links.push(link);
+        }
+        next = cause.source();
+    }
+    links.join(": ")
 }
 
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
@@ -108,5 +127,27 @@ mod tests {
         let text = String::from_utf8(log.0).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.chars().all(|character| is_harmless(character) || character == '\n'), "{text}");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn what_a_cause_only_says_again_is_left_out() {
+        let told = |texts: &[&'static str]| {
+            let chain = texts.iter().rev().fold(None, |source, &text| Some(Box::new(Link { text, source })));
+            joined(&chain.unwrap())
+        };
+        assert_eq!(told(&["cannot read a.conf"]), "cannot read a.conf");
+        assert_eq!(told(&["cannot read a.conf", "no such file"]), "cannot read a.conf: no such file");
+        assert_eq!(
+            told(&["service error: connect", "connect", "tcp", "refused"]),
+            "service error: connect: tcp: refused"
+        );
+        assert_eq!(told(&["connect: tcp", "connect: tcp: refused", "refused"]), "connect: tcp: refused");
     }
 }

@@ -11,15 +11,15 @@ use ipam::address::number;
 use ipam::{Assignment, Attachment, Family, Kind, RangeSets, RangeSpec};
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
-use store::etcd::{Etcd, EtcdOptions};
-use store::{Claimed, Requester, Store};
+use store::etcd::Etcd;
+use store::{Claimed, EtcdConfig, Requester, Store};
 
 const AT_A_TIME: usize = 64;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, prefix, domain, subnet, from, to] = arguments.try_into().expect("URL PREFIX DOMAIN SUBNET FROM TO");
-    let etcd = Etcd::new(EtcdOptions { endpoints: vec![url], ..EtcdOptions::default() });
+    let etcd = Etcd::new(EtcdConfig { endpoints: vec![url], ..EtcdConfig::default() }, None);
     let store = Rc::new(Store::new(etcd, &prefix, &domain));
     let subnet: IpNetwork = subnet.parse().unwrap();
     let (next, to): (Rc<Cell<u128>>, u128) = (Rc::new(Cell::new(from.parse().unwrap())), to.parse().unwrap());

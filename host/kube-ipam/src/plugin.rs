@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Base, Network};
 use crate::telemetry;
-use crate::verbs::{self, Deadline, Error, Waited, codes};
-use cni::{self, Args, Call, NetConf, Response, Version, respond};
+use crate::verbs::{self, Deadline, Error, Waited};
+use cni::{self, Args, Call, Fail, Failure, NetConf, Response, Version, respond};
 use store::Store;
 
 /// Serve the one call this process was started for. Gives the exit code.
@@ -24,8 +24,8 @@ pub fn run() -> u8 {
 }
 
 fn failed(version: Version, error: &Error) -> Response {
-    tracing::error!(error = cni::failure::joined(error), "failed");
-    Response::Failure(version, codes::failure(error))
+    tracing::error!(error = error.message(), "failed");
+    Response::Failure(version, Failure::from(error))
 }
 
 fn answer(configuration: &[u8]) -> Result<Response, Error> {

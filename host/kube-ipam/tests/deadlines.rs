@@ -47,7 +47,7 @@ fn another_process_that_compiles_is_waited_for_until_the_deadline_and_named() {
     flock(&lock, FlockOperation::LockExclusive).unwrap();
 
     let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("not done within 2s, the ipam.timeout of a call"), "{says}");
+    assert!(says.contains("timed out after 2s (ipam.timeout)"), "{says}");
     assert!(says.contains("good.wasm was waiting for another process of this node that compiles a policy"), "{says}");
     assert!(says.contains("kube-ipam policy install --conf NETWORK.conflist"), "{says}");
     let (code, says) = node.call("STATUS", "", &network).failure();

@@ -15,7 +15,7 @@ pub enum StoreConfig {
 }
 
 /// How to reach etcd. Files are only named here; whoever connects reads them afresh, because certificates are renewed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EtcdConfig {
     /// At least one, each with its scheme.
     pub endpoints: Vec<String>,

@@ -6,7 +6,7 @@ use super::Store;
 use super::config::{EtcdConfig, StoreConfig};
 use super::embedded::{self, Embedded};
 use super::error::StoreError;
-use super::etcd::{self, Etcd, EtcdOptions};
+use super::etcd::{self, Etcd};
 use super::memory::Memory;
 use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
 use super::other;
@@ -60,27 +60,8 @@ impl Store {
             StoreConfig::Embedded { dir } => {
                 Self::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, domain)
             }
-            StoreConfig::Etcd(config) => Self::new(Etcd::new(options(config, deadline)), &config.prefix, domain),
+            StoreConfig::Etcd(config) => Self::new(Etcd::new(config.clone(), deadline), &config.prefix, domain),
         }
-    }
-}
-
-/// What is wrong with the files that say who we are to etcd, and whom to trust. Connects to nobody.
-pub fn check_credentials(config: &EtcdConfig) -> Vec<StoreError> {
-    etcd::check_credentials(&options(config, None))
-}
-
-fn options(config: &EtcdConfig, deadline: Option<Instant>) -> EtcdOptions {
-    let (client, user) = (config.client.as_ref(), config.user.as_ref());
-    EtcdOptions {
-        endpoints: config.endpoints.clone(),
-        cert: client.map(|client| client.cert.clone()),
-        key: client.map(|client| client.key.clone()),
-        ca: config.trusted_ca.clone(),
-        username: user.map(|user| user.name.clone()),
-        password_file: user.map(|user| user.password_file.clone()),
-        notes: config.notes.clone(),
-        deadline,
     }
 }
 

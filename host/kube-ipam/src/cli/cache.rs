@@ -1,12 +1,13 @@
 //! Where commands look for what libcni knows.
 
-use crate::cli::output::{CommandError, Hinted};
+use crate::cli::output::CommandError;
 use std::path::PathBuf;
 
 use clap::Args;
 use jiff::SignedDuration;
 
 use crate::containers::{CACHES, CacheError, Containers};
+use cni::Fail;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CacheArgs {
@@ -27,9 +28,9 @@ pub(crate) struct NoCache {
     directories: Vec<String>,
 }
 
-impl Hinted for CacheError {}
+impl Fail for CacheError {}
 
-impl Hinted for NoCache {
+impl Fail for NoCache {
     fn hint(&self) -> Option<String> {
         let text =
             "run it on a node, where the container runtime has called plugins, or name the cache with --cache-dir";

@@ -13,8 +13,7 @@ use crate::config::{KubernetesConfig, Network, OnFault};
 use crate::plugin;
 use crate::verbs::{self, Deadline};
 use cluster::{self, ApiServer};
-use cni::Args;
-use cni::failure::joined;
+use cni::{Args, Fail};
 use ipam::RangeSets;
 use ipam::shown::one_line;
 use store::StoreConfig;
@@ -130,7 +129,7 @@ fn policy(network: &Network) -> Check {
         Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
         Err(error) if network.policy.on_fault == OnFault::Default && error.may_be_replaced() => Check {
             verdict: Verdict::Warning,
-            detail: format!("{}; the built-in policy decides instead (policy.onFault)", joined(&error)),
+            detail: format!("{}; the built-in policy decides instead (policy.onFault)", error.message()),
             ..Check::failed("policy", &error)
         },
         Err(error) => Check::failed("policy", &error),
@@ -201,7 +200,7 @@ async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
             _ => Verdict::Good,
         };
         let detail = format!("range set {nth}: {} of {} addresses free", occupancy.free, occupancy.size);
-        let hint = verbs::error::WHEN_FULL;
+        let hint = verbs::fail::WHEN_FULL;
         Check { name: "ranges", verdict, detail, hint: (verdict != Verdict::Good).then(|| hint.to_owned()) }
     };
     occupancies.iter().enumerate().map(check).collect()
@@ -262,7 +261,7 @@ impl Check {
     }
 
     fn failed(name: &'static str, error: &verbs::Error) -> Self {
-        Self { name, verdict: Verdict::Bad, detail: joined(error), hint: error.hint() }
+        Self { name, verdict: Verdict::Bad, detail: error.message(), hint: error.hint() }
     }
 
     /// Where a file has several networks.

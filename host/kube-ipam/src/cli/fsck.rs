@@ -15,6 +15,7 @@ use super::output::{CommandError, Done, Output};
 use super::{CacheArgs, Format, NetworkArgs};
 use crate::plugin;
 use crate::verbs;
+use cni::Fail;
 use ipam::RangeSets;
 use ipam::shown::one_line;
 use store::{InUse, Repair, Repaired, Store};
@@ -124,7 +125,7 @@ fn in_use(options: &Options) -> InUse {
     match options.cache.read() {
         Ok(containers) => containers.in_use(),
         Err(error) => {
-            tracing::warn!("which containers run here is not known: {}", cni::failure::joined(&error));
+            tracing::warn!("which containers run here is not known: {}", error.message());
             InUse::new()
         }
     }

@@ -13,7 +13,6 @@
 mod host_local;
 mod own;
 
-use crate::cli::output::Hinted;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -26,6 +25,7 @@ use super::output::{self, Done, Output};
 use super::{Format, NetworkArgs};
 use crate::plugin;
 use crate::verbs;
+use cni::Fail;
 use cni::is_name;
 use ipam::address::parse_address;
 use ipam::{Assignment, Attachment, Holder, RangeSets};
@@ -102,7 +102,15 @@ enum ImportError {
     Store(#[from] store::StoreError),
 }
 
-impl Hinted for ImportError {}
+impl Fail for ImportError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Verb(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
 
 /// One entry of the books, and what became of it.
 #[derive(Debug, Default, Serialize)]

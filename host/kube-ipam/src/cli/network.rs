@@ -1,6 +1,6 @@
 //! Which network a command is about: `--conf FILE`, or the first kube-ipam network under /etc/cni/net.d.
 
-use crate::cli::output::{CommandError, Hinted};
+use crate::cli::output::CommandError;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::config::{Base, Network};
 use crate::plugin;
 use crate::verbs;
 use cluster::{ApiServer, Home};
-use cni::NetConf;
 use cni::syntax::problem;
+use cni::{Fail, NetConf};
 use ipam::RangeSets;
 use store::Store;
 use store::StoreConfig;
@@ -34,7 +34,7 @@ pub(crate) enum NetworkError {
     NoNetwork { path: PathBuf },
 }
 
-impl Hinted for NetworkError {}
+impl Fail for NetworkError {}
 
 /// A network's configuration file, taken apart as far as a command needs it.
 pub(crate) struct Opened {
@@ -126,8 +126,8 @@ impl NetworkArgs {
 }
 
 fn open(configuration: &[u8]) -> Result<Opened, CommandError> {
-    let netconf = NetConf::parse(configuration).map_err(verbs::Error::from)?;
-    let base = Base::read(&netconf).map_err(verbs::Error::from)?;
+    let netconf = NetConf::parse(configuration)?;
+    let base = Base::read(&netconf)?;
     let store = plugin::open(&base, &netconf, None);
     Ok(Opened { netconf, base, store })
 }

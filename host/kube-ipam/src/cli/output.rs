@@ -1,14 +1,12 @@
 //! Where commands print: results on stdout, errors on stderr with their hints. Nothing that a name holds reaches the
 //! terminal as a command.
 
-use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use cni::Version;
-use cni::failure::joined;
+use cni::{Fail, Version};
 use ipam::shown::{lines, one_line};
 
 /// What a command has to say, and the exit code that goes with it.
@@ -23,61 +21,21 @@ pub struct Output {
 /// A command's result: its output, or why there is none.
 pub type Done = Result<Output, CommandError>;
 
-/// An error that may know what to do next.
-pub trait Hinted: Error {
-    /// A sentence for the person at the terminal.
-    fn hint(&self) -> Option<String> {
-        None
-    }
-}
-
-/// Why a command has no output, and what to do next.
+/// Why a command has no output: whatever failed, with its own message and hint.
 #[derive(Debug)]
-pub struct CommandError {
-    cause: Box<dyn Error>,
-    hint: Option<String>,
-}
-
-impl<E: Hinted + 'static> From<E> for CommandError {
-    fn from(error: E) -> Self {
-        let hint = error.hint();
-        Self { cause: Box::new(error), hint }
-    }
-}
-
-impl CommandError {
-    /// What to do next, where the cause does not know it.
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
-
-impl From<String> for CommandError {
-    fn from(text: String) -> Self {
-        Self { cause: text.into(), hint: None }
-    }
-}
-
-impl From<&str> for CommandError {
-    fn from(text: &str) -> Self {
-        text.to_owned().into()
-    }
-}
+pub struct CommandError(Box<dyn Fail>);
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&joined(&*self.cause))
+        f.write_str(&self.0.message())
     }
 }
 
-impl Hinted for crate::verbs::Error {
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
+impl<E: Fail + 'static> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
     }
 }
-
-impl Hinted for io::Error {}
-impl Hinted for serde_json::Error {}
 
 impl Output {
     /// Good news.
@@ -118,7 +76,7 @@ pub fn finish(program: &str, done: Done) -> u8 {
         }
         Err(error) => {
             let mut text = format!("{program}: {error}");
-            if let Some(hint) = &error.hint {
+            if let Some(hint) = error.0.hint() {
                 text.push_str(&format!("\nhint: {hint}"));
             }
             let _ = writeln!(io::stderr().lock(), "{}", lines(&text));

@@ -5,7 +5,6 @@
 
 mod life;
 
-use crate::cli::output::Hinted;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,9 +18,10 @@ use crate::containers::Containers;
 use crate::plugin;
 use crate::verbs;
 use cluster::ApiServer;
-use cni::failure::joined;
+use cni::Fail;
 use ipam::Claim;
 use ipam::address::parse_address;
+use ipam::shown::joined;
 use life::Life;
 use store::{Hold, Standing, StandingHold};
 
@@ -92,13 +92,13 @@ enum ReleaseError {
     Ambiguous { begins: String, containers: Vec<String> },
 }
 
-impl Hinted for ReleaseError {}
+impl Fail for ReleaseError {}
 
 /// The exit code is 0 where everything that was found is released, or would be.
 pub(crate) fn release(options: &Options, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
     let containers = options.cache.read()?;
-    let kubernetes = Network::kubernetes(&opened.netconf).map_err(verbs::Error::from)?;
+    let kubernetes = Network::kubernetes(&opened.netconf)?;
     let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
     // No error of a verb: the outer result is the event loop's.
     let targets = plugin::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;

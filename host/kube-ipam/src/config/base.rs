@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::error::Error;
-use super::field::{self, given, wrong};
+use super::field::{Held, wrong};
 use super::store::{self, read_store};
 use super::{machine, unknown};
 use ::store::StoreConfig;
@@ -53,29 +53,38 @@ pub struct Log {
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NODE_NAME: &str = "ipam.nodeName";
+pub(crate) const LOG_FILE: &str = "ipam.logFile";
 
 impl Base {
     /// Check what every verb needs. What a DEL can do without has its default where it cannot be used: an ADD is told of it
     /// by [`check_settings`].
     pub fn read(netconf: &NetConf) -> Result<Self, Error> {
+        let read = Self::read_known(netconf);
         // A misspelt key often explains what is missing.
-        Self::read_known(netconf).map_err(|error| unknown::refuse(netconf).err().unwrap_or(error))
+        if read.is_err() {
+            unknown::refuse(netconf)?;
+        }
+        read
     }
 
     /// The same without a word of keys that are not known.
     pub(super) fn read_known(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
-        let domain = given(ipam.domain.value()).map(|domain| field::name("ipam.domain", domain)).transpose()?;
+        let domain = Held::given("ipam.domain", ipam.domain.value()).map(|held| held.name()).transpose()?;
         let store = read_store(ipam)?;
-        let node_name = field::read_text(ipam.node_name.as_ref(), NODE_NAME);
+        let node_name = Held::read(NODE_NAME, ipam.node_name.as_ref());
         Ok(Self {
             network: network.to_owned(),
             version,
             domain_given: domain.is_some(),
             domain: domain.unwrap_or_else(|| network.to_owned()),
             node_given: !matches!(node_name, Ok(None)),
-            // One that is not even a text is none: no claim is made in its name.
-            node: node_name.unwrap_or(Some("")).map_or_else(host_name, str::to_owned),
+            node: match node_name {
+                Ok(Some(held)) => held.text.to_owned(),
+                Ok(None) => host_name(),
+                // Not even a text: a DEL goes without, and no claim is made in the name of nobody.
+                Err(_) => String::new(),
+            },
             machine: machine::id(),
             earlier_dirs: store::earlier_dirs(ipam, &store),
             store,
@@ -87,17 +96,20 @@ impl Base {
     /// Whether claims can be made in the node's name, and found again by it. In a store that nodes share, a name that
     /// half of all machines have would make GC of one node look at the pods of another.
     pub fn check_node(&self) -> Result<(), Error> {
-        let held = self.node.clone();
-        if held.is_empty() && self.node_given {
+        let (node, given) = (&self.node, self.node_given);
+        if node.is_empty() && given {
             let (path, held) = (NODE_NAME.to_owned(), "not a text".to_owned());
             return Err(Error::Field { path, held, expected: NAME.to_owned() });
         }
-        if !is_name(&held) {
-            return Err(if self.node_given { wrong(NODE_NAME, held, NAME) } else { Error::NoNodeName { held } });
+        if !is_name(node) && given {
+            return Err(wrong(NODE_NAME, node, NAME));
         }
-        let shared = matches!(self.store, StoreConfig::Etcd(_));
-        if shared && is_anybodys(&held) {
-            return Err(Error::AnybodysNodeName { held, given: self.node_given });
+        if !is_name(node) {
+            return Err(Error::NoNodeName { held: node.clone() });
+        }
+        // On a store of its own a node needs no name that tells it apart.
+        if matches!(self.store, StoreConfig::Etcd(_)) && is_anybodys(node) {
+            return Err(Error::AnybodysNodeName { held: node.clone(), given });
         }
         Ok(())
     }
@@ -120,25 +132,24 @@ pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 3] {
 }
 
 pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
-    match field::read_text(ipam.timeout.as_ref(), "ipam.timeout")? {
-        Some(held) => field::duration("ipam.timeout", held, limits::TIMEOUT),
+    match Held::read("ipam.timeout", ipam.timeout.as_ref())? {
+        Some(held) => held.duration(limits::TIMEOUT),
         None => Ok(DEFAULT_TIMEOUT),
     }
 }
 
 fn log_file(ipam: &Ipam) -> Result<Option<PathBuf>, Error> {
-    let held = field::read_text(ipam.log_file.as_ref(), "ipam.logFile")?;
-    held.map(|held| field::absolute_path("ipam.logFile", held)).transpose()
+    Held::read(LOG_FILE, ipam.log_file.as_ref())?.map(|held| held.absolute_path()).transpose()
 }
 
 fn log_level(ipam: &Ipam) -> Result<LevelFilter, Error> {
-    let Some(level) = field::read_text(ipam.log_level.as_ref(), "ipam.logLevel")? else { return Ok(LevelFilter::INFO) };
-    match level.to_lowercase().as_str() {
+    let Some(held) = Held::read("ipam.logLevel", ipam.log_level.as_ref())? else { return Ok(LevelFilter::INFO) };
+    match held.text.to_lowercase().as_str() {
         "error" => Ok(LevelFilter::ERROR),
         "warn" | "warning" => Ok(LevelFilter::WARN),
         "info" => Ok(LevelFilter::INFO),
         "debug" => Ok(LevelFilter::DEBUG),
         "trace" => Ok(LevelFilter::TRACE),
-        _ => Err(wrong("ipam.logLevel", level, "error, warn, info, debug or trace")),
+        _ => Err(held.wrong("error, warn, info, debug or trace")),
     }
 }

@@ -44,7 +44,6 @@ pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
     errors(netconf).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// All of them.
 pub fn errors(netconf: &NetConf) -> Vec<Error> {
     let mut errors = Vec::new();
     for IgnoredKey { object, key } in netconf.ignored().iter() {

@@ -5,7 +5,7 @@
 //! plugins treat their own `dns` and that of an IPAM plugin's result.
 
 use super::error::Error;
-use super::field::{self, absolute_path, read_text, wrong};
+use super::field::{Held, at_most};
 use cni::{Dns, NetConf};
 use files::read_regular;
 
@@ -19,8 +19,8 @@ pub(super) fn read(netconf: &NetConf) -> Result<Dns, Error> {
     if !written.is_empty() {
         return Ok(written);
     }
-    let Some(held) = read_text(netconf.ipam()?.resolv_conf.as_ref(), FIELD)? else { return Ok(Dns::default()) };
-    let file = absolute_path(FIELD, held)?;
+    let Some(held) = Held::read(FIELD, netconf.ipam()?.resolv_conf.as_ref())? else { return Ok(Dns::default()) };
+    let file = held.absolute_path()?;
     match read_regular(&file, limits::RESOLV_CONF_BYTES) {
         Ok(text) => Ok(parse(&String::from_utf8_lossy(&text))),
         Err(source) => Err(Error::File { field: FIELD, file, source }),
@@ -32,44 +32,48 @@ fn written(netconf: &NetConf) -> Result<Dns, Error> {
     let Some(dns) = &netconf.ipam()?.dns else { return Ok(Dns::default()) };
     let dns = netconf.part(dns, "ipam.dns")?;
     let mut checked = Dns::default();
-    for (path, server) in entries("ipam.dns.nameservers", dns.nameservers)? {
-        checked.nameservers.push(field::address(&path, &server)?.to_string());
+    for server in entries("ipam.dns.nameservers", dns.nameservers.as_deref())? {
+        checked.nameservers.push(server.address()?.to_string());
     }
-    for (path, domain) in entries("ipam.dns.search", dns.search)? {
+    for domain in entries("ipam.dns.search", dns.search.as_deref())? {
         // The root alone is a way to search nothing.
-        if !is_domain(&domain) && domain != "." {
-            return Err(wrong(&path, domain, DOMAIN));
+        if !is_domain(domain.text) && domain.text != "." {
+            return Err(domain.wrong(DOMAIN));
         }
-        checked.search.push(domain);
+        checked.search.push(domain.text.to_owned());
     }
-    for (path, option) in entries("ipam.dns.options", dns.options)? {
-        if option.is_empty() || !option.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong(&path, option, "an option of resolv.conf such as ndots:5"));
+    for option in entries("ipam.dns.options", dns.options.as_deref())? {
+        if option.text.is_empty() || !option.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(option.wrong("an option of resolv.conf such as ndots:5"));
         }
-        checked.options.push(option);
+        checked.options.push(option.text.to_owned());
     }
-    checked.domain = dns.domain.filter(|domain| !domain.is_empty());
-    match &checked.domain {
-        Some(domain) if !is_domain(domain) => Err(wrong("ipam.dns.domain", domain, DOMAIN)),
-        _ => Ok(checked),
+    if let Some(domain) = Held::given("ipam.dns.domain", dns.domain.as_ref()) {
+        if !is_domain(domain.text) {
+            return Err(domain.wrong(DOMAIN));
+        }
+        checked.domain = Some(domain.text.to_owned());
     }
+    Ok(checked)
 }
 
-/// The entries of a list, each with its path.
-fn entries(path: &'static str, list: Option<Vec<String>>) -> Result<Vec<(String, String)>, Error> {
+fn entries<'a>(path: &'static str, list: Option<&'a [String]>) -> Result<impl Iterator<Item = Held<'a>>, Error> {
     let list = list.unwrap_or_default();
-    field::at_most(path, list.len(), limits::DNS_ENTRIES)?;
-    Ok(list.into_iter().enumerate().map(|(nth, entry)| (format!("{path}[{nth}]"), entry)).collect())
+    at_most(path, list.len(), limits::DNS_ENTRIES)?;
+    Ok(Held::entries(path, list))
 }
 
 /// Labels of at most 63 bytes, 253 in all (RFC 1035 §2.3.4); underscores, as names of services have them.
 fn is_domain(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        let in_bounds = (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
-        in_bounds && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// As resolv.conf(5) has it; what it does not know is skipped, as the C library does.
@@ -91,6 +95,7 @@ fn parse(text: &str) -> Dns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cni::Fail;
 
     #[test]
     fn the_last_search_line_counts_and_comments_do_not() {

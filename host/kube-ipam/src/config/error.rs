@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::gateway::GatewayUser;
-use cni::{self, Failure, code};
+use cni::{self, Fail, code};
 use ipam::Prefix;
 use ipam::RangeError;
 use ipam::address::successor;
@@ -18,45 +18,25 @@ pub enum Error {
     /// A field that holds something useless.
     #[error("{path} is {held}: expected {expected}")]
     Field {
-        /// The field.
         path: String,
         /// What it held; a text in quotes.
         held: String,
-        /// What it should hold.
         expected: String,
     },
     /// A field that must be there, given the others.
     #[error("{path} is missing: expected {expected}")]
-    Missing {
-        /// The field.
-        path: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
+    Missing { path: String, expected: &'static str },
     /// Addresses are asked for where nobody reads it.
-    #[error("addresses are asked for by {path}, which nobody reads")]
-    MisplacedRequest {
-        /// The field, as it is spelt.
-        path: String,
-    },
+    #[error("{path} asks for addresses, but nothing reads it there")]
+    MisplacedRequest { path: String },
     /// No range at all.
     #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
-    NoRange {
-        /// The network.
-        network: String,
-    },
-    /// A range, or a range set as a whole.
+    NoRange { network: String },
     #[error("{path} cannot be used")]
-    Range {
-        /// The range or range set.
-        path: String,
-        /// What is wrong with it.
-        source: RangeError,
-    },
+    Range { path: String, source: RangeError },
     /// A key that means nothing where it stands.
     #[error("{path} is not a key of kube-ipam{}", and_more(*.others))]
     UnknownKey {
-        /// The key, with the object that has it.
         path: String,
         /// How many more there are.
         others: usize,
@@ -66,17 +46,14 @@ pub enum Error {
     /// A key of ours that nobody reads where it stands.
     #[error("{path} means nothing {which}")]
     Misplaced {
-        /// The key.
         path: String,
         /// Where it stands, or what it stands without.
         which: &'static str,
-        /// Where it belongs.
         hint: String,
     },
     /// `null` or an empty text for what decides the store or the policy.
     #[error("{path} is {held}: expected a value, or no such key")]
     Unsaid {
-        /// The key.
         path: &'static str,
         /// What stands in place of a value.
         held: &'static str,
@@ -85,32 +62,11 @@ pub enum Error {
     },
     /// A range without a gateway, and a main plugin that needs one.
     #[error("the subnet {subnet} has no gateway, but {}", need(*.user, *.subnet))]
-    GatewayNeeded {
-        /// The subnet of the range.
-        subnet: Prefix,
-        /// The main plugin.
-        user: GatewayUser,
-    },
-    /// A list longer than anybody needs.
+    GatewayNeeded { subnet: Prefix, user: GatewayUser },
     #[error("{path} has {count} entries: expected at most {limit}")]
-    TooMany {
-        /// The list.
-        path: String,
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        limit: usize,
-    },
-    /// A file the configuration names.
+    TooMany { path: String, count: usize, limit: usize },
     #[error("cannot read {}, which {field} names", .file.display())]
-    File {
-        /// The field that names it.
-        field: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { field: &'static str, file: PathBuf, source: io::Error },
     /// The node's own name cannot be found out.
     #[error("ipam.nodeName is missing and the host has no usable name ({held:?})")]
     NoNodeName {
@@ -120,16 +76,14 @@ pub enum Error {
     /// A name that does not tell nodes apart, on a store that they share.
     #[error("{} is {held:?}, which does not tell this node apart from the others that share etcd", node_field(*.given))]
     AnybodysNodeName {
-        /// The name.
         held: String,
         /// Whether it is configured, or the host's own.
         given: bool,
     },
 }
 
-impl Error {
-    /// The code to answer with.
-    pub fn code(&self) -> u32 {
+impl Fail for Error {
+    fn code(&self) -> u32 {
         match self {
             Self::Cni(error) => error.code(),
             Self::File { .. } => code::IO,
@@ -137,8 +91,7 @@ impl Error {
         }
     }
 
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Cni(error) => return error.hint(),
             Self::File { field, .. } => format!("create the file, or remove {field}"),
@@ -170,7 +123,7 @@ impl Error {
             Self::GatewayNeeded { user: GatewayUser::PointToPoint, .. } => {
                 "name a gateway in the range, or use a main plugin that needs none".to_owned()
             }
-            Self::Field { path, .. } | Self::Missing { path, .. } => cni::error::correct(path),
+            Self::Field { path, .. } | Self::Missing { path, .. } => cni::error::correct(path).to_owned(),
         })
     }
 }
@@ -178,8 +131,8 @@ impl Error {
 fn and_more(count: usize) -> String {
     match count {
         0 => String::new(),
-        1 => ", nor is one more".to_owned(),
-        count => format!(", nor are {count} more"),
+        1 => " (and 1 more unknown key)".to_owned(),
+        count => format!(" (and {count} more unknown keys)"),
     }
 }
 
@@ -197,10 +150,4 @@ fn need(user: GatewayUser, subnet: Prefix) -> String {
 
 fn node_field(given: bool) -> &'static str {
     if given { "ipam.nodeName" } else { "the host's name" }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self::new(error.code(), error, error.hint())
-    }
 }

@@ -1,11 +1,14 @@
 //! `exclude`, of the network and of single ranges: what is never handed out.
 
 use super::error::Error;
-use super::field::{self, wrong};
+use super::field::{Held, at_most};
 use super::ranges::PlacedRange;
 use cni::netconf::Ipam;
+use ipam::address::{parse_address, parse_subnet};
 use ipam::range::network_of;
 use ipam::{Prefix, Range, Span};
+
+pub(super) const PATH: &str = "ipam.exclude";
 
 const EXPECTED: &str = "a subnet in CIDR form, an address, or a range such as 10.188.0.10-10.188.0.20";
 
@@ -16,14 +19,14 @@ pub(super) fn read<'a>(
 ) -> Result<Vec<Prefix>, Error> {
     let mut excluded = Vec::new();
     if let Some(exclude) = &ipam.exclude {
-        excluded.extend(spans("ipam.exclude", &exclude.read("ipam.exclude")?)?);
+        excluded.extend(spans(PATH, &exclude.read(PATH)?)?);
     }
     for range in ranges.clone().filter(|range| !range.exclude.is_empty()) {
         let others = ranges.clone().filter(|other| !std::ptr::eq(*other, range));
         excluded.extend(of_one_range(range, others)?);
     }
     let subnets: Vec<Prefix> = excluded.iter().flat_map(Span::subnets).collect();
-    field::at_most("ipam.exclude, cut into subnets,", subnets.len(), limits::EXCLUDED)?;
+    at_most(&format!("{PATH}, cut into subnets,"), subnets.len(), limits::EXCLUDED)?;
     Ok(subnets)
 }
 
@@ -32,11 +35,11 @@ pub(super) fn read<'a>(
 fn of_one_range<'a>(range: &PlacedRange, others: impl Iterator<Item = &'a PlacedRange>) -> Result<Vec<Span>, Error> {
     let path = format!("{}.exclude", range.path);
     let subnet = network_of(range.spec.subnet);
+    at_most(&path, range.exclude.len(), limits::EXCLUDED)?;
     let mut excluded = Vec::new();
-    for (nth, span) in spans(&path, &range.exclude)?.into_iter().enumerate() {
-        let Some(part) = subnet.span().intersection(&span) else {
-            let expected = format!("a part of the subnet {subnet}, which this range is of");
-            return Err(wrong(&format!("{path}[{nth}]"), &range.exclude[nth], expected));
+    for held in Held::entries(&path, &range.exclude) {
+        let Some(part) = subnet.span().intersection(&span(&held)?) else {
+            return Err(held.wrong(format!("a part of the subnet {subnet}, which this range is of")));
         };
         excluded.push(part);
     }
@@ -47,20 +50,19 @@ fn of_one_range<'a>(range: &PlacedRange, others: impl Iterator<Item = &'a Placed
 }
 
 fn spans(path: &str, written: &[String]) -> Result<Vec<Span>, Error> {
-    field::at_most(path, written.len(), limits::EXCLUDED)?;
-    let mut spans = Vec::with_capacity(written.len());
-    for (nth, held) in written.iter().enumerate() {
-        let path = format!("{path}[{nth}]");
-        let span = match held.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (field::address(&path, first.trim()), field::address(&path, last.trim()));
-                first.ok().zip(last.ok()).and_then(|(first, last)| Span::new(first, last))
-            }
-            None => field::subnet_or_address(&path, held).ok().map(|subnet| network_of(subnet).span()),
-        };
-        spans.push(span.ok_or_else(|| wrong(&path, held, EXPECTED))?);
-    }
-    Ok(spans)
+    at_most(path, written.len(), limits::EXCLUDED)?;
+    Held::entries(path, written).map(|held| span(&held)).collect()
+}
+
+/// One entry of a list.
+pub(super) fn span(held: &Held<'_>) -> Result<Span, Error> {
+    let span = match held.text.split_once('-') {
+        Some((first, last)) => {
+            parse_address(first.trim()).zip(parse_address(last.trim())).and_then(|(first, last)| Span::new(first, last))
+        }
+        None => parse_subnet(held.text).map(|subnet| network_of(subnet).span()),
+    };
+    span.ok_or_else(|| held.wrong(EXPECTED))
 }
 
 #[cfg(test)]
@@ -68,13 +70,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::config::Network;
-    use cni::NetConf;
-    use cni::failure::joined;
+    use cni::{Fail, NetConf};
 
     fn read(ipam: Value) -> Result<Vec<Vec<String>>, String> {
         let netconf = json!({"cniVersion": "1.1.0", "name": "n", "ipam": ipam}).to_string();
         let sets = Network::range_sets(&NetConf::parse(netconf.as_bytes()).unwrap());
-        let sets = sets.map_err(|error| joined(&error))?;
+        let sets = sets.map_err(|error| error.message())?;
         Ok(sets.iter().map(|set| set.offered().map(|span| span.to_string()).collect()).collect())
     }
 

@@ -20,7 +20,6 @@ impl Section {
         Value::Object(self.configuration.clone()).to_string().into_bytes()
     }
 
-    /// The `ipam` object.
     pub fn ipam(&self) -> Option<&Value> {
         self.configuration.get("ipam")
     }

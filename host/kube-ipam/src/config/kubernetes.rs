@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::base;
 use super::error::Error;
-use super::field::{self, absolute_path, read_text, wrong};
+use super::field::Held;
 use super::store::data_dir;
 use cni::NetConf;
+
+pub(crate) const KUBECONFIG: &str = "ipam.kubeConfig";
 
 /// Where the predecessor looked when nothing was configured; used if it is there.
 const PREDECESSORS_FILE: &str = "/etc/kubernetes/pki/kubectl.kubeconfig";
@@ -16,7 +18,6 @@ const PREDECESSORS_FILE: &str = "/etc/kubernetes/pki/kubectl.kubeconfig";
 /// connects reads them afresh, because tokens are renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KubernetesConfig {
-    /// Kubeconfig file.
     pub kubeconfig: PathBuf,
     /// What the policy is told on top of annotations.
     pub include: Include,
@@ -28,7 +29,7 @@ impl KubernetesConfig {
     /// Why it is this kubeconfig file.
     pub fn reason(netconf: &NetConf) -> Result<&'static str, Error> {
         let configured = kubeconfig(netconf)?.is_some();
-        Ok(if configured { "ipam.kubeConfig" } else { "the default of kube-ipam 0.x, used because the file is there" })
+        Ok(if configured { KUBECONFIG } else { "the default of kube-ipam 0.x, used because the file is there" })
     }
 }
 
@@ -45,31 +46,36 @@ pub struct Include {
 
 pub(super) fn read(netconf: &NetConf) -> Result<Option<KubernetesConfig>, Error> {
     let include = include(netconf)?;
-    let predecessors = || Path::new(PREDECESSORS_FILE).exists().then(|| PathBuf::from(PREDECESSORS_FILE));
-    match kubeconfig(netconf)?.or_else(predecessors) {
+    match kubeconfig(netconf)?.or_else(predecessors_file) {
         Some(kubeconfig) => {
             let data_dir = data_dir(netconf.ipam()?)?;
             Ok(Some(KubernetesConfig { kubeconfig, include, data_dir }))
         }
         None if include == Include::default() => Ok(None),
         None => Err(Error::Missing {
-            path: "ipam.kubeConfig".to_owned(),
+            path: KUBECONFIG.to_owned(),
             expected: "a kubeconfig file, because ipam.kubernetes.include asks for what only the API server knows",
         }),
     }
 }
 
+fn predecessors_file() -> Option<PathBuf> {
+    let file = Path::new(PREDECESSORS_FILE);
+    if file.exists() { Some(file.to_owned()) } else { None }
+}
+
 /// `cluster`: the name of the cluster, where it was given one.
 pub(super) fn cluster(netconf: &NetConf) -> Result<Option<String>, Error> {
-    let held = read_text(netconf.ipam()?.cluster.as_ref(), "ipam.cluster")?;
-    held.map(|held| field::name("ipam.cluster", held)).transpose()
+    let held = Held::read("ipam.cluster", netconf.ipam()?.cluster.as_ref())?;
+    held.map(|held| held.name()).transpose()
 }
 
 /// `handOverWait`: how long an ADD waits for a holder on its way out.
 pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
     let timeout = base::timeout(netconf.ipam()?)?;
-    match read_text(netconf.ipam()?.hand_over_wait.as_ref(), "ipam.handOverWait")? {
-        Some(held) => field::duration("ipam.handOverWait", held, Duration::ZERO..=timeout),
+    match Held::read("ipam.handOverWait", netconf.ipam()?.hand_over_wait.as_ref())? {
+        Some(held) => held.duration(Duration::ZERO..=timeout),
+        // The rest of the call's time is for the decision and the claim that follow the wait.
         None => Ok(timeout * limits::HAND_OVER_WAIT.0 / limits::HAND_OVER_WAIT.1),
     }
 }
@@ -78,25 +84,24 @@ pub(super) fn hand_over_wait(netconf: &NetConf) -> Result<Duration, Error> {
 pub(super) fn kubeconfig(netconf: &NetConf) -> Result<Option<PathBuf>, Error> {
     let ipam = netconf.ipam()?;
     let inside = ipam.etcd_config.value().and_then(|etcd| etcd.kube_config.as_ref());
-    let places = [("ipam.kubeConfig", ipam.kube_config.as_ref()), ("ipam.etcdConfig.kubeConfig", inside)];
-    for (path, field) in places {
-        if let Some(held) = read_text(field, path)? {
-            return absolute_path(path, held).map(Some);
-        }
-    }
-    Ok(None)
+    let held = match Held::read(KUBECONFIG, ipam.kube_config.as_ref())? {
+        Some(held) => Some(held),
+        None => Held::read("ipam.etcdConfig.kubeConfig", inside)?,
+    };
+    held.map(|held| held.absolute_path()).transpose()
 }
 
 fn include(netconf: &NetConf) -> Result<Include, Error> {
     let Some(section) = &netconf.ipam()?.kubernetes else { return Ok(Include::default()) };
     let section = netconf.part(section, "ipam.kubernetes")?;
     let mut include = Include::default();
-    for (nth, word) in section.include.iter().flatten().enumerate() {
-        match word.as_str() {
+    let words = section.include.unwrap_or_default();
+    for held in Held::entries("ipam.kubernetes.include", &words) {
+        match held.text {
             "labels" => include.labels = true,
             "namespace" => include.namespace = true,
             "node" => include.node = true,
-            _ => return Err(wrong(&format!("ipam.kubernetes.include[{nth}]"), word, "labels, namespace or node")),
+            _ => return Err(held.wrong("labels, namespace or node")),
         }
     }
     Ok(include)

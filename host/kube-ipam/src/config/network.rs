@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::base::{Base, check_settings};
 use super::error::Error;
-use super::field::{duration, read_text};
+use super::field::Held;
 use super::kubernetes::{self, KubernetesConfig};
 use super::pod::{self, KnownPod};
 use super::policy::{self, PolicyConfig};
 use super::{dns, gateway, ranges, requested, routes, runtime, store, unknown};
 use cni::args::Requested;
+use cni::netconf::RuntimeConfig;
 use cni::{Args, Dns, NetConf, Route};
 use ipam::RangeSets;
 
@@ -20,7 +21,6 @@ use ipam::RangeSets;
 pub struct Network {
     /// At least one; an attachment gets one address of each.
     pub range_sets: RangeSets,
-    /// As configured.
     pub routes: Vec<Route>,
     /// As `dns` says, or else `resolvConf`.
     pub dns: Dns,
@@ -28,7 +28,6 @@ pub struct Network {
     pub given_before: Vec<IpAddr>,
     /// Addresses the runtime asks for, each once.
     pub requested: Vec<Requested>,
-    /// Which policy decides.
     pub policy: PolicyConfig,
     /// For how long a released address is kept from everybody.
     pub cooldown: Option<Duration>,
@@ -57,8 +56,8 @@ impl Network {
 
     fn read_parts(netconf: &NetConf, args: &Args) -> Result<Self, Error> {
         let ipam = netconf.ipam()?;
-        let stumbled = store::check_stated(ipam).into_iter().chain(check_settings(ipam)).flatten().next();
-        if let Some(error) = stumbled {
+        // What decides about the store comes before what depends on it.
+        if let Some(error) = store::check_stated(ipam).into_iter().chain(check_settings(ipam)).flatten().next() {
             return Err(error);
         }
         ranges::refuse_without_subnet(ipam)?;
@@ -88,7 +87,6 @@ impl Network {
         ranges::read(netconf, &netconf.runtime_config()?)
     }
 
-    /// The policy alone.
     pub fn policy(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         policy::read(netconf)
     }
@@ -115,7 +113,13 @@ impl Network {
             Err(error) => errors.push(error),
         }
         let Ok(ipam) = netconf.ipam() else { return errors };
-        let runtime = netconf.runtime_config().map_err(|error| errors.push(error.into())).unwrap_or_default();
+        let runtime = match netconf.runtime_config() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                errors.push(error.into());
+                RuntimeConfig::default()
+            }
+        };
         let parts = [
             ranges::refuse_without_subnet(ipam).err(),
             ranges::read(netconf, &runtime).and_then(|range_sets| gateway::check(netconf, &range_sets)).err(),
@@ -141,7 +145,7 @@ impl Network {
 
 /// `cooldown`: also for a DEL, whatever has become of the ranges.
 pub fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
-    let Some(held) = read_text(netconf.ipam()?.cooldown.as_ref(), "ipam.cooldown")? else { return Ok(None) };
-    let cooldown = duration("ipam.cooldown", held, limits::COOLDOWN)?;
+    let Some(held) = Held::read("ipam.cooldown", netconf.ipam()?.cooldown.as_ref())? else { return Ok(None) };
+    let cooldown = held.duration(limits::COOLDOWN)?;
     Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))
 }

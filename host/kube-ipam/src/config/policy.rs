@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use super::field::{self, given, stated, stated_object, stated_text, wrong};
+use super::field::{Held, stated, stated_object, stated_text, wrong};
 use super::record::{self, RecordConfig};
 use super::store::data_dir;
 use cni::{NetConf, PathOr, Stated, netconf};
 use ipam::PolicyName;
-use limits::{LimitError, Limits};
+use limits::Limits;
+
+pub(crate) const POLICY: &str = "ipam.policy";
+pub(crate) const MODULE: &str = "ipam.policy.module";
+pub(crate) const SHADOW: &str = "ipam.policy.shadow";
+pub(crate) const RECORD: &str = "ipam.policy.record";
 
 /// Who decides where no module is configured.
 const BUILT_IN: &str = "range-fixed";
@@ -19,7 +24,6 @@ const BUILT_IN: &str = "range-fixed";
 const BUILT_IN_DECIDES: &str = "the built-in policy decides";
 const ANY_CONTENT: &str = "the module may have any content";
 
-/// Which policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyConfig {
     /// The module's file; without it the built-in policy decides.
@@ -43,7 +47,6 @@ pub struct PolicyConfig {
 /// A policy that is asked beside the one that decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShadowConfig {
-    /// The module's file.
     pub module: PathBuf,
     /// The digest the module must have: 64 hexadecimal digits in lower case.
     pub sha256: Option<String>,
@@ -88,27 +91,28 @@ fn file_name(path: &Path) -> String {
 
 pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     let ipam = netconf.ipam()?;
-    let policy = match stated(&ipam.policy, "ipam.policy", BUILT_IN_DECIDES)? {
-        Some(policy) => netconf.part(policy, "ipam.policy")?,
+    let policy = match stated(&ipam.policy, POLICY, BUILT_IN_DECIDES)? {
+        Some(policy) => netconf.part(policy, POLICY)?,
         None => netconf::Policy::default(),
     };
-    let module = stated_text(&policy.module, "ipam.policy.module", BUILT_IN_DECIDES)?;
+    let module = stated_text(&policy.module, MODULE, BUILT_IN_DECIDES)?;
     let sha256 = stated_text(&policy.sha256, "ipam.policy.sha256", ANY_CONTENT)?;
-    let sha256 = sha256.map(|held| digest("ipam.policy.sha256", held)).transpose()?;
+    let sha256 = sha256.map(|held| digest(&held)).transpose()?;
+    // Whoever pins a digest means a module: to let the built-in policy decide would be the opposite of it.
     if module.is_none() && sha256.is_some() {
-        let path = "ipam.policy.module".to_owned();
-        return Err(Error::Missing { path, expected: "the module that has the digest ipam.policy.sha256" });
+        let expected = "the module that has the digest ipam.policy.sha256";
+        return Err(Error::Missing { path: MODULE.to_owned(), expected });
     }
     let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "the directory is policies in dataDir")?;
     let settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
     let settings = settings.map_or_else(|| "{}".to_owned(), as_json);
     let own_limits = stated(&policy.limits, "ipam.policy.limits", "the default limits hold")?;
     Ok(PolicyConfig {
-        module: module.map(|module| field::absolute_path("ipam.policy.module", module)).transpose()?,
+        module: module.map(|held| held.absolute_path()).transpose()?,
         sha256,
         limits: own_limits.map(limits).transpose()?.unwrap_or_default(),
         cache_dir: match cache_dir {
-            Some(dir) => field::absolute_path("ipam.policy.cacheDir", dir)?,
+            Some(held) => held.absolute_path()?,
             None => data_dir(ipam)?.join("policies"),
         },
         shadow: shadow(&policy.shadow, &settings)?,
@@ -120,7 +124,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
 
 /// With the settings of the policy that decides, unless it has its own.
 fn shadow(written: &Stated<PathOr<netconf::Shadow>>, settings: &str) -> Result<Option<ShadowConfig>, Error> {
-    let fields = ["ipam.policy.shadow", "ipam.policy.shadow.module"];
+    let fields = [SHADOW, "ipam.policy.shadow.module"];
     let stated_shadow = stated_object(written, fields, "no other module is asked", |module| netconf::Shadow {
         module: Some(module),
         ..netconf::Shadow::default()
@@ -130,8 +134,8 @@ fn shadow(written: &Stated<PathOr<netconf::Shadow>>, settings: &str) -> Result<O
     let sha256 = stated_text(&shadow.sha256, "ipam.policy.shadow.sha256", ANY_CONTENT)?;
     let own = stated(&shadow.settings, "ipam.policy.shadow.settings", "it has those of the policy that decides")?;
     Ok(Some(ShadowConfig {
-        module: field::absolute_path(path, given(shadow.module.as_ref()).ok_or(missing)?)?,
-        sha256: sha256.map(|held| digest("ipam.policy.shadow.sha256", held)).transpose()?,
+        module: Held::given(path, shadow.module.as_ref()).ok_or(missing)?.absolute_path()?,
+        sha256: sha256.map(|held| digest(&held)).transpose()?,
         settings: own.map_or_else(|| settings.to_owned(), as_json),
     }))
 }
@@ -140,26 +144,29 @@ fn as_json(settings: &Map<String, Value>) -> String {
     serde_json::to_string(settings).unwrap_or_default()
 }
 
-fn on_fault(held: &Stated<String>) -> Result<OnFault, Error> {
-    match stated_text(held, "ipam.policy.onFault", "a policy that is at fault fails the pod")? {
-        None | Some("fail") => Ok(OnFault::Fail),
-        Some("default") => Ok(OnFault::Default),
-        Some(other) => Err(wrong("ipam.policy.onFault", other, "\"fail\" or \"default\"")),
+fn on_fault(field: &Stated<String>) -> Result<OnFault, Error> {
+    let stated = stated_text(field, "ipam.policy.onFault", "a policy that is at fault fails the pod")?;
+    let Some(held) = stated else { return Ok(OnFault::Fail) };
+    match held.text {
+        "fail" => Ok(OnFault::Fail),
+        "default" => Ok(OnFault::Default),
+        _ => Err(held.wrong("\"fail\" or \"default\"")),
     }
 }
 
-fn digest(path: &str, held: &str) -> Result<String, Error> {
-    if held.len() == 64 && held.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(held.to_ascii_lowercase());
+fn digest(held: &Held<'_>) -> Result<String, Error> {
+    if held.text.len() == 64 && held.text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(held.text.to_ascii_lowercase());
     }
-    Err(wrong(path, held, "64 hexadecimal digits"))
+    Err(held.wrong("64 hexadecimal digits"))
 }
 
 fn limits(written: &netconf::PolicyLimits) -> Result<Limits, Error> {
     let mut limits = Limits::default();
     for (key, value) in written.given() {
-        let out_of_bounds = |error: LimitError| wrong(&format!("ipam.policy.limits.{key}"), value, error.expected());
-        limits.set(key, value).map_err(out_of_bounds)?;
+        if let Err(error) = limits.set(key, value) {
+            return Err(wrong(&format!("ipam.policy.limits.{key}"), value, error.expected()));
+        }
     }
     Ok(limits)
 }

@@ -1,11 +1,16 @@
 //! The range sets: `subnet` at the top, then `ranges`, then those the runtime adds.
 
+use std::net::IpAddr;
+
 use super::error::Error;
 use super::exclude;
-use super::field::{self, given, read_text};
+use super::field::{Held, at_most};
 use cni::netconf::{self, Ipam, RuntimeConfig};
 use cni::{NetConf, Text, result};
-use ipam::{Range, RangeError, RangeSets, RangeSpec};
+use ipam::{Range, RangeError, RangeSets, RangeSpec, Span};
+
+pub(super) const SUBNET: &str = "ipam.subnet";
+const RANGES: &str = "ipam.ranges";
 
 /// A range set with the field it comes from.
 pub(super) struct PlacedSet {
@@ -28,7 +33,7 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     if sets.is_empty() {
         return Err(Error::NoRange { network: netconf.network()?.to_owned() });
     }
-    field::at_most("ipam.ranges", sets.iter().map(|set| set.ranges.len()).sum(), limits::RANGES)?;
+    at_most(RANGES, sets.iter().map(|set| set.ranges.len()).sum(), limits::RANGES)?;
     for PlacedRange { path, spec, .. } in sets.iter().flat_map(|set| &set.ranges) {
         Range::new(spec).map_err(|source| Error::Range { path: path.clone(), source })?;
     }
@@ -47,7 +52,7 @@ pub(super) fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<P
     let ipam = netconf.ipam()?;
     let mut sets: Vec<PlacedSet> = top(ipam)?.into_iter().collect();
     if let Some(ranges) = &ipam.ranges {
-        sets.extend(nested("ipam.ranges", &netconf.part(ranges, "ipam.ranges")?)?);
+        sets.extend(nested(RANGES, &netconf.part(ranges, RANGES)?)?);
     }
     if let Some(ranges) = &runtime.ip_ranges {
         sets.extend(nested("runtimeConfig.ipRanges", ranges)?);
@@ -55,41 +60,47 @@ pub(super) fn placed(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<Vec<P
     Ok(sets)
 }
 
-/// The other fields at the top are fields of `subnet`; without it they mean nothing.
+/// The fields at the top that are fields of `subnet`; without it they mean nothing.
+fn of_subnet(ipam: &Ipam) -> [(&'static str, Option<&Text>); 5] {
+    [
+        ("ipam.rangeStart", ipam.range_start.as_ref()),
+        ("ipam.rangeEnd", ipam.range_end.as_ref()),
+        ("ipam.gateway", ipam.gateway.as_ref()),
+        ("ipam.fixedStart", ipam.fixed_start.as_ref()),
+        ("ipam.fixedEnd", ipam.fixed_end.as_ref()),
+    ]
+}
+
 fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
-    let path = "ipam.subnet";
-    let Some(subnet) = read_text(ipam.subnet.as_ref(), path)? else { return Ok(None) };
-    let owned = |field: &Option<Text>, path: &str| read_text(field.as_ref(), path).map(|text| text.map(str::to_owned));
+    let Some(subnet) = Held::read(SUBNET, ipam.subnet.as_ref())? else { return Ok(None) };
+    let [range_start, range_end, gateway, fixed_start, fixed_end] = of_subnet(ipam).map(read_owned);
     let range = netconf::Range {
-        subnet: subnet.to_owned(),
-        range_start: owned(&ipam.range_start, "ipam.rangeStart")?,
-        range_end: owned(&ipam.range_end, "ipam.rangeEnd")?,
-        gateway: owned(&ipam.gateway, "ipam.gateway")?,
-        fixed_start: owned(&ipam.fixed_start, "ipam.fixedStart")?,
-        fixed_end: owned(&ipam.fixed_end, "ipam.fixedEnd")?,
+        subnet: subnet.text.to_owned(),
+        range_start: range_start?,
+        range_end: range_end?,
+        gateway: gateway?,
+        fixed_start: fixed_start?,
+        fixed_end: fixed_end?,
         exclude: None, // that of the whole network
     };
-    let range = PlacedRange { path: path.to_owned(), spec: spec("ipam", &range)?, exclude: Vec::new() };
-    Ok(Some(PlacedSet { path: path.to_owned(), ranges: vec![range] }))
+    let range = PlacedRange { path: SUBNET.to_owned(), spec: spec("ipam", &range)?, exclude: Vec::new() };
+    Ok(Some(PlacedSet { path: SUBNET.to_owned(), ranges: vec![range] }))
+}
+
+fn read_owned((path, field): (&str, Option<&Text>)) -> Result<Option<String>, Error> {
+    Ok(Held::read(path, field)?.map(|held| held.text.to_owned()))
 }
 
 /// An ADD that passed over them would give out other addresses, or name another gateway, than somebody wrote.
 pub(super) fn refuse_without_subnet(ipam: &Ipam) -> Result<(), Error> {
-    if read_text(ipam.subnet.as_ref(), "ipam.subnet")?.is_some() {
+    if Held::read(SUBNET, ipam.subnet.as_ref())?.is_some() {
         return Ok(());
     }
-    let fields = [
-        ("rangeStart", &ipam.range_start),
-        ("rangeEnd", &ipam.range_end),
-        ("gateway", &ipam.gateway),
-        ("fixedStart", &ipam.fixed_start),
-        ("fixedEnd", &ipam.fixed_end),
-    ];
-    for (key, field) in fields {
-        let path = format!("ipam.{key}");
-        if read_text(field.as_ref(), &path)?.is_some() {
+    for (path, field) in of_subnet(ipam) {
+        if Held::read(path, field)?.is_some() {
+            let key = path.trim_start_matches("ipam.");
             let hint = format!("write {key} into the range that it is meant for, beside its subnet in ipam.ranges");
-            return Err(Error::Misplaced { path, which: "without ipam.subnet", hint });
+            return Err(Error::Misplaced { path: path.to_owned(), which: "without ipam.subnet", hint });
         }
     }
     Ok(())
@@ -111,37 +122,38 @@ fn nested(path: &str, sets: &[Vec<netconf::Range>]) -> Result<Vec<PlacedSet>, Er
 }
 
 fn spec(path: &str, range: &netconf::Range) -> Result<RangeSpec, Error> {
-    let address = |key: &str, held: &Option<String>| {
-        given(held.as_ref()).map(|held| field::address(&format!("{path}.{key}"), held)).transpose()
-    };
-    let gateway = given(range.gateway.as_ref()).map(|held| field::gateway(&format!("{path}.gateway"), held));
+    let gateway = Held::key(path, "gateway", range.gateway.as_ref());
     Ok(RangeSpec {
-        subnet: field::subnet(&format!("{path}.subnet"), &range.subnet)?,
-        first: address("rangeStart", &range.range_start)?,
-        last: address("rangeEnd", &range.range_end)?,
-        gateway: gateway.transpose()?.unwrap_or_default(),
-        fixed_first: address("fixedStart", &range.fixed_start)?,
-        fixed_last: address("fixedEnd", &range.fixed_end)?,
+        subnet: Held::new(format!("{path}.subnet"), &range.subnet).subnet()?,
+        first: address(path, "rangeStart", range.range_start.as_ref())?,
+        last: address(path, "rangeEnd", range.range_end.as_ref())?,
+        gateway: gateway.map(|held| held.gateway()).transpose()?.unwrap_or_default(),
+        fixed_first: address(path, "fixedStart", range.fixed_start.as_ref())?,
+        fixed_last: address(path, "fixedEnd", range.fixed_end.as_ref())?,
     })
+}
+
+fn address(path: &str, key: &str, field: Option<&String>) -> Result<Option<IpAddr>, Error> {
+    Held::key(path, key, field).map(|held| held.address()).transpose()
 }
 
 /// The field to look at for an error that concerns more than one range.
 fn culprit(sets: &[PlacedSet], error: &RangeError) -> String {
-    let ranges = || sets.iter().flat_map(|set| &set.ranges);
-    let spanning = |span| ranges().rfind(|range| Range::new(&range.spec).is_ok_and(|range| range.span() == span));
-    let range = match error {
-        RangeError::Excluded { span, .. } => {
-            let own = spanning(*span).filter(|range| !range.exclude.is_empty());
-            return own.map_or("ipam.exclude".to_owned(), |range| format!("{}.exclude", range.path));
-        }
-        RangeError::Empty { span, .. } => spanning(*span),
-        RangeError::Overlap { two, .. } => spanning(*two),
+    let named = match error {
+        RangeError::Excluded { span, .. } => match spanning(sets, *span).filter(|range| !range.exclude.is_empty()) {
+            Some(range) => return format!("{}.exclude", range.path),
+            None => return exclude::PATH.to_owned(),
+        },
+        RangeError::Empty { span, .. } => spanning(sets, *span).map(|range| &range.path),
+        RangeError::Overlap { two, .. } => spanning(sets, *two).map(|range| &range.path),
+        RangeError::EmptySet { set } | RangeError::MixedFamilies { set, .. } => sets.get(*set).map(|set| &set.path),
         _ => None,
     };
-    let set = match error {
-        RangeError::EmptySet { set } | RangeError::MixedFamilies { set, .. } => sets.get(*set),
-        _ => None,
-    };
-    let path = range.map(|range| &range.path).or(set.map(|set| &set.path));
-    path.cloned().unwrap_or_else(|| "ipam.ranges".to_owned())
+    named.cloned().unwrap_or_else(|| RANGES.to_owned())
+}
+
+/// The last of the ranges with this span: of two that are alike, the one that is too many.
+fn spanning(sets: &[PlacedSet], span: Span) -> Option<&PlacedRange> {
+    let mut ranges = sets.iter().flat_map(|set| &set.ranges);
+    ranges.rfind(|range| Range::new(&range.spec).is_ok_and(|range| range.span() == span))
 }

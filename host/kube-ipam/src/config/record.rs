@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
-use super::field::{self, given, stated_object, wrong};
+use super::field::{Held, stated_object, wrong};
+use super::policy::RECORD;
 use cni::netconf::Record;
 use cni::{PathOr, Stated};
 use ipam::Attachment;
@@ -16,7 +17,6 @@ use limits::{RECORD_MIB, RECORD_MIB_MOST};
 pub struct RecordConfig {
     /// One line of JSON a decision.
     pub file: PathBuf,
-    /// Which of them.
     pub sample: Sample,
     /// A file of this size is put aside.
     pub most_bytes: u64,
@@ -25,7 +25,6 @@ pub struct RecordConfig {
 /// A share of all attachments, always the same ones: all of what one attachment asks for is in it, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Of 2^32.
     parts: u64,
 }
 
@@ -49,21 +48,24 @@ impl Sample {
 }
 
 pub(super) fn read(written: &Stated<PathOr<Record>>) -> Result<Option<RecordConfig>, Error> {
-    let fields = ["ipam.policy.record", "ipam.policy.record.file"];
+    let fields = [RECORD, "ipam.policy.record.file"];
     let stated = stated_object(written, fields, "no decision is recorded", |file| Record {
         file: Some(file),
         ..Record::default()
     })?;
     let Some((path, record)) = stated else { return Ok(None) };
     let missing = Error::Missing { path: path.to_owned(), expected: "the file that decisions are recorded in" };
-    let file = given(record.file.as_ref()).ok_or(missing)?;
+    let file = Held::given(path, record.file.as_ref()).ok_or(missing)?;
     let share = record.sample.unwrap_or(1.0);
-    let sample = Sample::new(share).ok_or_else(|| wrong("ipam.policy.record.sample", share, "a number from 0 to 1"))?;
+    let Some(sample) = Sample::new(share) else {
+        return Err(wrong("ipam.policy.record.sample", share, "a number from 0 to 1"));
+    };
+    // One older file is kept beside the file: on disk it is twice as much.
     let most = record.max_mib.unwrap_or(RECORD_MIB);
     if !(1..=RECORD_MIB_MOST).contains(&most) {
         return Err(wrong("ipam.policy.record.maxMiB", most, format!("1 to {RECORD_MIB_MOST} MiB")));
     }
-    Ok(Some(RecordConfig { file: field::absolute_path(path, file)?, sample, most_bytes: most << 20 }))
+    Ok(Some(RecordConfig { file: file.absolute_path()?, sample, most_bytes: most << 20 }))
 }
 
 #[cfg(test)]

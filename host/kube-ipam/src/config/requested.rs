@@ -1,7 +1,7 @@
 //! The addresses a runtime asks for. It has three ways to say so.
 
 use super::error::Error;
-use super::field::{self, wrong};
+use super::field::{Held, at_most, wrong};
 use cni::args::Requested;
 use cni::netconf::RuntimeConfig;
 use cni::{Args, NetConf};
@@ -21,21 +21,26 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> R
         [] => args.addresses.clone(),
         given => parse("args.cni.ips", given)?,
     };
-    let is_passed_over = |asked: &Requested| !requested.iter().any(|one| one.address == asked.address);
-    if let Some(asked) = args.addresses.iter().find(|asked| is_passed_over(asked)) {
-        tracing::warn!(%asked, "IP in CNI_ARGS is passed over: args.cni.ips names other addresses, and comes first");
+    for asked in &args.addresses {
+        if !requested.iter().any(|one| one.address == asked.address) {
+            tracing::warn!(%asked, "IP in CNI_ARGS is passed over: args.cni.ips names other addresses, and comes first");
+            break;
+        }
     }
     requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
-    field::at_most(ALL, requested.len(), limits::REQUESTED)?;
+    at_most(ALL, requested.len(), limits::REQUESTED)?;
     without_duplicates(requested)
 }
 
 fn parse(path: &str, given: &[String]) -> Result<Vec<Requested>, Error> {
-    let expected = "an address, with or without /prefix";
-    let entry = |(nth, held): (usize, &String)| {
-        Requested::parse(held).ok_or_else(|| wrong(&format!("{path}[{nth}]"), held, expected))
-    };
-    given.iter().enumerate().map(entry).collect()
+    let mut requested = Vec::with_capacity(given.len());
+    for held in Held::entries(path, given) {
+        let Some(one) = Requested::parse(held.text) else {
+            return Err(held.wrong("an address, with or without /prefix"));
+        };
+        requested.push(one);
+    }
+    Ok(requested)
 }
 
 /// Of an address that is asked for twice, the prefix may be given once.

@@ -1,17 +1,27 @@
 //! Which store keeps the allocations, and how to reach it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::store::{ClientCertificate, EtcdConfig, StoreConfig, User};
 
 use super::error::Error;
-use super::field::{self, given, stated, stated_text, wrong};
+use super::field::{Held, at_most, stated, stated_text, wrong};
 use cni::netconf::{self, Ipam};
 
 /// Where the embedded store and compiled policies live unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/cni/kube-ipam";
 
+pub(crate) const DATA_DIR: &str = "ipam.dataDir";
+const URL: &str = "ipam.etcdConfig.etcdURL";
+const PREFIX: &str = "ipam.etcdConfig.etcdPrefix";
+const TRUSTED_CA: &str = "ipam.etcdConfig.etcdTrustedCAFileFile";
+const CERT: &str = "ipam.etcdConfig.etcdCertFile";
+const KEY: &str = "ipam.etcdConfig.etcdKeyFile";
+const USERNAME: &str = "ipam.etcdConfig.etcdUsername";
+const PASSWORD: &str = "ipam.etcdConfig.etcdPasswordFile";
+
 pub(super) fn read_store(ipam: &Ipam) -> Result<StoreConfig, Error> {
+    // With etcd the directory is only for notes about its members: one that cannot be used costs an ADD its notes.
     match ipam.etcd_config.value() {
         Some(etcd) => read_etcd(etcd, data_dir(ipam).ok()).map(StoreConfig::Etcd),
         None => data_dir(ipam).map(|dir| StoreConfig::Embedded { dir }),
@@ -23,20 +33,22 @@ pub(super) fn read_store(ipam: &Ipam) -> Result<StoreConfig, Error> {
 ///
 /// Certificates, user and password do not decide which store it is, and kube-ipam 0.x left them empty for `http://`.
 pub(super) fn check_stated(ipam: &Ipam) -> [Option<Error>; 4] {
-    let prefix = ipam.etcd_config.value().map(|etcd| &etcd.prefix);
-    let prefix =
-        prefix.map(|prefix| stated_text(prefix, "ipam.etcdConfig.etcdPrefix", "all keys lie under /kube-ipam"));
+    let etcd = ipam.etcd_config.value();
     [
         stated(&ipam.etcd_config, "ipam.etcdConfig", "the embedded store keeps the addresses").err(),
-        prefix.and_then(Result::err),
-        stated_text(&ipam.data_dir, "ipam.dataDir", "the directory is /var/lib/cni/kube-ipam").err(),
+        etcd.and_then(|etcd| stated_text(&etcd.prefix, PREFIX, "all keys lie under /kube-ipam").err()),
+        stated_text(&ipam.data_dir, DATA_DIR, "the directory is /var/lib/cni/kube-ipam").err(),
         stated_text(&ipam.domain, "ipam.domain", "the domain is called like the network").err(),
     ]
 }
 
 pub(super) fn data_dir(ipam: &Ipam) -> Result<PathBuf, Error> {
-    let given = field::optional_path("ipam.dataDir", ipam.data_dir.value())?;
+    let given = file(DATA_DIR, ipam.data_dir.value())?;
     Ok(given.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)))
+}
+
+fn file(path: &str, field: Option<&String>) -> Result<Option<PathBuf>, Error> {
+    Held::given(path, field).map(|held| held.absolute_path()).transpose()
 }
 
 /// Where on this node the network may have kept its addresses before: in `dataDir` until `etcdConfig` was added, in the
@@ -48,23 +60,34 @@ pub(super) fn earlier_dirs(ipam: &Ipam, store: &StoreConfig) -> Vec<PathBuf> {
     dirs
 }
 
+/// The files that a connection to etcd reads, each with the field that names it.
+pub(crate) fn files_of(etcd: &EtcdConfig) -> Vec<(&'static str, &Path)> {
+    let mut files = Vec::new();
+    if let Some(trusted_ca) = &etcd.trusted_ca {
+        files.push((TRUSTED_CA, trusted_ca.as_path()));
+    }
+    if let Some(ClientCertificate { cert, key }) = &etcd.client {
+        files.extend([(CERT, cert.as_path()), (KEY, key.as_path())]);
+    }
+    if let Some(user) = &etcd.user {
+        files.push((PASSWORD, user.password_file.as_path()));
+    }
+    files
+}
+
 fn read_etcd(etcd: &netconf::EtcdConfig, notes: Option<PathBuf>) -> Result<EtcdConfig, Error> {
-    let file = |key: &str, held| field::optional_path(&format!("ipam.etcdConfig.{key}"), held);
-    let trusted_ca = file("etcdTrustedCAFileFile", etcd.trusted_ca_file.as_ref())?;
+    let trusted_ca = file(TRUSTED_CA, etcd.trusted_ca_file.as_ref())?;
     let client = both(
-        (file("etcdCertFile", etcd.cert_file.as_ref())?, "etcdCertFile", "the certificate that belongs to etcdKeyFile"),
-        (file("etcdKeyFile", etcd.key_file.as_ref())?, "etcdKeyFile", "the key that belongs to etcdCertFile"),
+        (file(CERT, etcd.cert_file.as_ref())?, CERT, "the certificate that belongs to etcdKeyFile"),
+        (file(KEY, etcd.key_file.as_ref())?, KEY, "the key that belongs to etcdCertFile"),
     )?;
+    let name = Held::given(USERNAME, etcd.username.as_ref()).map(|held| held.text.to_owned());
     let user = both(
-        (given(etcd.username.as_ref()).map(str::to_owned), "etcdUsername", "the user of etcdPasswordFile"),
-        (
-            file("etcdPasswordFile", etcd.password_file.as_ref())?,
-            "etcdPasswordFile",
-            "the file with the password of etcdUsername",
-        ),
+        (name, USERNAME, "the user of etcdPasswordFile"),
+        (file(PASSWORD, etcd.password_file.as_ref())?, PASSWORD, "the file with the password of etcdUsername"),
     )?;
     Ok(EtcdConfig {
-        endpoints: endpoints(etcd.url.as_deref(), trusted_ca.is_some() || client.is_some())?,
+        endpoints: endpoints(etcd.url.as_ref(), trusted_ca.is_some() || client.is_some())?,
         trusted_ca,
         client: client.map(|(cert, key)| ClientCertificate { cert, key }),
         user: user.map(|(name, password_file)| User { name, password_file }),
@@ -73,35 +96,39 @@ fn read_etcd(etcd: &netconf::EtcdConfig, notes: Option<PathBuf>) -> Result<EtcdC
     })
 }
 
-/// What a field holds, its key, and what it should hold.
+/// What a field holds, its path, and what it should hold.
 type Half<T> = (Option<T>, &'static str, &'static str);
 
 /// Either of two fields is useless without the other.
 fn both<A, B>(one: Half<A>, two: Half<B>) -> Result<Option<(A, B)>, Error> {
-    let missing = |key, expected| Err(Error::Missing { path: format!("ipam.etcdConfig.{key}"), expected });
-    match (one.0, two.0) {
-        (Some(one), Some(two)) => Ok(Some((one, two))),
-        (None, None) => Ok(None),
-        (None, Some(_)) => missing(one.1, one.2),
-        (Some(_), None) => missing(two.1, two.2),
-    }
+    let (path, expected) = match (one.0, two.0) {
+        (Some(one), Some(two)) => return Ok(Some((one, two))),
+        (None, None) => return Ok(None),
+        (None, Some(_)) => (one.1, one.2),
+        (Some(_), None) => (two.1, two.2),
+    };
+    Err(Error::Missing { path: path.to_owned(), expected })
 }
 
-/// An endpoint without a scheme is what Go clients accept, too: certificates decide.
-fn endpoints(url: Option<&str>, has_certificates: bool) -> Result<Vec<String>, Error> {
-    let path = "ipam.etcdConfig.etcdURL";
+fn endpoints(url: Option<&String>, has_certificates: bool) -> Result<Vec<String>, Error> {
     let expected = "a comma-separated list such as https://10.0.0.1:2379,https://10.0.0.2:2379";
-    let Some(url) = url else { return Err(Error::Missing { path: path.to_owned(), expected }) };
+    let Some(url) = url else { return Err(Error::Missing { path: URL.to_owned(), expected }) };
+    // An endpoint without a scheme is what Go clients accept, too: certificates decide.
     let scheme = if has_certificates { "https" } else { "http" };
-    let endpoint = |text: &str| match text.split_once("://") {
-        None if is_authority(text) => Some(format!("{scheme}://{text}")),
-        Some(("http" | "https", rest)) if is_authority(rest) => Some(text.trim_end_matches('/').to_owned()),
-        _ => None,
-    };
-    let entries = url.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-    let endpoints: Option<Vec<_>> = entries.map(endpoint).collect();
-    let endpoints = endpoints.filter(|all| !all.is_empty()).ok_or_else(|| wrong(path, url, expected))?;
-    field::at_most(path, endpoints.len(), limits::ETCD_ENDPOINTS)?;
+    let mut endpoints = Vec::new();
+    for entry in url.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        match entry.split_once("://") {
+            None if is_authority(entry) => endpoints.push(format!("{scheme}://{entry}")),
+            Some(("http" | "https", rest)) if is_authority(rest) => {
+                endpoints.push(entry.trim_end_matches('/').to_owned());
+            }
+            _ => return Err(wrong(URL, url, expected)),
+        }
+    }
+    if endpoints.is_empty() {
+        return Err(wrong(URL, url, expected));
+    }
+    at_most(URL, endpoints.len(), limits::ETCD_ENDPOINTS)?;
     Ok(endpoints)
 }
 
@@ -111,10 +138,12 @@ fn is_authority(text: &str) -> bool {
 }
 
 fn prefix(etcd: &netconf::EtcdConfig) -> Result<String, Error> {
-    let held = given(etcd.prefix.value()).unwrap_or(EtcdConfig::DEFAULT_PREFIX);
-    let prefix = held.trim_end_matches('/');
+    let Some(held) = Held::given(PREFIX, etcd.prefix.value()) else {
+        return Ok(EtcdConfig::DEFAULT_PREFIX.to_owned());
+    };
+    let prefix = held.text.trim_end_matches('/');
     if prefix.starts_with('/') && !prefix.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Ok(prefix.to_owned());
     }
-    Err(wrong("ipam.etcdConfig.etcdPrefix", held, "a path that begins with a slash, such as /kube-ipam"))
+    Err(held.wrong("a path that begins with a slash, such as /kube-ipam"))
 }

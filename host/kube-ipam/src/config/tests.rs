@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use cni::args::Requested;
-use cni::{Args, Failure, NetConf};
+use cni::{Args, Fail, Failure, NetConf};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/cases");
 

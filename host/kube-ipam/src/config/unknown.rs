@@ -37,7 +37,6 @@ fn refuse_others(schema: &mut Schema) {
 pub struct UnknownKey {
     /// The object that has it, for example `ipam.ranges[0]`.
     pub path: String,
-    /// The key.
     pub key: String,
     /// Where it belongs, or which key may have been meant.
     pub suggestion: Option<String>,
@@ -53,6 +52,7 @@ impl From<UnknownKey> for Error {
 /// decide the store or the policy.
 pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
     let ignored = netconf.ignored();
+    // The schema is made for the first of them only: it costs more than the rest of an ADD's look at its configuration.
     let mut unknown = ignored.iter().filter(|key| is_of_ipam(key));
     if let Some(IgnoredKey { object, key }) = unknown.next() {
         let suggestion = suggestion(object, key, &schema());
@@ -89,15 +89,19 @@ pub fn unknown_keys(ipam: &Value) -> Vec<UnknownKey> {
 /// Which key may have been meant, or where this one belongs. `object` is the path of the object that has it.
 pub(super) fn suggestion(object: &str, key: &str, schema: &Value) -> Option<String> {
     let siblings = schema_of(object, schema).and_then(properties)?;
-    let names = || siblings.keys().map(String::as_str);
-    let same = names().find(|name| is_same(key, name));
-    if let Some(name) = same.or_else(|| synonym(key, |name| siblings.contains_key(name))) {
+    let names = siblings.keys().map(String::as_str);
+    // From the surest to the vaguest: the key in another spelling, another tool's word for it, one of ours that stands in the
+    // wrong object, a typing error.
+    if let Some(name) = names.clone().find(|name| is_same(key, name)) {
+        return Some(format!("did you mean {name:?}?"));
+    }
+    if let Some(name) = synonym(key, |name| siblings.contains_key(name)) {
         return Some(format!("did you mean {name:?}?"));
     }
     match place_of(key, schema) {
         Some((place, name)) if name == key => Some(format!("it belongs in {place}")),
         Some((place, name)) => Some(format!("did you mean {name:?}, which belongs in {place}?")),
-        None => Some(format!("did you mean {:?}?", alike(key, names())?)),
+        None => Some(format!("did you mean {:?}?", alike(key, names)?)),
     }
 }
 
@@ -106,15 +110,13 @@ fn place_of(key: &str, schema: &Value) -> Option<(String, String)> {
     let mut places = Vec::new();
     places_of(key, schema, "ipam", &mut places);
     // `etcdConfig` may have a kubeConfig, and a shadow has settings, too: whoever misplaces some means the outer one.
-    let is_inner = |place: &str| places.iter().any(|(other, _)| place.strip_prefix(other).is_some_and(is_part));
-    let mut outer = places.iter().filter(|(place, _)| !is_inner(place));
+    let mut outer = places.iter().filter(|(place, _)| !places.iter().any(|(other, _)| is_inside(place, other)));
     let place = outer.next()?;
-    outer.next().is_none().then(|| place.clone())
+    if outer.next().is_some() { None } else { Some(place.clone()) }
 }
 
-/// Whether this follows the path of an object in a path of something inside it.
-fn is_part(rest: &str) -> bool {
-    rest.starts_with('.')
+fn is_inside(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Where in the section a key would be known, and how it is spelt there.

@@ -1,5 +1,5 @@
-//! The deadline of an invocation: ours, shorter than the runtime's, so that nothing is claimed for a sandbox that the
-//! runtime has given up.
+//! The deadline of an invocation: ours, shorter than the runtime's, so that nothing is claimed for an attachment
+//! that the runtime has given up.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,9 +13,7 @@ pub enum Waited {
     Compiler(String),
     /// Another process, which was compiling, before this module could be.
     OtherCompiler(String),
-    /// The API server.
     ApiServer,
-    /// The address store.
     Store,
     /// Nothing: it was at work.
     Nothing,

@@ -28,7 +28,7 @@ pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> R
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };
                 return Err(StoreError::from(moved).into());
             }
-            // Who lives by it cannot be known then, and an address given out now may be one of theirs.
+            // Which containers hold addresses there cannot be known then, and an address given out now may be one of theirs.
             Err(source) => return Err(unreadable(dir, base, source).into()),
         }
     }
@@ -72,8 +72,8 @@ pub(crate) async fn excuse(
 ) -> Result<(), Error> {
     let Err(Error::NotHeld { addresses, .. }) = &checked else { return checked };
     let former = held(attachment, base, store, deadline).await?;
-    let is_held = |address: &IpAddr| former.iter().flat_map(Claim::addresses).any(|held| held == *address);
-    if addresses.iter().all(is_held) { Ok(()) } else { checked }
+    let held: Vec<IpAddr> = former.iter().flat_map(Claim::addresses).collect();
+    if addresses.iter().all(|address| held.contains(address)) { Ok(()) } else { checked }
 }
 
 /// What an attachment that holds nothing here holds in former books.

@@ -1,4 +1,4 @@
-//! Who decides: the policy of a network, or the built-in one in its stead.
+//! Who decides: the policy of a network, or the built-in one in its place.
 
 use tracing::debug_span;
 
@@ -42,6 +42,7 @@ fn load_by(
 /// A policy that understands these settings.
 pub(super) fn load_with(source: &Source<'_>, settings: &str) -> Result<Policy, PolicyError> {
     let policy = Policy::load(source)?;
+    // Every policy takes no settings: a run of the guest, only to hear that, is saved.
     if settings != "{}" {
         policy.validate_settings(settings)?;
     }
@@ -71,7 +72,7 @@ fn or_stand_in(network: &Network, loaded: Result<Policy, Error>) -> Result<Polic
     }
 }
 
-/// The built-in policy, in the stead of one that is at fault. It knows none of that one's settings and limits.
+/// The built-in policy, in place of one that is at fault. It knows none of that one's settings and limits.
 pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
     let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
     tracing::warn!(%fault, "{} decides instead of a policy that is at fault", policy.name().name);

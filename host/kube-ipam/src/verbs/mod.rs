@@ -3,11 +3,11 @@
 
 pub mod add;
 pub mod check;
-pub mod codes;
 pub mod deadline;
 pub mod del;
 pub(crate) mod elsewhere;
 pub mod error;
+pub(crate) mod fail;
 pub mod gc;
 mod load;
 pub mod status;

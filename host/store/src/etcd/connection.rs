@@ -9,13 +9,17 @@ use etcd_client::{AlarmAction, AlarmType, Client, ConnectOptions};
 use jiff::Timestamp;
 use tonic::Code;
 
-use super::{EtcdOptions, credentials, notes};
+use super::{credentials, notes};
+use crate::config::EtcdConfig;
 use crate::error::StoreError;
+use ipam::shown::joined;
 use limits::store::ETCD_ANSWER;
 
 /// The members of a cluster, at most one of them connected.
 pub(super) struct Cluster {
-    options: EtcdOptions,
+    config: EtcdConfig,
+    /// No request is sent, and none is waited for, after this.
+    deadline: Option<Instant>,
     /// Which member is asked next. Processes begin with different ones.
     turn: Cell<usize>,
     connected: RefCell<Option<Rc<Client>>>,
@@ -33,10 +37,11 @@ pub(super) enum Failure {
 }
 
 impl Cluster {
-    pub(super) fn new(options: EtcdOptions) -> Self {
-        let turn = std::process::id() as usize % options.endpoints.len().max(1);
+    pub(super) fn new(config: EtcdConfig, deadline: Option<Instant>) -> Self {
+        let turn = std::process::id() as usize % config.endpoints.len().max(1);
         Self {
-            options,
+            config,
+            deadline,
             turn: Cell::new(turn),
             connected: RefCell::default(),
             round_trips: Cell::default(),
@@ -44,8 +49,14 @@ impl Cluster {
         }
     }
 
-    pub(super) fn options(&self) -> &EtcdOptions {
-        &self.options
+    /// One of the members by itself.
+    pub(super) fn alone(&self, endpoint: &str) -> Self {
+        let config = EtcdConfig { endpoints: vec![endpoint.to_owned()], ..self.config.clone() };
+        Self::new(config, self.deadline)
+    }
+
+    pub(super) fn endpoints(&self) -> &[String] {
+        &self.config.endpoints
     }
 
     pub(super) fn is_sturdy(&self) -> bool {
@@ -55,20 +66,20 @@ impl Cluster {
     /// Whether the connected member is to be asked for its version, which is not known: at once where it can be noted, and
     /// otherwise from this call's second request on.
     pub(super) fn is_curious(&self) -> bool {
-        self.sturdy.get().is_none() && (self.options.notes.is_some() || self.round_trips.get() > 1)
+        self.sturdy.get().is_none() && (self.config.notes.is_some() || self.round_trips.get() > 1)
     }
 
     /// Remember whether the connected member outlives a caller that is killed.
     pub(super) fn learn(&self, sturdy: bool) {
         self.sturdy.set(Some(sturdy));
-        if let (Some(directory), Some(endpoint)) = (&self.options.notes, self.endpoint()) {
+        if let (Some(directory), Some(endpoint)) = (&self.config.notes, self.endpoint()) {
             notes::note(directory, endpoint, sturdy, Timestamp::now());
         }
     }
 
     /// The member whose turn it is.
     fn endpoint(&self) -> Option<&str> {
-        let endpoints = &self.options.endpoints;
+        let endpoints = &self.config.endpoints;
         endpoints.get(self.turn.get() % endpoints.len().max(1)).map(String::as_str)
     }
 
@@ -82,7 +93,7 @@ impl Cluster {
         doing: &'static str,
         request: impl AsyncFn(Rc<Client>) -> Result<T, etcd_client::Error>,
     ) -> Result<T, StoreError> {
-        let (start, members) = (Instant::now(), self.options.endpoints.len());
+        let (start, members) = (Instant::now(), self.config.endpoints.len());
         let mut failures = Vec::new();
         for attempt in 0..members.max(2) {
             // The only member there is gets a second chance, unless it has used up its time already.
@@ -123,11 +134,11 @@ impl Cluster {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Silence(format!("{endpoint}: no answer within {patience:.1?}")),
         };
-        let failure = match failure {
-            Failure::Silence(why) if credentials::is_mismatch(&why) => {
-                Failure::Final(credentials::mismatch(&self.options))
+        let failure = match (failure, &self.config.client) {
+            (Failure::Silence(why), Some(client)) if credentials::is_mismatch(&why) => {
+                Failure::Final(credentials::mismatch(client))
             }
-            failure => failure,
+            (failure, _) => failure,
         };
         // Whatever came of the request, the connection is of no more use: the next request begins with another member.
         if matches!(failure, Failure::Silence(_)) {
@@ -145,7 +156,7 @@ impl Cluster {
         });
         match alarms.await {
             Ok(alarms) if alarms.alarms().iter().any(|alarm| alarm.alarm() == AlarmType::Nospace) => {
-                Err(StoreError::Full { place: self.options.endpoints.join(",") })
+                Err(StoreError::Full { place: self.config.endpoints.join(",") })
             }
             // Only etcd's root may ask for alarms where users are told apart.
             Ok(_) | Err(StoreError::Refused { .. }) => Ok(()),
@@ -159,15 +170,15 @@ impl Cluster {
         }
         let mut options = ConnectOptions::new();
         if endpoint.starts_with("https://") {
-            options = options.with_tls(credentials::tls(&self.options).map_err(Failure::Final)?);
+            options = options.with_tls(credentials::tls(&self.config).map_err(Failure::Final)?);
         }
-        if let Some((name, password)) = credentials::user(&self.options).map_err(Failure::Final)? {
+        if let Some((name, password)) = credentials::user(&self.config).map_err(Failure::Final)? {
             options = options.with_user(name, password);
         }
         let client = Client::connect([endpoint], Some(options)).await;
         let client = Rc::new(client.map_err(|error| explain("log in", endpoint, error))?);
         self.connected.replace(Some(client.clone()));
-        if let Some(directory) = &self.options.notes {
+        if let Some(directory) = &self.config.notes {
             self.sturdy.set(notes::sturdy(directory, endpoint, Timestamp::now()));
         }
         Ok(client)
@@ -175,7 +186,7 @@ impl Cluster {
 
     /// How long the next answer is waited for.
     fn patience(&self) -> Result<Duration, Failure> {
-        let Some(deadline) = self.options.deadline else { return Ok(ETCD_ANSWER) };
+        let Some(deadline) = self.deadline else { return Ok(ETCD_ANSWER) };
         match deadline.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Ok(left.min(ETCD_ANSWER)),
             _ => Err(Failure::Final(StoreError::TooLate)),
@@ -187,7 +198,7 @@ fn explain(doing: &'static str, endpoint: &str, error: etcd_client::Error) -> Fa
     let endpoint = endpoint.to_owned();
     let status = match error {
         etcd_client::Error::GRpcStatus(status) => status,
-        etcd_client::Error::TransportError(error) => return Failure::Silence(format!("{endpoint}: {}", chain(&error))),
+        etcd_client::Error::TransportError(error) => return Failure::Silence(format!("{endpoint}: {}", why(&error))),
         error => return Failure::Final(StoreError::Refused { doing, endpoint, why: error.to_string() }),
     };
     match status.code() {
@@ -196,31 +207,17 @@ fn explain(doing: &'static str, endpoint: &str, error: etcd_client::Error) -> Fa
         }
         Code::OutOfRange if status.message().contains("compacted") => Failure::Final(StoreError::Compacted),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {
-            let why = match status.source() {
-                Some(source) => chain(source),
+            let said = match status.source() {
+                Some(source) => why(source),
                 None => status.message().to_owned(),
             };
-            Failure::Silence(format!("{endpoint}: {why}"))
+            Failure::Silence(format!("{endpoint}: {said}"))
         }
         _ => Failure::Final(StoreError::Refused { doing, endpoint, why: status.message().to_owned() }),
     }
 }
 
-/// An error and what caused it. Links that only repeat the next one are left out.
-fn chain(error: &dyn Error) -> String {
-    let mut links: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let link = error.to_string();
-        if let Some(last) = links.last_mut().filter(|last| last.ends_with(&link) || link.starts_with(last.as_str())) {
-            if link.len() > last.len() {
-                *last = link;
-            }
-        } else {
-            links.push(link);
-        }
-        next = error.source();
-    }
-    links.retain(|link| link != "transport error");
-    links.join(": ")
+/// Why there was no answer. The client's own link, "transport error", says nothing to an operator.
+fn why(error: &dyn Error) -> String {
+    joined(error).replace("transport error: ", "")
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::EtcdOptions;
 use super::validity::valid_until;
+use crate::config::{ClientCertificate, EtcdConfig, User};
 use crate::error::StoreError;
 use files::read_regular;
 use limits::CREDENTIAL_BYTES;
@@ -25,10 +25,10 @@ const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// What an encrypted connection takes.
-pub(super) fn tls(options: &EtcdOptions) -> Result<TlsOptions, StoreError> {
+pub(super) fn tls(config: &EtcdConfig) -> Result<TlsOptions, StoreError> {
     let now = Timestamp::now();
     let mut tls = TlsOptions::new();
-    match &options.ca {
+    match &config.trusted_ca {
         Some(ca) => tls = tls.ca_certificate(Certificate::from_pem(certificates(CA, ca, now)?)),
         None => {
             // The client library is built without any authorities of its own.
@@ -37,13 +37,8 @@ pub(super) fn tls(options: &EtcdOptions) -> Result<TlsOptions, StoreError> {
             }
         }
     }
-    match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => {
-            tls = tls.identity(Identity::from_pem(certificates(CERT, cert, now)?, private_key(key)?));
-        }
-        (Some(cert), None) => return Err(unusable(CERT, cert, "there is no etcdKeyFile for it".into())),
-        (None, Some(key)) => return Err(unusable(KEY, key, "there is no etcdCertFile for it".into())),
-        (None, None) => {}
+    if let Some(ClientCertificate { cert, key }) = &config.client {
+        tls = tls.identity(Identity::from_pem(certificates(CERT, cert, now)?, private_key(key)?));
     }
     Ok(tls)
 }
@@ -54,24 +49,17 @@ pub(super) fn is_mismatch(why: &str) -> bool {
 }
 
 /// That, with the names of the files.
-pub(super) fn mismatch(options: &EtcdOptions) -> StoreError {
-    let cert = options.cert.as_deref().unwrap_or(Path::new(""));
-    let what = format!("it is not the key of {CERT} {}", cert.display());
-    StoreError::Credentials { field: KEY, path: options.key.clone().unwrap_or_default(), what }
+pub(super) fn mismatch(client: &ClientCertificate) -> StoreError {
+    unusable(KEY, &client.key, format!("it is not the key of {CERT} {}", client.cert.display()))
 }
 
 /// Name and password, if the cluster tells users apart.
-pub(super) fn user(options: &EtcdOptions) -> Result<Option<(String, String)>, StoreError> {
-    let Some(name) = &options.username else { return Ok(None) };
-    let password = match &options.password_file {
-        Some(path) => {
-            let bytes = read(PASSWORD, path)?;
-            let text = String::from_utf8(bytes).map_err(|_| unusable(PASSWORD, path, "it is not text".into()))?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        }
-        None => String::new(),
+pub(super) fn user(config: &EtcdConfig) -> Result<Option<(String, String)>, StoreError> {
+    let Some(User { name, password_file }) = &config.user else { return Ok(None) };
+    let Ok(password) = String::from_utf8(read(PASSWORD, password_file)?) else {
+        return Err(unusable(PASSWORD, password_file, "it is not text".into()));
     };
-    Ok(Some((name.clone(), password)))
+    Ok(Some((name.clone(), password.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 fn certificates(field: &'static str, path: &Path, now: Timestamp) -> Result<Vec<u8>, StoreError> {

@@ -2,8 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::connection::Cluster;
-use super::{Etcd, EtcdOptions};
+use super::Etcd;
 use crate::error::StoreError;
 
 /// One member, by the endpoint that the configuration names.
@@ -17,9 +16,8 @@ pub struct Member {
 impl Etcd {
     /// Ask every member for its version, all at once.
     pub async fn members(&self) -> Vec<Member> {
-        let options = self.cluster.options();
-        let asked = options.endpoints.iter().map(async |endpoint| {
-            let alone = Cluster::new(EtcdOptions { endpoints: vec![endpoint.clone()], ..options.clone() });
+        let asked = self.cluster.endpoints().iter().map(async |endpoint| {
+            let alone = self.cluster.alone(endpoint);
             let status = alone.ask("tell its version", async |client| client.maintenance_client().status().await);
             let version = status.await.map(|status| status.version().to_owned());
             Member { endpoint: endpoint.clone(), version }

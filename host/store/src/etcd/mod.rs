@@ -22,10 +22,10 @@ mod notes;
 mod transaction;
 mod validity;
 
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::config::EtcdConfig;
 use super::error::StoreError;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Read, View};
 use connection::{Cluster, Failure};
@@ -34,27 +34,14 @@ use limits::store::ETCD_RESENDS;
 pub use members::Member;
 pub use moment::EtcdView;
 
-/// Where the cluster is, and who asks: `etcdConfig` without its spelling. Files are read when they are needed, at every call.
-#[derive(Clone, Debug, Default)]
-pub struct EtcdOptions {
-    /// `etcdURL`: members, tried in turn.
-    pub endpoints: Vec<String>,
-    pub cert: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-    pub ca: Option<PathBuf>,
-    pub username: Option<String>,
-    pub password_file: Option<PathBuf>,
-    /// A directory of this node, for what is learnt of the members.
-    pub notes: Option<PathBuf>,
-    /// No request is sent, and none is waited for, after this.
-    pub deadline: Option<Instant>,
-}
-
-/// What is wrong with the files that a connection would read.
-pub(super) fn check_credentials(options: &EtcdOptions) -> Vec<StoreError> {
-    let encrypted = options.endpoints.iter().any(|endpoint| endpoint.starts_with("https://"));
-    let tls = if encrypted { credentials::tls(options).err() } else { None };
-    tls.into_iter().chain(credentials::user(options).err()).collect()
+/// What is wrong with the files that say who we are to etcd, and whom to trust. Connects to nobody.
+pub fn check_credentials(config: &EtcdConfig) -> Vec<StoreError> {
+    let mut errors = Vec::new();
+    if config.endpoints.iter().any(|endpoint| endpoint.starts_with("https://")) {
+        errors.extend(credentials::tls(config).err());
+    }
+    errors.extend(credentials::user(config).err());
+    errors
 }
 
 /// An ordered map in an etcd cluster. Connects when it is first used. Copies share the connection.
@@ -64,9 +51,9 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// The map in this cluster.
-    pub fn new(options: EtcdOptions) -> Self {
-        Self { cluster: Rc::new(Cluster::new(options)) }
+    /// The map in this cluster. After the deadline no request is sent, and no answer is waited for.
+    pub fn new(config: EtcdConfig, deadline: Option<Instant>) -> Self {
+        Self { cluster: Rc::new(Cluster::new(config, deadline)) }
     }
 
     /// How often an answer was waited for so far. Requests that are sent side by side are one.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::trial::TrialArgs;
+use super::trial::{ArgumentError, TrialArgs};
 use crate::lab::measure::{Bench, Decisions, ModuleFacts, Processes};
 use ipam::PolicyName;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
@@ -81,11 +81,8 @@ fn measure(options: &BenchOptions) -> Result<Measured, CommandError> {
 }
 
 /// The plugin whose processes are measured: beside this program, or on PATH.
-fn node_program() -> Result<PathBuf, String> {
-    kube_ipam::cli::policy::find_program("kube-ipam").ok_or_else(|| {
-        "bench measures processes of kube-ipam, which is neither beside kube-ipam-policy nor on PATH: install it"
-            .to_owned()
-    })
+fn node_program() -> Result<PathBuf, ArgumentError> {
+    kube_ipam::cli::policy::find_program("kube-ipam").ok_or(ArgumentError::NoProgram)
 }
 
 fn describe(measured: &Measured) -> String {

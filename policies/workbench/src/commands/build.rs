@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use builders::GuestError;
-use kube_ipam::cli::output::{Done, Hinted, Output, line};
+use cni::Fail;
+use kube_ipam::cli::output::{Done, Output, line};
 use kube_ipam::cli::policy::inspect;
 use limits::Thousands;
 
@@ -43,7 +44,7 @@ pub(crate) fn build(options: BuildOptions) -> Done {
 #[error(transparent)]
 struct BuildError(GuestError);
 
-impl Hinted for BuildError {
+impl Fail for BuildError {
     fn hint(&self) -> Option<String> {
         self.0.hint()
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::lab::case::Case;
+use cni::Fail;
 use engine::text::tame;
-use kube_ipam::cli::output::{Done, Hinted, Output};
+use kube_ipam::cli::output::{Done, Output};
 use kube_ipam::journal::{Damaged, Lines};
 
 #[derive(Args, Debug)]
@@ -30,7 +31,7 @@ enum Unread {
     TooFew { record: PathBuf, nth: u32 },
 }
 
-impl Hinted for Unread {}
+impl Fail for Unread {}
 
 pub(crate) fn case(options: &CaseOptions) -> Done {
     let CaseOptions { record, nth } = options;

@@ -1,5 +1,6 @@
 //! `kube-ipam policy check` tries a module against the properties of every good policy.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,14 +8,13 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::trial::{module_file, read_network, read_settings};
+use super::trial::{ArgumentError, module_file, read_network, read_settings};
 use crate::lab::TrialNetwork;
 use crate::lab::check::{self, CheckError, CheckReport, Counterexample, Effort, PropertyResult, Subject};
 use crate::lab::world::NETWORK;
 use engine::PolicyError;
 use kube_ipam::cli::output::{self, CommandError, Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
-use kube_ipam::verbs;
 use limits::{Limits, Thousands};
 
 #[derive(Args, Debug)]
@@ -89,18 +89,24 @@ fn configured(ipam: &Map<String, Value>) -> Result<(Limits, Map<String, Value>),
 }
 
 /// The error of a command. An author who gave no settings may not know that some are needed.
-fn explained(error: CheckError, subject: &Subject) -> CommandError {
+fn explained(error: CheckError, subject: &Subject) -> CheckError {
     match error {
         CheckError::Policy(error @ PolicyError::Settings { .. }) if subject.settings.is_empty() => {
-            CommandError::from(error.to_string()).with_hint("pass settings: --settings '{…}' or --settings @FILE.json")
+            CheckError::NoSettings(error)
         }
-        CheckError::Policy(error) => verbs::Error::from(error).into(),
-        error => error.into(),
+        error => error,
     }
 }
 
+/// Write a counterexample as a test case, in a directory that is made where it is missing.
+fn write_case<E: std::fmt::Display>(directory: &Path, file: &Path, case: Result<String, E>) -> io::Result<()> {
+    let case = case.map_err(|error| io::Error::other(error.to_string()))?;
+    std::fs::create_dir_all(directory)?;
+    std::fs::write(file, case)
+}
+
 /// Save a file for each broken property. Gives the properties with their files.
-fn save(report: &CheckReport, options: &CheckOptions) -> Result<Vec<(&'static str, PathBuf)>, CommandError> {
+fn save(report: &CheckReport, options: &CheckOptions) -> Result<Vec<(&'static str, PathBuf)>, ArgumentError> {
     let directory = match &options.save {
         Some(directory) => directory.clone(),
         None => options.module.parent().unwrap_or(Path::new("")).join("tests"),
@@ -108,11 +114,11 @@ fn save(report: &CheckReport, options: &CheckOptions) -> Result<Vec<(&'static st
     let mut saved = Vec::new();
     for result in &report.results {
         let Some(case) = result.counterexample.as_ref().and_then(Counterexample::test_case) else { continue };
-        let case = case.map_err(|error| error.to_string())?;
         let file = directory.join(format!("{}-{}.yaml", result.name, report.seed));
-        let written = std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, case));
-        written.map_err(|error| format!("{}: {error}", file.display()))?;
-        saved.push((result.name, file));
+        match write_case(&directory, &file, case) {
+            Ok(()) => saved.push((result.name, file)),
+            Err(cause) => return Err(ArgumentError::Unwritable { file, cause }),
+        }
     }
     Ok(saved)
 }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::candidate::CandidateOutcome;
+use cni::Fail;
 use engine::text::tame;
 use ipam::{Attachment, Decision, PodName, VerdictOrFault};
 use kube_ipam::cli::Format;
-use kube_ipam::cli::output::{Done, Hinted, Output, counted, line};
+use kube_ipam::cli::output::{Done, Output, counted, line};
 use kube_ipam::journal::{Damaged, Lines};
 use limits::TEXT;
 
@@ -157,7 +158,7 @@ pub(super) struct Unreadable {
     cause: std::io::Error,
 }
 
-impl Hinted for Unreadable {}
+impl Fail for Unreadable {}
 
 /// Read these journals and take every decision, one after the other.
 pub(super) fn each(

@@ -6,7 +6,8 @@ use std::{fs, io};
 
 use clap::{Args, ValueEnum};
 
-use kube_ipam::cli::output::{Done, Hinted, Output};
+use cni::Fail;
+use kube_ipam::cli::output::{Done, Output};
 
 mod carried {
     include!(concat!(env!("OUT_DIR"), "/carried.rs"));
@@ -56,7 +57,7 @@ pub(crate) enum NewError {
     Io(PathBuf, #[source] io::Error),
 }
 
-impl Hinted for NewError {
+impl Fail for NewError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Name(_) => format!(

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 
 use super::candidate::{Candidate, CandidateOutcome};
 use super::trial::read_settings;
+use cni::Fail;
 use engine::Line;
 use ipam::{Assignment, HoldTerms, PolicyName, Told, VerdictOrFault};
-use kube_ipam::cli::output::{Done, Hinted, Output};
+use kube_ipam::cli::output::{Done, Output};
 use kube_ipam::cli::{Format, OutputArgs};
 use limits::{FUEL, Thousands};
 
@@ -41,7 +42,7 @@ enum RunError {
     NoDecision { path: PathBuf, cause: serde_json::Error },
 }
 
-impl Hinted for RunError {}
+impl Fail for RunError {}
 
 /// What the policy answered, and what that cost.
 #[derive(Debug, Serialize)]

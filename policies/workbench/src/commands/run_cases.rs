@@ -5,11 +5,13 @@ mod junit;
 mod print;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::trial::ArgumentError;
 use crate::lab::case::{CaseChange, CaseError, CaseFile, CaseRun, update};
 use engine::{Policy, Source};
 use find::{PolicyModule, Target};
@@ -58,8 +60,10 @@ pub(crate) fn run_cases(options: &TestOptions) -> Done {
         reports.push(modules.report(&target, options)?);
     }
     if let Some(file) = &options.junit {
-        let report = junit::report(&reports).map_err(|error| error.to_string())?;
-        std::fs::write(file, report).map_err(|error| format!("{}: {error}", file.display()))?;
+        let written = junit::report(&reports)
+            .map_err(|error| io::Error::other(error.to_string()))
+            .and_then(|text| std::fs::write(file, text));
+        written.map_err(|cause| ArgumentError::Unwritable { file: file.clone(), cause })?;
     }
     let exit = u8::from(!reports.iter().all(CaseReport::is_passed));
     let text = match options.output.output {

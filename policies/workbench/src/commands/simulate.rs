@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::trial::TrialArgs;
+use super::trial::{ArgumentError, TrialArgs};
 use crate::lab::World;
 use crate::lab::simulate::{Model, RangeSetReport, Returns, Share, SimulationReport, Spread, picture, simulate};
 use kube_ipam::cli::output::{Done, Output};
@@ -80,7 +80,7 @@ pub(crate) fn run(options: SimulateOptions) -> Done {
     let ModelArgs { pods, churn, fill, stateful, contention, nodes, namespaces, seed } = options.model;
     let stateful = stateful.unwrap_or(Share::NONE);
     if stateful > Share::ALL {
-        return Err(format!("--stateful is {stateful} of the pods: expected a fraction of at most 1").into());
+        return Err(ArgumentError::MoreThanAll(stateful).into());
     }
     let model = Model { pods, churn, fill, stateful, contention, nodes, namespaces, seed };
     let world = World::new(&trial.ipam, trial.policy)?;
@@ -96,7 +96,7 @@ pub(crate) fn run(options: SimulateOptions) -> Done {
     let report = SimulationReport::of(&world, &model, &history, began.elapsed());
     if let Some(file) = &options.svg {
         let picture = picture(&report.policy.name, world.range_sets(), &model, &history);
-        std::fs::write(file, picture).map_err(|error| format!("{}: {error}", file.display()))?;
+        std::fs::write(file, picture).map_err(|cause| ArgumentError::Unwritable { file: file.clone(), cause })?;
     }
     match options.output.output {
         Format::Json => Output::json(&report),

@@ -1,12 +1,15 @@
 //! The arguments of every command that tries a policy: a module, its settings, and the network that it decides for.
 
-use kube_ipam::cli::output::CommandError;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::lab::simulate::Share;
+use cni::Fail;
 use engine::{Policy, Source};
+use kube_ipam::cli::output::CommandError;
 use kube_ipam::config::file::sections;
 use kube_ipam::verbs;
 
@@ -27,6 +30,34 @@ pub(crate) struct TrialArgs {
     /// Subnets to use instead of a network, each as a range set of its own
     #[arg(long, value_name = "SUBNET", value_delimiter = ',', conflicts_with = "network")]
     ranges: Vec<String>,
+}
+
+/// What the command line names, and no command can use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    #[error("{file}: {cause}")]
+    Unreadable { file: String, cause: io::Error },
+    #[error("{file}: {cause}", file = .file.display())]
+    Unwritable { file: PathBuf, cause: io::Error },
+    #[error("{whence} is not JSON: {cause}")]
+    NotJson { whence: String, cause: serde_json::Error },
+    #[error("{whence}: expected a JSON object: {cause}")]
+    NotAnObject { whence: String, cause: serde_json::Error },
+    #[error("{whence} has no network with \"ipam\": {{\"type\": \"kube-ipam\"}}")]
+    NoNetwork { whence: String },
+    #[error("--stateful {0} of the pods: expected 1 at most")]
+    MoreThanAll(Share),
+    #[error("kube-ipam is neither beside kube-ipam-policy nor on PATH, and bench measures its processes")]
+    NoProgram,
+}
+
+impl Fail for ArgumentError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoProgram => Some("install kube-ipam".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// What the arguments name, before anything is compiled.
@@ -91,28 +122,35 @@ pub(crate) fn module_file(named: PathBuf) -> Option<PathBuf> {
 }
 
 /// Read settings from the command line: a JSON object, or `@FILE` with one.
-pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn read_settings(text: &str) -> Result<Map<String, Value>, ArgumentError> {
     let (text, whence) = match text.strip_prefix('@') {
-        Some(file) => (std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?, file),
+        Some(file) => (read_file(file)?, file),
         None => (text.to_owned(), "--settings"),
     };
-    serde_json::from_str(&text).map_err(|error| format!("{whence}: expected a JSON object: {error}"))
+    serde_json::from_str(&text).map_err(|cause| ArgumentError::NotAnObject { whence: whence.to_owned(), cause })
+}
+
+fn read_file(file: &str) -> Result<String, ArgumentError> {
+    std::fs::read_to_string(file).map_err(|cause| ArgumentError::Unreadable { file: file.to_owned(), cause })
 }
 
 /// Read the `ipam` section of a `.conf` or of a `.conflist`, or the section itself. It is in a file or, where it begins
 /// with a brace, the text.
-pub(crate) fn read_network(network: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn read_network(network: &str) -> Result<Map<String, Value>, ArgumentError> {
     let (text, whence) = if network.trim_start().starts_with('{') {
-        (network.to_owned(), "--network")
+        (network.to_owned(), "--network".to_owned())
     } else {
-        (std::fs::read_to_string(network).map_err(|error| format!("{network}: {error}"))?, network)
+        (read_file(network)?, network.to_owned())
     };
-    let value: Value = serde_json::from_str(&text).map_err(|error| format!("{whence} is not JSON: {error}"))?;
+    let value: Value = match serde_json::from_str(&text) {
+        Ok(value) => value,
+        Err(cause) => return Err(ArgumentError::NotJson { whence, cause }),
+    };
     let section = sections(&value).first().and_then(|section| section.ipam().cloned());
     let section = section.or_else(|| value.get("ipam").cloned()).unwrap_or(value);
     match section {
         Value::Object(ipam) if !ipam.contains_key("plugins") => Ok(ipam),
-        _ => Err(format!("{whence} has no network with \"ipam\": {{\"type\": \"kube-ipam\"}}")),
+        _ => Err(ArgumentError::NoNetwork { whence }),
     }
 }
 
@@ -156,6 +194,6 @@ mod tests {
         let section = r#"{"subnet": "10.1.0.0/24", "policy": {"settings": {"old": 1}, "limits": {"fuel": 9}}}"#;
         let given = given(Some(section), Some(r#"{"new": 2}"#), &[]);
         assert_eq!(ipam(&given)["policy"], json!({"settings": {"new": 2}, "limits": {"fuel": 9}}));
-        assert!(read_settings("[]").unwrap_err().starts_with("--settings: expected a JSON object"));
+        assert!(read_settings("[]").unwrap_err().to_string().starts_with("--settings: expected a JSON object"));
     }
 }

@@ -1,7 +1,6 @@
 //! What a module costs: in fuel, which is the same on every machine, and in time and memory on this one; as a decision
 //! in this process, and as a whole process that a runtime starts.
 
-use kube_ipam::cli::output::Hinted;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -15,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::simulate::{Space, Spread};
 use super::world::NETWORK;
 use super::{Mishap, TrialRequester, World};
+use cni::Fail;
 use engine::{Compiler, Policy, PolicyError, Source};
 use ipam::{Kind, Pod, PodName, Span};
 use limits::Limits;
@@ -99,7 +99,16 @@ impl MeasureError {
     }
 }
 
-impl Hinted for MeasureError {}
+impl Fail for MeasureError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::World(error) => error.hint(),
+            Self::Policy(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Io { .. } => None,
+        }
+    }
+}
 
 /// A network, a module for it, and a directory for the processes.
 pub struct Bench {

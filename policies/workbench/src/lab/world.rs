@@ -32,7 +32,6 @@
 //! A world can be copied onto a disk ([`World::copy_to`]), where whole processes find it: so [`super::measure`] has
 //! something to start them on.
 
-use kube_ipam::cli::output::Hinted;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -46,6 +45,7 @@ use serde_json::{Map, Value};
 
 use super::TrialRequester;
 use super::network::TrialNetwork;
+use cni::Fail;
 use engine::{Call, Policy};
 use ipam::{Allocation, Assignment, Attachment, Claim, HoldTerms, Kind, PodName, Proposal, RangeSets, Span};
 use kube_ipam::config::{Base, Network};
@@ -106,7 +106,14 @@ pub enum Mishap {
     Held(String),
 }
 
-impl Hinted for Mishap {}
+impl Fail for Mishap {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Network(error) => error.hint(),
+            Self::Held(_) => None,
+        }
+    }
+}
 
 impl World {
     /// A network as the `ipam` section of its configuration describes it: ranges, exclusions, cool-down, the policy's

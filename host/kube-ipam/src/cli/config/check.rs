@@ -10,9 +10,8 @@ use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
 use crate::config::unknown::unknown_keys;
 use crate::config::{self, Network, beside};
-use crate::verbs::error::ONE_PLUGIN_OF_A_LIST;
-use cni::NetConf;
-use cni::failure::joined;
+use crate::verbs::fail::ONE_PLUGIN_OF_A_LIST;
+use cni::{Fail, NetConf};
 
 /// Check every network of ours in some files and directories.
 pub fn check(paths: &[impl AsRef<Path>], files: Files) -> Report {
@@ -22,8 +21,9 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> Report {
         report.networks += source.found.len();
         report.findings.extend(source.findings);
         for Found { place, section } in &source.found {
-            report.findings.extend(check_section(section, place, files.for_file(&source.file)));
-            report.findings.extend(beside_others(&mut earlier, section, place));
+            let netconf = NetConf::parse(&section.json());
+            report.findings.extend(check_section(section, &netconf, place, files.for_file(&source.file)));
+            report.findings.extend(netconf.ok().and_then(|netconf| beside_others(&mut earlier, &netconf, place)));
         }
         if !source.is_directory {
             report.files.push(source.file);
@@ -32,12 +32,17 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> Report {
     report
 }
 
-fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding> {
-    let netconf = NetConf::parse(&section.json());
-    let mut errors = match &netconf {
+fn check_section(
+    section: &Section,
+    netconf: &Result<NetConf, cni::Error>,
+    place: &Place,
+    files: Files,
+) -> Vec<Finding> {
+    let mut errors = match netconf {
         Ok(netconf) => Network::errors(netconf),
         Err(_) => Vec::new(),
     };
+    // An ADD stops at the first of them, and knows only of parts that it has read: here all of the section is looked at.
     let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
     let misplaced = netconf.iter().flat_map(beside::errors);
     let unread = unknown.into_iter().map(config::Error::from).chain(misplaced);
@@ -52,12 +57,12 @@ fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding>
         match missing_file(&error) {
             // Whether a file is there depends on the machine, and is told as for all the files that a network names.
             Some(named) if files != Files::Unasked => missing.push(named),
-            _ => findings.push(place.error(joined(&error), error.hint())),
+            _ => findings.push(place.error(error.message(), error.hint())),
         }
     }
-    match &netconf {
+    match netconf {
         Ok(netconf) => findings.extend(named::check(netconf, missing, place, files)),
-        Err(error) => findings.push(place.error(joined(error), error.hint())),
+        Err(error) => findings.push(place.error(error.message(), error.hint())),
     }
     for key in netconf.iter().flat_map(beside::ignored) {
         let hint = "move it into ipam, unless it is the main plugin's own".to_owned();
@@ -74,26 +79,29 @@ fn check_section(section: &Section, place: &Place, files: Files) -> Vec<Finding>
 fn missing_file(error: &config::Error) -> Option<Named> {
     match error {
         config::Error::File { field, file, source } if source.kind() == io::ErrorKind::NotFound => {
-            Some(Named { field, path: file.clone(), role: Role::Needed })
+            Some(Named::new(field, file, Role::Needed))
         }
         _ => None,
     }
 }
 
 /// One finding a network is enough: where many share a subnet, each is told of the first before it.
-fn beside_others(earlier: &mut Vec<(Claimed, Place)>, section: &Section, place: &Place) -> Option<Finding> {
-    let claimed = Claimed::by(&NetConf::parse(&section.json()).ok()?)?;
-    let rival =
-        earlier.iter().find(|(other, of_it)| of_it.shares_a_list_with(place) && claimed.has_attachments_of(other));
-    let finding = match rival {
-        Some((_, of_it)) => Some(asked_twice(claimed.network(), of_it, place)),
-        None => {
-            let doubt = earlier.iter().find_map(|(other, of_it)| between(&claimed, other, &of_it.to_string()));
-            doubt.map(|doubt| place.warning(doubt.message, Some(doubt.hint)))
-        }
-    };
+fn beside_others(earlier: &mut Vec<(Claimed, Place)>, netconf: &NetConf, place: &Place) -> Option<Finding> {
+    let claimed = Claimed::by(netconf)?;
+    let finding = rivalry(earlier, &claimed, place);
     earlier.push((claimed, place.clone()));
     finding
+}
+
+/// What two plugins of one list ask for is an error; what two networks share may be meant.
+fn rivalry(earlier: &[(Claimed, Place)], claimed: &Claimed, place: &Place) -> Option<Finding> {
+    for (other, of_it) in earlier {
+        if of_it.shares_a_list_with(place) && claimed.has_attachments_of(other) {
+            return Some(asked_twice(claimed.network(), of_it, place));
+        }
+    }
+    let doubt = earlier.iter().find_map(|(other, of_it)| between(claimed, other, &of_it.to_string()))?;
+    Some(place.warning(doubt.message, Some(doubt.hint)))
 }
 
 /// A runtime calls all plugins of a list for one interface of a container.

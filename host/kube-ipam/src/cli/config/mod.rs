@@ -28,7 +28,6 @@ use super::output::{Done, Output};
 use super::{Format, OutputArgs};
 use crate::config::unknown::schema;
 
-/// The commands.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Report errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail

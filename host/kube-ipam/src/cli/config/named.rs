@@ -13,7 +13,11 @@ use rustix::io::Errno;
 
 use super::report::{Finding, Place, Severity};
 use crate::cli::network::DIRECTORY;
-use crate::config::{Base, Network, OnFault, PolicyConfig};
+use crate::config::base::LOG_FILE;
+use crate::config::kubernetes::KUBECONFIG;
+use crate::config::policy::{MODULE, POLICY, RECORD, SHADOW};
+use crate::config::store::{DATA_DIR, files_of};
+use crate::config::{Base, KubernetesConfig, Network, OnFault, PolicyConfig, RecordConfig};
 use crate::journal::record;
 use crate::plugin;
 use crate::telemetry;
@@ -54,7 +58,6 @@ pub(super) struct Named {
 /// What a file is to an ADD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It fails without.
     Needed,
     /// It goes on without.
     Spare,
@@ -70,13 +73,31 @@ impl Files {
     }
 }
 
+/// The parts of a configuration that name files, as far as they can be read: what is wrong with the others is told already.
+struct Parts {
+    base: Option<Base>,
+    policy: Option<PolicyConfig>,
+    kubernetes: Option<KubernetesConfig>,
+}
+
+impl Parts {
+    fn read(netconf: &NetConf) -> Self {
+        Self {
+            base: Base::read(netconf).ok(),
+            policy: Network::policy(netconf).ok(),
+            kubernetes: Network::kubernetes(netconf).ok().flatten(),
+        }
+    }
+}
+
 /// Check every file that a network names. Some were found to be missing before.
 pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files: Files) -> Vec<Finding> {
     if files == Files::Unasked {
         return Vec::new();
     }
+    let parts = Parts::read(netconf);
     let (mut findings, mut elsewhere, mut forbidden) = (Vec::new(), Vec::new(), Vec::new());
-    for named in missing.into_iter().chain(named(netconf)) {
+    for named in missing.into_iter().chain(named(&parts)) {
         match unseen(&named.path) {
             Some(Unseen::Missing) if files == Files::OnNode => findings.push(named.missing(place)),
             Some(Unseen::Missing) => elsewhere.push(named),
@@ -87,16 +108,16 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     let hint = "on the node, check again with --on-node";
     findings.extend(unchecked("not on this machine", hint, &elsewhere, place));
     findings.extend(unchecked("not for this user to read", "check again as root", &forbidden, place));
-    if let Ok(Base { store: StoreConfig::Etcd(etcd), .. }) = Base::read(netconf) {
-        findings.extend(credentials(&etcd, place));
+    if let Some(Base { store: StoreConfig::Etcd(etcd), .. }) = &parts.base {
+        findings.extend(credentials(etcd, place));
     }
-    if let Ok(policy) = Network::policy(netconf) {
-        findings.extend(deciding(&policy, place));
-        findings.extend(shadow(&policy, place));
+    if let Some(policy) = &parts.policy {
+        findings.extend(deciding(policy, place));
+        findings.extend(shadow(policy, place));
     }
-    findings.extend(kubeconfig(netconf, place));
-    findings.extend(data_dir(netconf, place));
-    findings.extend(appended(netconf, place));
+    findings.extend(parts.kubernetes.as_ref().and_then(|kubernetes| kubeconfig(&kubernetes.kubeconfig, place)));
+    findings.extend(parts.base.as_ref().and_then(|base| data_dir(base, place)));
+    findings.extend(appended(&parts, place));
     findings
 }
 
@@ -110,38 +131,29 @@ fn unchecked(why: &str, hint: &str, named: &[Named], place: &Place) -> Option<Fi
 }
 
 /// All that it names but `resolvConf`, which is read with the configuration.
-fn named(netconf: &NetConf) -> Vec<Named> {
+fn named(parts: &Parts) -> Vec<Named> {
     let mut named = Vec::new();
-    let base = Base::read(netconf).ok();
-    if let Some(Base { store: StoreConfig::Etcd(etcd), .. }) = &base {
-        named.extend(of_etcd(etcd).into_iter().map(|(field, path)| Named { field, path, role: Role::Needed }));
+    if let Some(Base { store: StoreConfig::Etcd(etcd), .. }) = &parts.base {
+        for (field, path) in files_of(etcd) {
+            named.push(Named::new(field, path, Role::Needed));
+        }
     }
-    if let Ok(policy) = Network::policy(netconf) {
-        named.extend(policy.module.map(|path| Named { field: "ipam.policy.module", path, role: Role::Needed }));
-        let shadow = policy.shadow.map(|shadow| shadow.module);
-        named.extend(shadow.map(|path| Named { field: "ipam.policy.shadow", path, role: Role::Spare }));
-        named.extend(policy.record.and_then(|record| directory_of("ipam.policy.record", &record.file)));
+    if let Some(PolicyConfig { module, shadow, record, .. }) = &parts.policy {
+        named.extend(module.as_ref().map(|module| Named::new(MODULE, module, Role::Needed)));
+        named.extend(shadow.as_ref().map(|shadow| Named::new(SHADOW, &shadow.module, Role::Spare)));
+        named.extend(record.as_ref().and_then(|record| directory_of(RECORD, &record.file)));
     }
-    if let Ok(Some(kubernetes)) = Network::kubernetes(netconf) {
-        named.push(Named { field: "ipam.kubeConfig", path: kubernetes.kubeconfig, role: Role::Needed });
+    if let Some(kubernetes) = &parts.kubernetes {
+        named.push(Named::new(KUBECONFIG, &kubernetes.kubeconfig, Role::Needed));
     }
-    named.extend(base.and_then(|base| base.log.file).and_then(|file| directory_of("ipam.logFile", &file)));
+    if let Some(file) = parts.base.as_ref().and_then(|base| base.log.file.as_ref()) {
+        named.extend(directory_of(LOG_FILE, file));
+    }
     named
 }
 
-fn of_etcd(etcd: &EtcdConfig) -> Vec<(&'static str, PathBuf)> {
-    let mut files = Vec::new();
-    files.extend(etcd.trusted_ca.clone().map(|file| ("ipam.etcdConfig.etcdTrustedCAFileFile", file)));
-    if let Some(client) = &etcd.client {
-        files.push(("ipam.etcdConfig.etcdCertFile", client.cert.clone()));
-        files.push(("ipam.etcdConfig.etcdKeyFile", client.key.clone()));
-    }
-    files.extend(etcd.user.as_ref().map(|user| ("ipam.etcdConfig.etcdPasswordFile", user.password_file.clone())));
-    files
-}
-
 fn directory_of(field: &'static str, file: &Path) -> Option<Named> {
-    Some(Named { field, path: file.parent()?.to_owned(), role: Role::Directory })
+    Some(Named::new(field, file.parent()?, Role::Directory))
 }
 
 fn unseen(path: &Path) -> Option<Unseen> {
@@ -154,6 +166,10 @@ fn unseen(path: &Path) -> Option<Unseen> {
 }
 
 impl Named {
+    pub(super) fn new(field: &'static str, path: &Path, role: Role) -> Self {
+        Self { field, path: path.to_owned(), role }
+    }
+
     fn missing(&self, place: &Place) -> Finding {
         let consequence = match self.role {
             Role::Needed => "an ADD fails",
@@ -174,17 +190,18 @@ impl fmt::Display for Named {
 
 /// Certificates, key and password, where all of them are there.
 fn credentials(etcd: &EtcdConfig, place: &Place) -> Vec<Finding> {
-    if of_etcd(etcd).iter().any(|(_, file)| unseen(file).is_some()) {
+    if files_of(etcd).iter().any(|(_, file)| unseen(file).is_some()) {
         return Vec::new();
     }
     let errors = check_credentials(etcd);
+    // An error of the store names the field by its key alone.
     errors.iter().map(|error| place.error(format!("ipam.etcdConfig.{error}"), error.hint())).collect()
 }
 
 fn deciding(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
     let PolicyConfig { module, sha256, settings, .. } = policy;
     let error = load(policy, module.as_deref(), sha256.as_deref(), settings)?;
-    let message = format!("{}: {error}", field_of(&error, "ipam.policy"));
+    let message = format!("{}: {error}", field_of(&error, POLICY));
     if policy.on_fault == OnFault::Default && error.may_be_replaced() {
         return Some(place.warning(format!("{message}; the built-in policy decides instead"), error.hint()));
     }
@@ -195,13 +212,14 @@ fn deciding(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
 fn shadow(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
     let shadow = policy.shadow.as_ref()?;
     let error = load(policy, Some(&shadow.module), shadow.sha256.as_deref(), &shadow.settings)?;
-    Some(place.warning(format!("{}: {error}", field_of(&error, "ipam.policy.shadow")), error.hint()))
+    Some(place.warning(format!("{}: {error}", field_of(&error, SHADOW)), error.hint()))
 }
 
 /// Why a module cannot be used with these settings, unless it is not here.
 fn load(policy: &PolicyConfig, module: Option<&Path>, sha256: Option<&str>, settings: &str) -> Option<PolicyError> {
     let cache_dir = Some(policy.cache_dir.as_path());
     let source = Source { module, sha256, cache_dir, limits: policy.limits, compiler: Compiler::Child, deadline: None };
+    // A module that is not here, or not for this user to read, is told as a file.
     match module {
         None => built_in(policy.limits, settings).err(),
         Some(file) if unseen(file).is_some() => None,
@@ -220,33 +238,31 @@ fn field_of(error: &PolicyError, policy: &str) -> String {
     }
 }
 
-fn kubeconfig(netconf: &NetConf, place: &Place) -> Option<Finding> {
-    let file = Network::kubernetes(netconf).ok()??.kubeconfig;
-    if unseen(&file).is_some() {
+fn kubeconfig(file: &Path, place: &Place) -> Option<Finding> {
+    if unseen(file).is_some() {
         return None;
     }
-    let server = ApiServer::of_kubeconfig(&file);
+    let server = ApiServer::of_kubeconfig(file);
     let error = plugin::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
-    Some(place.error(format!("ipam.kubeConfig: {error}"), error.hint()))
+    Some(place.error(format!("{KUBECONFIG}: {error}"), error.hint()))
 }
 
 /// Record and log: an ADD works without them, and nobody would notice.
-fn appended(netconf: &NetConf, place: &Place) -> Vec<Finding> {
+fn appended(parts: &Parts, place: &Place) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(record) = Network::policy(netconf).ok().and_then(|policy| policy.record) {
-        let error = record::size(&record.file).err().filter(|error| is_told(&record.file, error));
-        findings.extend(error.map(|error| {
-            let file = record.file.display();
-            let message = format!("ipam.policy.record is {file}, and no decision is recorded: {error}");
-            place.warning(message, Some(record::HINT.to_owned()))
-        }));
+    if let Some(RecordConfig { file, .. }) = parts.policy.as_ref().and_then(|policy| policy.record.as_ref())
+        && let Err(error) = record::size(file)
+        && is_told(file, &error)
+    {
+        let message = format!("{RECORD} is {}, and no decision is recorded: {error}", file.display());
+        findings.push(place.warning(message, Some(record::HINT.to_owned())));
     }
-    if let Some(file) = Base::read(netconf).ok().and_then(|base| base.log.file) {
-        let error = check_appendable(&file).err().filter(|error| is_told(&file, error));
-        findings.extend(error.map(|error| {
-            let message = format!("ipam.logFile is {}, and nothing is logged: {error}", file.display());
-            place.warning(message, Some(telemetry::HINT.to_owned()))
-        }));
+    if let Some(file) = parts.base.as_ref().and_then(|base| base.log.file.as_ref())
+        && let Err(error) = check_appendable(file)
+        && is_told(file, &error)
+    {
+        let message = format!("{LOG_FILE} is {}, and nothing is logged: {error}", file.display());
+        findings.push(place.warning(message, Some(telemetry::HINT.to_owned())));
     }
     findings
 }
@@ -258,12 +274,12 @@ fn is_told(file: &Path, error: &io::Error) -> bool {
 }
 
 /// The directory is made where it is missing, below the nearest one that is there.
-fn data_dir(netconf: &NetConf, place: &Place) -> Option<Finding> {
-    let Ok(Base { store: StoreConfig::Embedded { dir }, .. }) = Base::read(netconf) else { return None };
+fn data_dir(base: &Base, place: &Place) -> Option<Finding> {
+    let StoreConfig::Embedded { dir } = &base.store else { return None };
     let existing = dir.ancestors().find(|dir| dir.exists())?;
     if existing.is_dir() {
         return None;
     }
-    let message = format!("ipam.dataDir is {}, and {} is not a directory", dir.display(), existing.display());
+    let message = format!("{DATA_DIR} is {}, and {} is not a directory", dir.display(), existing.display());
     Some(place.error(message, Some("name a directory on a local disk of the node".to_owned())))
 }

@@ -13,9 +13,8 @@ use super::twice::keys_written_twice;
 use crate::cli::network::EXTENSIONS;
 use crate::config::beside;
 use crate::config::file::{Section, sections};
-use cni::NetConf;
-use cni::failure::joined;
 use cni::syntax::problem;
+use cni::{Fail, NetConf};
 
 /// Files of Kubernetes objects. A runtime does not read them, but they lie in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];
@@ -117,7 +116,7 @@ impl Source {
         let mut source = Self::new(path.display().to_string());
         let place = Place::file(&source.file);
         let text = match File::open(path).map_err(|error| format!("cannot read the file: {error}")) {
-            Ok(file) => NetConf::bytes(file).map_err(|error| joined(&error)),
+            Ok(file) => NetConf::bytes(file).map_err(|error| error.message()),
             Err(error) => Err(error),
         };
         match text {

@@ -4,7 +4,7 @@ use super::super::CacheArgs;
 use super::super::fsck::{Compared, compare};
 use super::super::network::Opened;
 use super::{Check, Verdict};
-use cni::failure::joined;
+use cni::Fail;
 
 /// Nothing where no runtime has used libcni. A container that the store does not know is one whose address may be given
 /// to another; a claim without a container costs an address.
@@ -15,7 +15,7 @@ pub(super) async fn containers(opened: &Opened, cache: &CacheArgs) -> Option<Che
         Ok(containers) => containers,
         Err(error) => {
             let hint = Some("run it as root".to_owned());
-            return Some(Check { name, verdict: Verdict::Warning, detail: joined(&error), hint });
+            return Some(Check { name, verdict: Verdict::Warning, detail: error.message(), hint });
         }
     };
     let Compared { findings, living, unknown, .. } = match compare(opened, &containers).await {

@@ -1,9 +1,9 @@
 //! Why something could not be installed, and the way out.
 
-use crate::cli::output::Hinted;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cni::Fail;
 use limits::INSTALL_TURN;
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ impl InstallError {
     }
 }
 
-impl Hinted for InstallError {
+impl Fail for InstallError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Unreadable { hint, .. } => (*hint).to_owned(),

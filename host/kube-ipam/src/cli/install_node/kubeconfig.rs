@@ -88,7 +88,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::cli::output::Hinted;
+    use cni::Fail;
 
     const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 

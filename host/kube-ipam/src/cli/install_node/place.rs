@@ -136,7 +136,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
-    use crate::cli::output::Hinted;
+    use cni::Fail;
 
     fn put(directory: &Path, mode: u32, content: &[u8]) -> bool {
         let directory = Directory::open(directory, "--bin-dir").unwrap();

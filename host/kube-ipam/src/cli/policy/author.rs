@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cli::output::{Done, Hinted};
+use crate::cli::output::Done;
+use cni::Fail;
 
 const PROGRAM: &str = "kube-ipam-policy";
 
@@ -21,7 +22,7 @@ pub(crate) enum AuthorError {
     NotStarted(PathBuf, #[source] io::Error),
 }
 
-impl Hinted for AuthorError {
+impl Fail for AuthorError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Missing(_) => {

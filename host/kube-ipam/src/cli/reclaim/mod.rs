@@ -20,6 +20,7 @@ use crate::config::Network;
 use crate::plugin;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
+use cni::Fail;
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
 use store::Standing;
@@ -93,6 +94,16 @@ pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) 
     Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("there is no API server to ask")]
+struct NoServer;
+
+impl Fail for NoServer {
+    fn hint(&self) -> Option<String> {
+        Some("pass --kubeconfig FILE, or set ipam.kubeConfig".to_owned())
+    }
+}
+
 /// The API server that a command asks about the whole cluster.
 pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiServer, CommandError> {
     if let Some(kubeconfig) = kubeconfig {
@@ -101,11 +112,8 @@ pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiSe
     if let Some(server) = ApiServer::of_service_account() {
         return Ok(server);
     }
-    let configured = Network::kubernetes(&opened.netconf).map_err(verbs::Error::from)?;
-    match configured {
-        Some(kubernetes) => Ok(ApiServer::of_kubeconfig(&kubernetes.kubeconfig)),
-        None => Err("there is no API server to ask: pass --kubeconfig FILE, or set ipam.kubeConfig".into()),
-    }
+    let configured = Network::kubernetes(&opened.netconf)?.ok_or(NoServer)?;
+    Ok(ApiServer::of_kubeconfig(&configured.kubeconfig))
 }
 
 /// Allocations are read before pods: the pod of every live allocation is older than the allocation.

@@ -8,7 +8,8 @@ use super::super::fsck::is_gone_by_libcni;
 use super::super::network::Opened;
 use crate::containers::Containers;
 use cluster::{self, ApiServer};
-use cni::failure::joined;
+use cni::Fail;
+use ipam::shown::joined;
 use ipam::{Claim, PodName};
 
 /// What is known.
@@ -65,7 +66,7 @@ async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<
     match opened.home(server).await.map(|home| home.foreign(pod)) {
         Ok(None) => {}
         Ok(Some(why)) => return unknown(why),
-        Err(error) => return unknown(joined(&error)),
+        Err(error) => return unknown(error.message()),
     }
     match server.pod(pod).await {
         Ok(_) => Life::Lives { why: format!("it lives: the API server has pod {pod}") },

@@ -1,7 +1,8 @@
 //! Exclusions that exclude nothing, or more than was written.
 
 use super::{Doubt, WrittenRange};
-use crate::config::field;
+use crate::config::exclude::{PATH, span};
+use crate::config::field::Held;
 use cni::netconf::Ipam;
 use ipam::Span;
 use ipam::range::network_of;
@@ -10,40 +11,29 @@ pub(super) fn doubts(ipam: &Ipam, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     // What a range excludes outside of its own subnet is an error.
     for range in ranges {
-        for (nth, held) in range.exclude.iter().enumerate() {
-            doubts.extend(host_bits(&format!("{}.exclude[{nth}]", range.path), held));
-        }
+        let path = format!("{}.exclude", range.path);
+        doubts.extend(Held::entries(&path, &range.exclude).filter_map(|held| host_bits(&held)));
     }
     let Some(exclude) = &ipam.exclude else { return doubts };
-    for (nth, held) in exclude.read("ipam.exclude").unwrap_or_default().iter().enumerate() {
-        let field = format!("ipam.exclude[{nth}]");
-        // What is no exclusion at all is an error.
-        let Some(excluded) = span(&field, held) else { continue };
-        doubts.extend(host_bits(&field, held));
+    for held in Held::entries(PATH, &exclude.read(PATH).unwrap_or_default()) {
+        // What is not an exclusion at all is an error.
+        let Ok(excluded) = span(&held) else { continue };
+        doubts.extend(host_bits(&held));
         if let Some(why) = excludes_nothing(&excluded, ranges) {
-            let message = format!("{field} is {held}, which excludes nothing: {why}");
+            let message = format!("{} is {}, which excludes nothing: {why}", held.path, held.text);
             doubts.push(Doubt::new(message, "exclude a part of a subnet of this network, or remove the entry"));
         }
     }
     doubts
 }
 
-fn span(field: &str, held: &str) -> Option<Span> {
-    match held.split_once('-') {
-        Some((first, last)) => {
-            Span::new(field::address(field, first.trim()).ok()?, field::address(field, last.trim()).ok()?)
-        }
-        None => Some(network_of(field::subnet_or_address(field, held).ok()?).span()),
-    }
-}
-
-fn host_bits(field: &str, held: &str) -> Option<Doubt> {
-    let written = field::subnet_or_address(field, held).ok()?;
+fn host_bits(held: &Held<'_>) -> Option<Doubt> {
+    let written = held.subnet_or_address().ok()?;
     let (meant, address) = (network_of(written), written.ip());
     if address == meant.address() {
         return None;
     }
-    let message = format!("{field} is {held}, which has host bits: all of {meant} is excluded");
+    let message = format!("{} is {}, which has host bits: all of {meant} is excluded", held.path, held.text);
     Some(Doubt::new(message, format!("write {meant}, or {address} for that address alone")))
 }
 

@@ -68,7 +68,7 @@ fn written_ranges(netconf: &NetConf) -> Vec<WrittenRange> {
     let mut written = Vec::new();
     for range in sets.into_iter().flat_map(|set| set.ranges) {
         // The range at the top is known by its first field.
-        let path = if range.path == "ipam.subnet" { "ipam".to_owned() } else { range.path };
+        let path = if range.path == ranges::SUBNET { "ipam".to_owned() } else { range.path };
         let (subnet, parsed) = (range.spec.subnet, Range::new(&range.spec).ok());
         written.push(WrittenRange { path, subnet, range: parsed, exclude: range.exclude });
     }

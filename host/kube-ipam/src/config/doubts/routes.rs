@@ -1,7 +1,7 @@
 //! Routes that the kernel refuses, so that the pod fails after it has its address; and parts of a route that no pod sees.
 //!
 //! The main plugin adds them one after the other, each in the network namespace of the pod: a next hop has to be reachable
-//! by then, a destination must not be there yet.
+//! by then, and the same route must not be there yet.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ pub(super) fn doubts(netconf: &NetConf, ranges: &[WrittenRange]) -> Vec<Doubt> {
     for (nth, route) in routes.iter().enumerate() {
         let field = format!("ipam.routes[{nth}]");
         doubts.extend(host_bits(&field, route.dst));
-        doubts.extend(again(&field, route, &routes[..nth], carried));
+        doubts.extend(again(&field, route, &routes[..nth], ranges, carried));
         doubts.extend(next_hop(&field, route, &routes[..nth], ranges));
         if !carried {
             doubts.extend(dropped(&field, route, version));
@@ -44,32 +44,54 @@ fn host_bits(field: &str, dst: IpNetwork) -> Option<Doubt> {
     Some(Doubt::new(message, format!("write {meant}, or {host} for that host alone")))
 }
 
-/// A second default route is the usual case.
-fn again(field: &str, route: &Route, before: &[Route], carried: bool) -> Option<Doubt> {
-    let place = |route: &Route| {
-        // What the version does not carry does not tell routes apart either.
-        let attributes = if carried { route.attributes } else { Default::default() };
-        (network_of(route.dst), attributes.table, attributes.priority)
+/// A second default route is the usual case. Main plugins add routes one beside the other (`RouteAddEcmp` in the `ipam` package
+/// of containernetworking/plugins), and the kernel takes two that are alike in all but their next hop. What it makes of them is
+/// another thing.
+fn again(field: &str, route: &Route, before: &[Route], ranges: &[WrittenRange], carried: bool) -> Option<Doubt> {
+    let earlier = before.iter().position(|other| place(other, carried) == place(route, carried))?;
+    let family = Family::of(route.dst.ip());
+    let gateway = of_family(ranges, family).and_then(|ranges| ranges.first()?.gateway());
+    let (hop, earlier_hop) = (route.gw.or(gateway), before[earlier].gw.or(gateway));
+    let consequence = if hop == earlier_hop {
+        "by the same next hop: the kernel refuses the second (file exists)"
+    } else if family == Family::V4 {
+        "by another next hop: pods use the later route"
+    } else {
+        "by another next hop: pods divide what they send between the two"
     };
-    let earlier = before.iter().position(|other| place(other) == place(route))?;
-    let what = if route.dst.prefix() == 0 { "a second default route" } else { "a second route to one destination" };
-    let message = format!(
-        "{field}.dst is {} like that of ipam.routes[{earlier}]: the kernel refuses {what} (file exists)",
-        network_of(route.dst)
-    );
-    if carried {
-        return Some(Doubt::new(message, "remove one of the two, or give them different values of priority"));
+    let dst = network_of(route.dst);
+    let message = format!("{field}.dst is {dst} like that of ipam.routes[{earlier}], {consequence}");
+    let hint = if carried {
+        "remove one of the two, or give them different values of priority"
+    } else {
+        "remove one of the two; with cniVersion 1.1.0 they may also differ in priority"
+    };
+    Some(Doubt::new(message, hint))
+}
+
+/// What has to differ in two routes that lead by one next hop.
+fn place(route: &Route, carried: bool) -> (Prefix, Option<u32>, Option<u32>) {
+    // What the version does not carry does not tell routes apart either.
+    let attributes = if carried { route.attributes } else { Default::default() };
+    (network_of(route.dst), attributes.table, attributes.priority)
+}
+
+/// The ranges of a family. Nobody knows where a pod's addresses are if a range of the network cannot be used.
+fn of_family(ranges: &[WrittenRange], family: Family) -> Option<Vec<&Range>> {
+    let mut usable = Vec::new();
+    for range in ranges {
+        usable.push(range.range.as_ref()?);
     }
-    Some(Doubt::new(message, "remove one of the two; with cniVersion 1.1.0 they may also differ in priority"))
+    if usable.is_empty() {
+        return None;
+    }
+    usable.retain(|range| range.family() == family);
+    Some(usable)
 }
 
 fn next_hop(field: &str, route: &Route, before: &[Route], ranges: &[WrittenRange]) -> Option<Doubt> {
-    let usable: Vec<&Range> = ranges.iter().filter_map(|range| range.range.as_ref()).collect();
-    if usable.len() < ranges.len() || usable.is_empty() {
-        return None; // nobody knows where the pod's addresses are
-    }
     let family = Family::of(route.dst.ip());
-    let of_family: Vec<&Range> = usable.into_iter().filter(|range| range.family() == family).collect();
+    let of_family = of_family(ranges, family)?;
     let Some(first) = of_family.first() else {
         let message = format!("{field}.dst is {}, but the network gives no {family} address", route.dst);
         return Some(Doubt::new(message, format!("add an {family} range to ipam.ranges, or remove the route")));
@@ -165,16 +187,18 @@ mod tests {
             {"dst": "fd09::1/64"},
             {"dst": "10.5.0.1/32"},
             {"dst": "10.4.0.0/16", "gw": "10.5.0.1"},
+            {"dst": "0.0.0.0/0", "gw": "10.0.0.1"},
         ]));
         let expected = [
-            "ipam.routes[1].dst is 0.0.0.0/0 like that of ipam.routes[0]: the kernel refuses a second default route (file \
-             exists)",
+            "ipam.routes[1].dst is 0.0.0.0/0 like that of ipam.routes[0], by another next hop: pods use the later route",
             "ipam.routes[2].dst is 10.9.0.1/16, which has host bits: the kernel refuses such a route (invalid argument)",
             "ipam.routes[3].gw is 10.7.0.1, outside 10.0.0.0/24: the kernel refuses a route through what it cannot reach",
             "ipam.routes[4].gw is fd00::1, and ipam.routes[4].dst 10.7.0.0/16 is IPv4: the kernel refuses the route",
             "ipam.routes[5].gw is 10.0.0.255, the broadcast address of 10.0.0.0/24: the kernel refuses the route",
             "ipam.routes[6].dst is fd09::1/64, which has host bits: it is taken for fd09::/64",
             "ipam.routes[8].gw is 10.5.0.1, outside 10.0.0.0/24: the kernel refuses a route through what it cannot reach",
+            "ipam.routes[9].dst is 0.0.0.0/0 like that of ipam.routes[0], by the same next hop: the kernel refuses the second \
+             (file exists)",
         ];
         assert_eq!(doubts, expected);
     }
@@ -211,6 +235,6 @@ mod tests {
             doubts[0],
             "ipam.routes[0].priority is 1, which no pod gets: a result of cniVersion 1.0.0 cannot carry it"
         );
-        assert!(doubts[1].ends_with("the kernel refuses a second default route (file exists)"), "{doubts:?}");
+        assert!(doubts[1].ends_with("the kernel refuses the second (file exists)"), "{doubts:?}");
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Base, Network};
-use cni::{Args, Failure, NetConf};
+use cni::{Args, Fail, Failure, NetConf};
 
 /// A network that has the objects whose fields are not all optional, and of every list an entry.
 fn whole() -> Value {

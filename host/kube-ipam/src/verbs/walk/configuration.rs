@@ -24,6 +24,9 @@ pub(super) fn of_protocol() -> Vec<cni::Error> {
             value: "\x1b[2Jeth0".to_owned(),
             expected: "1 to 15 bytes",
         }],
+        cni::Error::Argument { .. } => [
+            cni::Error::Argument { key: "K8S_POD_NAME", value: "../../nodes".to_owned(), expected: cni::NAME },
+        ],
         cni::Error::UnknownArgument(_) => [cni::Error::UnknownArgument("COLOUR".to_owned())],
         cni::Error::MisspeltArgument { .. } => [
             cni::Error::MisspeltArgument { key: "k8s_pod_namespace".to_owned(), known: "K8S_POD_NAMESPACE" },

@@ -27,9 +27,8 @@ mod of_store;
 mod of_verbs;
 mod people;
 
-use super::{Error, codes, not_ready};
-use cni::failure::joined;
-use cni::{Failure, code};
+use super::{Error, not_ready};
+use cni::{Fail, Failure, code};
 use limits::EVENT;
 
 /// What decoders say, and operators should not have to read.
@@ -75,7 +74,10 @@ fn flaws(error: &Error, failure: &Failure) -> Vec<String> {
     if failure.details.is_empty() {
         flaws.push("no hint".to_owned());
     }
-    let whole = joined(error).chars().count() + error.hint().unwrap_or_default().chars().count();
+    if (failure.code == code::DEFECT) != matches!(error, Error::Defect { .. }) {
+        flaws.push(format!("code {}", failure.code));
+    }
+    let whole = error.message().chars().count() + error.hint().unwrap_or_default().chars().count();
     if whole > EVENT {
         flaws.push(format!("{whole} characters"));
     }
@@ -87,7 +89,7 @@ fn flaws(error: &Error, failure: &Failure) -> Vec<String> {
 fn every_error_says_what_to_do_next_in_plain_words_and_fits_into_an_event() {
     let mut wrong = Vec::new();
     for error in all() {
-        let failure = codes::failure(&error);
+        let failure = Failure::from(&error);
         let flaws = flaws(&error, &failure);
         if !flaws.is_empty() {
             wrong.push(format!("{error:?}\n  {}\n  hint: {}\n  {}", failure.msg, failure.details, flaws.join(", ")));
@@ -103,7 +105,7 @@ fn what_keeps_a_node_from_being_ready_is_told_with_its_hint() {
     for error in all().into_iter().filter(|error| !matches!(error, Error::NotReady { .. })) {
         let hint = error.hint();
         let told = not_ready(&base, error);
-        let failure = codes::failure(&told);
+        let failure = Failure::from(&told);
         assert_eq!(failure.code, code::UNAVAILABLE);
         assert!(hint.is_none() || !failure.details.is_empty(), "{failure:?}");
         assert!(failure.msg.chars().count() + failure.details.chars().count() <= EVENT);

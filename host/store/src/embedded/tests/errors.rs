@@ -65,7 +65,7 @@ fn a_pipe_in_the_place_of_the_file_is_named_and_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("ipam.mdb");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    let error = cni::failure::joined(&claim(dir.path(), "one").unwrap_err());
+    let error = ipam::shown::joined(&claim(dir.path(), "one").unwrap_err());
     assert_eq!(error, format!("cannot open {}: it is not a regular file", pipe.display()));
 }
 

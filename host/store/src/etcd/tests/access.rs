@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::User;
 
-fn ping(options: EtcdOptions) -> Result<(), StoreError> {
-    block_on(Store::new(Etcd::new(options), "/kube-ipam", "blue").ping())
+fn ping(config: EtcdConfig) -> Result<(), StoreError> {
+    block_on(Store::new(Etcd::new(config, None), "/kube-ipam", "blue").ping())
 }
 
 #[test]
@@ -17,26 +18,23 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
     authority.write("empty.pem", "");
     authority.write("broken.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
     let server = authority.server();
-    ping(authority.options(&server)).unwrap();
+    ping(authority.config(&server)).unwrap();
 
-    let good = || authority.options(&server);
-    let some = |name: &str| Some(authority.path(name));
+    // That a certificate comes with its key is a matter of the type: the configuration refuses one without the other.
+    let good = || authority.config(&server);
+    let client = |cert, key| EtcdConfig { client: Some(authority.client(cert, key)), ..good() };
+    let trusting = |ca| EtcdConfig { trusted_ca: Some(authority.path(ca)), ..good() };
     let cases = [
-        (EtcdOptions { cert: some("expired.pem"), ..good() }, "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
-        (
-            EtcdOptions { ca: some("expired.pem"), ..good() },
-            "etcdTrustedCAFileFile",
-            "it expired on 2020-05-06T00:00:00Z",
-        ),
-        (EtcdOptions { cert: some("none.pem"), ..good() }, "etcdCertFile", "No such file or directory"),
-        (EtcdOptions { ca: some("empty.pem"), ..good() }, "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
-        (EtcdOptions { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not PEM"),
-        (EtcdOptions { key: some("client.pem"), ..good() }, "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
-        (EtcdOptions { key: some("server.key"), ..good() }, "etcdKeyFile", "it is not the key of etcdCertFile"),
-        (EtcdOptions { key: None, ..good() }, "etcdCertFile", "there is no etcdKeyFile for it"),
+        (client("expired.pem", "client.key"), "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
+        (trusting("expired.pem"), "etcdTrustedCAFileFile", "it expired on 2020-05-06T00:00:00Z"),
+        (client("none.pem", "client.key"), "etcdCertFile", "No such file or directory"),
+        (trusting("empty.pem"), "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
+        (client("broken.pem", "client.key"), "etcdCertFile", "it is not PEM"),
+        (client("client.pem", "client.pem"), "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
+        (client("client.pem", "server.key"), "etcdKeyFile", "it is not the key of etcdCertFile"),
     ];
-    for (options, field, what) in cases {
-        let error = ping(options).unwrap_err();
+    for (config, field, what) in cases {
+        let error = ping(config).unwrap_err();
         let told = error.to_string();
         assert!(matches!(error, StoreError::Credentials { .. }), "{error:?}");
         assert!(told.starts_with(field) && told.contains(what), "{told}");
@@ -44,16 +42,20 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
 
     // What only the handshake can tell names the endpoint and the reason.
     let stranger = Authority::new();
-    let error = ping(EtcdOptions { ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
+    let error = ping(EtcdConfig { trusted_ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()) && error.contains("invalid peer certificate"), "{error}");
     authority.issue_for("elsewhere", &["elsewhere.example"], 2999);
     let elsewhere = authority.server_with("elsewhere");
-    let error = ping(authority.options(&elsewhere)).unwrap_err().to_string();
+    let error = ping(authority.config(&elsewhere)).unwrap_err().to_string();
     assert!(error.contains(&elsewhere.url()) && error.contains("elsewhere.example"), "{error}");
-    let error = ping(EtcdOptions { cert: None, key: None, ..good() }).unwrap_err().to_string();
+    let error = ping(EtcdConfig { client: None, ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()), "{error}");
     let error = ping(at(&[&server.url().replace("https", "http")])).unwrap_err().to_string();
     assert!(error.contains("etcd does not answer: http://"), "{error}");
+}
+
+fn ipam(password_file: &Path) -> User {
+    User { name: "ipam".to_owned(), password_file: password_file.to_owned() }
 }
 
 fn etcdctl(server: &Server, args: &[&str]) {
@@ -82,11 +84,11 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     let password = |text: &str| {
         let path: &Path = &dir.path().join(text.trim());
         fs::write(path, text).unwrap();
-        EtcdOptions { username: Some("ipam".into()), password_file: Some(path.to_owned()), ..at(&[&server.url()]) }
+        EtcdConfig { user: Some(ipam(path)), ..at(&[&server.url()]) }
     };
     ping(password("word\n")).unwrap();
     block_on(async {
-        let etcd = Etcd::new(password("word"));
+        let etcd = Etcd::new(password("word"), None);
         let bench = Bench::with_prefix(etcd, &["10.0.0.0/24"], "/kube-ipam".into());
         bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
         bench.agrees().await;
@@ -94,17 +96,17 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     let error = ping(password("wrong")).unwrap_err();
     let expected = format!("etcd at {} refused to log in: etcdserver: authentication failed", server.url());
     assert!(error.to_string().starts_with(&expected), "{error}");
-    let error = block_on(Store::new(Etcd::new(password("word")), "/other", "blue").ping()).unwrap_err();
+    let error = block_on(Store::new(Etcd::new(password("word"), None), "/other", "blue").ping()).unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");
     assert!(error.hint().unwrap().contains("etcdPrefix"));
     let error = ping(at(&[&server.url()])).unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     let rehearse =
-        |domain: &str, prefix: &str| block_on(Store::new(Etcd::new(password("word")), prefix, domain).rehearse());
+        |domain: &str, prefix: &str| block_on(Store::new(Etcd::new(password("word"), None), prefix, domain).rehearse());
     rehearse("blue", "/kube-ipam").unwrap();
     let error = rehearse("blue", "/kube-ipam2").unwrap_err();
     assert!(matches!(error, StoreError::Refused { doing: "write", .. }), "{error}");
-    let missing = EtcdOptions { password_file: Some(dir.path().join("none")), ..password("word") };
+    let missing = EtcdConfig { user: Some(ipam(&dir.path().join("none"))), ..password("word") };
     assert!(ping(missing).unwrap_err().to_string().starts_with("etcdPasswordFile "));
 }
 
@@ -112,7 +114,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
 fn a_full_etcd_still_releases_and_says_what_to_do() {
     let server = Server::start(&["--quota-backend-bytes", "2000000"]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let bench = Bench::new(etcd, &["10.0.0.0/24"]);
         let (one, two) = (requester("one", "a"), requester("two", "b"));
         let kept = crate::conformance::held_for("me", 60, dynamic("10.0.0.2"));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 use super::*;
+use crate::ClientCertificate;
 
 /// An authority, and the files it made.
 pub(super) struct Authority {
@@ -64,12 +65,15 @@ impl Authority {
         Server::start_as("etcd".as_ref(), "https", &[&files[..], &["--client-cert-auth"]].concat())
     }
 
-    pub(super) fn options(&self, server: &Server) -> EtcdOptions {
-        EtcdOptions {
-            ca: Some(self.path("ca.pem")),
-            cert: Some(self.path("client.pem")),
-            key: Some(self.path("client.key")),
+    pub(super) fn config(&self, server: &Server) -> EtcdConfig {
+        EtcdConfig {
+            trusted_ca: Some(self.path("ca.pem")),
+            client: Some(self.client("client.pem", "client.key")),
             ..at(&[&server.url()])
         }
+    }
+
+    pub(super) fn client(&self, cert: &str, key: &str) -> ClientCertificate {
+        ClientCertificate { cert: self.path(cert), key: self.path(key) }
     }
 }

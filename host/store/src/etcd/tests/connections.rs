@@ -13,7 +13,7 @@ use limits::store::ETCD_ANSWER;
 fn a_claim_costs_two_round_trips_and_a_release_two() {
     let server = Server::start(&[]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24", "fd00::/120"]);
         let trips = || etcd.round_trips();
         let one = requester("one", "a");
@@ -36,7 +36,7 @@ fn a_claim_costs_two_round_trips_and_a_release_two() {
 fn a_claim_far_from_the_beginning_of_a_large_range_costs_one_read_more() {
     let server = Server::start(&[]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/16"]);
         bench.fill(span("10.0.0.2", "10.0.3.232")).await;
         let last = dynamic("10.0.3.233");
@@ -52,7 +52,7 @@ fn a_claim_far_from_the_beginning_of_a_large_range_costs_one_read_more() {
 fn the_garbage_of_a_node_costs_one_read_and_two_round_trips_each() {
     let server = Server::start(&[]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24"]);
         bench.fill(span("10.0.0.100", "10.0.0.200")).await;
         for nth in 2..5 {
@@ -73,7 +73,7 @@ fn what_status_asks_does_not_grow_with_the_range_sets_or_with_what_is_held() {
     let server = Server::start(&[]);
     block_on(async {
         for subnets in [&["10.0.0.0/16"][..], &["10.0.0.0/16", "10.1.0.0/16", "fd00::/64"]] {
-            let etcd = Etcd::new(at(&[&server.url()]));
+            let etcd = Etcd::new(at(&[&server.url()]), None);
             let mut bench = Bench::new(etcd.clone(), subnets);
             bench.store = bench.store.with_registry(false);
             bench.store.register("blue", &bench.sets).await.unwrap();
@@ -95,7 +95,7 @@ fn what_status_asks_does_not_grow_with_the_range_sets_or_with_what_is_held() {
 fn a_crowd_of_proposals_costs_two_round_trips() {
     let server = Server::start(&[]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let bench = Bench::new(etcd.clone(), &["10.0.0.0/24"]);
         let look = bench.look(&requester("late", "late"), &[]).await;
         bench.fill(span("10.0.0.2", "10.0.0.20")).await;
@@ -113,12 +113,12 @@ fn a_member_that_is_gone_is_passed_over() {
     let live = Server::shared().url();
     for endpoints in [[gone.as_str(), &live], [&live, gone.as_str()]] {
         block_on(async {
-            let bench = Bench::new(Etcd::new(at(&endpoints)), &["10.0.0.0/24"]);
+            let bench = Bench::new(Etcd::new(at(&endpoints), None), &["10.0.0.0/24"]);
             bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
             bench.agrees().await;
         });
     }
-    let error = block_on(Store::new(Etcd::new(at(&[&gone])), "", "blue").ping()).unwrap_err();
+    let error = block_on(Store::new(Etcd::new(at(&[&gone]), None), "", "blue").ping()).unwrap_err();
     assert!(matches!(&error, StoreError::Unreachable { .. }), "{error:?}");
     let told = error.to_string();
     assert!(told.contains(&gone) && told.contains("Connection refused"), "{told}");
@@ -133,13 +133,13 @@ fn a_frozen_member_costs_a_few_seconds_and_the_deadline_holds() {
     block_on(async {
         // Whoever's turn it is: at most one wait.
         let start = Instant::now();
-        let bench = Bench::new(Etcd::new(at(&[&frozen.url(), &live])), &["10.0.0.0/24"]);
+        let bench = Bench::new(Etcd::new(at(&[&frozen.url(), &live]), None), &["10.0.0.0/24"]);
         bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
         assert!(start.elapsed() < 3 * ETCD_ANSWER);
 
         let start = Instant::now();
         let deadline = Some(start + Duration::from_secs(1));
-        let store = Store::new(Etcd::new(EtcdOptions { deadline, ..at(&[&frozen.url()]) }), "", "blue");
+        let store = Store::new(Etcd::new(at(&[&frozen.url()]), deadline), "", "blue");
         let error = store.held_by(&requester("one", "a").attachment).await.unwrap_err();
         assert!(error.to_string().contains("no answer within"), "{error}");
         assert!(start.elapsed() < ETCD_ANSWER, "the deadline does not cut an answer short");
@@ -154,7 +154,7 @@ fn an_answer_that_got_lost_is_read_back() {
     let proxy = Proxy::to(&Server::shared().url());
     for lose in [Proxy::lose_next_answer, Proxy::lose_next_request] {
         block_on(async {
-            let bench = Bench::new(Etcd::new(at(&[&proxy.url()])), &["10.0.0.0/24"]);
+            let bench = Bench::new(Etcd::new(at(&[&proxy.url()]), None), &["10.0.0.0/24"]);
             let one = requester("one", "a");
             let look = bench.look(&one, &[]).await;
             lose(&proxy);
@@ -175,7 +175,7 @@ fn an_outcome_nobody_can_tell_is_told_as_such() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server.url());
     block_on(async {
-        let bench = Bench::new(Etcd::new(at(&[&proxy.url()])), &["10.0.0.0/24"]);
+        let bench = Bench::new(Etcd::new(at(&[&proxy.url()]), None), &["10.0.0.0/24"]);
         let look = bench.look(&requester("one", "a"), &[]).await;
         proxy.lose_next_request();
         server.signal("KILL");
@@ -189,7 +189,7 @@ fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
     let server = Server::start(&[]);
     block_on(async {
         let deadline = Some(Instant::now() + Duration::from_secs(2));
-        let bench = Bench::new(Etcd::new(EtcdOptions { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
+        let bench = Bench::new(Etcd::new(at(&[&server.url()]), deadline), &["10.0.0.0/24"]);
         let look = bench.look(&requester("one", "a"), &[]).await;
         server.signal("STOP");
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
@@ -201,7 +201,7 @@ fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
 fn a_compacted_moment_is_told_as_such() {
     block_on(async {
         let server = Server::start(&[]);
-        let bench = Bench::new(Etcd::new(at(&[&server.url()])), &["10.0.0.0/16"]);
+        let bench = Bench::new(Etcd::new(at(&[&server.url()]), None), &["10.0.0.0/16"]);
         let one = requester("one", "a");
         let mut look = bench.look(&one, &[]).await;
         for round in 0..3 {
@@ -220,7 +220,7 @@ fn a_crowd_at_once_gets_every_address_once() {
     let prefix = format!("/crowd-{}", std::process::id());
     let claims = thread::scope(|scope| {
         let claim = |nth: usize| {
-            let bench = Bench::with_prefix(Etcd::new(at(&[&url])), &["10.0.0.0/26"], prefix.clone());
+            let bench = Bench::with_prefix(Etcd::new(at(&[&url]), None), &["10.0.0.0/26"], prefix.clone());
             let who = requester(&format!("c{nth}"), &format!("pod-{nth}"));
             block_on(async {
                 let mut lost = Vec::new();
@@ -248,7 +248,7 @@ fn a_crowd_at_once_gets_every_address_once() {
     });
     assert_eq!(claims, 61);
     block_on(async {
-        let store = Store::new(Etcd::new(at(&[&url])), &prefix, "blue");
+        let store = Store::new(Etcd::new(at(&[&url]), None), &prefix, "blue");
         let listing = store.allocations(&Filter::default(), None, 1_000).await.unwrap();
         assert_eq!(listing.held.len(), 61);
         assert_eq!(store.inspect().await.unwrap(), []);

@@ -16,15 +16,12 @@ use authority::Authority;
 use proxy::Proxy;
 use server::{Server, free_port};
 
-fn at(endpoints: &[&str]) -> EtcdOptions {
-    EtcdOptions {
-        endpoints: endpoints.iter().map(|endpoint| (*endpoint).to_owned()).collect(),
-        ..EtcdOptions::default()
-    }
+fn at(endpoints: &[&str]) -> EtcdConfig {
+    EtcdConfig { endpoints: endpoints.iter().map(|endpoint| (*endpoint).to_owned()).collect(), ..EtcdConfig::default() }
 }
 
 fn shared() -> (Etcd, ()) {
-    (Etcd::new(at(&[&Server::shared().url()])), ())
+    (Etcd::new(at(&[&Server::shared().url()]), None), ())
 }
 
 /// Have etcd forget everything but the present.
@@ -49,7 +46,7 @@ mod encrypted {
                 (authority, server)
             })
         });
-        (Etcd::new(authority.options(server)), ())
+        (Etcd::new(authority.config(server), None), ())
     }
 
     conformance!(shared());
@@ -62,7 +59,7 @@ mod newer {
     fn shared() -> Option<(Etcd, ())> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         let server = SHARED.get_or_init(|| server::outliving(Server::newer)).as_ref()?;
-        Some((Etcd::new(at(&[&server.url()])), ()))
+        Some((Etcd::new(at(&[&server.url()]), None), ()))
     }
 
     conformance!(match shared() {

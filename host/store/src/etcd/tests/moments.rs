@@ -33,7 +33,7 @@ fn a_view_is_one_moment_whatever_is_written_meanwhile() {
 
 /// The same value to all keys, again and again.
 async fn write(url: &str, keys: &[String], writer: u32, done: &AtomicBool) {
-    let etcd = Etcd::new(at(&[url]));
+    let etcd = Etcd::new(at(&[url]), None);
     for nth in 0.. {
         if done.load(Ordering::Relaxed) {
             return;
@@ -49,11 +49,11 @@ async fn write(url: &str, keys: &[String], writer: u32, done: &AtomicBool) {
 async fn look(url: &str, keys: &[String]) {
     let reads: Vec<Read> = keys.iter().map(|key| Read::Get(key.clone())).collect();
     let all = KeyRange { from: "/moment/".into(), to: "/moment0".into() };
-    let lasting = Etcd::new(at(&[url]));
+    let lasting = Etcd::new(at(&[url]), None);
     let (views, mut trips) = (300, 0);
     for _ in 0..views {
         // Whoever has read twice may know the member's version, and ask otherwise.
-        let fresh = Etcd::new(at(&[url]));
+        let fresh = Etcd::new(at(&[url]), None);
         for etcd in [&fresh, &lasting] {
             let mut view = etcd.view().await.unwrap();
             let first = values(view.read(&reads).await.unwrap());
@@ -74,7 +74,7 @@ fn only_a_member_that_outlives_killed_callers_is_sent_a_transaction_of_reads() {
         let newer = Server::newer();
         for (server, is_sturdy) in [(Some(&old), true), (newer.as_ref(), false)] {
             let Some(server) = server else { continue };
-            let etcd = Etcd::new(at(&[&server.url()]));
+            let etcd = Etcd::new(at(&[&server.url()]), None);
             for nth in 0..3 {
                 // The second read finds out.
                 assert_eq!(etcd.cluster.is_sturdy(), is_sturdy && nth > 1, "after {nth} reads of {}", server.url());
@@ -238,7 +238,7 @@ fn occupant(claim: &Claim) -> Occupant {
 fn what_reads_everything_comes_to_its_end_though_etcd_is_compacted_amid_it() {
     let server = Server::start(&[]);
     block_on(async {
-        let etcd = Etcd::new(at(&[&server.url()]));
+        let etcd = Etcd::new(at(&[&server.url()]), None);
         let forgetful = Rc::new(Forgetful { etcd, url: server.url(), left: Cell::new(0) });
         let store = Store::new(Map::other(forgetful.clone()), "/kube-ipam", "blue");
         let bench = Bench::with_prefix(Map::other(forgetful.clone()), &["10.0.0.0/16"], "/kube-ipam".into());

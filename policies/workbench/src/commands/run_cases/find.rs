@@ -1,6 +1,6 @@
 //! Finds the files that are cases, and the module that each is about.
 
-use kube_ipam::cli::output::Hinted;
+use cni::Fail;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub(super) enum Unfound {
     ManyModules { file: PathBuf, directory: PathBuf, choices: String },
 }
 
-impl Hinted for Unfound {}
+impl Fail for Unfound {}
 
 impl PolicyModule {
     pub(super) fn file(&self) -> Option<&Path> {

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::format::{Expectation, ExpectedHold, HoldParts};
 use super::words::{Address, Many, Span};
 use crate::lab::TrialOutcome;
-use cni::code;
+use cni::{Failure, code};
 use engine::Line;
 use ipam::{Assignment, Family, HoldTerms, Kind, Verdict};
-use kube_ipam::verbs::{self, codes};
+use kube_ipam::verbs;
 
 /// Why there is no address, in the words of a case; the codes are those of a CNI error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ impl Observed {
 
 impl NoAddress {
     fn of(error: &verbs::Error) -> Self {
-        let failure = codes::failure(error);
+        let failure = Failure::from(error);
         let refused = match failure.code {
             code::EXHAUSTED => Refused::Exhausted,
             code::TAKEN => Refused::Taken,

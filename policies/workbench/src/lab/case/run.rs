@@ -10,7 +10,7 @@ use super::layout::Part;
 use super::yaml::flow;
 use crate::lab::world::{BYSTANDER, NETWORK};
 use crate::lab::{self, Mishap, World};
-use cni::failure::joined;
+use cni::Fail;
 use engine::Policy;
 use ipam::{Allocation, Attachment, HoldTerms, Kind, Pod, PodName, Span, address};
 use kube_ipam::verbs;
@@ -77,7 +77,7 @@ impl CaseFile {
     fn error_of_network(&self, error: &Mishap) -> CaseError {
         let is_about_settings = matches!(error, Mishap::Network(verbs::Error::Policy(_)));
         let key = if is_about_settings && self.case.settings.is_some() { "settings" } else { "network" };
-        self.error_at(&[Part::Key(key)], joined(error).replace("ipam.", "network."))
+        self.error_at(&[Part::Key(key)], error.message().replace("ipam.", "network."))
     }
 }
 
@@ -134,17 +134,17 @@ impl RunningCase {
         // First of all: the address that was claimed last may be held as well, and then could not be claimed any more.
         for address in file.case.last_claimed.iter().flat_map(|last| &last.0) {
             let done = self.world.claim_last(*address);
-            done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("lastClaimed")], error.message()))?;
         }
         for (nth, held, spans) in file.case.holders() {
             let (pod, interface) = (held.by.as_ref().map(|pod| &pod.0), held.interface.as_deref().unwrap_or("eth0"));
             let done = self.world.hold_by(pod, interface, &spans, held.kind.unwrap_or(Kind::Fixed));
-            done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("held"), Part::Nth(nth)], error.message()))?;
         }
         for (nth, kept) in file.case.kept.iter().enumerate() {
             let hold = HoldTerms { identity: kept.identity.clone(), seconds: kept.lapse.0.as_secs() };
             let done = self.world.keep(kept.address, hold);
-            done.map_err(|error| file.error_at(&[Part::Key("kept"), Part::Nth(nth)], joined(&error)))?;
+            done.map_err(|error| file.error_at(&[Part::Key("kept"), Part::Nth(nth)], error.message()))?;
         }
         Ok(())
     }

@@ -19,7 +19,6 @@ mod scene;
 mod trial;
 mod writer;
 
-use kube_ipam::cli::output::Hinted;
 use std::cell::{Cell, RefCell};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -32,6 +31,7 @@ use serde_json::{Map, Value, json};
 pub use report::{CheckReport, Counterexample, PropertyResult};
 
 use crate::lab::{Mishap, World};
+use cni::Fail;
 use engine::{Call, Compiler, Policy, PolicyError, Source, Spent};
 use generate::{WorldPlan, plans};
 use limits::Limits;
@@ -74,6 +74,9 @@ pub enum CheckError {
     /// The module is not a policy, or does not accept its settings.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A module that does not accept the settings it has where nobody gives it any.
+    #[error(transparent)]
+    NoSettings(PolicyError),
     /// The given network cannot be used.
     #[error(transparent)]
     Network(#[from] Mishap),
@@ -87,7 +90,16 @@ pub enum CheckError {
     Directory(#[from] std::io::Error),
 }
 
-impl Hinted for CheckError {}
+impl Fail for CheckError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Policy(error) => error.hint(),
+            Self::NoSettings(_) => Some("give it settings: --settings '{…}' or --settings @FILE.json".to_owned()),
+            Self::Network(error) => error.hint(),
+            Self::Undeclared(_) | Self::Directory(_) => None,
+        }
+    }
+}
 
 /// A module with everything that is the same in all its worlds, and what was seen in them.
 struct Bench {

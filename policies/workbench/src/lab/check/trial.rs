@@ -10,10 +10,10 @@ use super::Bench;
 use super::counterexample::{Action, Expect, Step, Steps};
 use super::scene::Scene;
 use crate::lab::{Mishap, Proposed, TrialOutcome, TrialRequester, World};
-use cni::code;
+use cni::{Fail, code};
 use engine::{Fault, Policy, PolicyError};
 use ipam::{Attachment, Kind, Span};
-use kube_ipam::verbs::{Error, codes};
+use kube_ipam::verbs::Error;
 use store::StoreError;
 
 /// A world under way, with the steps that led to where it is.
@@ -193,7 +193,7 @@ fn marked(scene: &Scene, held: Vec<Span>) -> Vec<(Span, Kind)> {
 
 /// The word of a test case for an error.
 fn reason(error: &Error) -> &'static str {
-    match codes::failure(error).code {
+    match error.code() {
         code::EXHAUSTED => "exhausted",
         code::TAKEN => "taken",
         code::INVALID_REQUEST => "invalid",

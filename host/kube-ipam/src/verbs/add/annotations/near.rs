@@ -81,6 +81,7 @@ fn forms(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cni::Fail;
 
     fn net1() -> Attachment {
         Attachment { network: "blue".into(), container: "c1".into(), interface: "net1".into() }
