@@ -144,6 +144,16 @@ impl RangeSets {
         self.ranges().any(|range| range.subnet().contains(address))
     }
 
+    /// All addresses that lie in no configured subnet, lowest first.
+    pub fn outside(&self) -> Vec<Span> {
+        let all = |family: Family| Span::new(family.address(0), family.address(u128::MAX));
+        let mut outside: Vec<Span> = [Family::V4, Family::V6].into_iter().filter_map(all).collect();
+        for range in self.ranges() {
+            outside = punch(outside, &Span::of_subnet(range.subnet()));
+        }
+        outside
+    }
+
     /// The usable addresses of a span, anywhere in the configured subnets, lowest first.
     pub fn usable_within(&self, span: Span) -> Vec<Span> {
         let mut inside: Vec<Span> = Vec::new();

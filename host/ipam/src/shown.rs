@@ -24,6 +24,11 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     )
 }
 
+/// A part of a JSON text, from wherever on.
+pub fn json(text: &str) -> Cow<'_, str> {
+    escape(text, |character| is_harmless(character) || character == '\n', json_escape)
+}
+
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
 pub fn is_harmless(character: char) -> bool {
     let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

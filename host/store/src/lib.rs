@@ -34,6 +34,7 @@ mod moves;
 mod nearby;
 mod occupancy;
 mod other;
+mod pages;
 mod reading;
 mod reclaim;
 mod registry;
@@ -61,13 +62,14 @@ pub use config::{ClientCertificate, EtcdConfig, StoreConfig, User};
 pub use error::StoreError;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
-pub use list::{Filter, Listing};
+pub use list::{Allocations, Filter, Listing};
 pub use look::{Look, Requester};
 pub use machines::{Strays, Under};
 pub use map::{Map, MapView, check_credentials};
 pub use moved::Moved;
 pub use moves::{Move, Moves, Outcome};
 pub use occupancy::Occupancy;
+pub use pages::Progress;
 pub use reclaim::Standing;
 pub use record::KeptAddress;
 pub use registry::{Registered, Registration};
@@ -102,13 +104,15 @@ pub struct Store {
     cooldown: Option<Duration>,
     /// Whether claims register their network, and whether somebody chose its domain.
     registers: Option<bool>,
+    /// Who is told how many entries were read.
+    progress: Option<Progress>,
 }
 
 impl Store {
     /// The allocations of `domain` in this map, under keys that begin with `prefix`.
     pub fn new(map: impl Into<Map>, prefix: &str, domain: &str) -> Self {
         let map = Rc::new(map.into());
-        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None }
+        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None, progress: None }
     }
 
     /// Keep released dynamic addresses from everybody for so long: stale ARP, conntrack and DNS die out meanwhile.

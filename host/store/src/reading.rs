@@ -12,9 +12,8 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::keys::{Keys, address_in, slot_number_in};
-use super::list;
 use super::nearby::{Nearby, part_in_pages};
-use super::ordered::{Entry, KeyRange, Page, Read, View};
+use super::ordered::{Page, Read, View};
 use super::record::{KeptAddress, Seen};
 use ipam::address::number;
 use ipam::{Allocation, Family, Holder, Question, RangeSet, Snapshot, Span};
@@ -46,10 +45,6 @@ impl Reading {
 
     pub(crate) async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
         if reads.is_empty() { Ok(Vec::new()) } else { self.view.read(reads).await }
-    }
-
-    pub(crate) async fn scan_all(&mut self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-        list::scan_all(&mut self.view, range, keys_only).await
     }
 
     /// Read what a question asks for and teach it to the snapshot.

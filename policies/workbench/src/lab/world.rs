@@ -207,15 +207,7 @@ impl World {
 
     /// Everything that is held, in the order of the addresses.
     pub fn held(&self) -> Result<Vec<Allocation>, StoreError> {
-        let (mut held, mut after) = (Vec::new(), None);
-        loop {
-            let page = at_once(self.store.allocations(&Filter::default(), after, usize::MAX))?;
-            held.extend(page.held);
-            after = page.next;
-            if after.is_none() {
-                return Ok(held);
-            }
-        }
+        Ok(at_once(self.store.allocations(&Filter::default()).all())?.held)
     }
 
     /// What nobody holds but is kept, for whom and until when.
