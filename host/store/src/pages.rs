@@ -10,7 +10,7 @@
 //!   first page     to the end of the range: nothing is known yet, all is walked once
 //!   full page      what is left behind it, as wide as it was: neighbours are as dense as each other, as a rule
 //!   thin page      wider next time, so that pages are full where keys become rare
-//!   empty page     one character further up: from "shop/web-9…" to "shop/web-…" to "shop/…", until somebody is there
+//!   empty page     six times as wide, until somebody is there: from "shop/web-9…" to "shop/w…" to "shop/…"
 //! ```
 //!
 //! How wide a page is is told in the order of keys: a place in them, and a number that counts in digits from there on. The
@@ -96,7 +96,7 @@ impl Pages {
         }
         let found = page.entries.len();
         self.stride =
-            self.stride.map(|stride| if found == 0 { stride.climbed() } else { stride.fitted(found, self.limit) });
+            self.stride.map(|stride| if found == 0 { stride.widened() } else { stride.fitted(found, self.limit) });
         self.rest.from = slice.to;
     }
 }
@@ -154,9 +154,10 @@ impl Stride {
         Some(following(&key[..place])? + &text_after("", end - WHOLE))
     }
 
-    /// The same one character further up.
-    fn climbed(self) -> Self {
-        Self { place: self.place, by: self.by * BASE }.settled()
+    /// For where nothing was found. Tried on keys of 150,000 and 550,000 pods: less asks more often, more runs further into
+    /// what comes behind the gap, all of which is walked then.
+    fn widened(self) -> Self {
+        Self { by: self.by * 6, ..self }.settled()
     }
 
     /// So that a page is nearly full next time, where it had `found` entries this time.

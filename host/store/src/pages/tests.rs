@@ -95,7 +95,7 @@ proptest! {
     ) {
         prop_assume!(one < two);
         let stride = Stride::between(&one, &two);
-        for stride in [stride, stride.climbed(), stride.fitted(found, 40), stride.climbed().climbed().climbed()] {
+        for stride in [stride, stride.widened(), stride.fitted(found, 40), stride.widened().widened().widened()] {
             prop_assert!(stride.by < WHOLE && stride.by > 0);
             let is_ascii = three.is_ascii();
             prop_assert!(stride.from(&three).is_none_or(|end| three < end || !is_ascii), "{:?} {}", stride, three);
@@ -171,9 +171,9 @@ fn what_is_walked_grows_with_the_keys_and_no_faster() {
             }
             let Walked { requests, keys } = *walking.walked.borrow();
             println!("{held} held, {range:?}: {read} keys in {requests} requests, {keys} walked");
-            assert!(requests <= 2 * read / PAGE + 60, "{read} keys in {requests} requests");
-            // Once for the first page, and each key twice at most beside.
-            assert!(keys <= 4 * read, "{read} keys, {keys} walked");
+            assert!(requests <= 5 * read / PAGE + 600, "{read} keys in {requests} requests");
+            // Once for the first page, once for each page, and what lies behind gaps once more.
+            assert!(keys <= 6 * read, "{read} keys, {keys} walked");
         }
     }
 }
