@@ -44,7 +44,7 @@ impl Store {
                 page.iter().for_each(|entry| ledger.enter(entry));
             }
             let mut suspects = ledger.close();
-            let mut entries = Entries::new();
+            let mut entries = std::mem::take(&mut suspects.themselves);
             if suspects.are_unnamed() {
                 let mut pages = self.pages(self.keys.everything());
                 while let Some(page) = pages.next(&mut view).await? {
@@ -52,8 +52,7 @@ impl Store {
                     entries.extend(wanted.map(|entry| (entry.key, Some(entry.value))));
                 }
             }
-            let by_name = std::mem::take(&mut suspects.by_name);
-            self.read_around(&mut view, in_use, &mut entries, by_name).await?;
+            self.read_around(&mut view, in_use, &mut entries).await?;
             Ok(entries)
         });
         let entries = entries.await?.into_iter().filter_map(|(key, value)| Some(Entry { key, value: value? }));

@@ -116,15 +116,15 @@ impl Columns {
     pub(crate) fn lines(&mut self, rows: impl IntoIterator<Item = Vec<String>>) -> String {
         let mut rows = rows.into_iter().peekable();
         let header = if rows.peek().is_some() { self.header.take() } else { None };
-        let rows: Vec<Vec<String>> = header.into_iter().chain(rows).collect();
-        let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
-        for row in &rows {
+        let written: Vec<Vec<String>> = header.into_iter().chain(rows).collect();
+        let shown: Vec<Vec<_>> = written.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
+        for row in &shown {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = cell.width().max(*width);
             }
         }
         let mut text = String::new();
-        for row in &rows {
+        for row in &shown {
             let mut line = String::new();
             for (width, cell) in self.widths.iter().zip(row) {
                 line.push_str(cell);

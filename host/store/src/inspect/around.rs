@@ -8,7 +8,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::keys::{Keys, Named};
 use crate::map::MapView;
-use crate::ordered::{Read, View};
+use crate::ordered::{Page, Read, View};
 use crate::record::KeptAddress;
 use crate::repair::InUse;
 use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
@@ -18,15 +18,14 @@ use limits::store::PAGE;
 pub(super) type Entries = BTreeMap<String, Option<Vec<u8>>>;
 
 impl Store {
-    /// Read these keys, and all that belongs to what is there, and to what is there in turn.
+    /// Read all that belongs to these entries, and all that belongs to that in turn.
     pub(super) async fn read_around(
         &self,
         view: &mut MapView,
         in_use: &InUse,
         known: &mut Entries,
-        keys: impl IntoIterator<Item = String>,
     ) -> Result<(), StoreError> {
-        let mut wanted: Vec<String> = keys.into_iter().collect();
+        let mut wanted: Vec<String> = Vec::new();
         for (key, value) in known.iter() {
             wanted.extend(belonging(&self.keys, in_use, key, value.as_deref()));
         }
@@ -39,16 +38,31 @@ impl Store {
             }
             let mut further = Vec::new();
             for keys in wanted.chunks(PAGE) {
-                let reads: Vec<Read> = keys.iter().map(|key| Read::Get(key.clone())).collect();
-                for (key, page) in keys.iter().zip(view.read(&reads).await?) {
-                    let value = page.into_entry().map(|entry| entry.value);
-                    further.extend(belonging(&self.keys, in_use, key, value.as_deref()));
-                    known.insert(key.clone(), value);
+                for (key, value) in get(view, keys).await? {
+                    further.extend(belonging(&self.keys, in_use, &key, value.as_deref()));
+                    known.insert(key, value);
                 }
             }
             wanted = further;
         }
     }
+}
+
+/// What is under some keys. What a damaged record names may be too long for a key: then nothing is there.
+async fn get(view: &mut MapView, keys: &[String]) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+    let reads: Vec<Read> = keys.iter().map(|key| Read::Get(key.clone())).collect();
+    let pages = match view.read(&reads).await {
+        Err(StoreError::KeyTooLong { .. }) if keys.len() > 1 => {
+            let (one, two) = keys.split_at(keys.len() / 2);
+            let mut found = Box::pin(get(view, one)).await?;
+            found.extend(Box::pin(get(view, two)).await?);
+            return Ok(found);
+        }
+        Err(StoreError::KeyTooLong { .. }) => vec![Page::default()],
+        pages => pages?,
+    };
+    let values = pages.into_iter().map(|page| page.into_entry().map(|entry| entry.value));
+    Ok(keys.iter().cloned().zip(values).collect())
 }
 
 /// The keys that belong to one. What is unreadable, or not there, has those that its key tells.

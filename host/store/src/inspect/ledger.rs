@@ -16,6 +16,8 @@
 //! (`inspect.rs`). What is unreadable, and what was ceded, is suspect by itself. The hashes are made with a secret of this
 //! process: nobody can write two records that balance each other, and by chance they do so once in 2^64.
 //!
+//! Where an entry of pods' index is not allowed, all claims of its pod are suspects, too: it may have to point at one of them.
+//!
 //! So 600,000 keys take half a megabyte, and 16 bytes for each address and each pod: an index of pods may miss a claim, so
 //! that no sum tells whether it is right, and each of its entries is looked up among the claims that were read before it.
 
@@ -23,6 +25,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
+use super::around::Entries;
 use super::readable;
 use crate::keys::{Keys, Named};
 use crate::ordered::Entry;
@@ -41,8 +44,10 @@ pub(super) struct Ledger<'a> {
     allowed: Hashes,
     /// Keys of holds whose address is held.
     forbidden: Hashes,
-    /// Keys that have to be compared, whatever the accounts say.
-    suspects: BTreeSet<String>,
+    /// What has to be compared, whatever the accounts say.
+    suspects: Entries,
+    /// Accounts of keys of pods' index whose claims have to be compared with them.
+    disturbed: BTreeSet<usize>,
 }
 
 /// What the accounts found: which entries are to be read again.
@@ -50,8 +55,8 @@ pub(super) struct Suspects<'a> {
     keys: &'a Keys,
     hasher: RandomState,
     is_open: Vec<bool>,
-    /// Keys that are suspect by themselves.
-    pub(super) by_name: BTreeSet<String>,
+    /// Entries that are suspect by themselves.
+    pub(super) themselves: Entries,
 }
 
 /// A key with its content: that it has to be there, or that it is.
@@ -63,7 +68,7 @@ struct Sentence {
 
 /// An entry that can be read.
 enum Record {
-    Allocation(Allocation),
+    Allocation(Box<Allocation>),
     Claim(Box<Claim>),
     Hold(KeptAddress),
     /// An identity or an expiry.
@@ -84,13 +89,14 @@ impl<'a> Ledger<'a> {
             accounts: vec![0; ACCOUNTS],
             allowed: Hashes::default(),
             forbidden: Hashes::default(),
-            suspects: BTreeSet::new(),
+            suspects: Entries::new(),
+            disturbed: BTreeSet::new(),
         }
     }
 
     pub(super) fn enter(&mut self, entry: &Entry) {
         let Some(record) = Record::parse(self.keys, entry) else {
-            self.suspects.insert(entry.key.clone());
+            self.suspect(entry);
             return;
         };
         for Sentence { key, content, is_there } in record.sentences(self.keys, &entry.key) {
@@ -104,38 +110,54 @@ impl<'a> Ledger<'a> {
                 false
             }
             Record::Claim(claim) => {
-                if let Some(pod) = &claim.pod {
-                    let key = self.keys.pod(pod, &claim.attachment);
+                if let Some(key) = index_of(self.keys, claim) {
                     self.allowed.add(self.hasher.hash_one((key, claim.attachment.container.as_bytes())));
                 }
                 !claim.ceded.is_empty() || !claim.former.is_empty()
             }
             Record::Hold(_) => self.forbidden.has(self.hasher.hash_one(&entry.key)),
-            Record::Pod(container) => !self.allowed.has(self.hasher.hash_one((&entry.key, container.as_slice()))),
+            Record::Pod(container) => {
+                let is_allowed = self.allowed.has(self.hasher.hash_one((&entry.key, container.as_slice())));
+                if !is_allowed {
+                    self.disturbed.insert(account_of(&self.hasher, &entry.key));
+                }
+                !is_allowed
+            }
             Record::Kept(_) | Record::Node | Record::Slot(_) | Record::Cursor => false,
         };
         if is_suspect {
-            self.suspects.insert(entry.key.clone());
+            self.suspect(entry);
         }
     }
 
+    fn suspect(&mut self, entry: &Entry) {
+        self.suspects.insert(entry.key.clone(), Some(entry.value.clone()));
+    }
+
     pub(super) fn close(self) -> Suspects<'a> {
-        let is_open = self.accounts.iter().map(|account| *account != 0).collect();
-        Suspects { keys: self.keys, hasher: self.hasher, is_open, by_name: self.suspects }
+        let mut is_open: Vec<bool> = self.accounts.iter().map(|account| *account != 0).collect();
+        for account in self.disturbed {
+            is_open[account] = true;
+        }
+        Suspects { keys: self.keys, hasher: self.hasher, is_open, themselves: self.suspects }
     }
 }
 
 impl Suspects<'_> {
-    /// Whether some account is not at zero, so that everything has to be read again to find out whose sentences it has.
+    /// Whether some account is open, so that everything has to be read again to find out whose sentences it has.
     pub(super) fn are_unnamed(&self) -> bool {
         self.is_open.contains(&true)
     }
 
-    /// Whether an entry has a sentence in an account that is not at zero.
+    /// Whether an entry has a sentence in an open account, or may have been pointed at by an entry of pods' index there.
     pub(super) fn include(&self, entry: &Entry) -> bool {
         let Some(record) = Record::parse(self.keys, entry) else { return false };
-        let sentences = record.sentences(self.keys, &entry.key);
-        sentences.iter().any(|sentence| self.is_open[account_of(&self.hasher, &sentence.key)])
+        let mut keys: Vec<String> = Vec::new();
+        keys.extend(record.sentences(self.keys, &entry.key).into_iter().map(|sentence| sentence.key));
+        if let Record::Claim(claim) = &record {
+            keys.extend(index_of(self.keys, claim));
+        }
+        keys.iter().any(|key| self.is_open[account_of(&self.hasher, key)])
     }
 }
 
@@ -148,7 +170,7 @@ impl Record {
     fn parse(keys: &Keys, entry: &Entry) -> Option<Self> {
         let named = keys.named(&entry.key)?;
         Some(match &named {
-            Named::Address(_) => Self::Allocation(readable(&named, &entry.value)?),
+            Named::Address(_) => Self::Allocation(Box::new(readable(&named, &entry.value)?)),
             Named::Attachment(_) => Self::Claim(Box::new(readable(&named, &entry.value)?)),
             Named::Hold(_) => Self::Hold(readable(&named, &entry.value)?),
             Named::Identity { .. } | Named::Expiry { .. } => Self::Kept(readable(&named, &entry.value)?),
@@ -172,6 +194,11 @@ impl Record {
             Self::Pod(_) | Self::Cursor => Vec::new(),
         }
     }
+}
+
+/// The key that the index of pods may have for a claim.
+fn index_of(keys: &Keys, claim: &Claim) -> Option<String> {
+    claim.pod.as_ref().map(|pod| keys.pod(pod, &claim.attachment))
 }
 
 fn wanted_by_claim(keys: &Keys, claim: &Claim) -> Vec<Sentence> {
