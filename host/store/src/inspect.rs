@@ -14,8 +14,6 @@ use super::ordered::{Entry, OrderedMap, Read, View};
 use super::record::{KeptAddress, Keyed, Seen};
 use super::repair::InUse;
 pub use disagreement::Disagreement;
-
-use around::Entries;
 use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
 use ledger::Ledger;
 

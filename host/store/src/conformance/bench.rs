@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::inspect::Everything;
 use crate::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use crate::record::encode;
 use crate::{Claimed, Look, Requester, Store};
@@ -282,6 +283,12 @@ impl Bench {
         let mut change = Change::default();
         change.delete(key.to_owned());
         assert_eq!(self.store.map.commit(&[change]).await.unwrap(), Commit::Done(0));
+    }
+
+    /// Everything that is at rest, whether it agrees or not.
+    pub(crate) async fn everything(&self) -> Everything {
+        let entries = self.store.scan_all(self.store.keys.everything(), false).await.unwrap();
+        Everything::of(&self.store.keys, entries).0
     }
 
     /// How many keys the domain has.
