@@ -130,6 +130,13 @@ impl RangeSets {
         self.ranges().any(|range| range.subnet().contains(address))
     }
 
+    /// All addresses that lie in no configured subnet, lowest first.
+    pub fn outside(&self) -> Vec<Span> {
+        let everything =
+            Family::BOTH.into_iter().filter_map(|family| Span::new(family.address(0), family.address(u128::MAX)));
+        without(everything.collect(), self.ranges().map(|range| range.subnet().span()))
+    }
+
     /// The usable addresses of a span, anywhere in the configured subnets, lowest first.
     pub fn usable_within(&self, span: Span) -> Vec<Span> {
         let mut inside: Vec<Span> = Vec::new();

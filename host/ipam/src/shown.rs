@@ -39,6 +39,11 @@ pub fn joined(error: &(impl Error + ?Sized)) -> String {
     links.join(": ")
 }
 
+/// A part of a JSON text, from wherever on.
+pub fn json(text: &str) -> Cow<'_, str> {
+    escape(text, |character| is_harmless(character) || character == '\n', json_escape)
+}
+
 /// Not a control character, nor one of Unicode's invisible ones that change how the rest is shown.
 pub fn is_harmless(character: char) -> bool {
     let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

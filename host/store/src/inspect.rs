@@ -1,140 +1,64 @@
 //! The proof that the indexes agree, or each place where they do not.
 
+mod around;
+mod disagreement;
+mod ledger;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
-use super::ordered::Entry;
-use super::record::{Hold, Seen};
+use super::ordered::{Entry, OrderedMap, Read, View};
+use super::record::{Hold, Keyed, Seen};
+use super::repair::InUse;
+pub use disagreement::Disagreement;
 use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
-
-/// Two places of the store that do not say the same. None can come from this program's own writes, however it is
-/// killed; they come from hands, restored backups and other programs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Disagreement {
-    /// A record nobody can use.
-    #[error("the record {key} is damaged: {what}")]
-    Damaged {
-        /// Where it is kept.
-        key: String,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// A key that is none of the store's.
-    #[error("the key {0} has no meaning")]
-    Foreign(String),
-    /// A claim lists an address whose record is missing or about somebody else.
-    #[error("{attachment} claims {address}, but its record {found}")]
-    ClaimWithoutAddress {
-        /// Who claims it.
-        attachment: Attachment,
-        /// Which address.
-        address: IpAddr,
-        /// What is there instead.
-        found: String,
-    },
-    /// An address is held by an attachment whose claim does not list it: it is lost until it is repaired.
-    #[error("{address} is held by {attachment}, whose claim does not list it")]
-    AddressWithoutClaim {
-        /// Which address.
-        address: IpAddr,
-        /// Who holds it.
-        attachment: Attachment,
-    },
-    /// GC on that node would not find the claim.
-    #[error("{attachment} is missing from the index of node {node:?}")]
-    MissingFromNode {
-        /// Who.
-        attachment: Attachment,
-        /// Where.
-        node: String,
-    },
-    /// The node's index lists an attachment that holds nothing there.
-    #[error("the index of node {node:?} lists {attachment}, which holds nothing there")]
-    StaleNode {
-        /// Who.
-        attachment: Attachment,
-        /// Where.
-        node: String,
-        /// On which machine of this name.
-        machine: String,
-    },
-    /// The pod's index points at an attachment that holds nothing.
-    #[error("the index of pod {pod} points at {attachment}, which holds nothing of it")]
-    StalePod {
-        /// Which pod.
-        pod: PodName,
-        /// Who.
-        attachment: Attachment,
-    },
-    /// An address is held and kept at once.
-    #[error("{0} is held and kept for somebody at the same time")]
-    HeldAndKept(IpAddr),
-    /// An address is kept for an identity that does not know of it, or the other way round.
-    #[error("{address} and the index of the identity {identity:?} do not agree")]
-    Identity {
-        /// Which address.
-        address: IpAddr,
-        /// Whose.
-        identity: String,
-    },
-    /// The index of what ends when has something else than the holds.
-    #[error("the hold of {0} and the index of when holds end do not agree")]
-    Expiry(IpAddr),
-    /// A claim lists an address as ceded, but it is not with whom it says.
-    #[error("{attachment} ceded {address} to {to}, but it {found}")]
-    Ceded {
-        /// Who ceded it.
-        attachment: Attachment,
-        /// Which address.
-        address: IpAddr,
-        /// Who should have it.
-        to: Attachment,
-        /// Where it is instead.
-        found: String,
-    },
-    /// The holder of a ceded address does not name the one who ceded it, or names one who did not.
-    #[error("{attachment} holds {address} and {found}")]
-    Former {
-        /// Who holds it.
-        attachment: Attachment,
-        /// Which address.
-        address: IpAddr,
-        /// What is wrong.
-        found: String,
-    },
-    /// A slot is taken for an address that does not have it, or an address has one that is not taken.
-    #[error("{slot} {found}")]
-    Slot {
-        /// Which slot.
-        slot: Slot,
-        /// What is wrong with it.
-        found: String,
-    },
-}
+use ledger::Ledger;
 
 impl Store {
     /// Read everything at one moment and compare. Empty when everything agrees.
     pub async fn inspect(&self) -> Result<Vec<Disagreement>, StoreError> {
-        let (_, found) = self.everything().await?;
+        let (_, found) = self.disagreements(&InUse::new()).await?;
         Ok(found)
     }
 
-    /// All that is readable, and what does not agree.
-    pub(super) async fn everything(&self) -> Result<(Everything, Vec<Disagreement>), StoreError> {
-        let entries = self.scan_all(self.keys.everything(), false).await?;
-        let mut all = Everything::default();
-        for entry in entries {
-            all.add(&self.keys, entry);
-        }
-        let found = all.compare();
-        Ok((all, found))
+    /// How many records there are to compare.
+    pub async fn count_records(&self) -> Result<u64, StoreError> {
+        let pages = self.map.view().await?.read(&[Read::Count(self.keys.everything())]).await?;
+        Ok(pages.iter().map(|page| page.count).sum())
+    }
+
+    /// What does not agree, at one moment, with all that belongs to it.
+    ///
+    /// Everything is read once, and adds up where all is well. Where it does not, it is read once more to pick out what may
+    /// be wrong: at the same moment, or the suspects would be those of another one.
+    pub(super) async fn disagreements(&self, in_use: &InUse) -> Result<(Everything, Vec<Disagreement>), StoreError> {
+        let entries = self.at_one_moment(async |mut view| {
+            let mut ledger = Ledger::new(&self.keys);
+            let mut pages = self.pages(self.keys.everything());
+            while let Some(page) = pages.next(&mut view).await? {
+                page.iter().for_each(|entry| ledger.enter(entry));
+            }
+            let mut suspects = ledger.close();
+            let mut entries = std::mem::take(&mut suspects.themselves);
+            if suspects.are_unnamed() {
+                let mut pages = self.pages(self.keys.everything());
+                while let Some(page) = pages.next(&mut view).await? {
+                    let wanted = page.into_iter().filter(|entry| suspects.include(entry));
+                    entries.extend(wanted.map(|entry| (entry.key, Some(entry.value))));
+                }
+            }
+            self.read_around(&mut view, in_use, &mut entries).await?;
+            Ok(entries)
+        });
+        let entries = entries.await?.into_iter().filter_map(|(key, value)| Some(Entry { key, value: value? }));
+        Ok(Everything::of(&self.keys, entries))
     }
 }
 
-/// A whole domain at one moment, by what its keys name.
+/// A domain at one moment, or a part of it with all that belongs to it, by what its keys name.
 #[derive(Default)]
 pub(super) struct Everything {
     /// Every key with its bytes, readable or not.
@@ -151,12 +75,30 @@ pub(super) struct Everything {
     pub(super) identities: BTreeMap<(IpAddr, String), Hold>,
     /// By address and second.
     pub(super) expiries: BTreeMap<(IpAddr, u64), Hold>,
+    /// By address: every key of the index of when holds end, readable or not.
+    pub(super) expiry_keys: BTreeMap<IpAddr, Vec<String>>,
     /// By whom each slot is taken; `None` where that cannot be read.
     slots: BTreeMap<Slot, Option<IpAddr>>,
     found: Vec<Disagreement>,
 }
 
+/// A record, if it can be read and is of its key.
+fn readable<T: Keyed>(named: &Named, value: &[u8]) -> Option<T> {
+    let record: T = serde_json::from_slice(value).ok()?;
+    record.misplaced(named).is_none().then_some(record)
+}
+
 impl Everything {
+    /// These entries, and where they do not agree.
+    pub(super) fn of(keys: &Keys, entries: impl IntoIterator<Item = Entry>) -> (Self, Vec<Disagreement>) {
+        let mut all = Self::default();
+        for entry in entries {
+            all.add(keys, entry);
+        }
+        let found = all.compare();
+        (all, found)
+    }
+
     fn add(&mut self, keys: &Keys, entry: Entry) {
         let key = entry.key.clone();
         self.bytes.insert(key.clone(), entry.value.clone());
@@ -177,6 +119,7 @@ impl Everything {
                 Seen::parse(keys, entry).map(|seen| drop(self.identities.insert((address, identity), seen.record)))
             }
             Some(Named::Expiry { seconds, address }) => {
+                self.expiry_keys.entry(address).or_default().push(key.clone());
                 Seen::parse(keys, entry).map(|seen| drop(self.expiries.insert((address, seconds), seen.record)))
             }
             Some(Named::Node { node, machine, attachment }) => {

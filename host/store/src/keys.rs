@@ -33,9 +33,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::spelling::{address_in, seconds_until, slot_number_in};
-use self::spelling::{digit, digits, escape, inclusive, parse_digits, parse_number, under, unescape};
+use self::spelling::{digits, escape, inclusive, parse_digits, parse_number, under, unescape};
 use super::ordered::KeyRange;
-use ipam::{Attachment, Claim, Family, PodName, RangeSet, Slot, Span};
+use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
 
 /// The keys of one domain.
@@ -72,8 +72,9 @@ impl Keys {
         inclusive(self.address(span.first()), self.address(span.last()))
     }
 
-    pub(crate) fn addresses_of(&self, family: Family) -> KeyRange {
-        under(format!("{}addresses/{}/", self.root, digit(family)))
+    /// Of both families, IPv4 first.
+    pub(crate) fn addresses(&self) -> KeyRange {
+        under(self.join("addresses", &[]))
     }
 
     pub(crate) fn hold(&self, address: IpAddr) -> String {
@@ -128,6 +129,26 @@ impl Keys {
         self.join("pods", &[cluster, namespace, name, &attachment.interface, &attachment.network])
     }
 
+    /// The pods of every cluster.
+    pub(crate) fn pods(&self) -> KeyRange {
+        under(self.join("pods", &[]))
+    }
+
+    /// The pods of one cluster; of those without one where its name is empty.
+    pub(crate) fn pods_of(&self, cluster: &str) -> KeyRange {
+        under(self.join("pods", &[cluster]) + "/")
+    }
+
+    /// All interfaces of the pods of a name in one cluster.
+    pub(crate) fn interfaces_of(&self, cluster: &str, namespace: &str, name: &str) -> KeyRange {
+        under(self.join("pods", &[cluster, namespace, name]) + "/")
+    }
+
+    /// The cluster that a key under `pods` begins with.
+    pub(crate) fn cluster_in(&self, key: &str) -> Option<String> {
+        unescape(key.strip_prefix(&self.join("pods", &[]))?.split('/').next()?)
+    }
+
     pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
         format!("{}/{}", self.join("identities", &[identity]), digits(address))
     }
@@ -164,6 +185,10 @@ impl Keys {
         }
         // A key has a limit. Nobody reads the spans back from it, so a digest of them does as well.
         self.join("cursors", &[&format!("{:x}", Sha256::digest(name))])
+    }
+
+    pub(crate) fn cursors(&self) -> KeyRange {
+        under(self.join("cursors", &[]))
     }
 
     /// The keys of another domain beside this one.
@@ -282,6 +307,21 @@ impl Parts<'_> {
     fn are_over(mut self) -> bool {
         self.0.next().is_none()
     }
+}
+
+/// What a range has beside some parts of it, which do not overlap.
+pub(crate) fn gaps_between(whole: KeyRange, parts: impl IntoIterator<Item = KeyRange>) -> Vec<KeyRange> {
+    let mut parts: Vec<KeyRange> = parts.into_iter().collect();
+    parts.sort_by(|one, two| one.from.cmp(&two.from));
+    let mut between = Vec::with_capacity(parts.len() + 1);
+    let mut from = whole.from;
+    for part in parts {
+        between.push(KeyRange { from, to: part.from });
+        from = part.to;
+    }
+    between.push(KeyRange { from, to: whole.to });
+    between.retain(|gap| gap.from < gap.to);
+    between
 }
 
 #[cfg(test)]

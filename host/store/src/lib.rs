@@ -51,6 +51,7 @@ mod moves;
 mod nearby;
 mod occupancy;
 mod other;
+mod pages;
 mod reading;
 mod reclaim;
 mod registry;
@@ -79,13 +80,14 @@ pub use error::StoreError;
 pub use etcd::check_credentials;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
-pub use list::{Filter, Listing};
+pub use list::{Allocations, Filter, Listing};
 pub use look::{Look, Requester};
 pub use machines::{StrayClaims, Strays};
 pub use map::{Map, MapView};
 pub use moved::Moved;
 pub use moves::{Move, MoveOutcome, Moves};
 pub use occupancy::Occupancy;
+pub use pages::Progress;
 pub use reclaim::Standing;
 pub use record::Hold;
 pub use registry::{Registered, Registration};
@@ -120,13 +122,15 @@ pub struct Store {
     cooldown: Option<Duration>,
     /// Whether claims register their network, and whether somebody chose its domain.
     registers: Option<bool>,
+    /// Who is told how many entries were read.
+    progress: Option<Progress>,
 }
 
 impl Store {
     /// The allocations of `domain` in this map, under keys that begin with `prefix`.
     pub fn new(map: impl Into<Map>, prefix: &str, domain: &str) -> Self {
         let map = Rc::new(map.into());
-        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None }
+        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None, progress: None }
     }
 
     /// Keep released dynamic addresses from everybody for so long: stale ARP, conntrack and DNS die out meanwhile.

@@ -1,17 +1,20 @@
 //! What operators read: who holds what, and what is kept for whom.
 
-use crate::map::MapView;
+mod pods;
+
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::{Keys, Named, address_in};
+use super::keys::{Keys, Named};
+use super::map::MapView;
 use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
+use super::pages::Pages;
 use super::record::{Hold, Keyed, Seen};
-use ipam::address::successor;
-use ipam::{Allocation, Attachment, Claim, Family, Span};
+use ipam::{Allocation, Attachment, Claim, Party, Span};
 use limits::store::PAGE;
 
 /// Which allocations. Every field that is given has to fit.
@@ -27,15 +30,33 @@ pub struct Filter {
     pub address: Option<IpAddr>,
 }
 
-/// A page of allocations.
+/// Allocations that fit a filter: a page of them, or all.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// In the order of the addresses; of a container, in the order of its claims.
+    /// In the order of the addresses; of a container or a pod, in the order of its claims.
     pub held: Vec<Allocation>,
+    /// What the pod or container that was asked for has ceded, and another holds for the time being.
+    pub lent: Vec<Allocation>,
     /// Records that could not be read. They hide no others.
     pub damaged: Vec<StoreError>,
-    /// Where the next page begins: pass it as `after`.
-    pub next: Option<IpAddr>,
+}
+
+/// Allocations that fit a filter, page by page, however many there are.
+///
+/// Each page is of its own moment: whoever prints them may be stopped for an hour, and neither store keeps the past for so
+/// long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
+pub struct Allocations<'a> {
+    store: &'a Store,
+    filter: Filter,
+    limit: usize,
+    sources: VecDeque<Source>,
+}
+
+enum Source {
+    /// The keys that the filter names: one page.
+    Named,
+    /// Every record of a range of addresses.
+    Range(Pages),
 }
 
 impl Filter {
@@ -50,21 +71,43 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|(namespace, name)| pod.is_some_and(|pod| pod.namespace == *namespace && pod.name == *name))
     }
+
+    /// Whether the pod or the container that is asked for has lent it to its holder.
+    fn fits_lender(&self, held: &Allocation) -> bool {
+        let Some(Party { attachment, pod, .. }) = held.former.as_deref() else { return false };
+        let container = self.container.as_ref().is_some_and(|id| attachment.container.starts_with(id));
+        let pod = pod.as_ref().zip(self.pod.as_ref());
+        container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
+    }
+
+    fn names_keys(&self) -> bool {
+        self.address.is_some() || self.container.is_some() || self.pod.is_some()
+    }
 }
 
 impl Store {
-    /// Allocations above `after` that fit the filter, at most `limit` addresses looked at. A container or an address
-    /// is found by its own key and comes on one page.
-    pub async fn allocations(
-        &self,
-        filter: &Filter,
-        after: Option<IpAddr>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
-        let listing = self.at_one_moment(async |mut view| self.list(&mut view, filter, after, limit).await);
-        let mut listing = listing.await?;
-        listing.held.retain(|held| filter.fits(held));
-        Ok(listing)
+    /// Allocations that fit. An address, a container or a pod is found by its own keys: a pod's are those of the newest
+    /// container of each of its interfaces, and an older one that still holds an address is found by [`Self::search`] alone.
+    pub fn allocations(&self, filter: &Filter) -> Allocations<'_> {
+        if !filter.names_keys() {
+            return self.search(filter);
+        }
+        Allocations { store: self, filter: filter.clone(), limit: PAGE, sources: VecDeque::from([Source::Named]) }
+    }
+
+    /// The same by reading every record.
+    pub fn search(&self, filter: &Filter) -> Allocations<'_> {
+        self.search_in(filter, [self.keys.addresses()])
+    }
+
+    /// The same by reading every record of these addresses.
+    pub fn search_spans(&self, filter: &Filter, spans: &[Span]) -> Allocations<'_> {
+        self.search_in(filter, spans.iter().map(|span| self.keys.addresses_in(*span)))
+    }
+
+    fn search_in(&self, filter: &Filter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
+        let sources = ranges.into_iter().map(|range| Source::Range(self.pages(range))).collect();
+        Allocations { store: self, filter: filter.clone(), limit: PAGE, sources }
     }
 
     /// How many claims of a node and machine in one network were made before a moment. Looks at `most` claims at most, and
@@ -101,63 +144,30 @@ impl Store {
         Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect())
     }
 
-    async fn list(
-        &self,
-        view: &mut MapView,
-        filter: &Filter,
-        after: Option<IpAddr>,
-        limit: usize,
-    ) -> Result<Listing, StoreError> {
-        let mut listing = Listing::default();
-        match (filter.address, &filter.container) {
-            (Some(address), _) => {
+    /// What the keys have that a filter names.
+    async fn read_named(&self, filter: &Filter) -> Result<Listing, StoreError> {
+        self.at_one_moment(async |mut view| {
+            let mut listing = Listing::default();
+            if let Some(address) = filter.address {
                 let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
-                listing.add(&self.keys, pages.into_iter().flat_map(|page| page.entries), Option::Some::<Allocation>);
+                let entry = pages.into_iter().next().and_then(Page::into_entry);
+                listing.add_records(&self.keys, filter, entry);
+                return Ok(listing);
             }
-            (None, Some(container)) => {
-                let entries = scan_all(view, self.keys.attachments_beginning(container), false).await?;
-                listing.add(&self.keys, entries, |claim: Claim| claim.allocations().collect::<Vec<_>>());
+            let claims = match (&filter.container, &filter.pod) {
+                (Some(container), _) => scan_all(&mut view, self.keys.attachments_beginning(container), false).await?,
+                (None, Some((namespace, name))) => self.claims_of_pod(&mut view, namespace, name).await?,
+                (None, None) => Vec::new(),
+            };
+            let ceded = listing.add_claims(&self.keys, filter, claims);
+            if !ceded.is_empty() {
+                let reads: Vec<Read> = ceded.iter().map(|address| Read::Get(self.keys.address(*address))).collect();
+                let entries = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
+                listing.add_lent(&self.keys, filter, entries);
             }
-            (None, None) => self.read_addresses(view, after, limit, &mut listing).await?,
-        }
-        Ok(listing)
-    }
-
-    async fn read_addresses(
-        &self,
-        view: &mut MapView,
-        after: Option<IpAddr>,
-        limit: usize,
-        listing: &mut Listing,
-    ) -> Result<(), StoreError> {
-        let mut missing = limit.clamp(1, PAGE);
-        let mut last = after;
-        for family in [Family::V4, Family::V6] {
-            let Some(range) = self.range_after(family, after) else { continue };
-            if missing == 0 {
-                listing.next = last;
-                break;
-            }
-            let page = view.read(&[Read::scan(range, missing)]).await?.into_iter().next().unwrap_or_default();
-            missing -= page.entries.len().min(missing);
-            last = page.entries.iter().rev().find_map(|entry| address_in(&entry.key)).or(last);
-            listing.add(&self.keys, page.entries, Option::Some::<Allocation>);
-            if page.more {
-                listing.next = last;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn range_after(&self, family: Family, after: Option<IpAddr>) -> Option<KeyRange> {
-        let all = self.keys.addresses_of(family);
-        let Some(after) = after else { return Some(all) };
-        match (Family::of(after), family) {
-            (Family::V6, Family::V4) => None,
-            (Family::V4, Family::V6) => Some(all),
-            _ => successor(after).map(|next| KeyRange { from: self.keys.addresses_in(Span::single(next)).from, ..all }),
-        }
+            Ok(listing)
+        })
+        .await
     }
 
     /// Every entry of a range at one moment.
@@ -166,36 +176,98 @@ impl Store {
     }
 }
 
-impl Listing {
-    fn add<T: Keyed, I: IntoIterator<Item = Allocation>>(
-        &mut self,
-        keys: &Keys,
-        entries: impl IntoIterator<Item = Entry>,
-        addresses: impl Fn(T) -> I,
-    ) {
-        for entry in entries {
-            match Seen::<T>::parse(keys, entry) {
-                Ok(seen) => self.held.extend(addresses(seen.record)),
-                Err(error) => self.damaged.push(error),
+impl Allocations<'_> {
+    /// So many records are read for a page, at most.
+    pub fn in_pages_of(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// The next page, which may be empty where little fits; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Listing>, StoreError> {
+        while let Some(source) = self.sources.pop_front() {
+            let mut pages = match source {
+                Source::Named => return Ok(Some(self.store.read_named(&self.filter).await?)),
+                Source::Range(pages) => pages.limited(self.limit),
+            };
+            let Some(entries) = self.store.next_of(&mut pages).await? else { continue };
+            self.sources.push_front(Source::Range(pages));
+            let mut listing = Listing::default();
+            listing.add_records(&self.store.keys, &self.filter, entries);
+            return Ok(Some(listing));
+        }
+        Ok(None)
+    }
+
+    /// All pages in one.
+    pub async fn all(mut self) -> Result<Listing, StoreError> {
+        let mut all = Listing::default();
+        while let Some(page) = self.next().await? {
+            all.held.extend(page.held);
+            all.lent.extend(page.lent);
+            all.damaged.extend(page.damaged);
+        }
+        Ok(all)
+    }
+}
+
+impl Store {
+    /// The next page of a range, as it is now.
+    async fn next_of(&self, pages: &mut Pages) -> Result<Option<Vec<Entry>>, StoreError> {
+        loop {
+            match pages.next(&mut self.map.view().await?).await {
+                // A page may take several answers, where keys are rare, and etcd forget the moment of the first. What was
+                // found empty stays behind: the next view goes on, and its first answer is of a moment that is known.
+                Err(StoreError::Compacted) => {}
+                page => return page,
             }
         }
     }
 }
 
-/// Every entry of a range, page by page, at one moment.
-pub(super) async fn scan_all(
-    view: &mut MapView,
-    mut range: KeyRange,
-    keys_only: bool,
-) -> Result<Vec<Entry>, StoreError> {
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let read = Read::Scan { range: range.clone(), limit: PAGE, keys_only };
-        let page = view.read(&[read]).await?.into_iter().next().unwrap_or_default();
-        entries.extend(page.entries);
-        match entries.last() {
-            Some(last) if page.more => range.from = format!("{}\0", last.key),
-            _ => return Ok(entries),
+impl Listing {
+    fn add_records(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+        for held in self.readable::<Allocation>(keys, entries) {
+            if filter.fits(&held) {
+                self.held.push(held);
+            } else if filter.fits_lender(&held) {
+                self.lent.push(held);
+            }
         }
     }
+
+    /// Add what claims hold, and return the addresses that they ceded.
+    fn add_claims(&mut self, keys: &Keys, filter: &Filter, entries: Vec<Entry>) -> Vec<IpAddr> {
+        let mut ceded = Vec::new();
+        for claim in self.readable::<Claim>(keys, entries) {
+            self.held.extend(claim.allocations().filter(|held| filter.fits(held)));
+            ceded.extend(claim.ceded.iter().map(|ceded| ceded.assignment.address));
+        }
+        ceded
+    }
+
+    fn add_lent(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+        let records = self.readable::<Allocation>(keys, entries);
+        self.lent.extend(records.into_iter().filter(|held| filter.fits_lender(held) && !filter.fits(held)));
+    }
+
+    fn readable<T: Keyed>(&mut self, keys: &Keys, entries: impl IntoIterator<Item = Entry>) -> Vec<T> {
+        let mut records = Vec::new();
+        for entry in entries {
+            match Seen::<T>::parse(keys, entry) {
+                Ok(seen) => records.push(seen.record),
+                Err(error) => self.damaged.push(error),
+            }
+        }
+        records
+    }
+}
+
+/// Every entry of a range at one moment.
+pub(super) async fn scan_all(view: &mut MapView, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
+    let mut pages = if keys_only { Pages::keys_of(range) } else { Pages::of(range) };
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(page) = pages.next(view).await? {
+        entries.extend(page);
+    }
+    Ok(entries)
 }

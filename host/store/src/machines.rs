@@ -28,20 +28,33 @@ impl Store {
     /// What GC on this node and machine leaves alone although it may be theirs. Reads the nodes' index, keys alone. A
     /// machine that is not known has no former names.
     pub async fn strays(&self, node: &str, machine: &str) -> Result<Strays, StoreError> {
-        let mut strays = Strays::default();
-        for entry in self.scan_all(self.keys.nodes(), true).await? {
-            let Some(Named::Node { node: its_node, machine: its_machine, attachment }) = self.keys.named(&entry.key)
-            else {
-                continue;
-            };
-            let (same_node, same_machine) = (its_node == node, its_machine == machine);
-            if same_node && !same_machine {
-                count(&mut strays.other_machines, its_machine, attachment);
-            } else if same_machine && !same_node && !machine.is_empty() {
-                count(&mut strays.former_names, its_node, attachment);
+        self.at_one_moment(async |mut view| {
+            let mut strays = Strays::default();
+            let mut pages = self.pages_of_keys(self.keys.nodes());
+            while let Some(page) = pages.next(&mut view).await? {
+                for entry in page {
+                    if let Some(Named::Node { node: its_node, machine: its_machine, attachment }) =
+                        self.keys.named(&entry.key)
+                    {
+                        strays.add((node, machine), (its_node, its_machine), attachment);
+                    }
+                }
             }
+            Ok(strays)
+        })
+        .await
+    }
+}
+
+impl Strays {
+    fn add(&mut self, (node, machine): (&str, &str), its: (String, String), attachment: Attachment) {
+        let (its_node, its_machine) = its;
+        let (same_node, same_machine) = (its_node == node, its_machine == machine);
+        if same_node && !same_machine {
+            count(&mut self.other_machines, its_machine, attachment);
+        } else if same_machine && !same_node && !machine.is_empty() {
+            count(&mut self.former_names, its_node, attachment);
         }
-        Ok(strays)
     }
 }
 

@@ -80,7 +80,8 @@ impl MovingHold {
 impl Store {
     /// A domain of the same map under another prefix.
     pub fn under(&self, prefix: &str, domain: &str) -> Store {
-        Store { map: self.map.clone(), keys: Keys::new(prefix, domain), cooldown: self.cooldown, registers: None }
+        let (map, keys, progress) = (self.map.clone(), Keys::new(prefix, domain), self.progress.clone());
+        Store { map, keys, cooldown: self.cooldown, registers: None, progress }
     }
 
     /// What of a network there is to move: its claims, and what is kept inside its ranges. All at one moment.

@@ -1,11 +1,15 @@
 //! How full the range sets are, in the operator's words: held, kept, free.
 
-use jiff::Timestamp;
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Store;
 use super::error::StoreError;
-use super::reading::Reading;
+use super::map::MapView;
+use super::ordered::{Read, View};
+use super::pages::Pages;
 use super::record::{Hold, Seen};
 use ipam::{RangeSet, RangeSets};
 
@@ -33,26 +37,44 @@ impl Occupancy {
 }
 
 impl Store {
-    /// How full each range set is at one moment. What is held is counted, not listed; what is kept is read page by
-    /// page, because a hold that is over looks like one that is not until its record is read.
+    /// How full each range set is at one moment. What is held and kept is counted, not read; only what is over and waits
+    /// to be replaced is, by the index of when holds end.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {
-        let counted = self.at_one_moment(async |view| {
-            let mut reading = Reading::new(view, self.keys.clone(), now);
-            let held = reading.count_held(range_sets.iter()).await?;
-            Ok((held, reading.scan_all(self.keys.holds(), false).await?))
-        });
-        let (held, kept) = counted.await?;
-        let kept = kept.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
-        let kept: Vec<Hold> = kept.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect();
-        Ok(range_sets.iter().zip(held).map(|(set, held)| occupancy(set, held, &kept)).collect())
+        let mut reads = Vec::new();
+        for span in range_sets.iter().flat_map(RangeSet::offered) {
+            reads.extend([Read::Count(self.keys.addresses_in(span)), Read::Count(self.keys.holds_in(span))]);
+        }
+        self.at_one_moment(async |mut view| {
+            let mut counts = view.read(&reads).await?.into_iter().map(|page| page.count);
+            let over = self.over(&mut view, now).await?;
+            let mut occupancies = Vec::with_capacity(range_sets.len());
+            for set in range_sets.iter() {
+                let (mut held, mut kept) = (0, 0_u64);
+                for span in set.offered() {
+                    held += counts.next().unwrap_or_default();
+                    let over = over.iter().filter(|address| span.contains(**address)).count() as u64;
+                    kept += counts.next().unwrap_or_default().saturating_sub(over);
+                }
+                let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
+                occupancies.push(Occupancy { size: set.size(), held, kept, free });
+            }
+            Ok(occupancies)
+        })
+        .await
     }
-}
 
-fn occupancy(set: &RangeSet, held: u64, kept: &[Hold]) -> Occupancy {
-    let offered = |kept: &&Hold| set.offered().any(|span| span.contains(kept.address));
-    let kept = kept.iter().filter(offered).count() as u64;
-    let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
-    Occupancy { size: set.size(), held, kept, free }
+    /// The addresses whose hold is over, although its record is still there. There are few where pods come and go: each
+    /// claim and each release removes some.
+    async fn over(&self, view: &mut MapView, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
+        // The index counts by whole seconds, and rounds up: what ends within this one is there under the next.
+        let mut pages = Pages::of(self.keys.expired(now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now)));
+        let mut over = Vec::new();
+        while let Some(page) = pages.next(view).await? {
+            let records = page.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
+            over.extend(records.filter(|seen| !seen.record.is_standing(now)).map(|seen| seen.record.address));
+        }
+        Ok(over)
+    }
 }
 
 #[cfg(test)]

@@ -19,10 +19,9 @@ use super::batch::{Answers, Batch, Block};
 use super::error::StoreError;
 use super::evidence::Evidence;
 use super::keys::{Keys, address_in, slot_number_in};
-use super::list;
 use super::map::MapView;
 use super::nearby::{Nearby, part_in_pages};
-use super::ordered::{Entry, KeyRange};
+use super::ordered::Entry;
 use super::record::{Hold, Keyed, Seen};
 use ipam::address::number;
 use ipam::{Family, Question, RangeSet, Snapshot, Span};
@@ -56,10 +55,6 @@ impl Reading {
     /// A record, if it can be read; otherwise a line in the log.
     pub(super) fn readable<T: Keyed>(&self, entry: Entry) -> Option<Seen<T>> {
         Seen::readable(&self.keys, entry)
-    }
-
-    pub(crate) async fn scan_all(&mut self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-        list::scan_all(&mut self.view, range, keys_only).await
     }
 
     /// Read what a question asks for and teach it to the snapshot.

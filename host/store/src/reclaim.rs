@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::ordered::{Commit, OrderedMap};
+use super::ordered::{Commit, OrderedMap, Page, Read, View};
 use super::record::Seen;
 use super::release::Fence;
 use ipam::Claim;
@@ -22,16 +22,38 @@ impl Standing {
 impl Store {
     /// Every claim of a network. One that cannot be read is logged and left out: nobody can judge it.
     pub async fn claims(&self, network: &str) -> Result<Vec<Standing>, StoreError> {
-        let mut claims = self.all_claims().await?;
-        claims.retain(|standing| standing.claim().attachment.network == network);
-        Ok(claims)
+        self.claims_where(|claim| claim.attachment.network == network).await
     }
 
     /// Every claim of the domain, whatever its network.
     pub async fn all_claims(&self) -> Result<Vec<Standing>, StoreError> {
-        let entries = self.scan_all(self.keys.attachments(), false).await?;
-        let readable = entries.into_iter().filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
-        Ok(readable.map(Standing).collect())
+        self.claims_where(|_| true).await
+    }
+
+    /// Those that a node and its machine made in a network, by the node's index: what it costs grows with the node.
+    pub async fn claims_on(&self, node: &str, machine: &str, network: &str) -> Result<Vec<Standing>, StoreError> {
+        let attachments = self.attachments_on(node, machine, network).await?;
+        let reads: Vec<Read> =
+            attachments.iter().map(|attachment| Read::Get(self.keys.attachment(attachment))).collect();
+        if reads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pages = self.at_one_moment(async |mut view| view.read(&reads).await).await?;
+        let entries = pages.into_iter().filter_map(Page::into_entry);
+        Ok(entries.filter_map(|entry| Seen::readable(&self.keys, entry)).map(Standing).collect())
+    }
+
+    async fn claims_where(&self, wanted: impl Fn(&Claim) -> bool) -> Result<Vec<Standing>, StoreError> {
+        self.at_one_moment(async |mut view| {
+            let mut claims = Vec::new();
+            let mut pages = self.pages(self.keys.attachments());
+            while let Some(page) = pages.next(&mut view).await? {
+                let readable = page.into_iter().filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
+                claims.extend(readable.filter(|seen| wanted(&seen.record)).map(Standing));
+            }
+            Ok(claims)
+        })
+        .await
     }
 
     /// Release a claim if it is, to the byte, the one that was judged. Whether it was.

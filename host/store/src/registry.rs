@@ -22,11 +22,12 @@ use super::keys::{Keys, Named, address_in};
 use super::look::{Look, Requester};
 use super::map::MapView;
 use super::moved::Moved;
-use super::ordered::{Change, Entry, Guard, OrderedMap, Read, View};
+use super::ordered::{Change, Entry, Guard, OrderedMap};
+use super::pages::Pages;
 use super::record::encode;
 use super::search::Search;
 use ipam::{Attachment, RangeSets, Span};
-use limits::store::{PAGE, REGISTERED_SUBNETS};
+use limits::store::REGISTERED_SUBNETS;
 
 /// Where a network has its books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +139,8 @@ impl Store {
 
     /// Another domain of the same map.
     pub fn beside(&self, domain: &str) -> Store {
-        Store { map: self.map.clone(), keys: self.keys.beside(domain), cooldown: self.cooldown, registers: None }
+        let (map, keys, progress) = (self.map.clone(), self.keys.beside(domain), self.progress.clone());
+        Store { map, keys, cooldown: self.cooldown, registers: None, progress }
     }
 
     pub fn domain(&self) -> String {
@@ -268,10 +270,9 @@ impl Store {
     }
 
     async fn any_in(&self, view: &mut MapView, network: &str) -> Result<Option<Attachment>, StoreError> {
-        let mut range = self.keys.attachments();
-        loop {
-            let page = view.read(&[Read::keys(range.clone(), PAGE)]).await?.into_iter().next().unwrap_or_default();
-            for entry in &page.entries {
+        let mut pages = Pages::keys_of(self.keys.attachments());
+        while let Some(page) = pages.next(view).await? {
+            for entry in page {
                 match self.keys.named(&entry.key) {
                     Some(Named::Attachment(attachment)) if attachment.network == network => {
                         return Ok(Some(attachment));
@@ -279,11 +280,8 @@ impl Store {
                     _ => {}
                 }
             }
-            match page.entries.last() {
-                Some(last) if page.more => range.from = format!("{}\0", last.key),
-                _ => return Ok(None),
-            }
         }
+        Ok(None)
     }
 
     /// Whether nobody holds or keeps an address in any domain of this map and prefix.

@@ -71,7 +71,7 @@ const PREFIX: &str = store::EtcdConfig::DEFAULT_PREFIX;
 
 async fn read_everything(store: &Store) {
     let sets = &WHOLE.range_sets;
-    let _ = store.allocations(&Filter::default(), None, 100).await;
+    let _ = store.allocations(&Filter::default()).all().await;
     let _ = store.kept(now()).await;
     let _ = store.occupancy(sets, now()).await;
     let _ = store.claims(NETWORK).await;

@@ -1,55 +1,79 @@
-//! `kube-ipam list`: who holds which address.
+//! `kube-ipam list`: who holds which address. Printed page by page, so that half a million take no more memory than one
+//! thousand, and the first are there at once.
 
 use jiff::Timestamp;
 
-use super::output::{self, CommandError, Done, Output};
+use super::output::{self, Columns, Done, JsonList, Output};
 use super::{Format, NetworkArgs};
 use crate::plugin;
 use crate::verbs;
 use ipam::{Allocation, Kind, Party};
-use limits::store::PAGE;
-use store::{Filter, Store};
+use store::{Allocations, Filter, Listing, Store};
+
+const HEADER: [&str; 9] = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
+
+/// How far a list has been printed.
+enum Printed {
+    Table(Columns),
+    Json(JsonList),
+}
 
 pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
-    let held = held(network, &Filter::default())?;
-    match format {
-        Format::Json => Output::json(&held),
-        Format::Table if held.is_empty() => Ok(Output::text("no addresses are held")),
-        Format::Table => Ok(Output::text(table(&held))),
-    }
-}
-
-/// The held addresses that fit, of every network of the file.
-pub(crate) fn held(network: &NetworkArgs, filter: &Filter) -> Result<Vec<Allocation>, CommandError> {
-    let mut held = Vec::new();
+    let mut printed = match format {
+        Format::Table => Printed::Table(Columns::new(&HEADER)),
+        Format::Json => Printed::Json(JsonList::default()),
+    };
     // One after the other: two networks may have their books in one file, which is opened once in a process.
     for opened in network.open_books()? {
-        held.extend(plugin::block_on(all_of(&opened.store, filter))?);
-    }
-    Ok(held)
-}
-
-/// The held addresses that fit, in the order of the addresses, page by page. Damaged records hide no others: they
-/// are told on stderr.
-pub(crate) async fn all_of(store: &Store, filter: &Filter) -> Result<Vec<Allocation>, verbs::Error> {
-    let mut held = Vec::new();
-    let mut after = None;
-    loop {
-        let listing = store.allocations(filter, after, PAGE).await?;
-        listing.damaged.iter().for_each(|damaged| tracing::warn!("{damaged}"));
-        held.extend(listing.held);
-        after = listing.next;
-        if after.is_none() {
-            return Ok(held);
+        let is_read = plugin::block_on(printed.print_all(&opened.store))?;
+        if !is_read {
+            return Ok(Output::text(""));
         }
     }
+    printed.finish();
+    Ok(Output::text(""))
 }
 
-/// One line an address.
-pub(crate) fn table(held: &[Allocation]) -> String {
-    let header = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
-    let now = Timestamp::now();
-    output::table(&header, held.iter().map(|held| row(held, now)))
+impl Printed {
+    /// False where the reader has gone (`| head`): nobody wants to know the rest.
+    async fn print_all(&mut self, store: &Store) -> Result<bool, verbs::Error> {
+        let mut pages = store.allocations(&Filter::default());
+        while let Some(held) = next_page(&mut pages).await? {
+            let text = match self {
+                Self::Table(columns) => {
+                    let now = Timestamp::now();
+                    columns.lines(held.iter().map(|held| row(held, now)))
+                }
+                Self::Json(list) => list.elements(&held),
+            };
+            if !output::print(&text) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn finish(self) {
+        let end = match self {
+            Self::Table(columns) if columns.has_begun() => return,
+            Self::Table(_) => "no addresses are held\n".to_owned(),
+            Self::Json(list) => list.end(),
+        };
+        output::print(&end);
+    }
+}
+
+/// The next allocations. Damaged records hide no others: they are told on stderr.
+pub(crate) async fn next_page(pages: &mut Allocations<'_>) -> Result<Option<Vec<Allocation>>, verbs::Error> {
+    let Some(listing) = pages.next().await? else { return Ok(None) };
+    tell_damaged(&listing);
+    Ok(Some(listing.held))
+}
+
+pub(crate) fn tell_damaged(listing: &Listing) {
+    for damaged in &listing.damaged {
+        tracing::warn!("{damaged}");
+    }
 }
 
 fn row(held: &Allocation, now: Timestamp) -> Vec<String> {

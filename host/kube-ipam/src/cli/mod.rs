@@ -11,6 +11,7 @@ mod list;
 mod network;
 pub mod output;
 pub mod policy;
+mod progress;
 mod reclaim;
 mod release;
 mod show;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::NetworkArgs;
+use super::{NetworkArgs, progress};
 use crate::config::file::{Section, sections};
 use crate::config::{Base, Network};
 use crate::plugin;
@@ -128,7 +128,7 @@ impl NetworkArgs {
 fn open(configuration: &[u8]) -> Result<Opened, CommandError> {
     let netconf = NetConf::parse(configuration)?;
     let base = Base::read(&netconf)?;
-    let store = plugin::open(&base, &netconf, None);
+    let store = progress::shown(plugin::open(&base, &netconf, None));
     Ok(Opened { netconf, base, store })
 }
 

@@ -4,46 +4,57 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::list::tell_damaged;
+use super::network::Opened;
 use super::output::{CommandError, Done, Output};
-use super::{Format, NetworkArgs, list};
+use super::{Format, NetworkArgs};
 use crate::plugin;
+use crate::verbs;
 use crate::verbs::add::hand_over::name_of;
 use ipam::address::parse_address;
 use ipam::shown::one_line;
-use ipam::{Allocation, Holder, Party};
-use store::Filter;
+use ipam::{Allocation, Holder};
+use store::{Allocations, Filter, Store};
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     let filter = filter(what);
-    let mut held = list::held(network, &filter)?;
+    let shown = find(what, &filter, network)?;
+    match format {
+        Format::Json => Output::json(&shown),
+        Format::Table if shown.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
+        Format::Table => Ok(Output::text(shown.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
+    }
+}
+
+/// What is held by or at it, and then what it has let others have for the time being.
+fn find(what: &str, filter: &Filter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
+    let (mut held, lent) = in_books(network, |store| store.allocations(filter))?;
+    if held.is_empty() && lent.is_empty() && filter.pod.is_some() {
+        // The index of pods names the newest container of a name. That one may be gone, and an older one not.
+        let (held, lent) = in_books(network, |store| store.search(filter))?;
+        return Ok([held, lent].concat());
+    }
     // An ID that is written out is meant, even where a longer one begins with it.
     if held.iter().any(|held| held.attachment.container == what) {
         held.retain(|held| held.attachment.container == what);
     }
-    let mut lent = lent_by(&filter, network)?;
-    lent.retain(|lent| !held.contains(lent));
     held.extend(lent);
-    match format {
-        Format::Json => Output::json(&held),
-        Format::Table if held.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
-        Format::Table => Ok(Output::text(held.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
-    }
+    Ok(held)
 }
 
-/// What a pod or a container let others have for the time being: the records name it, and have others for holders.
-fn lent_by(filter: &Filter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
-    if filter.address.is_some() {
-        return Ok(Vec::new());
+/// What is held and what is lent, of every network of the file.
+fn in_books(
+    network: &NetworkArgs,
+    ask: impl Fn(&Store) -> Allocations<'_>,
+) -> Result<(Vec<Allocation>, Vec<Allocation>), CommandError> {
+    let (mut held, mut lent) = (Vec::new(), Vec::new());
+    for Opened { store, .. } in network.open_books()? {
+        let listing = plugin::block_on(async { Ok::<_, verbs::Error>(ask(&store).all().await?) })?;
+        tell_damaged(&listing);
+        held.extend(listing.held);
+        lent.extend(listing.lent);
     }
-    let mut all = list::held(network, &Filter::default())?;
-    all.retain(|held| held.former.as_deref().is_some_and(|former| is_meant(filter, former)));
-    Ok(all)
-}
-
-fn is_meant(filter: &Filter, party: &Party) -> bool {
-    let container = filter.container.as_ref().is_some_and(|id| party.attachment.container.starts_with(id));
-    let pod = party.pod.as_ref().zip(filter.pod.as_ref());
-    container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
+    Ok((held, lent))
 }
 
 /// An address that nobody holds may be kept for somebody, or cool down.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::inspect::Everything;
 use crate::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use crate::record::encode;
 use crate::{Claimed, Look, Requester, Store};
@@ -290,8 +291,13 @@ impl Bench {
     }
 
     /// Every key of the domain with its value.
-    pub(crate) async fn everything(&self) -> Vec<Entry> {
+    pub(crate) async fn entries(&self) -> Vec<Entry> {
         self.store.scan_all(self.store.keys.everything(), false).await.unwrap()
+    }
+
+    /// Everything that is at rest, whether it agrees or not.
+    pub(crate) async fn everything(&self) -> Everything {
+        Everything::of(&self.store.keys, self.entries().await).0
     }
 
     /// How many keys the domain has.

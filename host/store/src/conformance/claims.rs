@@ -22,12 +22,12 @@ pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     bench.store.rehearse().await.unwrap();
     bench.hold(&requester("one", "a"), &[dynamic("10.0.0.7")]).await;
-    let before = bench.everything().await;
+    let before = bench.entries().await;
     assert!(before.len() >= 5, "{before:?}");
     for _ in 0..2 {
         bench.store.rehearse().await.unwrap();
     }
-    assert_eq!(bench.everything().await, before);
+    assert_eq!(bench.entries().await, before);
     bench.agrees().await;
 }
 

@@ -12,15 +12,11 @@ pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     bench.fill(span("10.0.1.1", "10.0.2.150")).await;
     bench.fill(span("fd00::2", "fd00::65")).await;
     let mut listed = Vec::new();
-    let mut after = None;
-    loop {
-        let listing = bench.store.allocations(&Filter::default(), after, 81).await.unwrap();
+    let filter = Filter::default();
+    let mut pages = bench.store.allocations(&filter).in_pages_of(81);
+    while let Some(listing) = pages.next().await.unwrap() {
         assert!(listing.damaged.is_empty() && listing.held.len() <= 81);
         listed.extend(listing.held.into_iter().map(|held| held.address));
-        after = listing.next;
-        if after.is_none() {
-            break;
-        }
     }
     assert_eq!(listed.len(), 406 + 100);
     assert!(listed.is_sorted());
@@ -49,12 +45,61 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: M
         ),
     ];
     for (filter, expected) in cases {
-        let listing = bench.store.allocations(&filter, None, 100).await.unwrap();
+        let listing = bench.store.allocations(&filter).all().await.unwrap();
         let found: Vec<String> = listing.held.iter().map(|held| held.address.to_string()).collect();
         assert_eq!(found, expected, "{filter:?}");
-        assert_eq!(listing.next, None);
     }
     bench.agrees().await;
+}
+
+pub(crate) async fn a_pod_is_found_in_every_cluster_and_with_what_it_ceded(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let of_a = Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() };
+    assert_eq!(bench.store.allocations(&of_a).all().await.unwrap().held, []);
+    for (nth, cluster) in ["", "one", "two", "two-b", "Z/"].into_iter().enumerate() {
+        for (pod_nth, pod) in ["a", "b", "a-b"].into_iter().enumerate() {
+            let mut holder = requester(&format!("c{nth}{pod_nth}"), pod);
+            let pod = holder.pod.as_mut().unwrap();
+            pod.cluster = Some(cluster.to_owned()).filter(|cluster| !cluster.is_empty());
+            bench.hold(&holder, &[dynamic(&format!("10.0.0.{}", 10 * nth + pod_nth + 2))]).await;
+        }
+    }
+    let mut found = bench.store.allocations(&of_a).all().await.unwrap().held;
+    let mut read = bench.store.search(&of_a).all().await.unwrap().held;
+    found.sort_by_key(|held| held.address);
+    read.sort_by_key(|held| held.address);
+    assert_eq!(
+        found.iter().map(|held| held.address.to_string()).collect::<Vec<_>>().join(" "),
+        "10.0.0.2 10.0.0.12 10.0.0.22 10.0.0.32 10.0.0.42"
+    );
+    assert_eq!(found, read);
+
+    // A key that is none of ours hides no cluster behind it for ever, and stops nobody.
+    bench.scribble(&format!("{}%zz/x", bench.store.keys.pods().from), b"?").await;
+    assert!(!bench.store.allocations(&of_a).all().await.unwrap().held.is_empty());
+    bench.delete(&format!("{}%zz/x", bench.store.keys.pods().from)).await;
+    bench.agrees().await;
+}
+
+pub(crate) async fn a_pod_is_found_without_reading_the_others(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/16"]);
+    let mut one = requester("one", "a");
+    one.pod.as_mut().unwrap().cluster = Some("6c1f".into());
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    let of_a = Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() };
+    let mut costs = Vec::new();
+    for held in [0, 200] {
+        for nth in 0..held {
+            let mut other = requester(&format!("other-{nth}"), &format!("other-{nth}"));
+            other.pod.as_mut().unwrap().cluster = Some("6c1f".into());
+            bench.hold(&other, &[dynamic(&format!("10.0.1.{nth}"))]).await;
+        }
+        let (found, reads, walked) = bench.cost(bench.store.allocations(&of_a).all()).await;
+        assert_eq!(found.unwrap().held.len(), 1);
+        costs.push((reads, walked));
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(costs[0].0 <= 6, "{costs:?}");
 }
 
 pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
@@ -70,7 +115,7 @@ pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
 
     let claim = bench.hold_next(&requester("two", "b"), None).await.unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.6"]);
-    let listing = bench.store.allocations(&Filter::default(), None, 100).await.unwrap();
+    let listing = bench.store.allocations(&Filter::default()).all().await.unwrap();
     assert_eq!((listing.held.len(), listing.damaged.len()), (2, 2));
 
     let error = bench.store.held_by(&one.attachment).await.unwrap_err();

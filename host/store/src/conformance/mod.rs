@@ -118,6 +118,8 @@ macro_rules! conformance {
             lists: [
                 everything_is_listed_in_pages,
                 a_filter_finds_pods_containers_networks_and_addresses,
+                a_pod_is_found_in_every_cluster_and_with_what_it_ceded,
+                a_pod_is_found_without_reading_the_others,
                 a_damaged_record_disturbs_nobody_else,
                 names_with_odd_characters_stay_apart,
                 inspection_finds_every_kind_of_disagreement,

@@ -26,7 +26,7 @@ pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
     for (nth, holder) in holders.iter().enumerate() {
         bench.hold(holder, &[dynamic(&format!("10.0.0.{}", nth + 2)), dynamic(&format!("fd00::{}", nth + 2))]).await;
     }
-    let whole = bench.everything().await;
+    let whole = bench.entries().await;
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     for round in 0..ROUNDS {
         let entry = &whole[random.next_u64() as usize % whole.len()];
@@ -35,7 +35,7 @@ pub(crate) async fn whatever_lies_under_a_key_is_survived(map: Map) {
         nobodys_address_is_claimed(&bench, &whole).await;
         a_release_frees_its_own(&bench, &holders, &whole, entry).await;
         restore(&bench, &whole).await;
-        assert_eq!(bench.everything().await.len(), whole.len(), "round {round}");
+        assert_eq!(bench.entries().await.len(), whole.len(), "round {round}");
     }
     bench.agrees().await;
 }
@@ -62,7 +62,7 @@ fn mutated(value: &[u8], random: &mut TestRng) -> Vec<u8> {
 /// Each read succeeds or says what is damaged.
 async fn read_everything(bench: &Bench, holders: &[Requester]) {
     let (store, now) = (&bench.store, bench.tick());
-    let _ = store.allocations(&Filter::default(), None, 100).await;
+    let _ = store.allocations(&Filter::default()).all().await;
     let _ = store.kept(now).await;
     let _ = store.occupancy(&bench.sets, now).await;
     let _ = store.claims("blue").await;
@@ -104,7 +104,7 @@ async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
 /// A release whose claim may say anything frees nothing that another holds.
 async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[Entry], but: &Entry) {
     let _ = bench.store.release(&holders[0].attachment, bench.tick()).await;
-    let left = bench.everything().await;
+    let left = bench.entries().await;
     let of_two =
         |entry: &&Entry| entry.key.contains("/addresses/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
     for entry in whole.iter().filter(of_two).filter(|entry| entry.key != but.key) {
@@ -114,7 +114,7 @@ async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[
 
 async fn restore(bench: &Bench, whole: &[Entry]) {
     let mut change = Change::default();
-    for entry in bench.everything().await {
+    for entry in bench.entries().await {
         if whole.iter().all(|known| known.key != entry.key) {
             change.delete(entry.key);
         }

@@ -225,11 +225,11 @@ async fn repair(bench: &Bench) {
 }
 
 async fn readable_addresses(bench: &Bench) -> BTreeMap<std::net::IpAddr, Allocation> {
-    bench.store.everything().await.unwrap().0.addresses
+    bench.everything().await.addresses
 }
 
 async fn state(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
-    bench.store.everything().await.unwrap().0.bytes
+    bench.everything().await.bytes
 }
 
 async fn overwrite(bench: &Bench, values: &[(String, Option<&[u8]>)]) {

@@ -220,7 +220,7 @@ async fn carry_out(bench: &Bench, plans: &[Restoration]) {
 }
 
 async fn record(bench: &Bench, address: &str) -> Allocation {
-    bench.store.everything().await.unwrap().0.addresses.remove(&ip(address)).unwrap()
+    bench.everything().await.addresses.remove(&ip(address)).unwrap()
 }
 
 async fn overwrite(bench: &Bench, key: &str, value: Option<&[u8]>) {

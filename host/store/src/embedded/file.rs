@@ -49,6 +49,9 @@ const SHARED: [(u32, &str); 11] = [
 /// Bytes LMDB needs of the lock file: a cache line per reader, and its header.
 const LOCK_BYTES: u64 = READERS as u64 * 64 + 4_096;
 
+/// A multiple of whatever size pages of memory have.
+const MEMORY_PAGE: usize = 64 << 10;
+
 /// The length of a new file.
 const FIRST_PAGES: u64 = 2 * 4_096;
 
@@ -139,7 +142,7 @@ fn try_open(
     }
 }
 
-#[allow(unsafe_code, reason = "see SAFETY; the one place of the store")]
+#[allow(unsafe_code, reason = "see SAFETY")]
 fn open_env(file: &Path, flags: EnvFlags, bytes: u64) -> Result<Env<WithoutTls>, heed::Error> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(usize::try_from(bytes).unwrap_or(usize::MAX & !0xf_ffff)).max_readers(READERS);
@@ -150,6 +153,20 @@ fn open_env(file: &Path, flags: EnvFlags, bytes: u64) -> Result<Env<WithoutTls>,
     // - heed refuses to open a file twice in one process, which would drop the process's locks on it.
     // - No transaction outlives its environment: `RoTxn<'static>` owns a handle of it.
     unsafe { options.flags(flags | EnvFlags::NO_SUB_DIR).open(file) }
+}
+
+/// Let go of the pages of a map between two of its places. They stay in the kernel's cache, but count no longer as memory of
+/// this process: where everything is read, that would be the whole file in the end.
+#[allow(unsafe_code, reason = "advice about memory takes a pointer")]
+pub(super) fn let_go(first: *const u8, last: *const u8) {
+    // Rounded inwards: what lies beside the map is somebody else's.
+    let start = (first as usize).next_multiple_of(MEMORY_PAGE);
+    let end = last as usize / MEMORY_PAGE * MEMORY_PAGE;
+    if start < end {
+        // SAFETY: the pages are of a map of a file, which is shared and not written through (no WRITE_MAP). One that is let
+        // go of has the same content when it is looked at again, as those who hold references into it may.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+    }
 }
 
 /// Twice what is there, and at least [`MAP_BYTES`]: address space, neither memory nor disk.

@@ -24,6 +24,9 @@ use file::{Mapped, Purpose};
 use limits::store::{KEY_BYTES, RESERVE_BYTES};
 use reserve::Reserve;
 
+/// From so many bytes on, the pages of a scan are let go of.
+const LONG_READ: usize = 128 << 10;
+
 /// How often a commit is tried again with a larger map. Each time it doubles.
 const GROWTHS: u32 = 8;
 
@@ -272,6 +275,8 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
             page.entries.extend(value.map(|value| Entry { key: key.clone(), value: value.to_vec() }));
         }
         Read::Scan { range, limit, keys_only } => {
+            let mut seen = 0;
+            let mut places: Option<(*const u8, *const u8)> = None;
             for found in entries.range(txn, &bounds(range))? {
                 let (key, value) = found?;
                 // One more than is wanted is looked at, to know that there is more.
@@ -279,8 +284,14 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
                     page.more = true;
                     break;
                 }
+                seen += key.len() + value.len();
+                let (first, last) = places.unwrap_or((key.as_ptr(), key.as_ptr()));
+                places = Some((first.min(key.as_ptr()), last.max(key.as_ptr())));
                 let value = if *keys_only { Vec::new() } else { value.to_vec() };
                 page.entries.push(Entry { key: String::from_utf8_lossy(key).into_owned(), value });
+            }
+            if let Some((first, last)) = places.filter(|_| seen >= LONG_READ) {
+                file::let_go(first, last);
             }
         }
         Read::Count(range) => {

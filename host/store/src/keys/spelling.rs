@@ -16,7 +16,7 @@ pub(crate) fn address_in(key: &str) -> Option<IpAddr> {
     parse_digits(parts.next()?, digits)
 }
 
-pub(super) fn digit(family: Family) -> char {
+fn digit(family: Family) -> char {
     match family {
         Family::V4 => '4',
         Family::V6 => '6',

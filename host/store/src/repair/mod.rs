@@ -25,6 +25,8 @@
 mod left;
 mod mend;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -65,7 +67,7 @@ impl Store {
     /// Inspect everything and work out what would mend it. Writes nothing; empty when everything agrees. What is in
     /// use stays where it is.
     pub async fn plan_repairs(&self, range_sets: &RangeSets, in_use: &InUse) -> Result<Vec<Repair>, StoreError> {
-        let (all, found) = self.everything().await?;
+        let (all, found) = self.disagreements(in_use).await?;
         Ok(plan::Plan::new(&self.keys, &all, range_sets, in_use).repairs(found))
     }
 

@@ -32,7 +32,14 @@ pub(super) struct Plan<'a> {
     requesters: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by who holds them.
     held_by: BTreeMap<&'a Attachment, Vec<&'a Allocation>>,
+    /// The claims of each name of a pod in a cluster.
+    claims_of: BTreeMap<PodKey<'a>, Vec<&'a Claim>>,
+    /// The addresses that have each slot.
+    slots_had: BTreeMap<&'a Slot, BTreeSet<IpAddr>>,
 }
+
+/// A pod by its cluster, namespace and name.
+type PodKey<'a> = (Option<&'a str>, &'a str, &'a str);
 
 impl<'a> Plan<'a> {
     pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
@@ -52,7 +59,13 @@ impl<'a> Plan<'a> {
         for held in all.addresses.values() {
             held_by.entry(&held.attachment).or_default().push(held);
         }
-        Self { keys, all, range_sets, in_use, requesters, held_by }
+        let mut claims_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for claim in all.claims.values() {
+            if let Some(pod) = &claim.pod {
+                claims_of.entry(key_of(pod)).or_default().push(claim);
+            }
+        }
+        Self { keys, all, range_sets, in_use, requesters, held_by, claims_of, slots_had: all.slots_had() }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -257,9 +270,10 @@ impl<'a> Plan<'a> {
     /// Let a pod's index point at the newest claim there is, or go.
     fn mend_pod(&self, pod: &PodName, stale: &Attachment, mend: &mut Mend) {
         let index = self.keys.pod(pod, stale);
-        let same_place =
-            |claim: &&Claim| claim.attachment.network == stale.network && claim.attachment.interface == stale.interface;
-        let claims = self.all.claims.values().filter(|claim| is_of(claim, pod)).filter(same_place);
+        let claims =
+            self.claims_of.get(&key_of(pod)).into_iter().flatten().filter(|claim| {
+                claim.attachment.network == stale.network && claim.attachment.interface == stale.interface
+            });
         match claims.max_by_key(|claim| claim.since) {
             Some(newest) => {
                 let container = newest.attachment.container.as_str();
@@ -273,7 +287,7 @@ impl<'a> Plan<'a> {
     /// Taken for the address that has it, as long as that is held; given back where none has it.
     fn mend_slot(&self, slot: &Slot, mend: &mut Mend) {
         let key = self.keys.slot(slot);
-        let Some(address) = self.all.slots_had().get(slot).and_then(BTreeSet::first).copied() else {
+        let Some(address) = self.slots_had.get(slot).and_then(BTreeSet::first).copied() else {
             return mend.delete(key, format!("give back {slot}"));
         };
         mend.put(key, address.to_string(), format!("let {slot} be taken for {address}"));
@@ -306,10 +320,9 @@ impl<'a> Plan<'a> {
 
     fn mend_expiry(&self, address: IpAddr, wanted: Option<&Hold>, mend: &mut Mend) {
         let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
-        for key in self.all.bytes.keys().filter(|key| Some(*key) != right.as_ref()) {
-            if matches!(self.keys.named(key), Some(Named::Expiry { address: known, .. }) if known == address) {
-                mend.delete(key.clone(), format!("take {address} off the index of when holds end"));
-            }
+        let listed = self.all.expiry_keys.get(&address).into_iter().flatten();
+        for stale in listed.filter(|key| Some(*key) != right.as_ref()) {
+            mend.delete(stale.clone(), format!("take {address} off the index of when holds end"));
         }
         let Some((kept, key)) = wanted.zip(right) else { return };
         if self.all.bytes.get(&key) != Some(&encode(kept)) {
@@ -320,14 +333,13 @@ impl<'a> Plan<'a> {
     /// The hold as it is, or, where nobody can read it, as the index of identities has it.
     fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
         let damaged = || self.all.bytes.contains_key(&self.keys.hold(address));
-        let indexed =
-            || self.all.identities.values().filter(|kept| kept.address == address).max_by_key(|kept| kept.until);
+        let indexed = || self.identities_in(address).map(|(_, kept)| kept).max_by_key(|kept| kept.until);
         self.all.kept.get(&address).or_else(|| damaged().then(indexed).flatten())
     }
 
     /// Whose index has an entry for the address, readable or damaged.
     fn identities_of(&self, address: IpAddr, mends: &[Disagreement]) -> Vec<String> {
-        let readable = self.all.identities.keys().filter(|(known, _)| *known == address);
+        let readable = self.identities_in(address).map(|(identity, _)| identity.clone());
         let damaged = mends.iter().filter_map(|disagreement| match disagreement {
             Disagreement::Damaged { key, .. } => match self.keys.named(key)? {
                 Named::Identity { identity, address: known } if known == address => Some(identity),
@@ -335,7 +347,13 @@ impl<'a> Plan<'a> {
             },
             _ => None,
         });
-        readable.map(|(_, identity)| identity.clone()).chain(damaged).collect()
+        readable.chain(damaged).collect()
+    }
+
+    fn identities_in(&self, address: IpAddr) -> impl Iterator<Item = (&String, &Hold)> {
+        let from_here = self.all.identities.range((address, String::new())..);
+        let here = from_here.take_while(move |((known, _), _)| *known == address);
+        here.map(|((_, identity), kept)| (identity, kept))
     }
 }
 
@@ -355,7 +373,9 @@ fn claim_from(held: &Allocation) -> Claim {
 }
 
 fn is_of(claim: &Claim, pod: &PodName) -> bool {
-    let of_claim = claim.pod.as_ref();
-    of_claim
-        .is_some_and(|other| other.namespace == pod.namespace && other.name == pod.name && other.cluster == pod.cluster)
+    claim.pod.as_ref().is_some_and(|other| key_of(other) == key_of(pod))
+}
+
+fn key_of(pod: &PodName) -> PodKey<'_> {
+    (pod.cluster.as_deref(), &pod.namespace, &pod.name)
 }

@@ -213,15 +213,7 @@ impl World {
 
     /// All allocations, in the order of their addresses.
     pub fn held(&self) -> Result<Vec<Allocation>, StoreError> {
-        let (mut held, mut after) = (Vec::new(), None);
-        loop {
-            let page = at_once(self.store.allocations(&Filter::default(), after, usize::MAX))?;
-            held.extend(page.held);
-            after = page.next;
-            if after.is_none() {
-                return Ok(held);
-            }
-        }
+        Ok(at_once(self.store.allocations(&Filter::default()).all())?.held)
     }
 
     /// All addresses that are kept after their release, with the identity and the time they are kept for.

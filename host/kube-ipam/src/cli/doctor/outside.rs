@@ -3,6 +3,7 @@
 use super::{Check, Verdict};
 use crate::cli::list;
 use crate::cli::network::Opened;
+use crate::verbs;
 use ipam::{Allocation, RangeSets};
 use store::Filter;
 
@@ -10,18 +11,15 @@ use store::Filter;
 /// not count as part of a range.
 pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<Check> {
     let name = "ranges";
-    let filter = Filter { network: Some(opened.base.network.clone()), ..Filter::default() };
-    let held = match list::all_of(&opened.store, &filter).await {
-        Ok(held) => held,
+    let (count, example) = match count_outside(opened, range_sets).await {
+        Ok(found) => found?,
         Err(error) => return Some(Check { verdict: Verdict::Warning, ..Check::failed(name, &error) }),
     };
-    let outside: Vec<&Allocation> = held.iter().filter(|held| !range_sets.is_inside(held.address)).collect();
-    let example = outside.first()?;
     let whose = match &example.pod {
         Some(pod) => format!("pod {pod}"),
         None => format!("container {}", example.attachment.container),
     };
-    let counted = match outside.len() {
+    let counted = match count {
         1 => "1 address is".to_owned(),
         count => format!("{count} addresses are"),
     };
@@ -37,4 +35,16 @@ pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<C
                 .to_owned(),
         ),
     })
+}
+
+/// How many there are, and the first of them. Read is only what lies outside of the subnets, where as a rule nothing does.
+async fn count_outside(opened: &Opened, range_sets: &RangeSets) -> Result<Option<(usize, Allocation)>, verbs::Error> {
+    let filter = Filter { network: Some(opened.base.network.clone()), ..Filter::default() };
+    let mut pages = opened.store.search_spans(&filter, &range_sets.outside());
+    let (mut count, mut example) = (0, None);
+    while let Some(held) = list::next_page(&mut pages).await? {
+        count += held.len();
+        example = example.or(held.into_iter().next());
+    }
+    Ok(example.map(|example| (count, example)))
 }

@@ -139,7 +139,8 @@ fn is_gone(opened: &Opened, containers: &Containers, node: &str, machine: &str, 
 /// Claims of this node and network whose containers are not there any more.
 async fn gone(opened: &Opened, containers: &Containers) -> Result<Vec<Finding>, verbs::Error> {
     let mut findings = Vec::new();
-    for standing in opened.store.claims(&opened.base.network).await? {
+    let base = &opened.base;
+    for standing in opened.store.claims_on(&base.node, &base.machine, &base.network).await? {
         let claim = standing.claim();
         if is_gone_by_libcni(opened, containers, claim) {
             let problem = match containers.get(&claim.attachment).map(|container| &container.life) {

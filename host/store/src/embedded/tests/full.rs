@@ -60,7 +60,7 @@ fn fill_and_empty() {
         let released = block_on(store.release(&attachment, jiff::Timestamp::now()));
         assert!(matches!(&released, Ok(Some(_))), "{nth} of {}: {released:?}", holders.len());
     }
-    let listing = block_on(store(&dir).allocations(&Filter::default(), None, 10)).unwrap();
+    let listing = block_on(store(&dir).allocations(&Filter::default()).all()).unwrap();
     assert!(listing.held.is_empty());
     ask(&dir).into_iter().for_each(Result::unwrap);
     claim(&dir, "next").unwrap();

@@ -249,7 +249,7 @@ fn a_crowd_at_once_gets_every_address_once() {
     assert_eq!(claims, 61);
     block_on(async {
         let store = Store::new(Etcd::new(at(&[&url]), None), &prefix, "blue");
-        let listing = store.allocations(&Filter::default(), None, 1_000).await.unwrap();
+        let listing = store.allocations(&Filter::default()).all().await.unwrap();
         assert_eq!(listing.held.len(), 61);
         assert_eq!(store.inspect().await.unwrap(), []);
     });

@@ -211,7 +211,7 @@ async fn read(reader: &str, store: &Store, occupants: &[Occupant]) -> Result<usi
         "doctor" => store.inspect().await?.len(),
         "fsck" => store.plan_repairs(&sets, &InUse::new()).await?.len(),
         "fsck --containers" => store.plan_restorations(occupants, |_, _| Rival::Stays, now).await?.len(),
-        "show" => store.allocations(&container, None, 100).await?.held.len(),
+        "show" => store.allocations(&container).all().await?.held.len(),
         "usage" => usize::try_from(store.occupancy(&sets, now).await?[0].held).unwrap(),
         "reclaim" => store.claims("blue").await?.len(),
         "import --from kube-ipam" => store.moves("blue", &sets, now).await?.moves.len(),
