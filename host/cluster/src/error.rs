@@ -19,7 +19,7 @@ pub enum Error {
         why: String,
     },
     /// No connection, or one that broke.
-    #[error("cannot ask the API server {server} ({verb} {resource}): {why}")]
+    #[error("cannot reach the API server {server} ({verb} {resource}): {why}")]
     Unreachable {
         /// Its URL.
         server: String,
@@ -123,12 +123,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Kubeconfig { .. } => Some(
-                "correct the file of ipam.kubeConfig, or let the runtime pass the annotations: \"capabilities\": \
+                "correct the file that ipam.kubeConfig names, or let the runtime pass the annotations: \
+                 \"capabilities\": \
                  {\"io.kubernetes.cri.pod-annotations\": true} in the network"
                     .to_owned(),
             ),
             Self::Unauthorized { .. } => Some(
-                "tokens expire: whatever writes this file has to renew it (`kube-ipam install-node --watch` does)"
+                "tokens expire: renew the token in this file regularly, as `kube-ipam install-node --watch` does"
                     .to_owned(),
             ),
             Self::Forbidden { verb, resource, .. } => Some(format!(
@@ -136,7 +137,7 @@ impl Error {
                 group_of(resource)
             )),
             Self::Absent { what: "node", .. } => {
-                Some("ipam.nodeName has to be the name by which Kubernetes knows the node".to_owned())
+                Some("set ipam.nodeName to the name of the node in Kubernetes".to_owned())
             }
             Self::NoPod { .. } | Self::OtherPod { .. } => {
                 Some("the pod was deleted while its sandbox started; the runtime takes the sandbox down".to_owned())
@@ -145,8 +146,8 @@ impl Error {
                 Some("the runtime tries again; no other address is given meanwhile".to_owned())
             }
             Self::Absent { what, .. } => Some(format!(
-                "it was deleted, or the file of ipam.kubeConfig leads to another cluster; ipam.kubernetes.include asks for \
-                 the {what}"
+                "it was deleted, or ipam.kubeConfig points to another cluster; the {what} is read because \
+                 ipam.kubernetes.include asks for it"
             )),
         }
     }

@@ -47,9 +47,9 @@ fn ended(holder: &PodName, why: String) -> Fate {
     match &holder.uid {
         Some(_) if holder.has_uuid() => Fate::Gone(why),
         Some(uid) => Fate::Unknowable(format!(
-            "pod {holder} has uid {uid}, which is not a UUID: a static pod, of which the API server need not know"
+            "pod {holder} has uid {uid}, which is not a UUID: it is a static pod, which the API server may not know"
         )),
-        None => Fate::Unknowable(format!("the runtime did not say which uid pod {holder} has")),
+        None => Fate::Unknowable(format!("the runtime did not pass the UID of pod {holder}")),
     }
 }
 

@@ -190,7 +190,7 @@ impl<'a> Succession<'a> {
             Ok((new_set, old_set)) => Ok(revision::is_newer((new, new_set.as_ref()), (old, old_set.as_ref()))),
             // Nothing hangs on it but the words of a refusal.
             Err(error) if consent != Consent::RollingUpdate => {
-                tracing::debug!(%error, "not known whether it is a rolling update");
+                tracing::debug!(%error, "cannot tell whether this is a rolling update");
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -217,13 +217,13 @@ impl<'a> Succession<'a> {
     /// A kubeconfig may lead to another cluster, whose API server would call every pod of ours deleted.
     fn stranger(&self) -> String {
         let asks = match &self.heir {
-            None => return "what asks is not a pod".to_owned(),
+            None => return "the requester is not a pod".to_owned(),
             Some(PodName { uid: None, .. }) => {
-                return "the runtime did not say which uid the pod that asks has".to_owned();
+                return "the runtime did not pass the UID of the requesting pod".to_owned();
             }
-            Some(heir @ PodName { uid: Some(uid), .. }) => format!("pod {heir} with uid {uid}, which asks"),
+            Some(heir @ PodName { uid: Some(uid), .. }) => format!("requesting pod {heir} (UID {uid})"),
         };
-        format!("the API server does not know {asks}, so it may be another cluster's (ipam.kubeConfig)")
+        format!("the API server does not know {asks}: it may belong to another cluster (check ipam.kubeConfig)")
     }
 }
 

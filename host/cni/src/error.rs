@@ -148,10 +148,10 @@ impl Error {
             }
             Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1".to_owned(),
             Self::MisspeltArgument { known, .. } => {
-                format!("write {known}: keys of CNI_ARGS have capital letters, and this one would be passed over")
+                format!("write {known}: keys of CNI_ARGS have capital letters, and this one would be ignored")
             }
             Self::Empty => "a runtime passes the configuration of the network on stdin".to_owned(),
-            Self::TooLong => "shorten it: a network with every allowed range is a tenth of this".to_owned(),
+            Self::TooLong => "shorten it: even the largest network that is allowed is a tenth of this".to_owned(),
             Self::Unreadable(_) => "the runtime passes it on stdin: see its log".to_owned(),
             Self::NotJson { .. } | Self::NotAnObject => {
                 "correct the network's file, which `kube-ipam config check FILE` reads as a runtime does".to_owned()
@@ -191,7 +191,7 @@ pub fn correct(path: &str) -> String {
             "it is not written in the network's file: the container runtime passes it, see its log".to_owned()
         }
         "ipam" => "correct the network's file; `kube-ipam config schema` describes every key of ipam".to_owned(),
-        _ => "correct the network's file; `kube-ipam config check FILE` tells whether it is right".to_owned(),
+        _ => "correct the network's file; `kube-ipam config check FILE` shows whether it is correct".to_owned(),
     }
 }
 

@@ -93,7 +93,7 @@ impl Cache {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
             rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
-                Miss::Untrusted(format!("{} is a symbolic link, or no directory", path.display()))
+                Miss::Untrusted(format!("{} is a symbolic link or not a directory", path.display()))
             }
             error => io(error.into()),
         })?);

@@ -315,5 +315,5 @@ fn cached(cache: &Cache, sha256: &str, checked: Option<&Stamp>) -> Result<Option
 }
 
 fn unusable(cache_dir: &Path, miss: &Miss) {
-    tracing::warn!(cache = %cache_dir.display(), "the policy is compiled again by every call, its cache being unusable: {miss}");
+    tracing::warn!(cache = %cache_dir.display(), "policy cache unusable, recompiling at every call: {miss}");
 }

@@ -140,7 +140,7 @@ struct Written {
 
 /// A part of a decision that is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("missing field `{0}`: this is no decision that was made")]
+#[error("missing field `{0}`: the decision is incomplete")]
 struct Missing(&'static str);
 
 impl TryFrom<Written> for Decision {

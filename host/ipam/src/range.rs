@@ -80,7 +80,7 @@ pub enum RangeError {
         subnet: IpNetwork,
     },
     /// A subnet that leaves nothing out.
-    #[error("the subnet {subnet} is every {} address there is", Family::of(.subnet.ip()))]
+    #[error("the subnet {subnet} covers every {} address", Family::of(.subnet.ip()))]
     Everything {
         /// The subnet.
         subnet: IpNetwork,
@@ -92,7 +92,7 @@ pub enum RangeError {
         subnet: IpNetwork,
     },
     /// An IPv4 gateway for IPv6, or the reverse.
-    #[error("gateway {gateway} is not of the family of the subnet {subnet}")]
+    #[error("gateway {gateway} is not of the same family as the subnet {subnet}")]
     GatewayFamily {
         /// The gateway.
         gateway: IpAddr,

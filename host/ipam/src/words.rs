@@ -17,9 +17,9 @@ use limits::RECORDED_HELD;
 /// How a range says that it has no gateway.
 const NONE: &str = "none";
 
-/// A text that is no span.
+/// A text that is not a valid range.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no span: expected an address, or first-last of one family and in order")]
+#[error("{0:?} is not a valid range: expected an address, or first-last (of one family, lowest first)")]
 pub struct NoSpan(String);
 
 impl FromStr for Span {
@@ -104,7 +104,12 @@ pub(super) mod subnet {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNetwork, D::Error> {
         let text = String::deserialize(deserializer)?;
         let parsed = text.contains('/').then(|| parse_subnet(&text)).flatten();
-        parsed.ok_or_else(|| D::Error::custom(format!("{text:?} is no subnet in CIDR form, such as 10.188.0.0/16")))
+        parsed.ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is not a subnet in CIDR form, such as \
+            10.188.0.0/16"
+            ))
+        })
     }
 }
 

@@ -174,7 +174,7 @@ fn a_pin_names_both_digests() {
     let error = site.load(&path, Some(&other)).err().unwrap();
     let expected = format!("is not the pinned one: sha256 {other} is expected, the file has {found}");
     assert!(error.to_string().ends_with(&expected), "{error}");
-    assert!(site.load(&path, Some("abc")).err().unwrap().to_string().contains("\"abc\", which is no SHA-256"));
+    assert!(site.load(&path, Some("abc")).err().unwrap().to_string().contains("\"abc\", which is not a SHA-256"));
 }
 
 /// A component whose core module has these functions.

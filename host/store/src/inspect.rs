@@ -70,10 +70,10 @@ pub enum Disagreement {
         attachment: Attachment,
     },
     /// An address is held and kept at once.
-    #[error("{0} is held and kept for somebody at the same time")]
+    #[error("{0} is in use and on hold at the same time")]
     HeldAndKept(IpAddr),
     /// An address is kept for an identity that does not know of it, or the other way round.
-    #[error("{address} and the index of the identity {identity:?} do not agree")]
+    #[error("{address} and the index of the identity {identity:?} disagree")]
     Identity {
         /// Which address.
         address: IpAddr,
@@ -81,7 +81,7 @@ pub enum Disagreement {
         identity: String,
     },
     /// The index of what ends when has something else than the holds.
-    #[error("the hold of {0} and the index of when holds end do not agree")]
+    #[error("the hold of {0} and the index of when holds end disagree")]
     Expiry(IpAddr),
     /// A claim lists an address as ceded, but it is not with whom it says.
     #[error("{attachment} ceded {address} to {to}, but it {found}")]
@@ -249,7 +249,7 @@ impl Everything {
             let why = match holder {
                 Some(holder) if *holder == to.attachment => continue,
                 Some(holder) => format!("is held by {holder}"),
-                None => "is held by nobody".to_owned(),
+                None => "is not held".to_owned(),
             };
             let (attachment, to) = (claim.attachment.clone(), to.attachment.clone());
             found.push(Disagreement::Ceded { attachment, address, to, found: why });
@@ -269,7 +269,7 @@ impl Everything {
         for address in addresses.into_iter().filter(differs) {
             let why = match wanted.get(address) {
                 Some(former) => format!("does not name {}, which ceded it", former.attachment),
-                None => "names somebody who did not cede it".to_owned(),
+                None => "names an attachment that did not cede it".to_owned(),
             };
             let attachment = claim.attachment.clone();
             found.push(Disagreement::Former { attachment, address: *address, found: why });
@@ -369,7 +369,7 @@ impl Everything {
     fn slots(&self) -> Vec<Disagreement> {
         let had = self.slots_had();
         let wrong = |slot: &Slot, address: &Option<IpAddr>| match address {
-            None => Some("is taken, but nobody can read for which address".to_owned()),
+            None => Some("is taken, but the record of its address cannot be read".to_owned()),
             Some(address) if had.get(slot).is_some_and(|addresses| addresses.contains(address)) => None,
             Some(address) => Some(format!("is taken for {address}, which does not have it")),
         };

@@ -10,7 +10,7 @@
 //!                                                   → (empty)         what GC walks: this node and machine, this network
 //!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
 //!                                                   → container ID    the newest attachment of a pod's interface
-//!   holds/4/0abc0002                                → KeptAddress     nobody holds it, but it is kept for somebody
+//!   holds/4/0abc0002                                → KeptAddress     it is not in use, but it is kept for somebody
 //!   identities/<identity>/4/0abc0002                → KeptAddress     the same, by whom it is kept for
 //!   expiries/<seconds>/4/0abc0002                   → KeptAddress     the same, by when it ends: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list

@@ -195,7 +195,7 @@ impl Draw {
         let Usage { size, held } = pool.usage(range_set);
         // Whoever may have any address, and finds none though not all are held, finds the rest kept.
         let rest = match u128::from(size) == ring.size() && held < size {
-            true => ", the others cool down or are kept for their pods",
+            true => "; the others are reserved or cooling down",
             false => "",
         };
         let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };

@@ -89,7 +89,7 @@ fn results_that_cannot_be_read_and_a_node_without_any_are_named() {
     fs::remove_dir_all(node.cache()).unwrap();
     let (status, printed) = node.run(&["fsck", "--containers"]);
     assert!(
-        status == 1 && printed.contains("there is no cache of libcni in") && printed.contains("--cache-dir"),
+        status == 1 && printed.contains("no libcni cache found in") && printed.contains("--cache-dir"),
         "{printed}"
     );
     assert_eq!(node.run(&["fsck"]).0, 0, "the records can be compared without");

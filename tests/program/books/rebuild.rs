@@ -87,7 +87,7 @@ fn a_store_that_was_rolled_back_is_brought_up_to_date() {
         assert_eq!(node.run(&["fsck"]).0, 0, "{}", node.run(&["fsck"]).1);
         assert_eq!(node.fill(), 0, "five are free, and claimed by containers that ended: until somebody releases them");
         let (_, left) = node.run(&["fsck", "--containers"]);
-        assert_eq!(left.matches("but libcni has no result of it").count(), 40, "{left}");
+        assert_eq!(left.matches("but libcni has no result for it").count(), 40, "{left}");
         ends_well(node);
     }
 }

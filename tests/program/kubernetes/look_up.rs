@@ -135,8 +135,8 @@ fn whatever_is_wrong_with_the_api_server_no_other_address_is_given() {
     let network = site.network(&json!({"timeout": "20s"}));
     let url = site.server.url();
     for (fault, word) in [
-        (Fault::Cut, "cannot ask"),
-        (Fault::Garbage, "cannot ask"),
+        (Fault::Cut, "cannot reach"),
+        (Fault::Garbage, "cannot reach"),
         (Fault::InternalError, "500"),
         (Fault::Stall, "did not answer"),
         (Fault::Slow(Duration::from_secs(30)), "did not answer"),
@@ -284,7 +284,7 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
     };
     let (code, text) = doctor(&network);
     assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
-    assert!(text.contains(&format!("answers by {} (ipam.kubeConfig), and knows", site.kubeconfig)), "{text}");
+    assert!(text.contains(&format!("reachable with {} (ipam.kubeConfig); the node exists", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
     assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
     site.server.stop();

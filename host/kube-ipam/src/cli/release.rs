@@ -39,7 +39,8 @@ pub(crate) struct Options {
     /// Show what would be released, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Release even what lives, or what nobody can judge: be sure that no container uses it
+    /// Release it even if its container or pod still exists, or if that is unknown: make sure that nothing uses the
+    /// address
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -219,7 +220,7 @@ impl Target {
 
     /// Nobody lives behind a hold.
     fn hold(hold: StandingHold) -> Self {
-        let life = Life::Gone { why: "nobody holds it".to_owned() };
+        let life = Life::Gone { why: "it is not in use".to_owned() };
         Self { what: What::Hold(Box::new(hold)), life, outcome: Outcome::Found }
     }
 

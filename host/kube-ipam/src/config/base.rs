@@ -89,7 +89,7 @@ impl Base {
     pub fn check_node(&self) -> Result<(), Error> {
         let held = self.node.clone();
         if held.is_empty() && self.node_given {
-            let (path, held) = (NODE_NAME.to_owned(), "not a text".to_owned());
+            let (path, held) = (NODE_NAME.to_owned(), "not a string".to_owned());
             return Err(Error::Field { path, held, expected: NAME.to_owned() });
         }
         if !is_name(&held) {

@@ -21,7 +21,7 @@ pub enum Error {
     Field {
         /// The field.
         path: String,
-        /// What it held; a text in quotes.
+        /// What it held; a string in quotes.
         held: String,
         /// What it should hold.
         expected: String,
@@ -35,7 +35,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// Addresses are asked for where nobody reads it.
-    #[error("addresses are asked for by {path}, which nobody reads")]
+    #[error("{path} asks for addresses, but nothing reads it")]
     MisplacedRequest {
         /// The field, as it is spelt.
         path: String,
@@ -65,7 +65,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
     /// A key of ours that nobody reads where it stands.
-    #[error("{path} means nothing {which}")]
+    #[error("{path} has no effect {which}")]
     Misplaced {
         /// The key.
         path: String,
@@ -147,8 +147,7 @@ impl Error {
                 "set ipam.nodeName to the name of the Kubernetes node".to_owned()
             }
             Self::MisplacedRequest { .. } => {
-                "ask by args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }"
-                    .to_owned()
+                "use args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }".to_owned()
             }
             Self::NoRange { .. } => "for example \"subnet\": \"10.188.0.0/16\"".to_owned(),
             Self::UnknownKey { others, suggestion, .. } => {
@@ -157,9 +156,9 @@ impl Error {
                 format!("{}{rest}", suggestion.as_deref().unwrap_or(advice))
             }
             Self::Misplaced { hint, .. } => hint.clone(),
-            Self::Unsaid { without, .. } => format!(
-                "write what was meant (a template may have had no value for it), or remove the key: then {without}"
-            ),
+            Self::Unsaid { without, .. } => {
+                format!("set the intended value (a template may have had none), or remove the key: then {without}")
+            }
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
             Self::Range { source, .. } => {
                 let advice = "correct the range: addresses of one subnet, lowest first, that no other range has";

@@ -23,7 +23,7 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> R
     };
     let is_passed_over = |asked: &Requested| !requested.iter().any(|one| one.address == asked.address);
     if let Some(asked) = args.addresses.iter().find(|asked| is_passed_over(asked)) {
-        tracing::warn!(%asked, "IP in CNI_ARGS is passed over: args.cni.ips names other addresses, and comes first");
+        tracing::warn!(%asked, "IP in CNI_ARGS is ignored: args.cni.ips names other addresses and takes precedence");
     }
     requested.extend(parse("runtimeConfig.ips", runtime.ips.as_deref().unwrap_or_default())?);
     field::at_most(ALL, requested.len(), limits::REQUESTED)?;

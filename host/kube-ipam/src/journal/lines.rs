@@ -17,7 +17,7 @@ pub struct Lines<R> {
 
 /// A line that is no decision. The others can be read all the same.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} is no decision: {why}")]
+#[error("line {line} is not a decision: {why}")]
 pub struct Damaged {
     /// Counted from 1.
     pub line: u64,
@@ -95,7 +95,7 @@ mod tests {
             |nth: usize| read[nth].as_ref().map_err(ToString::to_string).map(|decision| decision.answer.to_string());
         assert_eq!(read.len(), 4);
         assert_eq!([told(0), told(3)], [Ok("fault: gone".to_owned()), Ok("fault: gone".to_owned())]);
-        assert!(told(1).unwrap_err().starts_with("line 3 is no decision: EOF"), "{:?}", told(1));
-        assert_eq!(told(2).unwrap_err(), "line 4 is no decision: it is longer than 1048576 bytes");
+        assert!(told(1).unwrap_err().starts_with("line 3 is not a decision: EOF"), "{:?}", told(1));
+        assert_eq!(told(2).unwrap_err(), "line 4 is not a decision: it is longer than 1048576 bytes");
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn exclusively(file: &File, until: Instant) -> io::Result<()> {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if Instant::now() < until => sleep(PAUSE),
             Err(Errno::WOULDBLOCK) => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "others have it locked for too long"));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "other processes kept it locked for too long"));
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -12,6 +12,7 @@ use cluster::HAND_OVER;
 use cni::failure::joined;
 use ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use limits::{Limit, Thousands};
+use store::KeptAddress;
 
 /// What to do where two plugins of one list ask for addresses.
 pub(crate) const ONE_PLUGIN_OF_A_LIST: &str = "keep ipam of type kube-ipam in one plugin of the list; for a second interface \
@@ -51,7 +52,7 @@ pub enum Error {
     #[error(transparent)]
     Kubernetes(#[from] cluster::Error),
     /// The address the pod named is held by another, who does not hand it over.
-    #[error("{address} is held by {}", holder_text(holder))]
+    #[error("{address} is {}", holder_text(holder))]
     Taken {
         /// The address.
         address: IpAddr,
@@ -69,7 +70,7 @@ pub enum Error {
         ceded: Vec<Ceded>,
     },
     /// ADD by a second plugin of the list that the runtime works through.
-    #[error("{attachment} has {address} already, by a plugin that stands earlier in the list of plugins")]
+    #[error("{attachment} has {address} already, from an earlier plugin in the list")]
     AskedTwice {
         /// For whom both plugins ask.
         attachment: Attachment,
@@ -114,7 +115,7 @@ pub enum Error {
         limit: u32,
     },
     /// The invocation took longer than `timeout`.
-    #[error("not done within {timeout:?}, the ipam.timeout of a call: {waited}")]
+    #[error("timed out after {timeout:?} (ipam.timeout): {waited}")]
     Late {
         /// The configured time.
         timeout: Duration,
@@ -122,7 +123,7 @@ pub enum Error {
         waited: Waited,
     },
     /// An annotation of ours that is longer than a policy is told.
-    #[error("{what}: {} bytes are more than a policy is told; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
+    #[error("{what}: {} bytes are too many for a policy; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
     Annotation {
         /// The annotation, or all of them, and whose.
         what: String,
@@ -208,7 +209,7 @@ impl Error {
             Self::Refused { refusal } => Some(of_refusal(refusal).to_owned()),
             Self::Taken { holder, stays, .. } => Some(stays.hint(holder)),
             Self::Ceded { .. } => Some(
-                "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over".to_owned(),
+                "the runtime retries; to keep a pod's address, leave out kube-ipam.hand-over".to_owned(),
             ),
             Self::AskedTwice { .. } => Some(format!(
                 "an interface gets its addresses once: {ONE_PLUGIN_OF_A_LIST}. `kube-ipam config check` names both plugins"
@@ -228,7 +229,8 @@ impl Error {
             ),
             Self::Garbage { failures, .. } => failures.first().and_then(|(_, error)| error.hint()),
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => Some(format!(
-                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
+                "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; or raise \
+                 ipam.timeout"
             )),
             Self::Annotation { .. } => Some(
                 "shorten it: a pool may name ranges (10.0.0.10-10.0.0.90) and subnets instead of single addresses"
@@ -241,7 +243,7 @@ impl Error {
             Self::Repetitive { .. } => {
                 Some("`kube-ipam list` shows who holds them; a policy has to ask the pool what is free".to_owned())
             }
-            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => Some("the runtime asks again".to_owned()),
+            Self::NotReady { cause, .. } if cause.is_late_for_nobody() => Some("the runtime tries again".to_owned()),
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Inquisitive { .. } => Some(
@@ -287,9 +289,12 @@ fn holder_text(holder: &Holder) -> String {
     match holder {
         Holder::Attachment(held) => {
             let pod = held.pod.as_ref().map_or_else(String::new, |pod| format!("pod {pod}, "));
-            format!("{pod}{} on node {} since {}", held.attachment, held.node, held.since)
+            format!("held by {pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
-        Holder::Hold { identity, until } => format!("nobody, but kept for {identity:?} until {until}"),
+        Holder::Hold { identity, until } if identity == KeptAddress::COOLING_DOWN => {
+            format!("cooling down until {until}")
+        }
+        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
     }
 }
 
@@ -305,7 +310,7 @@ fn failures_text(failures: &[(Attachment, store::StoreError)], stopped: Option<&
     let text = |most| first_of(failures, most, "; ", |(attachment, error)| format!("{attachment}: {}", joined(error)));
     match stopped {
         None => text(2),
-        Some(error) => format!("{}; the rest could not be looked at: {}", text(1), joined(error)),
+        Some(error) => format!("{}; the others could not be examined: {}", text(1), joined(error)),
     }
 }
 

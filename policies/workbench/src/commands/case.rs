@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(file.case.name.as_deref(), Some("blue"));
         assert!(file.text.contains("pod: shop/web-1") && file.text.contains("refused: fault"), "{}", file.text);
         assert!(told(1).unwrap().text.contains("pod: shop/web-0"));
-        assert!(told(3).unwrap_err().to_string().contains("record: line 3 is no decision"));
+        assert!(told(3).unwrap_err().to_string().contains("record: line 3 is not a decision"));
         assert!(told(4).unwrap_err().to_string().ends_with("record has no 4. decision"));
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     }
     let hint = "on the node, check again with --on-node";
     findings.extend(unchecked("not on this machine", hint, &elsewhere, place));
-    findings.extend(unchecked("not for this user to read", "check again as root", &forbidden, place));
+    findings.extend(unchecked("not readable by this user", "check again as root", &forbidden, place));
     if let Ok(Base { store: StoreConfig::Etcd(etcd), .. }) = Base::read(netconf) {
         findings.extend(credentials(&etcd, place));
     }

@@ -123,7 +123,7 @@ impl fmt::Display for Report {
             [file] => f.write_str(file)?,
             files => f.write_str(&counted(files.len(), "file"))?,
         }
-        write!(f, ": {} of kube-ipam", counted(self.networks, "network"))?;
+        write!(f, ": {}", counted(self.networks, "kube-ipam network"))?;
         write!(f, ", {}", counted(self.count(Severity::Error), "error"))?;
         write!(f, ", {}", counted(self.count(Severity::Warning), "warning"))
     }

@@ -159,7 +159,7 @@ fn people_get_every_finding_with_its_file_and_the_sum() {
         "4 files: 4",
     ];
     assert_eq!(beginnings, expected);
-    assert!(printed.ends_with("4 files: 4 networks of kube-ipam, 1 error, 3 warnings"), "{printed}");
+    assert!(printed.ends_with("4 files: 4 kube-ipam networks, 1 error, 3 warnings"), "{printed}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(crate) async fn compare(opened: &Opened, containers: &Containers) -> Result<
     compared.findings.extend(gone(opened, containers).await?);
     for (file, why) in &containers.unreadable {
         let problem = format!("{} cannot be read as a result of libcni: {why}", file.display());
-        compared.findings.push(Finding::left(problem, "find out which addresses its container has, if it lives"));
+        compared.findings.push(Finding::left(problem, "check which addresses its container has, if it still runs"));
     }
     compared.well = match living.len() {
         1 => "1 container runs here, and the store knows it".to_owned(),
@@ -151,10 +151,10 @@ async fn gone(opened: &Opened, containers: &Containers) -> Result<Vec<Finding>, 
                         netns.display()
                     )
                 }
-                _ => format!("{} holds {}, but libcni has no result of it", who(claim), list(claim)),
+                _ => format!("{} holds {}, but libcni has no result for it", who(claim), list(claim)),
             };
             let container = &claim.attachment.container;
-            findings.push(Finding::left(problem, format!("its DEL got lost: `kube-ipam release {container}`")));
+            findings.push(Finding::left(problem, format!("its DEL was lost: `kube-ipam release {container}`")));
         }
     }
     Ok(findings)
@@ -227,7 +227,7 @@ fn missing(name: &str, restoration: &Restoration) -> Finding {
     let mut problems = Vec::new();
     if !restoration.missing.is_empty() {
         let addresses: Vec<String> = restoration.missing.iter().map(ToString::to_string).collect();
-        problems.push(format!("{name} has {}, and the store does not know", addresses.join(", ")));
+        problems.push(format!("{name} has {}, of which the store does not know", addresses.join(", ")));
     }
     let mut remedy = vec!["write its claim again".to_owned()];
     for held in &restoration.moved {
@@ -235,7 +235,7 @@ fn missing(name: &str, restoration: &Restoration) -> Finding {
         remedy.push(format!("container {} cedes {} to it", held.attachment.container, held.address));
     }
     for kept in &restoration.ended {
-        let whom = kept.identity.as_deref().unwrap_or("nobody, cooling down");
+        let whom = kept.identity.as_deref().unwrap_or("nobody (it is cooling down)");
         remedy.push(format!("end the hold of {} for {whom} until {}", kept.address, kept.until));
     }
     Finding { problems, remedy: remedy.join("; "), outcome: Outcome::Found }

@@ -108,7 +108,7 @@ async fn missing(
             Some(Holder::Attachment(held)) if is_of(&held, home, name) => continue,
             Some(Holder::Attachment(held)) => Finding::left(
                 format!("pod {name} on node {node} has {address}, and so has, by the store, {}", holder_name(&held)),
-                format!("`kube-ipam fsck --containers` on nodes {node} and {} says who lives", held.node),
+                format!("`kube-ipam fsck --containers` on nodes {node} and {} shows which one still runs", held.node),
             ),
             _ => Finding::left(
                 format!("pod {name} on node {node} has {address}, and the store does not know"),

@@ -133,7 +133,7 @@ fn refuse_unknown(asking: &Asking, attachment: &Attachment, policy: &Policy, on_
     }
     for name in ours {
         let annotation = engine::text::tame(name, QUOTED);
-        tracing::warn!(annotation, "nobody can say whether the policy would read an annotation: it is at fault");
+        tracing::warn!(annotation, "cannot tell whether the policy reads an annotation, because it failed");
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
             }
             if assignment.prefix_length != own {
                 let length = assignment.prefix_length;
-                tracing::warn!(%address, length, "the runtime asks for the prefix /{prefix_length}, which is passed over");
+                tracing::warn!(%address, length, "ignoring the prefix /{prefix_length} that the runtime asks for");
                 continue;
             }
             assignment.prefix_length = prefix_length;

@@ -111,7 +111,7 @@ impl<'a> Deciding<'a> {
         match &shadow.answer {
             Answer::Fault(_) => tracing::warn!(shadow = %name, answer = %shadow.answer, %decided, "the shadow faulted"),
             answer if !answer.agrees_with(decided) => {
-                tracing::info!(shadow = %name, %answer, %decided, "the shadow answers otherwise");
+                tracing::info!(shadow = %name, %answer, %decided, "the shadow decided differently");
             }
             _ => {}
         }

@@ -25,9 +25,14 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
         (Options { cert: some("expired.pem"), ..good() }, "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
         (Options { ca: some("expired.pem"), ..good() }, "etcdTrustedCAFileFile", "it expired on 2020-05-06T00:00:00Z"),
         (Options { cert: some("none.pem"), ..good() }, "etcdCertFile", "No such file or directory"),
-        (Options { ca: some("empty.pem"), ..good() }, "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
-        (Options { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not PEM"),
-        (Options { key: some("client.pem"), ..good() }, "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
+        (
+            Options { ca: some("empty.pem"), ..good() },
+            "etcdTrustedCAFileFile",
+            "it does not contain a PEM \
+            CERTIFICATE",
+        ),
+        (Options { cert: some("broken.pem"), ..good() }, "etcdCertFile", "it is not in PEM format"),
+        (Options { key: some("client.pem"), ..good() }, "etcdKeyFile", "it does not contain a PEM PRIVATE KEY"),
         (Options { key: some("server.key"), ..good() }, "etcdKeyFile", "it is not the key of etcdCertFile"),
         (Options { key: None, ..good() }, "etcdCertFile", "there is no etcdKeyFile for it"),
     ];
@@ -88,7 +93,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
         bench.agrees().await;
     });
     let error = ping(password("wrong")).unwrap_err();
-    let expected = format!("etcd at {} refused to log in: etcdserver: authentication failed", server.url());
+    let expected = format!("etcd at {} refused to accept the login: etcdserver: authentication failed", server.url());
     assert!(error.to_string().starts_with(&expected), "{error}");
     let error = block_on(Store::new(Etcd::new(password("word")), "/other", "blue").ping()).unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");

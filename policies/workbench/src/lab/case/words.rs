@@ -62,7 +62,8 @@ impl FromStr for Span {
             Some(subnet) => Some(ipam::Span::of_subnet(subnet)),
             None => text.parse().ok(),
         };
-        let wrong = || format!("{text:?} is no span: expected an address, FIRST-LAST or a subnet in CIDR form");
+        let wrong =
+            || format!("{text:?} is not a valid range: expected an address, FIRST-LAST or a subnet in CIDR form");
         span.map(|span| Self { span, subnet }).ok_or_else(wrong)
     }
 }
