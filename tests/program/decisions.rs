@@ -138,7 +138,7 @@ fn what_is_no_decision_is_told_and_skipped() {
     let (status, printed) = policy(&["replay", &module("range-fixed"), record.to_str().unwrap()]);
     assert_eq!(status, 1);
     assert!(printed.starts_with("1 decisions: 1 same") && printed.contains("1 lines are no decisions"), "{printed}");
-    assert!(printed.contains("line 1 is no decision") && !printed.contains('\x1b'), "{printed}");
+    assert!(printed.contains("line 1 is not a decision") && !printed.contains('\x1b'), "{printed}");
     let (status, printed) = policy(&["replay", &module("range-fixed"), "/nonexistent/record"]);
     assert!(status == 1 && printed.contains("/nonexistent/record"), "{printed}");
 }

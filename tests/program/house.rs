@@ -33,7 +33,7 @@ fn drawn() -> Arrows {
     map.lines().map(line).collect()
 }
 
-/// What the manifests of `host/` and of the author's program say; what only tests and builds need is no arrow.
+/// What the manifests of `host/` and of the author's program say; what only tests and builds need is not an arrow.
 fn real() -> Arrows {
     let metadata = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();

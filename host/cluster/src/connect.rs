@@ -105,7 +105,7 @@ fn explain_file(error: KubeconfigError) -> String {
     }
 }
 
-/// Whether each file that a kubeconfig names would be read to its end: the library would wait for a pipe for ever.
+/// Whether each file that a kubeconfig names would be read to its end: the library would wait for a pipe forever.
 fn check_files(kubeconfig: &Kubeconfig) -> Result<(), String> {
     let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
     let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());

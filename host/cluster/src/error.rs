@@ -64,7 +64,7 @@ pub enum Error {
         /// What the server said: it names the user.
         why: String,
     },
-    /// Any other answer that is no object.
+    /// Any other answer that is not an object.
     #[error("the API server {server} answers {code} to {verb} {resource}: {why}")]
     Refused {
         /// Its URL.

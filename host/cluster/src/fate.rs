@@ -41,7 +41,7 @@ pub(super) fn of_pod(holder: &PodName, pod: Option<&Pod>) -> Fate {
 }
 
 /// A pod that was created through the API has a UUID. A static pod is made on its node and has a hash in its place; its
-/// mirror may be kept out of the API for ever, by admission, a quota or a missing namespace, so that its absence there
+/// mirror may be kept out of the API forever, by admission, a quota or a missing namespace, so that its absence there
 /// says nothing. Of a pod whose uid is not known nobody can say which kind it is.
 fn ended(holder: &PodName, why: String) -> Fate {
     match &holder.uid {

@@ -87,7 +87,7 @@ impl Args {
         }
     }
 
-    /// The pod, when both of its names are known. A container name alone, as podman passes it, is no pod.
+    /// The pod, when both of its names are known. A container name alone, as podman passes it, is not a pod.
     pub fn pod(&self) -> Option<PodName> {
         let (namespace, name) = (self.pod_namespace.clone()?, self.pod_name.clone()?);
         Some(PodName { namespace, name, uid: self.pod_uid.clone(), cluster: None })
@@ -112,7 +112,7 @@ fn addresses(value: &str) -> Result<Vec<Requested>, Error> {
     parsed.ok_or_else(|| malformed("IP in CNI_ARGS", value, "addresses separated by commas, with or without /prefix"))
 }
 
-/// These names end up in a URL of the API server: what is no name does not get that far.
+/// These names end up in a URL of the API server: what is not a name does not get that far.
 fn name(variable: &'static str, value: &str) -> Result<Option<String>, Error> {
     match value {
         "" => Ok(None),

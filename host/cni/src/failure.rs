@@ -1,4 +1,4 @@
-//! A verb that failed, as the runtime is told: a code, what happened, and the way out.
+//! A verb that failed, as the runtime is told: a code, what happened, and a hint.
 
 use std::error::Error as StdError;
 
@@ -49,7 +49,7 @@ pub struct Failure {
     pub code: u32,
     /// What failed, on which object, and why.
     pub msg: String,
-    /// The way out; may be empty.
+    /// What to do next; may be empty.
     pub details: String,
 }
 

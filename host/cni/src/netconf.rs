@@ -353,7 +353,7 @@ impl NetConf {
     /// in `ipam.args`, `misplaced` is told the field.
     pub fn conventional_args(&self, mut misplaced: impl FnMut(String)) -> Result<CniArgs, Error> {
         if let Some(within) = self.ipam.as_ref().and_then(|ipam| ipam.args.as_ref()) {
-            // Free form: what is no object there asks for nothing.
+            // Free form: what is not an object there asks for nothing.
             let read = within.read_noting("ipam.args", &mut |key| misplaced_request(key, &mut misplaced));
             if read.is_ok_and(|args| args.cni.is_some_and(|cni| cni.ips.is_some())) {
                 misplaced("ipam.args.cni.ips".to_owned());

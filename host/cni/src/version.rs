@@ -58,7 +58,7 @@ impl Version {
         }
     }
 
-    /// The version a configuration declares. Matching is exact: 1.0 is no version. None, or an empty one as Go
+    /// The version a configuration declares. Matching is exact: 1.0 is not a version. None, or an empty one as Go
     /// programs write it, means 0.1.0.
     pub fn declared(text: Option<&str>) -> Result<Self, Error> {
         match text {

@@ -68,7 +68,7 @@ impl PolicyError {
         }
     }
 
-    /// The way out.
+    /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Flawed { module, flaw } => flaw.hint(module),
@@ -150,7 +150,7 @@ pub enum Flaw {
         /// The limit.
         most_mib: u64,
     },
-    /// The pin in the configuration is no digest.
+    /// The pin in the configuration is not a digest.
     #[error("is pinned to {0:?}, which is not a SHA-256 digest (64 hexadecimal digits)")]
     BadPin(String),
     /// The file is not the one the configuration pins.
@@ -252,7 +252,7 @@ impl Flaw {
         }
     }
 
-    /// What mends it, where that is known.
+    /// What fixes it, where that is known.
     pub(super) fn way_out(&self, module: &str) -> Option<String> {
         Some(match self {
             Self::OtherDigest { found, .. } => format!("if this is the module you want, set policy.sha256 to {found}"),

@@ -36,9 +36,9 @@ pub struct Inspection {
     pub description: Option<Description>,
     /// Every reason for which it would be refused; none for a usable policy.
     pub refused: Vec<String>,
-    /// The way out, for the reasons that have one.
+    /// What to do about the reasons, where there is something to do.
     pub hints: Vec<String>,
-    /// Nothing to refuse it for, but worth mending.
+    /// Nothing to refuse it for, but worth fixing.
     pub warnings: Vec<String>,
 }
 

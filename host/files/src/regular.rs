@@ -1,4 +1,5 @@
-//! Files that somebody else names. To open a pipe would be to wait for its other end, and to read a device to read for ever:
+//! Files that somebody else names. To open a pipe would be to wait for its other end, and to read a device to read
+//! forever:
 //! both are refused before a byte is read.
 
 use std::fs::{File, Metadata};
@@ -25,7 +26,7 @@ pub fn check_regular(path: &Path) -> io::Result<()> {
     check_is_file(&path.metadata()?)
 }
 
-/// What everybody says of what is no regular file.
+/// What everybody says of what is not a regular file.
 pub fn check_is_file(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() { Ok(()) } else { Err(not_regular()) }
 }

@@ -32,7 +32,7 @@ impl FromStr for Span {
     }
 }
 
-/// A text that is no gateway.
+/// A text that is not a gateway.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a gateway: expected an address, or \"none\"")]
 pub struct NoGateway(String);

@@ -39,7 +39,8 @@ pub const TIME: Limit = Limit {
     default: 1_000,
     least: 10,
     most: 60_000,
-    reason: "Fuel bounds the guest's own steps but not the host's work for it; generous, because a loaded node is no fault of the policy.",
+    reason: "Fuel bounds the guest's own steps but not the host's work for it; generous, because a loaded node is \
+             not the policy's fault.",
     seen: "took too long",
 };
 
@@ -208,7 +209,7 @@ pub const MODULE: Limit = Limit {
     seen: "is too large",
 };
 
-/// Reasons to refuse one module that are told. One is enough to refuse it, a handful to mend it.
+/// Reasons to refuse one module that are told. One is enough to refuse it, a handful to fix it.
 pub const FLAWS: usize = 32;
 
 /// Compiling a module, once per module and version of ours: CPU time of the child process, and its wall time.
@@ -229,7 +230,7 @@ pub const COMPILE_MEMORY: Limit = Limit {
     default: 1_536,
     least: 128,
     most: 8_192,
-    reason: "Python takes 350 MiB. A module may be built to be dear to compile.",
+    reason: "Python takes 350 MiB. A module may be built to be expensive to compile.",
     seen: "needed too much memory to compile",
 };
 

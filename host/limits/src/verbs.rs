@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How often an ADD decides anew after it lost every race. Each attempt offers more and other proposals than the one
+/// How often an ADD decides again after it lost every race. Each attempt offers more and other proposals than the one
 /// before; the operator sees code 11, and the runtime calls again.
 pub const ATTEMPTS: u32 = 16;
 

@@ -163,7 +163,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The way out.
+    /// What the operator can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => {

@@ -251,7 +251,7 @@ fn identity_hash(request: &Request) -> u64 {
     }
 }
 
-/// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable for ever: a
+/// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable forever: a
 /// pod's address hangs on it.
 pub(crate) fn hash(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().copied().flatten();

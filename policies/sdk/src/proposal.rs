@@ -52,7 +52,7 @@ pub struct Assignment {
 /// All the addresses an attachment would get, together or not at all.
 pub type Proposal = Vec<Assignment>;
 
-/// A "no". The text is for the person who looks after the pod; name the object and the way out.
+/// A "no". The text is for the operator: name the object, and say what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Every address the policy may use is held.

@@ -1,4 +1,4 @@
-//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with the way out. Changes nothing.
+//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with a hint. Changes nothing.
 
 use std::fmt;
 use std::path::Path;

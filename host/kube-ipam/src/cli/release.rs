@@ -168,7 +168,7 @@ fn fits(claim: &Claim, what: &str) -> bool {
     }
 }
 
-/// The beginning of an ID must mean one container: this is no search.
+/// The beginning of an ID must mean one container: this is not a search.
 fn ambiguous(options: &Options, targets: &[Target]) -> Option<ReleaseError> {
     let begins = options.what.as_ref().filter(|what| parse_address(what).is_none() && !what.contains('/'))?;
     let mut containers: Vec<String> =

@@ -15,7 +15,7 @@ pub struct Lines<R> {
     line: Vec<u8>,
 }
 
-/// A line that is no decision. The others can be read all the same.
+/// A line that is not a decision. The others can be read all the same.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} is not a decision: {why}")]
 pub struct Damaged {

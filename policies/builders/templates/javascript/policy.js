@@ -113,7 +113,7 @@ function candidates(request, nth, offset, most) {
   return found;
 }
 
-// What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over.
+// What an older sandbox of this very pod still holds: proposing it is not a race, the new one takes it over.
 function previousIn(request, range, first, last) {
   const isHere = (address) => address.tag === range.subnet.address.tag && isUsable(range, first, last, toNumber(address));
   return request.previous.filter(isHere).map((address) => assignment(range, address));

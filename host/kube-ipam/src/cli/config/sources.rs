@@ -226,7 +226,7 @@ fn collect_types(value: &Value, types: &mut Vec<String>) {
     }
 }
 
-/// Why a text is no configuration.
+/// Why a text is not a configuration.
 struct Unreadable {
     message: String,
     hint: String,

@@ -1,4 +1,4 @@
-//! Why something could not be installed, and the way out.
+//! Why something could not be installed, and what to do about it.
 
 use crate::cli::output::Hinted;
 use std::io;

@@ -69,7 +69,7 @@ async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<
     }
     match server.pod(pod).await {
         Ok(_) => Life::Lives { why: format!("it still exists: the API server has pod {pod}") },
-        // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API for ever.
+        // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API forever.
         Err(cluster::Error::NoPod { .. } | cluster::Error::OtherPod { .. }) if !pod.has_uuid() => {
             unknown(format!("pod {pod} may be one that the API server does not know"))
         }

@@ -17,7 +17,7 @@ pub(super) fn doubts(ipam: &Ipam, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let Some(exclude) = &ipam.exclude else { return doubts };
     for (nth, held) in exclude.read("ipam.exclude").unwrap_or_default().iter().enumerate() {
         let field = format!("ipam.exclude[{nth}]");
-        // What is no exclusion at all is an error.
+        // What is not an exclusion at all is an error.
         let Some(excluded) = span(&field, held) else { continue };
         doubts.extend(host_bits(&field, held));
         if let Some(why) = excludes_nothing(&excluded, ranges) {

@@ -61,7 +61,7 @@ pub enum Unfollowed {
         /// The interface, where a network might have the same name.
         interface: Option<String>,
     },
-    /// The families the pod wants are not to be had.
+    /// The network does not have the families that the pod wants.
     #[error("annotation {name} of {whose} is {value:?}: {why}")]
     Families {
         /// The annotation.

@@ -54,7 +54,7 @@ pub struct NoAddress {
     pub refused: Refused,
     /// The error.
     pub message: String,
-    /// The way out; may be empty.
+    /// What to do next; may be empty.
     pub hint: String,
 }
 

@@ -32,7 +32,7 @@ pub struct CaseError {
     pub place: Option<(usize, usize)>,
     /// What is wrong.
     pub message: String,
-    /// The way out.
+    /// What the operator can do about it.
     pub hint: Option<String>,
 }
 
