@@ -161,7 +161,8 @@ impl Error {
             }
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
             Self::Range { source, .. } => {
-                let advice = "correct the range: addresses of one subnet, lowest first, that no other range has";
+                let advice = "correct the range: it has to lie in one subnet, lowest address first, and must not \
+                    overlap another range";
                 source.hint().unwrap_or(advice).to_owned()
             }
             Self::GatewayNeeded { user: GatewayUser::Bridge, .. } => {

@@ -247,8 +247,8 @@ impl Error {
             Self::NotReady { cause, .. } => cause.hint(),
             Self::Defect { .. } => Some("please report this, with the log".to_owned()),
             Self::Inquisitive { .. } => Some(
-                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
-                 spans, or about fewer addresses"
+                "each question about a part of the ranges that was not read yet costs a read: the policy should ask \
+                 about spans, or about fewer addresses"
                     .to_owned(),
             ),
         }

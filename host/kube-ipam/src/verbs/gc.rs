@@ -23,7 +23,7 @@ pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: 
     if walked.is_ok()
         && let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await
     {
-        tracing::warn!(%error, "holds that are over stay for another time");
+        tracing::warn!(%error, "expired holds are left for the next GC");
     }
     outcome(garbage.failures, walked)
 }

@@ -177,11 +177,12 @@ impl Compared {
         // What a main plugin got elsewhere, or outside the ranges of today, is the container's nevertheless.
         let all = containers.get(&container.attachment).map(|whole| whole.addresses.as_slice()).unwrap_or_default();
         for address in restoration.unused.iter().filter(|unused| !all.iter().any(|has| has.address == **unused)) {
-            let problem = format!("the store gives {address} to {name}, which was told other addresses");
+            let problem = format!("the store has {address} for {name}, whose ADD returned other addresses");
             self.findings.push(Finding::left(problem, "it stays held until its DEL"));
         }
         for held in &restoration.shared {
-            let problem = format!("{} has {}, and so has, by the store, {}", name, held.address, holder_name(held));
+            let problem =
+                format!("{} has {}, and according to the store so does {}", name, held.address, holder_name(held));
             let remedy = match held.pod.as_ref().or(container.pod.as_ref()) {
                 Some(_) => "the two share it: delete one of the pods, or `kube-ipam release` whichever is gone",
                 None => "the two share it: remove one of them, or `kube-ipam release` whichever is gone",
@@ -231,7 +232,7 @@ fn missing(name: &str, restoration: &Restoration) -> Finding {
     }
     let mut remedy = vec!["write its claim again".to_owned()];
     for held in &restoration.moved {
-        problems.push(format!("{name} has {}, and the store gives it to {}", held.address, holder_name(held)));
+        problems.push(format!("{name} has {}, which the store has for {}", held.address, holder_name(held)));
         remedy.push(format!("container {} cedes {} to it", held.attachment.container, held.address));
     }
     for kept in &restoration.ended {

@@ -94,7 +94,7 @@ async fn is_still(cluster: &Cluster, server: &ApiServer) -> bool {
     match server.cluster_at_once().await {
         Ok(now) => cluster.name.as_ref() == Some(&now),
         Err(error) => {
-            tracing::debug!(%error, "not known whether the cluster is still the same");
+            tracing::debug!(%error, "cannot tell whether the cluster is still the same");
             false
         }
     }

@@ -82,7 +82,7 @@ fn warn_of_full(snapshot: &Snapshot) {
                 range_set,
                 size = usage.size,
                 held = usage.held,
-                "a range set is full: new pods get no address; those that have one, or one that is kept for them, do"
+                "a range set is full: new pods get no address; pods that hold or have reserved one still do"
             );
         }
     }
