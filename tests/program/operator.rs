@@ -117,7 +117,7 @@ fn whatever_is_damaged_in_etcd_fsck_names_and_mends() {
             let (status, found) = site.json(&["fsck"]);
             assert_eq!((status, found[0]["outcome"].as_str()), (1, Some("found")), "{key} {damage:?}: {found}");
             let (status, plan) = site.run(&["fsck", "--repair"]);
-            assert!(status == 1 && plan.contains("  → ") && plan.contains("--yes carries them out"), "{plan}");
+            assert!(status == 1 && plan.contains("  → ") && plan.contains("--yes repairs without asking"), "{plan}");
             assert_eq!(site.json(&["fsck"]).1, found, "without --yes nothing is changed");
             let (status, done) = site.run(&["fsck", "--repair", "--yes"]);
             assert!(status == 0 && done.contains("(done)"), "{key} {damage:?}: {done}");

@@ -70,7 +70,7 @@ fn a_turn_to_write_that_is_not_given_back_is_waited_for_until_the_deadline_and_n
         assert!(says.contains("ipam.timeout") && says.contains("fuser -v"), "{says}");
     }
     let (status, told) = node.run(&["doctor", "--conf", &node.conf(&network)]);
-    assert!(status == Some(1) && told.contains("✗ store") && told.contains("is being written by another"), "{told}");
+    assert!(status == Some(1) && told.contains("✗ store") && told.contains("locked for writing"), "{told}");
     drop(turn);
     assert_eq!(node.call("ADD", "c2", &network).address(), "10.0.0.3/24");
     assert_eq!(node.call("DEL", "c1", &network).status, Some(0));

@@ -74,7 +74,7 @@ fn an_address_that_the_container_was_not_told_is_named() {
     fs::write(node.result("c1"), result.replace("10.1.0.2/24", "10.1.0.77/24")).unwrap();
     let (status, printed) = node.run(&["fsck", "--containers"]);
     assert!(status == 1 && printed.contains("the store has 10.1.0.2 for pod shop/pod-c1"), "{printed}");
-    assert!(printed.contains("has 10.1.0.77, and the store does not know"), "{printed}");
+    assert!(printed.contains("has 10.1.0.77, of which the store does not know"), "{printed}");
     let (_, printed) = node.run(&["fsck", "--containers", "--repair", "--yes"]);
     assert!(printed.contains("(done)"), "{printed}");
     assert_eq!(node.held().keys().collect::<Vec<_>>(), ["10.1.0.2", "10.1.0.77"], "nothing is released");

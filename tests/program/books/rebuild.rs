@@ -38,12 +38,9 @@ fn a_store_that_was_deleted_is_rebuilt() {
         let node = populated(node, 100);
         node.lose();
         let (status, plan) = node.run(&["fsck", "--containers"]);
-        assert!(
-            status == 1 && plan.contains("100 disagreements") && plan.contains("--repair carries them out"),
-            "{plan}"
-        );
+        assert!(status == 1 && plan.contains("100 inconsistencies") && plan.contains("--repair to fix them"), "{plan}");
         let (status, plan) = node.run(&["fsck", "--containers", "--repair"]);
-        assert!(status == 1 && plan.contains("--yes carries them out"), "{plan}");
+        assert!(status == 1 && plan.contains("--yes repairs without asking"), "{plan}");
         assert!(node.held().is_empty(), "without a yes nothing is written");
         let (status, done) = node.run(&REPAIR);
         assert!(status == 0 && done.contains("100 of 100 repairs done"), "{done}");

@@ -290,7 +290,7 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
     site.server.stop();
     let (code, text) = doctor(&network);
     assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
-    assert!(text.contains(&format!("by {} (ipam.kubeConfig): cannot ask", site.kubeconfig)), "{text}");
+    assert!(text.contains(&format!("with {} (ipam.kubeConfig): cannot reach", site.kubeconfig)), "{text}");
 }
 
 /// In mounts of its own, so that the file is there; nothing is configured.
@@ -310,7 +310,7 @@ fn the_doctor_says_when_it_is_the_predecessors_kubeconfig_that_is_used() {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     let says = format!(
-        "✓ API server     answers by {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
+        "✓ API server     reachable with {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
     );
     assert!(output.status.success() && text.contains(&says), "{text}");
 }

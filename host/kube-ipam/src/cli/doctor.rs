@@ -164,7 +164,7 @@ async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
     };
     let verdict = if matches!(error, cluster::Error::Absent { .. }) { Verdict::Warning } else { Verdict::Bad };
     let failed = Check::failed(name, &error.into());
-    Some(Check { verdict, detail: format!("by {file}: {}", failed.detail), ..failed })
+    Some(Check { verdict, detail: format!("with {file}: {}", failed.detail), ..failed })
 }
 
 /// Whether the store answers, and would take what an ADD writes.

@@ -70,7 +70,7 @@ pub enum Error {
         ceded: Vec<Ceded>,
     },
     /// ADD by a second plugin of the list that the runtime works through.
-    #[error("{attachment} has {address} already, from an earlier plugin in the list")]
+    #[error("{attachment} has {address} already, from a plugin earlier in the list")]
     AskedTwice {
         /// For whom both plugins ask.
         attachment: Attachment,

@@ -114,7 +114,7 @@ async fn missing(
                 format!("`kube-ipam fsck --containers` on nodes {node} and {} shows which one still runs", held.node),
             ),
             _ => Finding::left(
-                format!("pod {name} on node {node} has {address}, and the store does not know"),
+                format!("pod {name} on node {node} has {address}, of which the store does not know"),
                 format!("run `kube-ipam fsck --containers --repair` on node {node}"),
             ),
         });
