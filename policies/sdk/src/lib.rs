@@ -19,7 +19,7 @@
 //!     }
 //!
 //!     fn allocate(request: &Request, _: &Self::Settings, pool: &dyn Pool) -> Result<Vec<Proposal>, Refusal> {
-//!         // One of each range set; at each attempt more proposals, so that whoever lost its race finds others.
+//!         // One of each range set; more proposals at each attempt, so that a requester that lost a race finds others.
 //!         let nth_of_each = |nth| {
 //!             let sets = request.range_sets.iter().enumerate();
 //!             sets.map(|(index, set)| {
