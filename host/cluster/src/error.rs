@@ -124,8 +124,7 @@ impl Error {
         match self {
             Self::Kubeconfig { .. } => Some(
                 "correct the file that ipam.kubeConfig names, or let the runtime pass the annotations: \
-                 \"capabilities\": \
-                 {\"io.kubernetes.cri.pod-annotations\": true} in the network"
+                 \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network"
                     .to_owned(),
             ),
             Self::Unauthorized { .. } => Some(

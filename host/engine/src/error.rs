@@ -265,8 +265,7 @@ impl Flaw {
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
             Self::CompileTime(_) | Self::Unfinished(_) => format!(
                 "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may \
-                 take \
-                 policy.limits.compileSeconds"
+                 take policy.limits.compileSeconds"
             ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,

@@ -197,8 +197,7 @@ impl StoreError {
             }
             Self::Full { .. } => {
                 "releases may still succeed; raise etcd's quota (--quota-backend-bytes), or compact and defragment \
-                 it, and disarm its \
-                 NOSPACE alarm"
+                 it, and disarm its NOSPACE alarm"
                     .into()
             }
             Self::DiskFull { path, .. } => {
