@@ -23,7 +23,7 @@ pub(crate) fn print() {
     for size in [32, 110] {
         burst(size, &server);
     }
-    println!("\nADDs in all by so many at a time: total, p99 of one, and how often one decided anew");
+    println!("\nADDs in all by so many at a time: total, p99 of one, and how often one decided again");
     columns();
     for count in [200, 1_000] {
         for at_a_time in [1, 8, 32, 128] {
@@ -46,8 +46,8 @@ fn contenders(server: &Server, round: &str) -> [(Value, Option<&'static str>, Te
     [(server.network(&format!("/{round}"), &ipam), None, one), (on_disk, None, two), (theirs, Some(HOST_LOCAL), three)]
 }
 
-/// The program's own log, one line for each ADD, tells how often it decided anew.
-fn decided_anew(log: &Path, count: usize) -> String {
+/// The program's own log, one line for each ADD, tells how often it decided again.
+fn decided_again(log: &Path, count: usize) -> String {
     let Ok(log) = std::fs::read_to_string(log) else { return "-".to_owned() };
     let attempts = log.lines().filter_map(|line| line.split(" attempt=").nth(1)?.parse::<usize>().ok());
     let attempts: Vec<usize> = attempts.collect();
@@ -104,8 +104,8 @@ fn load(count: usize, at_a_time: usize, server: &Server) {
             workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
         });
         let elapsed = start.elapsed();
-        let anew = decided_anew(&log, count);
-        format!("{} {} {anew:>5}", milliseconds(elapsed), milliseconds(p99(&mut times)))
+        let again = decided_again(&log, count);
+        format!("{} {} {again:>5}", milliseconds(elapsed), milliseconds(p99(&mut times)))
     });
     println!("{:<20} {:>32} {:>32} {:>32}", format!("{count} by {at_a_time}"), cells[0], cells[1], cells[2]);
 }

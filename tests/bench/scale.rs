@@ -22,7 +22,7 @@ pub(crate) fn print() {
         if subnet.ends_with("/16") {
             fill(&server, subnet, filled, 65_000);
             pair("65000, round robin", &server, &empty, &json!({"subnet": subnet}));
-            // Every ADD looks for the first gap anew, behind 65,000 held addresses.
+            // Every ADD looks for the first gap again, behind 65,000 held addresses.
             let lowest = json!({"subnet": subnet, "policy": {"settings": {"strategy": "lowest"}}});
             pair("65000, lowest first", &server, &empty, &lowest);
         }

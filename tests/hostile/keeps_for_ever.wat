@@ -1,5 +1,5 @@
 ;; call: allocate
-;; error: policy keeps_for_ever.wasm: allocate returned a bad proposal, number 1 of 1: the hold on 10.0.0.9 is for 18446744073709551615 s, more than the 7776000 s an address is kept at most
+;; error: policy keeps_for_ever.wasm: allocate returned a bad proposal, number 1 of 1: the hold on 10.0.0.9 is for 18446744073709551615 s: the maximum is 7776000 s
 (func (export "allocator#allocate") (param i32) (result i32)
   (memory.fill (i32.const 65536) (i32.const 47) (i32.const 8))
   (i32.store8 (i32.const 2128) (i32.const 1))

@@ -1,4 +1,4 @@
-;; Imports of a component inside are not the policy's own; but what it exports is no policy.
+;; Imports of a component inside are not the policy's own; but what it exports is not a policy.
 ;; call: allocate
 ;; refused: does not fit the policy world: kube-ipam:policy/allocator@0.1.0 has no function describe
 (component

@@ -100,7 +100,7 @@ fn whatever_is_damaged_in_etcd_fsck_names_and_mends() {
         site.call("ADD", container).for_pod("shop", container, "u").run().success();
     }
     let (before, etcd) = (site.listed(), site.etcd());
-    assert_eq!(site.run(&["fsck"]), (0, "every record agrees with every other\n".to_owned()));
+    assert_eq!(site.run(&["fsck"]), (0, "all records are consistent\n".to_owned()));
 
     let damaging = ["/addresses/", "/attachments/", "/nodes/", "/pods/"];
     let keys = etcd.keys("/kube-ipam/v1/blue/");
@@ -117,7 +117,7 @@ fn whatever_is_damaged_in_etcd_fsck_names_and_mends() {
             let (status, found) = site.json(&["fsck"]);
             assert_eq!((status, found[0]["outcome"].as_str()), (1, Some("found")), "{key} {damage:?}: {found}");
             let (status, plan) = site.run(&["fsck", "--repair"]);
-            assert!(status == 1 && plan.contains("  → ") && plan.contains("--yes carries them out"), "{plan}");
+            assert!(status == 1 && plan.contains("  → ") && plan.contains("--yes repairs without asking"), "{plan}");
             assert_eq!(site.json(&["fsck"]).1, found, "without --yes nothing is changed");
             let (status, done) = site.run(&["fsck", "--repair", "--yes"]);
             assert!(status == 0 && done.contains("(done)"), "{key} {damage:?}: {done}");
@@ -363,9 +363,9 @@ fn show_finds_addresses_pods_and_containers_by_how_they_begin() {
     assert_eq!(found("abc"), ["10.1.0.3", "10.1.0.2"], "in the order of the containers");
     assert!(["10.1.0.9", "shop/other", "bcdef", "gone"].iter().all(|what| found(what).is_empty()));
     let (status, printed) = site.run(&["show", "10.1.0.4"]);
-    assert!(status == 1 && printed.contains("nobody holds 10.1.0.4, but it is kept for"), "{printed}");
+    assert!(status == 1 && printed.contains("10.1.0.4 is reserved for"), "{printed}");
     let (status, printed) = site.run(&["show", "10.1.0.9"]);
-    assert_eq!((status, printed.as_str()), (1, "nothing is held by or at 10.1.0.9\n"));
+    assert_eq!((status, printed.as_str()), (1, "no address found for 10.1.0.9\n"));
 }
 
 /// As the specification suggests for a plugin that somebody tries by hand.

@@ -34,7 +34,9 @@ impl Home {
     pub fn foreign(&self, pod: &PodName) -> Option<String> {
         match pod.cluster.as_deref() {
             Some(cluster) if cluster == self.cluster => None,
-            Some(cluster) => Some(format!("pod {pod} belongs to cluster {cluster}, and this one is {}", self.cluster)),
+            Some(cluster) => {
+                Some(format!("pod {pod} belongs to cluster {cluster}, but this cluster is {}", self.cluster))
+            }
             None if self.single_node => None,
             None => Some(format!("the cluster of pod {pod} is not known")),
         }
@@ -95,8 +97,8 @@ impl Note {
             return;
         }
         match self.put(cluster) {
-            Ok(()) => tracing::info!(cluster, file = %self.file().display(), "noted which cluster this is"),
-            Err(error) => tracing::warn!(file = %self.file().display(), %error, "cannot note which cluster this is"),
+            Ok(()) => tracing::info!(cluster, file = %self.file().display(), "saved the ID of this cluster"),
+            Err(error) => tracing::warn!(file = %self.file().display(), %error, "cannot save the ID of this cluster"),
         }
     }
 
@@ -118,14 +120,14 @@ impl Note {
         let metadata = file.metadata()?;
         let ours = [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid());
         if !metadata.is_file() || !ours || metadata.mode() & 0o022 != 0 {
-            return Err(io::Error::other("others could have written it"));
+            return Err(io::Error::other("other users could have written it"));
         }
         let age = metadata.modified()?.elapsed().unwrap_or_default();
         let mut text = Vec::new();
         file.take(CLUSTER_NOTE_BYTES).read_to_end(&mut text)?;
         let noted: Noted = serde_json::from_slice(&text)?;
         if noted.kubeconfig != self.kubeconfig {
-            return Err(io::Error::other("it is about another kubeconfig"));
+            return Err(io::Error::other("it was written for another kubeconfig"));
         }
         Ok((noted, age))
     }

@@ -15,7 +15,7 @@ pub enum Error {
     #[error("cannot use the kubeconfig {}: {why}", .file.display())]
     Kubeconfig { file: PathBuf, why: String },
     /// There is no connection, or it broke.
-    #[error("cannot ask the API server {server} ({verb} {resource}): {why}")]
+    #[error("cannot reach the API server {server} ({verb} {resource}): {why}")]
     Unreachable { server: String, verb: &'static str, resource: &'static str, why: String },
     /// There was no answer in this time.
     #[error("the API server of {} did not answer ({verb} {resource}) within {within:?}", .kubeconfig.display())]
@@ -81,12 +81,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Kubeconfig { .. } => Some(
-                "correct the file of ipam.kubeConfig, or let the runtime pass the annotations: \"capabilities\": \
-                 {\"io.kubernetes.cri.pod-annotations\": true} in the network"
+                "correct the file that ipam.kubeConfig names, or let the runtime pass the annotations: \
+                 \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network"
                     .to_owned(),
             ),
             Self::Unauthorized { .. } => Some(
-                "tokens expire: whatever writes this file has to renew it (`kube-ipam install-node --watch` does)"
+                "tokens expire: renew the token in this file regularly, as `kube-ipam install-node --watch` does"
                     .to_owned(),
             ),
             Self::Forbidden { verb, resource, .. } => Some(format!(
@@ -94,7 +94,7 @@ impl Error {
                 group_of(resource)
             )),
             Self::Absent { what: "node", .. } => {
-                Some("ipam.nodeName has to be the name by which Kubernetes knows the node".to_owned())
+                Some("set ipam.nodeName to the name of the node in Kubernetes".to_owned())
             }
             Self::NoPod { .. } | Self::OtherPod { .. } => {
                 Some("the pod was deleted while its sandbox started; the runtime takes the sandbox down".to_owned())

@@ -191,7 +191,7 @@ impl<'a> Succession<'a> {
             // Without consent, only the words of a refusal depend on it: the right to read ReplicaSets is needed by those
             // alone who use rolling updates.
             Err(error) if consent != Consent::RollingUpdate => {
-                tracing::debug!(%error, "not known whether it is a rolling update");
+                tracing::debug!(%error, "cannot tell whether this is a rolling update");
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -94,7 +94,7 @@ impl Args {
         }
     }
 
-    /// The pod, when both of its names are known. A container name alone, as podman passes it, is no pod.
+    /// The pod, when both of its names are known. A container name alone, as podman passes it, is not a pod.
     pub fn pod(&self) -> Option<PodName> {
         let (namespace, name) = (self.pod_namespace.clone()?, self.pod_name.clone()?);
         Some(PodName { namespace, name, uid: self.pod_uid.clone(), cluster: None })

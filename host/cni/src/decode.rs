@@ -134,7 +134,7 @@ fn shortened(value: &str) -> String {
 
 fn expected_in_plain_words(expected: &str) -> &str {
     match expected {
-        "a string" => "a text in quotes",
+        "a string" => "a string in quotes",
         "a sequence" => "a list",
         "a map" => "an object",
         "a boolean" => "true or false",

@@ -87,11 +87,11 @@ impl Fail for Error {
             Self::UnknownArgument(_) => "runtimes that pass keys of their own also pass IgnoreUnknown=1",
             Self::MisspeltArgument { known, .. } => {
                 return Some(format!(
-                    "write {known}: keys of CNI_ARGS have capital letters, and this one would be passed over"
+                    "write {known}: keys of CNI_ARGS have capital letters, and this one would be ignored"
                 ));
             }
             Self::Empty => "a runtime passes the configuration of the network on stdin",
-            Self::TooLong => "shorten it: a network with every allowed range is a tenth of this",
+            Self::TooLong => "shorten it: even the largest network that is allowed is a tenth of this",
             Self::Unreadable(_) => "the runtime passes it on stdin: see its log",
             Self::NotJson { .. } | Self::NotAnObject => {
                 "correct the network's file, which `kube-ipam config check FILE` reads as a runtime does"
@@ -134,7 +134,7 @@ pub fn correct(path: &str) -> &'static str {
             "it is not written in the network's file: the container runtime passes it, see its log"
         }
         Some("ipam") => "correct the network's file; `kube-ipam config schema` describes every key of ipam",
-        _ => "correct the network's file; `kube-ipam config check FILE` tells whether it is right",
+        _ => "correct the network's file; `kube-ipam config check FILE` shows whether it is correct",
     }
 }
 

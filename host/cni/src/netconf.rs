@@ -64,7 +64,7 @@ pub struct Ipam {
     pub plugin: Option<String>,
     /// A name of the section, as manuals of kube-ipam 0.x had it. Nothing depends on it.
     pub name: Option<Unread<Value>>,
-    /// Free form, for whoever writes the configuration. Requests for addresses do not belong here, and are refused.
+    /// Free form, for your own use. Requests for addresses do not belong here, and are refused.
     #[schemars(with = "Option<Value>")]
     args: Option<Unread<ConventionalArgs>>,
     /// The etcd cluster that keeps the addresses of all nodes. Without it an embedded store in `dataDir` serves this node.
@@ -74,11 +74,14 @@ pub struct Ipam {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub data_dir: Stated<String>,
-    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise nobody is asked.
+    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default:
+    /// /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise no API server is
+    /// used.
     pub kube_config: Option<Text>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
-    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, asked of the API server.
+    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace
+    /// kube-system, read from the API server.
     pub cluster: Option<Text>,
     /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
     pub hand_over_wait: Option<Text>,
@@ -90,9 +93,9 @@ pub struct Ipam {
     pub range_end: Option<Text>,
     /// Gateway of `subnet`, in it or elsewhere (`fe80::1`), or `none`. Default: its first usable address; of two addresses the second.
     pub gateway: Option<Text>,
-    /// First of the addresses kept for pods that name theirs.
+    /// First of the addresses reserved for pods that name a fixed address.
     pub fixed_start: Option<Text>,
-    /// Last of the addresses kept for pods that name theirs.
+    /// Last of the addresses reserved for pods that name a fixed address.
     pub fixed_end: Option<Text>,
     /// Range sets: a pod gets one address of each. All ranges of a set are of one family.
     pub ranges: Option<Unread<Vec<Vec<Range>>>>,
@@ -100,7 +103,7 @@ pub struct Ipam {
     pub exclude: Option<Unread<Vec<String>>>,
     /// Routes for the pod.
     pub routes: Option<Unread<Vec<Route>>>,
-    /// Name resolution for the pod, as with the `static` plugin. Where it says anything, `resolvConf` is not read.
+    /// Name resolution for the pod, as with the `static` plugin. If it is not empty, `resolvConf` is not read.
     pub dns: Option<Unread<Dns>>,
     /// A resolv.conf file whose settings the pod gets.
     pub resolv_conf: Option<Text>,
@@ -114,7 +117,7 @@ pub struct Ipam {
     pub domain: Stated<String>,
     /// The Kubernetes node this runs on; with etcdConfig not localhost and not only digits. Default: the host name.
     pub node_name: Option<Text>,
-    /// For how long a released address is kept from everybody, for example `30s`. Default: not at all.
+    /// How long a released address is withheld from reuse, for example `30s`. Default: not at all.
     pub cooldown: Option<Text>,
     /// How long one invocation may take, for example `10s`, which is the default.
     pub timeout: Option<Text>,
@@ -146,11 +149,11 @@ pub struct EtcdConfig {
     /// File with the user's password.
     #[serde(rename = "etcdPasswordFile")]
     pub password_file: Option<String>,
-    /// Under which all keys lie. Default: /kube-ipam.
+    /// Prefix of all keys. Default: /kube-ipam.
     #[serde(rename = "etcdPrefix", default)]
     #[schemars(length(min = 1))]
     pub prefix: Stated<String>,
-    /// As `kubeConfig` of the section itself, which is the better place.
+    /// Same as `kubeConfig` of the ipam section, which is the preferred place.
     pub kube_config: Option<Text>,
 }
 
@@ -174,9 +177,9 @@ pub struct Range {
     pub range_end: Option<String>,
     /// In the subnet or elsewhere (`fe80::1`), or `none`. Default: the first usable address; of two addresses the second.
     pub gateway: Option<String>,
-    /// First of the addresses kept for pods that name theirs.
+    /// First of the addresses reserved for pods that name a fixed address.
     pub fixed_start: Option<String>,
-    /// Last of the addresses kept for pods that name theirs.
+    /// Last of the addresses reserved for pods that name a fixed address.
     pub fixed_end: Option<String>,
     /// Subnets, addresses or ranges (`first-last`) of this subnet that are never handed out.
     pub exclude: Option<Vec<String>>,
@@ -192,7 +195,7 @@ pub struct Route {
     pub gw: Option<String>,
     /// Largest packet, in bytes.
     pub mtu: Option<u32>,
-    /// Maximal segment size to advertise, in bytes.
+    /// Maximum segment size to advertise, in bytes.
     pub advmss: Option<u32>,
     /// Lower is preferred.
     pub priority: Option<u32>,

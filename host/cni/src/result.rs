@@ -45,7 +45,7 @@ pub struct Route {
 pub struct RouteAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// Maximal segment size to advertise.
+    /// Maximum segment size to advertise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advmss: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,7 +314,7 @@ mod tests {
         );
         assert_eq!(
             error(br#"{"prevResult": {"ips": [{"address": 5}]}}"#),
-            "prevResult.ips[0].address is the number 5: expected a text in quotes"
+            "prevResult.ips[0].address is the number 5: expected a string in quotes"
         );
     }
 }

@@ -20,18 +20,18 @@ pub(super) fn in_plain_words(error: &serde_json::Error) -> &'static str {
         "expected ident" => "a word that JSON does not know",
         "trailing characters" => "something follows after its end",
         "trailing comma" => "a comma stands before a closing bracket",
-        "expected value" => "a value is missing, or is a text without quotes",
+        "expected value" => "a value is missing, or is a string without quotes",
         "key must be a string" => "a key is not in quotes, or a comma stands before a closing bracket",
         "expected `:`" => "a colon is missing after a key",
         "expected `,` or `}`" => "a comma or the closing } is missing",
         "expected `,` or `]`" => "a comma or the closing ] is missing",
-        "invalid escape" => "a backslash in a text is followed by a character that it cannot escape",
+        "invalid escape" => "a backslash in a string is followed by a character that it cannot escape",
         "invalid number" => "a number is malformed",
         "number out of range" => "a number is too large",
-        "invalid unicode code point" => "a text is not UTF-8",
+        "invalid unicode code point" => "a string is not UTF-8",
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => "half of a \\u escape is missing",
         problem if problem.starts_with("control character") => {
-            "a text has a line break or another control character in it"
+            "a string contains a line break or another control character"
         }
         _ => "it is malformed",
     }
@@ -56,7 +56,7 @@ fn comment_or_quote(text: &[u8], line: usize, column: usize) -> Option<&'static 
     let line = text.split(|&byte| byte == b'\n').nth(line.checked_sub(1)?)?;
     match line.get(column.checked_sub(1)?..)? {
         [b'/', b'/' | b'*', ..] | [b'#', ..] => Some("a comment, which JSON does not have"),
-        [b'\'', ..] | [0xe2, 0x80, 0x98..=0x9f, ..] => Some("a text in quotes of another kind than \""),
+        [b'\'', ..] | [0xe2, 0x80, 0x98..=0x9f, ..] => Some("a string in quotes of another kind than \""),
         _ => None,
     }
 }
@@ -79,21 +79,21 @@ mod tests {
             (b"{\"a\": 1 /* why */}", "a comment, which JSON does not have (line 1, column 9)"),
             (b"# why\n{}", "a comment, which JSON does not have (line 1, column 1)"),
             (b"{} // why", "a comment, which JSON does not have (line 1, column 4)"),
-            (b"{'a': 1}", "a text in quotes of another kind than \" (line 1, column 2)"),
-            ("{\u{201c}a\u{201d}: 1}".as_bytes(), "a text in quotes of another kind than \" (line 1, column 2)"),
+            (b"{'a': 1}", "a string in quotes of another kind than \" (line 1, column 2)"),
+            ("{\u{201c}a\u{201d}: 1}".as_bytes(), "a string in quotes of another kind than \" (line 1, column 2)"),
             (b"{a: 1}", "a key is not in quotes, or a comma stands before a closing bracket (line 1, column 2)"),
             (b"{\"a\" 1}", "a colon is missing after a key (line 1, column 6)"),
             (b"{\"a\": 1 \"b\": 2}", "a comma or the closing } is missing (line 1, column 9)"),
             (b"[1 2]", "a comma or the closing ] is missing (line 1, column 4)"),
-            (b"{\"a\": }", "a value is missing, or is a text without quotes (line 1, column 7)"),
-            (b"{\"a\": True}", "a value is missing, or is a text without quotes (line 1, column 7)"),
+            (b"{\"a\": }", "a value is missing, or is a string without quotes (line 1, column 7)"),
+            (b"{\"a\": True}", "a value is missing, or is a string without quotes (line 1, column 7)"),
             (b"{\"a\": nil}", "a word that JSON does not know (line 1, column 8)"),
             (b"{\"a\": 01}", "a number is malformed (line 1, column 8)"),
             (b"{\"a\": 1e999}", "a number is too large (line 1, column 11)"),
-            (b"{\"a\": \"x\ny\"}", "a text has a line break or another control character in it (line 2, column 0)"),
+            (b"{\"a\": \"x\ny\"}", "a string contains a line break or another control character (line 2, column 0)"),
             (
                 b"{\"a\": \"\\x\"}",
-                "a backslash in a text is followed by a character that it cannot escape (line 1, column 9)",
+                "a backslash in a string is followed by a character that it cannot escape (line 1, column 9)",
             ),
             (&utf_16, "it is UTF-16: save it as UTF-8"),
             (&with_mark, "it begins with a byte order mark: save it as UTF-8 without one"),

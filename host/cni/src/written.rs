@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(read(r#"{"text": "a\u0062"}"#).text.unwrap().read("t").unwrap(), "ab");
         assert!(read(r#"{"text": null}"#).text.is_none() && read("{}").text.is_none());
         for (json, expected) in [
-            (r#"{"text": 7}"#, "t is the number 7: expected a text in quotes"),
-            (r#"{"text": {"a": []}}"#, "t is an object: expected a text in quotes"),
+            (r#"{"text": 7}"#, "t is the number 7: expected a string in quotes"),
+            (r#"{"text": {"a": []}}"#, "t is an object: expected a string in quotes"),
         ] {
             assert_eq!(read(json).text.unwrap().read("t").unwrap_err().to_string(), expected);
         }

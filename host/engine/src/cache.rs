@@ -110,7 +110,7 @@ impl Cache {
         let dir = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(dir) => File::from(dir),
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                return Err(Miss::Untrusted(format!("{} is a symbolic link, or no directory", path.display())));
+                return Err(Miss::Untrusted(format!("{} is a symbolic link or not a directory", path.display())));
             }
             Err(error) => return Err(io_at(path)(error.into())),
         };

@@ -143,7 +143,8 @@ fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Re
     Ok((status, said))
 }
 
-/// Wait for a child, but not for ever. After the time for compiling it has been killed and reaped; after that of the call
+/// Wait for a child, but not forever. After the time for compiling it has been killed and reaped; after that of the
+/// call
 /// only if it cannot leave its code where the next call finds it.
 fn wait(child: &mut Child, most: Duration, errand: &Errand) -> Result<ExitStatus, Flaw> {
     let end = Instant::now() + most;

@@ -89,10 +89,11 @@ impl PolicyError {
                 Some(format!("policy.limits.{} may be raised up to {}", limit.key, Thousands(limit.most)))
             }
             Self::Faulted { fault: Fault::Limit { .. }, .. } => {
-                Some("this limit is fixed: the policy has to do with less".to_owned())
+                Some("this limit cannot be raised: the policy has to use less".to_owned())
             }
             Self::Faulted { fault: Fault::Starved(_), .. } => Some(
-                "the module declares how far its memory may grow; build it with more, or shorten what the pod asks"
+                "the module declares how far its memory may grow; build it with a higher maximum, or shorten what \
+                 the pod asks for"
                     .to_owned(),
             ),
             Self::Faulted { fault: Fault::NoMemory(_), .. } => {
@@ -102,16 +103,16 @@ impl PolicyError {
                 Some("please report this, with the module and the log".to_owned())
             }
             Self::Faulted { .. } if self.may_be_replaced() => Some(
-                "that is a defect of the module, and policy.record keeps the decision for its author; until it is mended, \
-                 policy.onFault: \"default\" lets the built-in policy decide"
+                "this is a bug in the module, and policy.record keeps the decision for its author; until it is \
+                 fixed, policy.onFault: \"default\" lets the built-in policy decide"
                     .to_owned(),
             ),
             Self::Faulted { .. } => {
-                Some("that is a defect of the module, and policy.record keeps the decision for its author".to_owned())
+                Some("this is a bug in the module, and policy.record keeps the decision for its author".to_owned())
             }
             Self::Inquisitive { .. } => Some(
-                "each question about a part of the ranges that nobody read yet is a read: the policy has to ask about \
-                 spans, or about fewer addresses"
+                "each question about a part of the ranges that was not read yet costs a read: the policy should ask \
+                 about spans, or about fewer addresses"
                     .to_owned(),
             ),
         }
@@ -163,8 +164,8 @@ pub enum Flaw {
         /// The limit, in MiB.
         most_mib: u64,
     },
-    /// The pin in the configuration is no digest.
-    #[error("is pinned to {0:?}, which is no SHA-256: 64 hexadecimal digits")]
+    /// The pin in the configuration is not a digest.
+    #[error("is pinned to {0:?}, which is not a SHA-256 digest (64 hexadecimal digits)")]
     BadPin(String),
     /// The file is not the one the configuration pins.
     #[error("is not the pinned one: sha256 {expected} is expected, the file has {found}")]
@@ -260,12 +261,12 @@ impl Flaw {
             Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
             Self::BadPin(_) => format!("`kube-ipam policy inspect {module}` shows the digest for policy.sha256"),
             Self::TooLarge { .. } => "build it without debug information: kube-ipam policy build".to_owned(),
-            Self::Compiler(_) | Self::Uncompiled => format!("compile it ahead, which says more: {install}"),
-            _ => format!("copy the module again, checked and whole: {install}"),
+            Self::Compiler(_) | Self::Uncompiled => format!("compile it ahead of time to see the details: {install}"),
+            _ => format!("install the module again, which checks it first: {install}"),
         }
     }
 
-    /// What mends it, where that is known.
+    /// What fixes it, where that is known.
     pub(super) fn way_out(&self, module: &str) -> Option<String> {
         Some(match self {
             Self::OtherDigest { found, .. } => format!("if this is the module you want, set policy.sha256 to {found}"),
@@ -277,8 +278,8 @@ impl Flaw {
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
             Self::CompileTime(_) | Self::Unfinished(_) => format!(
-                "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may take \
-                 policy.limits.compileSeconds"
+                "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may \
+                 take policy.limits.compileSeconds"
             ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,

@@ -147,7 +147,7 @@ fn flaw_of_schema(description: &Description) -> Option<String> {
             Some(format!("{ANNOTATIONS} of its settings schema is not a list of names, and counts as absent"))
         }
         Ok(serde_json::Value::Object(_)) => None,
-        Ok(_) => Some("its settings schema is no JSON object".to_owned()),
+        Ok(_) => Some("its settings schema is not a JSON object".to_owned()),
         Err(error) => Some(format!("its settings schema is not JSON: {error}")),
     }
 }

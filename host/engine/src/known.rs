@@ -39,7 +39,7 @@ impl Known {
     /// Best effort: without the note the next call does the work again.
     pub(super) fn remember(&self, cache: &Cache) {
         if let Err(error) = cache.put(&name(&self.module), self.text().as_bytes()) {
-            tracing::debug!("what is known of a module cannot be kept: {error}");
+            tracing::debug!("cannot cache the description of a module: {error}");
         }
     }
 

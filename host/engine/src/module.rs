@@ -353,5 +353,5 @@ fn warn_of_unused(name: &str, why: &dyn std::fmt::Display) {
 }
 
 fn warn_of_unusable(cache_dir: &Path, miss: &Miss) {
-    tracing::warn!(cache = %cache_dir.display(), "the policy is compiled again by every call, its cache being unusable: {miss}");
+    tracing::warn!(cache = %cache_dir.display(), "policy cache unusable, recompiling at every call: {miss}");
 }

@@ -1,4 +1,5 @@
-//! Files that somebody else names. To open a pipe would be to wait for its other end, and to read a device to read for ever:
+//! Files that somebody else names. To open a pipe would be to wait for its other end, and to read a device to read
+//! forever:
 //! both are refused before a byte is read.
 
 use std::fs::{File, Metadata};

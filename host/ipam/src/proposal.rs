@@ -95,19 +95,19 @@ pub enum ProposalError {
     #[error("{address}/{prefix_length}: the prefix length of an {family} address is 1 to {}", .family.bits())]
     PrefixLength { address: IpAddr, prefix_length: u8, family: Family },
     /// An IPv4 gateway for an IPv6 address, or the reverse.
-    #[error("gateway {gateway} is not of the family of {address}")]
+    #[error("gateway {gateway} is not of the same family as {address}")]
     GatewayFamily { address: IpAddr, gateway: IpAddr },
     /// A pod that would send everything to itself.
     #[error("gateway {gateway} of {address} is an address of the pod itself")]
     OwnGateway { address: IpAddr, gateway: IpAddr },
     /// A hold for nobody.
-    #[error("the hold on {0} names no identity")]
+    #[error("the hold on {0} does not name an identity")]
     HoldIdentity(IpAddr),
     /// A hold for longer than any address is kept.
-    #[error("the hold on {address} is for {seconds} s, more than the {} s an address is kept at most", HOLD.as_secs())]
+    #[error("the hold on {address} is for {seconds} s: the maximum is {} s", HOLD.as_secs())]
     HoldTooLong { address: IpAddr, seconds: u64 },
     /// A slot of no list.
-    #[error("the slot of {0} names no list")]
+    #[error("the slot of {0} does not name a list")]
     SlotName(IpAddr),
     /// The same slot twice.
     #[error("{0} appears twice")]
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(with_hold(HOLD.as_secs()), Ok(()));
         let error = with_hold(u64::MAX).unwrap_err().to_string();
         assert!(
-            error.starts_with("the hold on 10.0.0.9 is for 18446744073709551615 s, more than the 7776000 s"),
+            error.starts_with("the hold on 10.0.0.9 is for 18446744073709551615 s: the maximum is 7776000 s"),
             "{error}"
         );
     }
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(with([("a", 0), ("a", 1)]), "good");
         assert_eq!(with([("a", 0), ("b", 0)]), "good");
         assert_eq!(with([("a", 7), ("a", 7)]), "slot 7 of \"a\" appears twice");
-        assert_eq!(with([("a", 7), ("", 0)]), "the slot of fd00::9 names no list");
+        assert_eq!(with([("a", 7), ("", 0)]), "the slot of fd00::9 does not name a list");
     }
 
     #[test]

@@ -69,13 +69,13 @@ pub enum RangeError {
     #[error("{field} {address} is outside the subnet {subnet}")]
     Outside { field: &'static str, address: IpAddr, subnet: Prefix },
     /// A subnet that leaves nothing out.
-    #[error("the subnet {subnet} is every {} address there is", .subnet.family())]
+    #[error("the subnet {subnet} covers every {} address", .subnet.family())]
     Everything { subnet: Prefix },
     /// A subnet with addresses that mean IPv4.
     #[error("the subnet {subnet} contains ::ffff:0:0/96, which is how IPv6 writes IPv4 addresses")]
     ContainsIpv4 { subnet: Prefix },
     /// An IPv4 gateway for IPv6, or the reverse.
-    #[error("gateway {gateway} is not of the family of the subnet {subnet}")]
+    #[error("gateway {gateway} is not of the same family as the subnet {subnet}")]
     GatewayFamily { gateway: IpAddr, subnet: Prefix },
     /// A gateway that no pod could send a packet to.
     #[error("gateway {gateway} of the subnet {subnet} is {what}, which nothing can be sent through")]

@@ -13,7 +13,7 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// A policy's "no", with the text for the person who looks after the pod.
+/// A policy's "no", with the text for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase", tag = "kind", content = "text")]
 pub enum Refusal {

@@ -21,7 +21,7 @@ const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
 use files::{check_is_file, not_regular};
 
 /// What to do about a log that cannot be written.
-pub(crate) const HINT: &str = "let logFile name a regular file in a directory that exists; or remove logFile";
+pub(crate) const HINT: &str = "set logFile to a regular file in an existing directory, or remove logFile";
 
 /// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
 ///
@@ -31,7 +31,7 @@ pub fn to_file(path: &Path, level: LevelFilter) {
     let file = match open(path) {
         Ok(file) => OneLineEach(file),
         Err(error) => {
-            let told = format!("kube-ipam: no log in {}: {error}", path.display());
+            let told = format!("kube-ipam: cannot log to {}: {error}", path.display());
             let _ = writeln!(io::stderr(), "{}", shown::one_line(&told));
             return;
         }

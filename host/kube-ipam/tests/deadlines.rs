@@ -66,11 +66,11 @@ fn a_turn_to_write_that_is_not_given_back_is_waited_for_until_the_deadline_and_n
     flock(&turn, FlockOperation::LockExclusive).unwrap();
     for (verb, container) in [("ADD", "c2"), ("DEL", "c1"), ("DEL", "nobody")] {
         let says = late(|| node.call(verb, container, &network));
-        assert!(says.contains("ipam.mdb is being written by another process"), "{says}");
+        assert!(says.contains("ipam.mdb locked for writing"), "{says}");
         assert!(says.contains("ipam.timeout") && says.contains("fuser -v"), "{says}");
     }
     let (status, told) = node.run(&["doctor", "--conf", &node.conf(&network)]);
-    assert!(status == Some(1) && told.contains("✗ store") && told.contains("is being written by another"), "{told}");
+    assert!(status == Some(1) && told.contains("✗ store") && told.contains("locked for writing"), "{told}");
     drop(turn);
     assert_eq!(node.call("ADD", "c2", &network).address(), "10.0.0.3/24");
     assert_eq!(node.call("DEL", "c1", &network).status, Some(0));

@@ -36,7 +36,7 @@ fn judge(name: &str) {
     let came = site.policy(name, &guest.module()).and_then(|policy| {
         let function = guest.says("call").unwrap();
         let first = call(&policy, function)?;
-        assert_eq!(call(&policy, function).unwrap(), first, "{name} is no function");
+        assert_eq!(call(&policy, function).unwrap(), first, "{name} is not a function");
         Ok(first)
     });
     assert!(began.elapsed() < guests::SLACK, "{name} took {:?}", began.elapsed());
@@ -98,7 +98,7 @@ guests! {
     loop_against_the_clock questions_against_the_clock too_many_memories
 }
 
-/// Files that are no modules, and modules that are none any more.
+/// Files that are not modules, and modules that are damaged.
 #[test]
 fn damaged_files() {
     let good = Guest::named("good").module();
@@ -174,7 +174,7 @@ fn a_pin_names_both_digests() {
     let error = site.load(&path, Some(&other)).err().unwrap();
     let expected = format!("is not the pinned one: sha256 {other} is expected, the file has {found}");
     assert!(error.to_string().ends_with(&expected), "{error}");
-    assert!(site.load(&path, Some("abc")).err().unwrap().to_string().contains("\"abc\", which is no SHA-256"));
+    assert!(site.load(&path, Some("abc")).err().unwrap().to_string().contains("\"abc\", which is not a SHA-256"));
 }
 
 /// A component whose core module has these functions.

@@ -75,7 +75,7 @@ fn a_cache_of_ones_own_and_json() {
 
     fs::set_permissions(node.path("cache"), fs::Permissions::from_mode(0o777)).unwrap();
     let (status, told) = node.run(&arguments[..7]);
-    assert!(status == Some(0) && told.contains("so that every ADD compiles it: not trusted: "), "{told}");
+    assert!(status == Some(0) && told.contains("so every ADD will compile it: not trusted: "), "{told}");
 }
 
 /// Whatever a guest is refused for, or does wrong when it is asked who it is, keeps it from being installed.

@@ -91,5 +91,5 @@ fn no_call_waits_for_the_other_end_of_a_pipe() {
     let logged = with(&network, "/ipam/logFile", pipe);
     let added = call(&node, "ADD", &logged, "the log");
     assert_eq!(added.status, Some(0));
-    assert!(added.stderr.contains("no log in") && added.stderr.contains("not a regular file"), "{}", added.stderr);
+    assert!(added.stderr.contains("cannot log to") && added.stderr.contains("not a regular file"), "{}", added.stderr);
 }

@@ -257,7 +257,7 @@ fn a_note_that_is_damaged_or_open_to_others_is_not_believed() {
         fs::write(&note, bytes).unwrap();
         fs::set_permissions(&note, Permissions::from_mode(mode)).unwrap();
         assert!(!is_mapped(&site, &site.load(&path, None).unwrap()));
-        assert!(is_mapped(&site, &site.load(&path, None).unwrap()), "it was written anew");
+        assert!(is_mapped(&site, &site.load(&path, None).unwrap()), "it was written again");
     }
 }
 

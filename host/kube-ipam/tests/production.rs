@@ -152,7 +152,7 @@ fn a_shadow_is_counted_by_its_answers_and_its_module() {
     let expected = expected.map(|(name, asked, differed, faulted)| (name.to_owned(), asked, differed, faulted));
     assert_eq!(node.tallies(), expected);
     let log = node.log();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("the shadow answers otherwise")).collect();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("the shadow decided differently")).collect();
     assert_eq!(lines.len(), 5);
     assert!(lines[0].contains("10.0.0.9") && lines[0].contains("full"), "both answers are named: {}", lines[0]);
     assert!(!log.contains('\x1b'));

@@ -1,4 +1,4 @@
-//! Limits of what is asked of the API server.
+//! Limits of what is read from the API server.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

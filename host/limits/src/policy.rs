@@ -39,7 +39,8 @@ pub const TIME: Limit = Limit {
     default: 1_000,
     least: 10,
     most: 60_000,
-    reason: "Fuel bounds the guest's own steps but not the host's work for it; generous, because a loaded node is no fault of the policy.",
+    reason: "Fuel bounds the guest's own steps but not the host's work for it; generous, because a loaded node is \
+             not the policy's fault.",
     seen: "took too long",
 };
 
@@ -161,7 +162,7 @@ pub const ANNOTATION: Limit = Limit {
     least: 16,
     most: 16,
     reason: "A pool of a thousand single addresses; what is longer is another tool's manifest and is left out, or one of ours and is refused.",
-    seen: "is told too long an annotation",
+    seen: "was given too long an annotation",
 };
 
 /// All annotations of one object together, keys included.
@@ -172,7 +173,7 @@ pub const ANNOTATIONS: Limit = Limit {
     least: 512,
     most: 512,
     reason: "Twice what Kubernetes lets an object have, so that only another runtime's pods meet it.",
-    seen: "is told too many annotations",
+    seen: "was given too many annotations",
 };
 
 /// How many proposals one verdict may hold.

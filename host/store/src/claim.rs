@@ -3,7 +3,7 @@
 //! ```text
 //!   proposals, best first      each becomes one change; the store applies the first whose guards all hold
 //!     10.0.0.7 + fd00::7  ──►  guards   no claim of this attachment          writes   the claim, by attachment
-//!                                       per address: nobody holds it,                 the record of each address
+//!                                       per address: it is not in use,                 the record of each address
 //!                                         or its holder as the look saw it            the indexes: node, pod, slots
 //!                                       per address: no hold,                         what a replaced one leaves
 //!                                         or the hold as the look saw it              the cursor, the registration

@@ -18,13 +18,14 @@ pub enum StoreError {
         what: String,
     },
     /// The time for the whole request was over before the commit; nothing was written.
-    #[error("the time for the request was over before the address store could commit")]
+    #[error("the request ran out of time before the address store could commit")]
     TooLate,
     /// Another process has had the turn to write for all the time of the request; nothing was written.
-    #[error("{} is being written by another process, which has had its turn for as long as this one waits (ipam.timeout, or {COMMANDS_TURN:?} for a command)", .path.display())]
+    #[error("another process has kept {} locked for writing for as long as this one may wait (ipam.timeout, or \
+             {COMMANDS_TURN:?} for a command)", .path.display())]
     TurnTaken { path: PathBuf },
     /// Somebody else changed the same record at every attempt.
-    #[error("{object} was changed by others at every one of {attempts} attempts")]
+    #[error("{object} was changed by other processes during each of {attempts} attempts")]
     Contended {
         object: String,
         /// How often it was tried.
@@ -34,7 +35,7 @@ pub enum StoreError {
     #[error("the address store at {place} is full")]
     Full { place: String },
     /// The disk of the embedded store is full, but for what is kept for releases.
-    #[error("the disk that has the address store {} is full", .path.display())]
+    #[error("the disk with the address store {} is full", .path.display())]
     DiskFull {
         path: PathBuf,
         /// What refused, where there is a source.
@@ -42,7 +43,7 @@ pub enum StoreError {
         source: Option<io::Error>,
     },
     /// A key longer than a store takes.
-    #[error("the key {}… has {length} bytes, {limit} are possible", .key.chars().take(80).collect::<String>())]
+    #[error("the key {}… has {length} bytes; the limit is {limit}", .key.chars().take(80).collect::<String>())]
     KeyTooLong {
         key: String,
         /// Its length in bytes.
@@ -69,7 +70,7 @@ pub enum StoreError {
     #[error("{path} is not an address store")]
     NotADatabase { path: PathBuf },
     /// The file cannot be mapped.
-    #[error("cannot map {path}: {bytes} bytes of address space are not to be had")]
+    #[error("cannot map {path}: {bytes} bytes of address space cannot be reserved")]
     AddressSpace {
         path: PathBuf,
         /// How much it takes.
@@ -130,47 +131,49 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => {
-                "on the pod's node, kube-ipam fsck shows what it should be, and kube-ipam fsck --repair --yes writes that; \
-                 other pods are not affected"
+                "on the pod's node, `kube-ipam fsck` shows what it should be and `kube-ipam fsck --repair --yes` \
+                 writes it; other pods are not affected"
                     .into()
             }
-            Self::TooLate
-            | Self::Contended { .. }
-            | Self::Busy { .. }
-            | Self::OutcomeUnknown { .. } => "the runtime tries again".into(),
+            Self::TooLate | Self::Contended { .. } | Self::Busy { .. } | Self::OutcomeUnknown { .. } => {
+                "the runtime tries again".into()
+            }
             Self::Compacted => {
-                "a runtime tries again by itself; run a command again, and where that does not help let etcd keep its \
-                 history for longer (--auto-compaction-retention, or whatever else compacts it)"
+                "a runtime tries again by itself; run a command again, and if that does not help, let etcd keep its \
+                 history longer (--auto-compaction-retention, or any other job that compacts it)"
                     .into()
             }
             Self::TurnTaken { path } => format!(
-                "the runtime tries again; a turn takes milliseconds: `fuser -v {}` shows who keeps it, such as a process \
-                 that was stopped",
+                "the runtime tries again; a write takes milliseconds: `fuser -v {}` shows which process has the \
+                 file open, for example one that was stopped",
                 path.display()
             ),
             Self::Credentials { .. } => "replace the file; it is read at every call".into(),
             Self::Unreachable { .. } => {
-                "check that the members run and that etcdConfig.etcdURL and its certificates fit them".into()
+                "check that the etcd members are up and that etcdConfig.etcdURL and the certificate files match \
+                 them"
+                    .into()
             }
             Self::Refused { .. } => {
-                "check the user, its role and the limits of etcd; the role must allow reading and writing under \
+                "check the user, its role and etcd's request limits; the role must allow reading and writing under \
                  etcdPrefix"
                     .into()
             }
             Self::Full { .. } => {
-                "DEL still works; raise etcd's quota (--quota-backend-bytes), or compact and defragment it, and disarm its \
-                 NOSPACE alarm"
+                "releases may still succeed; raise etcd's quota (--quota-backend-bytes), or compact and defragment \
+                 it, and disarm its NOSPACE alarm"
                     .into()
             }
             Self::DiskFull { path, .. } => {
                 let dir = path.parent().unwrap_or(path).display();
-                format!("free space on this node: `df -h {dir}` and `df -i {dir}` show what is left; the runtime tries again")
+                format!(
+                    "free space on this node: `df -h {dir}` and `df -i {dir}` show what is left; the runtime tries again"
+                )
             }
             Self::Moved(moved) => moved.hint(),
             Self::Unreadable { source, .. } if source.is_transient() => "the runtime tries again".into(),
             Self::Unreadable { .. } => {
-                "containers of this node may have got their addresses there: once none of them runs any more, move the file \
-                 away"
+                "containers on this node may have addresses from it: once none of them is running, move the file away"
                     .into()
             }
             Self::KeyTooLong { .. } => "use shorter names for the network, the domain or etcdPrefix".into(),
@@ -178,7 +181,7 @@ impl StoreError {
                 "the plugin runs as root; dataDir must belong to root".into()
             }
             Self::Embedded { path, source, .. } if is_damage(source) => replacing(path),
-            Self::File { .. } | Self::Embedded { .. } => "check dataDir and the disk it is on".into(),
+            Self::File { .. } | Self::Embedded { .. } => "check dataDir and its disk".into(),
             Self::NetworkFileSystem { .. } => {
                 "set dataDir to a local directory, or configure etcdConfig to share addresses between nodes".into()
             }

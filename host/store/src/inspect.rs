@@ -192,7 +192,7 @@ impl Everything {
             let why = match holder {
                 Some(holder) if *holder == to.attachment => continue,
                 Some(holder) => format!("is held by {holder}"),
-                None => "is held by nobody".to_owned(),
+                None => "is not held".to_owned(),
             };
             let (attachment, to) = (claim.attachment.clone(), to.attachment.clone());
             found.push(Disagreement::Ceded { attachment, address, to, found: why });
@@ -212,7 +212,7 @@ impl Everything {
         for address in addresses.into_iter().filter(differs) {
             let why = match wanted.get(address) {
                 Some(former) => format!("does not name {}, which ceded it", former.attachment),
-                None => "names somebody who did not cede it".to_owned(),
+                None => "names an attachment that did not cede it".to_owned(),
             };
             let attachment = claim.attachment.clone();
             found.push(Disagreement::Former { attachment, address: *address, found: why });
@@ -312,7 +312,7 @@ impl Everything {
     fn slots(&self) -> Vec<Disagreement> {
         let had = self.slots_had();
         let wrong = |slot: &Slot, address: &Option<IpAddr>| match address {
-            None => Some("is taken, but nobody can read for which address".to_owned()),
+            None => Some("is taken, but the record of its address cannot be read".to_owned()),
             Some(address) if had.get(slot).is_some_and(|addresses| addresses.contains(address)) => None,
             Some(address) => Some(format!("is taken for {address}, which does not have it")),
         };

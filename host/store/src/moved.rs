@@ -10,8 +10,8 @@ use super::error::StoreError;
 pub enum Moved {
     /// In another domain of the same map.
     #[error(
-        "network {network:?} is to keep its addresses in domain {domain:?}, but its containers still hold addresses in \
-         domain {former:?} (for example container {container}): some would be given out twice"
+        "network {network:?} is configured to keep its addresses in domain {domain:?}, but its containers still hold \
+         addresses in domain {former:?} (for example container {container}): some would be given out twice"
     )]
     Domain {
         network: String,

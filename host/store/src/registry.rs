@@ -76,7 +76,7 @@ impl Registration {
         all.former = None;
         all.explicit |= ours.explicit;
         for subnet in &ours.subnets {
-            // What differs from pod to pod may have no end. Beyond the limit a renaming is noticed by the others.
+            // What differs from pod to pod may be unlimited. Beyond the limit a renaming is noticed by the others.
             if !all.subnets.contains(subnet) && all.subnets.len() < REGISTERED_SUBNETS {
                 all.subnets.push(*subnet);
             }

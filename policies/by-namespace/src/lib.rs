@@ -1,4 +1,4 @@
-//! Every namespace gets addresses of its own spans and of no other: a pod cannot leave them, by annotation neither.
+//! Every namespace gets addresses only from its own spans: a pod cannot leave them, not even by annotation.
 //!
 //! A pod names addresses as it does under `range-fixed`; here they must be its namespace's.
 
@@ -38,7 +38,7 @@ impl Policy for ByNamespace {
         Description {
             name: "by-namespace",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "Every namespace gets addresses of its own spans and of no other",
+            summary: "Every namespace gets addresses only from its own spans",
             settings_schema: include_str!("../settings.schema.json"),
         }
     }

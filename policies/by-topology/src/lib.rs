@@ -46,7 +46,7 @@ impl Policy for ByTopology {
         Description {
             name: "by-topology",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "A pod gets addresses of the zone, rack or row its node is in, and of no other",
+            summary: "A pod gets addresses only from the zone, rack or row that its node is in",
             settings_schema: include_str!("../settings.schema.json"),
         }
     }

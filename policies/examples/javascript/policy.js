@@ -129,7 +129,7 @@ function assignment(range, address) {
   return { address, prefixLength: range.subnet.length, gateway: range.gateway, kind: "dynamic", hold: null, slot: null };
 }
 
-// What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over.
+// What an older sandbox of this very pod still holds: proposing it is not a race, the new one takes it over.
 function previousIn(request, range, { first, last }) {
   const isHere = (address) => familyOf(address) === familyOf(range.span.first) && isUsable(range, first, last, numberOf(address));
   return request.previous.filter(isHere).map((address) => assignment(range, address));

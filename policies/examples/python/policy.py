@@ -177,7 +177,7 @@ def search(request, parts, most):
 
 
 def previous_in(request, rng, first, last):
-    """What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over."""
+    """What an older sandbox of this very pod still holds: proposing it is not a race, the new one takes it over."""
     family = type(rng.subnet.address)
     return [assignment(rng, one) for one in request.previous if isinstance(one, family) and is_usable(rng, first, last, to_number(one))]
 

@@ -1,4 +1,4 @@
-//! A namespace holds so many addresses of a shared range and not one more, however many of its pods start at once.
+//! Limits how many addresses of a shared range a namespace holds, however many of its pods start at once.
 //!
 //! Each address of a namespace with a limit takes a slot of the namespace's list. What a pod names, and where other
 //! addresses come from, is as under `range-fixed`.
@@ -41,7 +41,7 @@ impl Policy for ByQuota {
         Description {
             name: "quota",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "A namespace holds so many addresses of a shared range and not one more",
+            summary: "Limits how many addresses of a shared range a namespace holds",
             settings_schema: include_str!("../settings.schema.json"),
         }
     }

@@ -206,7 +206,7 @@ impl Draw {
         let Usage { size, held } = pool.usage(range_set);
         // Whoever may have any address, and finds none though not all are held, finds the rest kept.
         let all_kept = u128::from(size) == ring.size() && held < size;
-        let rest = if all_kept { ", the others cool down or are kept for their pods" } else { "" };
+        let rest = if all_kept { "; the others are reserved or cooling down" } else { "" };
         let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
         Refusal::Exhausted(format!(
             "network {:?} has no free address{whom} in {}: {held} of {size} addresses of range set {range_set} are \
@@ -265,7 +265,7 @@ fn identity_hash(request: &Request) -> u64 {
     }
 }
 
-/// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable for ever: a
+/// FNV-1a, finished by the mixer of MurmurHash3 so that the low bits are fit for a remainder. Stable forever: a
 /// pod's address hangs on it.
 pub(crate) fn hash(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().copied().flatten();

@@ -26,7 +26,7 @@ impl Policy for Sticky {
         Description {
             name: "sticky",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "A StatefulSet's pod keeps its address while it is away, and may have the n-th of a row",
+            summary: "A StatefulSet's pod keeps its address while it is away, and can have the n-th one after a base",
             settings_schema: include_str!("../settings.schema.json"),
         }
     }

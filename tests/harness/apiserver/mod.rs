@@ -62,7 +62,7 @@ pub enum Fault {
     Cut,
     /// It sends half an answer and then nothing more.
     Stall,
-    /// It says 200 and sends what is no JSON.
+    /// It says 200 and sends what is not JSON.
     Garbage,
     /// 429 with a `Status`, to be tried again after some seconds.
     TooManyRequests {

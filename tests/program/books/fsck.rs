@@ -73,8 +73,8 @@ fn an_address_that_the_container_was_not_told_is_named() {
     let result = fs::read_to_string(node.result("c1")).unwrap();
     fs::write(node.result("c1"), result.replace("10.1.0.2/24", "10.1.0.77/24")).unwrap();
     let (status, printed) = node.run(&["fsck", "--containers"]);
-    assert!(status == 1 && printed.contains("the store gives 10.1.0.2 to pod shop/pod-c1"), "{printed}");
-    assert!(printed.contains("has 10.1.0.77, and the store does not know"), "{printed}");
+    assert!(status == 1 && printed.contains("the store has 10.1.0.2 for pod shop/pod-c1"), "{printed}");
+    assert!(printed.contains("has 10.1.0.77, of which the store does not know"), "{printed}");
     let (_, printed) = node.run(&["fsck", "--containers", "--repair", "--yes"]);
     assert!(printed.contains("(done)"), "{printed}");
     assert_eq!(node.held().keys().collect::<Vec<_>>(), ["10.1.0.2", "10.1.0.77"], "nothing is released");
@@ -89,7 +89,7 @@ fn results_that_cannot_be_read_and_a_node_without_any_are_named() {
     fs::remove_dir_all(node.cache()).unwrap();
     let (status, printed) = node.run(&["fsck", "--containers"]);
     assert!(
-        status == 1 && printed.contains("there is no cache of libcni in") && printed.contains("--cache-dir"),
+        status == 1 && printed.contains("no libcni cache found in") && printed.contains("--cache-dir"),
         "{printed}"
     );
     assert_eq!(node.run(&["fsck"]).0, 0, "the records can be compared without");

@@ -48,17 +48,17 @@ fn what_pods_have_is_held_against_the_store() {
         assert_eq!(add("gone", &uid("gone")), "10.1.0.4");
         let (status, printed) = node.run(&fsck);
         for expected in [
-            "pod shop/second on node node-1 has 10.1.0.50, and the store does not know",
-            "pod shop/forgotten on node node-1 has 10.1.0.40, and the store does not know",
+            "pod shop/second on node node-1 has 10.1.0.50, of which the store does not know",
+            "pod shop/forgotten on node node-1 has 10.1.0.40, of which the store does not know",
             "run `kube-ipam fsck --containers --repair` on node node-1",
-            "pod shop/shares on node node-1 has 10.1.0.2, and so has, by the store, pod shop/well, container c-well",
-            "the store gives 10.1.0.3 to pod shop/other on node node-1, which shows other addresses",
+            "pod shop/shares on node node-1 has 10.1.0.2, and according to the store so does pod shop/well, container c-well",
+            "the store has 10.1.0.3 for pod shop/other on node node-1, which reports other addresses",
             "container c-gone on node node-1 holds 10.1.0.4, but pod shop/gone is deleted",
             "`kube-ipam reclaim` releases it",
         ] {
             assert!(printed.contains(expected), "{expected}: {printed}");
         }
-        assert!(status == 1 && printed.contains("6 disagreements"), "{printed}");
+        assert!(status == 1 && printed.contains("6 inconsistencies"), "{printed}");
         let (status, printed) = node.run(&[&fsck[..], &["--repair"]].concat());
         assert!(status == 2 && printed.contains("cannot be used with"), "nobody to write a claim for: {printed}");
         for name in ["well", "elsewhere", "on-node", "second", "forgotten", "shares", "other"] {

@@ -38,12 +38,9 @@ fn a_store_that_was_deleted_is_rebuilt() {
         let node = populated(node, 100);
         node.lose();
         let (status, plan) = node.run(&["fsck", "--containers"]);
-        assert!(
-            status == 1 && plan.contains("100 disagreements") && plan.contains("--repair carries them out"),
-            "{plan}"
-        );
+        assert!(status == 1 && plan.contains("100 inconsistencies") && plan.contains("--repair to fix them"), "{plan}");
         let (status, plan) = node.run(&["fsck", "--containers", "--repair"]);
-        assert!(status == 1 && plan.contains("--yes carries them out"), "{plan}");
+        assert!(status == 1 && plan.contains("--yes repairs without asking"), "{plan}");
         assert!(node.held().is_empty(), "without a yes nothing is written");
         let (status, done) = node.run(&REPAIR);
         assert!(status == 0 && done.contains("100 of 100 repairs done"), "{done}");
@@ -87,7 +84,7 @@ fn a_store_that_was_rolled_back_is_brought_up_to_date() {
         assert_eq!(node.run(&["fsck"]).0, 0, "{}", node.run(&["fsck"]).1);
         assert_eq!(node.fill(), 0, "five are free, and claimed by containers that ended: until somebody releases them");
         let (_, left) = node.run(&["fsck", "--containers"]);
-        assert_eq!(left.matches("but libcni has no result of it").count(), 40, "{left}");
+        assert_eq!(left.matches("but libcni has no result for it").count(), 40, "{left}");
         ends_well(node);
     }
 }

@@ -18,7 +18,7 @@ fn what_lives_is_released_by_force_only() {
         node.add("c1");
         for what in ["10.1.0.2", "c1", "shop/pod-c1"] {
             let (status, printed) = node.run(&["release", what, "--yes"]);
-            assert!(status == 1 && printed.contains("it lives") && printed.contains("--force"), "{printed}");
+            assert!(status == 1 && printed.contains("it is running") && printed.contains("--force"), "{printed}");
             let (status, found) = node.json(&["release", what, "--yes"]);
             assert_eq!((status, outcomes(&found)), (1, vec!["refused"]));
             assert_eq!(found[0]["claim"]["container"], "c1");
@@ -62,7 +62,7 @@ fn where_nobody_can_tell_force_is_needed() {
     let (status, found) = node.json(&["release", "c1", "--yes"]);
     assert_eq!((status, outcomes(&found), &found[0]["life"]["is"]), (1, vec!["refused"], &json!("unknown")));
     let (_, printed) = node.run(&["release", "c1", "--yes"]);
-    let reasons = ["nobody can tell whether it lives", "it is of node node-2", "ipam.kubeConfig is not set"];
+    let reasons = ["cannot tell whether it still exists", "it belongs to node node-2", "ipam.kubeConfig is not set"];
     assert!(reasons.iter().all(|reason| printed.contains(reason)), "{printed}");
     assert_eq!(node.run(&["release", "c1", "--yes", "--force"]).0, 0);
     assert!(node.held().is_empty());
@@ -96,7 +96,7 @@ fn the_api_server_is_asked_where_there_is_one() {
     let call = kube_ipam_tests::Call::new("ADD", "very", &node.configuration).for_pod("shop", "pod-there", &made);
     call.run().success();
     let (status, printed) = node.run(&["release", "very", "--yes"]);
-    assert!(status == 1 && printed.contains("it lives: the API server has pod shop/pod-there"), "{printed}");
+    assert!(status == 1 && printed.contains("it still exists: the API server has pod shop/pod-there"), "{printed}");
 }
 
 #[test]

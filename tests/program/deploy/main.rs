@@ -24,7 +24,7 @@ fn every_object_is_valid() {
     }
 }
 
-/// A validator that accepts everything would be no help.
+/// A validator that accepts everything would not help.
 #[test]
 fn an_invalid_object_is_found() {
     let source = fs::read_to_string(&files("", "yaml")[0]).unwrap();

@@ -27,7 +27,7 @@ fn fsck_and_doctor_come_to_their_end_though_etcd_is_compacted_amid_them() {
         let answers = all_at_once((0..20).map(|nth| add(&format!("c{}", batch * 20 + nth), &network)));
         answers.iter().for_each(|answer| drop(answer.success()));
     }
-    for (command, says) in [("fsck", "every record agrees with every other"), ("doctor", "agree with each other")] {
+    for (command, says) in [("fsck", "all records are consistent"), ("doctor", "consistent")] {
         let mut disturbed = network.clone();
         disturbed["ipam"]["etcdConfig"]["etcdURL"] = json!(compacting(&etcd));
         let output = operate(&[command], &disturbed);

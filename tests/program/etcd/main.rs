@@ -50,7 +50,7 @@ fn answered(answers: &[Answer]) -> BTreeMap<String, String> {
     held
 }
 
-/// Every record agrees with every other.
+/// All records are consistent.
 fn assert_sound(network: &Value) {
     let output = operate(&["fsck"], network);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

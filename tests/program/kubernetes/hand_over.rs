@@ -114,7 +114,7 @@ fn a_node_that_the_api_server_does_not_have_takes_nothing_with_it() {
     succession.refused(&["still exists"]);
 }
 
-/// Admission, a quota or a missing namespace can keep a static pod's mirror away for ever.
+/// Admission, a quota or a missing namespace can keep a static pod's mirror away forever.
 #[test]
 fn a_static_pod_without_a_mirror_keeps_its_address() {
     const HASH: &str = "0123456789abcdef0123456789abcdef";
@@ -125,7 +125,7 @@ fn a_static_pod_without_a_mirror_keeps_its_address() {
     let new = site.fixed_pod("new", ADDRESS);
     let succession = Succession { site, network, new };
     succession.refused(&["static pod", HASH]);
-    // Its name is borne by another: that is no proof either.
+    // Its name is borne by another: that is not proof either.
     let another = succession.site.pod("old").create();
     succession.refused(&["static pod", HASH]);
     let (code, text) = add(&succession.network, "c-another", "old", &another).failure();

@@ -135,8 +135,8 @@ fn whatever_is_wrong_with_the_api_server_no_other_address_is_given() {
     let network = site.network(&json!({"timeout": "20s"}));
     let url = site.server.url();
     for (fault, word) in [
-        (Fault::Cut, "cannot ask"),
-        (Fault::Garbage, "cannot ask"),
+        (Fault::Cut, "cannot reach"),
+        (Fault::Garbage, "cannot reach"),
         (Fault::InternalError, "500"),
         (Fault::Stall, "did not answer"),
         (Fault::Slow(Duration::from_secs(30)), "did not answer"),
@@ -284,13 +284,13 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
     };
     let (code, text) = doctor(&network);
     assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
-    assert!(text.contains(&format!("answers by {} (ipam.kubeConfig), and knows", site.kubeconfig)), "{text}");
+    assert!(text.contains(&format!("reachable with {} (ipam.kubeConfig); the node exists", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
     assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
     site.server.stop();
     let (code, text) = doctor(&network);
     assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
-    assert!(text.contains(&format!("by {} (ipam.kubeConfig): cannot ask", site.kubeconfig)), "{text}");
+    assert!(text.contains(&format!("with {} (ipam.kubeConfig): cannot reach", site.kubeconfig)), "{text}");
 }
 
 /// In mounts of its own, so that the file is there; nothing is configured.
@@ -310,7 +310,7 @@ fn the_doctor_says_when_it_is_the_predecessors_kubeconfig_that_is_used() {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     let says = format!(
-        "✓ API server     answers by {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
+        "✓ API server     reachable with {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
     );
     assert!(output.status.success() && text.contains(&says), "{text}");
 }

@@ -25,7 +25,8 @@ pub struct Policy {
     /// How much one decision may consume.
     #[serde(default)]
     pub limits: Stated<PolicyLimits>,
-    /// A module that is asked as well: where its answer is another one, that is logged and counted, and nothing more.
+    /// A second module that is asked as well: if it decides differently, that is logged and counted, and nothing
+    /// more.
     #[serde(default)]
     pub shadow: Stated<PathOr<Shadow>>,
     /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
@@ -62,9 +63,9 @@ pub struct Shadow {
 pub struct Record {
     /// The file. One older file beside it, with `.1` at the end.
     pub file: Option<String>,
-    /// Which share of the attachments is recorded, from 0 to 1. Default: 1, all of them.
+    /// Fraction of the attachments to record, from 0 to 1. Default: 1, all of them.
     pub sample: Option<f64>,
-    /// The size in MiB at which the file is put aside. Default: 16.
+    /// The size in MiB at which the file is rotated. Default: 16.
     #[serde(rename = "maxMiB")]
     pub max_mib: Option<u64>,
 }
@@ -80,7 +81,7 @@ pub struct PolicyLimits {
     pub memory_mib: Option<u64>,
     /// Time in milliseconds.
     pub milliseconds: Option<u64>,
-    /// Questions to the pool and lines of log.
+    /// Questions to the pool and log lines.
     pub host_calls: Option<u64>,
     /// Seconds of compiling, once for a module that is not in the cache.
     pub compile_seconds: Option<u64>,

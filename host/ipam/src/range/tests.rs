@@ -57,8 +57,8 @@ fn without_a_gateway_in_the_subnet_its_first_address_is_for_pods() {
 #[test]
 fn a_gateway_that_nothing_can_be_sent_through_is_refused() {
     for (subnet, gateway, error) in [
-        ("10.0.0.0/24", "fd00::1", "gateway fd00::1 is not of the family of the subnet 10.0.0.0/24"),
-        ("fd00::/64", "10.0.0.1", "gateway 10.0.0.1 is not of the family of the subnet fd00::/64"),
+        ("10.0.0.0/24", "fd00::1", "gateway fd00::1 is not of the same family as the subnet 10.0.0.0/24"),
+        ("fd00::/64", "10.0.0.1", "gateway 10.0.0.1 is not of the same family as the subnet fd00::/64"),
         ("10.0.0.0/24", "0.0.0.0", "gateway 0.0.0.0 of the subnet 10.0.0.0/24 is the unspecified address"),
         ("fd00::/64", "::", "gateway :: of the subnet fd00::/64 is the unspecified address"),
         ("10.0.0.0/24", "224.0.0.1", "gateway 224.0.0.1 of the subnet 10.0.0.0/24 is a multicast address"),
@@ -75,9 +75,9 @@ fn a_gateway_that_nothing_can_be_sent_through_is_refused() {
 #[test]
 fn a_subnet_that_leaves_nothing_out_or_means_ipv4_is_refused() {
     for (subnet, error) in [
-        ("0.0.0.0/0", "the subnet 0.0.0.0/0 is every IPv4 address there is"),
-        ("10.0.0.0/0", "the subnet 0.0.0.0/0 is every IPv4 address there is"),
-        ("::/0", "the subnet ::/0 is every IPv6 address there is"),
+        ("0.0.0.0/0", "the subnet 0.0.0.0/0 covers every IPv4 address"),
+        ("10.0.0.0/0", "the subnet 0.0.0.0/0 covers every IPv4 address"),
+        ("::/0", "the subnet ::/0 covers every IPv6 address"),
         ("::/64", "the subnet ::/64 contains ::ffff:0:0/96, which is how IPv6 writes IPv4 addresses"),
         ("::ffff:0:0/96", "the subnet ::ffff:0.0.0.0/96 contains ::ffff:0:0/96"),
     ] {

@@ -7,7 +7,7 @@ use super::output;
 /// Show a plan and ask whoever sits at the terminal; nobody there is a no.
 pub(crate) fn agreed_to(plan: &str) -> bool {
     let stdin = io::stdin();
-    if !stdin.is_terminal() || !output::ask(&format!("{plan}\ncarry this out? [y/N] ")) {
+    if !stdin.is_terminal() || !output::ask(&format!("{plan}\nproceed? [y/N] ")) {
         return false;
     }
     let mut answer = String::new();

@@ -15,15 +15,15 @@ pub(crate) struct CacheArgs {
     /// /var/lib/cni/cache and /var/lib/cni/multus]
     #[arg(long = "cache-dir", value_name = "DIR")]
     directories: Vec<PathBuf>,
-    /// Take a claim that libcni has no result of for one of a container that is gone only when it is older than this: the
-    /// result is written when the whole ADD has ended
+    /// Treat a claim without a libcni result as leaked only if it is older than this (the result is written once the
+    /// whole ADD has ended)
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub(crate) grace: SignedDuration,
 }
 
 /// There is no cache, and without one nobody knows which containers run.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no cache of libcni in {}", directories.join(", "))]
+#[error("no libcni cache found in {}", directories.join(", "))]
 pub(crate) struct NoCache {
     directories: Vec<String>,
 }
@@ -32,8 +32,8 @@ impl Fail for CacheError {}
 
 impl Fail for NoCache {
     fn hint(&self) -> Option<String> {
-        let text =
-            "run it on a node, where the container runtime has called plugins, or name the cache with --cache-dir";
+        let text = "run this on a node where the container runtime has called CNI plugins, or name the cache with \
+             --cache-dir";
         Some(text.to_owned())
     }
 }

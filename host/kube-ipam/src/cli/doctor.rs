@@ -1,4 +1,4 @@
-//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with the way out. Changes nothing.
+//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with a hint. Changes nothing.
 
 use std::fmt;
 use std::path::Path;
@@ -148,8 +148,8 @@ fn cache(network: &Network) -> Check {
         Err(why) => Check {
             name: "cache",
             verdict: Verdict::Warning,
-            detail: format!("the policy is compiled again by every ADD: {why}"),
-            hint: Some("give the directory to root with mode 0700, and its parents to root".to_owned()),
+            detail: format!("policy cache unusable, recompiling at every ADD: {why}"),
+            hint: Some("make root the owner of the directory (mode 0700) and of its parents".to_owned()),
         },
     }
 }
@@ -161,12 +161,12 @@ async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
     let why = KubernetesConfig::reason(&opened.netconf).unwrap_or_default();
     let file = format!("{} ({why})", kubeconfig.display());
     let error = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
-        Ok(_) => return Some(Check::good(name, format!("answers by {file}, and knows the node"))),
+        Ok(_) => return Some(Check::good(name, format!("reachable with {file}; the node exists"))),
         Err(error) => error,
     };
     let verdict = if matches!(error, cluster::Error::Absent { .. }) { Verdict::Warning } else { Verdict::Bad };
     let failed = Check::failed(name, &error.into());
-    Some(Check { verdict, detail: format!("by {file}: {}", failed.detail), ..failed })
+    Some(Check { verdict, detail: format!("with {file}: {}", failed.detail), ..failed })
 }
 
 /// Whether the store answers, and would take what an ADD writes.
@@ -229,12 +229,12 @@ async fn predecessor(opened: &Opened) -> Check {
             name,
             verdict: Verdict::Warning,
             detail: format!(
-                "etcd does not let this user read {}, where kube-ipam 0.x kept its addresses: whether some of them are \
-                 still in use, and may be given out again, cannot be told",
+                "etcd does not let this user read {}, where kube-ipam 0.x kept its addresses: cannot tell whether \
+                 some are still in use and could be given out again",
                 predecessors_keys(&opened.base.network)
             ),
             hint: Some(
-                "where kube-ipam 0.x never ran, there is nothing to do; elsewhere let the role read and write those keys \
+                "if kube-ipam 0.x never ran here, do nothing; otherwise let the role read and write those keys \
                  until they are imported: etcdctl role grant-permission ROLE readwrite /etcd-cni/ --prefix"
                     .to_owned(),
             ),
@@ -259,8 +259,8 @@ async fn records(opened: &Opened) -> Check {
             [first, rest @ ..] => Check {
                 name,
                 verdict: Verdict::Bad,
-                detail: format!("{first}; {} more disagreements", rest.len()),
-                hint: Some("kube-ipam fsck shows them all and what mends them".to_owned()),
+                detail: format!("{first}; and {} more", rest.len()),
+                hint: Some("`kube-ipam fsck` shows them all and how to repair them".to_owned()),
             },
         },
         Err(error) => Check::failed(name, &error.into()),

@@ -24,20 +24,20 @@ pub(crate) use containers::{Compared, compare, is_gone_by_libcni, rebuild};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Repair what is found, after showing how
+    /// Repair the inconsistencies found, after showing the plan
     #[arg(long)]
     repair: bool,
     /// Do not ask
     #[arg(long, requires = "repair")]
     yes: bool,
-    /// Also delete what nobody can explain: unreadable addresses that no container claims, keys without meaning
+    /// Also delete records that cannot be explained: unreadable addresses that no container claims, and unknown keys
     #[arg(long, requires = "repair", conflicts_with_all = ["containers", "pods"])]
     discard: bool,
-    /// Compare the store with the containers on this node, as libcni's cache has them; --repair writes the claims that are
-    /// missing, and releases nothing
+    /// Compare the store with the containers on this node (from libcni's cache); --repair restores missing claims
+    /// and releases nothing
     #[arg(long, conflicts_with = "pods")]
     containers: bool,
-    /// Compare the store with the pods of the cluster, as the API server has them
+    /// Compare the store with the pods in the cluster (from the API server)
     #[arg(long, conflicts_with = "repair")]
     pods: bool,
     #[command(flatten)]
@@ -113,11 +113,11 @@ fn fsck_of(options: &Options, opened: &Opened) -> Result<(Vec<Finding>, String),
         return Ok(plugin::block_on(pods::run(opened, &server, options.cache.grace))?);
     }
     let range_sets = opened.range_sets().unwrap_or_else(|error| {
-        tracing::warn!("the ranges cannot be read, so a claim written again has no gateway: {error}");
+        tracing::warn!("the ranges cannot be read, so claims are restored without a gateway: {error}");
         RangeSets::default()
     });
     let findings = plugin::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
-    Ok((findings, "every record agrees with every other".to_owned()))
+    Ok((findings, "all records are consistent".to_owned()))
 }
 
 /// What the containers of this node use. Where that cannot be read the records are all there is.
@@ -125,7 +125,7 @@ fn in_use(options: &Options) -> InUse {
     match options.cache.read() {
         Ok(containers) => containers.in_use(),
         Err(error) => {
-            tracing::warn!("which containers run here is not known: {}", error.message());
+            tracing::warn!("cannot tell which containers run here: {}", error.message());
             InUse::new()
         }
     }
@@ -184,7 +184,7 @@ fn report(findings: &[Finding], repairing: bool) -> String {
         let done = match finding.outcome {
             Outcome::Found | Outcome::Left => "",
             Outcome::Repaired => " (done)",
-            Outcome::Changed => " (not done: its records changed meanwhile)",
+            Outcome::Changed => " (not done: its records have changed in the meantime)",
             Outcome::NeedsDiscard => " (only with --discard)",
         };
         text.push_str(&format!("  → {}{done}\n", one_line(&finding.remedy)));
@@ -195,16 +195,19 @@ fn report(findings: &[Finding], repairing: bool) -> String {
 fn conclusion(findings: &[Finding], repairing: bool) -> String {
     let total: usize = findings.iter().map(|finding| finding.problems.len()).sum();
     let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
-    let plural = if total == 1 { "" } else { "s" };
-    let repairs = findings.len() - count(Outcome::Left);
-    let mut text = format!("{total} disagreement{plural}, {} of {repairs} repairs done", count(Outcome::Repaired));
+    let (plural, them) = if total == 1 { ("y", "it") } else { ("ies", "them") };
+    let mut text = format!("{total} inconsistenc{plural} found");
+    let (repaired, repairs) = (count(Outcome::Repaired), findings.len() - count(Outcome::Left));
+    if repaired + count(Outcome::Changed) > 0 {
+        text.push_str(&format!(", {repaired} of {repairs} repairs done"));
+    }
     match count(Outcome::Left) {
         0 => {}
         left => text.push_str(&format!(", {left} left to you")),
     }
     match (count(Outcome::Found), count(Outcome::Changed)) {
-        (1.., _) if repairing => text.push_str("; --yes carries them out"),
-        (1.., _) => text.push_str("; --repair carries them out"),
+        (1.., _) if repairing => text.push_str("; --yes repairs without asking"),
+        (1.., _) => text.push_str(&format!("; run again with --repair to fix {them}")),
         (_, 1..) => text.push_str("; run it again"),
         _ => {}
     }

@@ -92,7 +92,7 @@ enum ImportError {
     #[error("{dir} has no embedded store of kube-ipam", dir = .dir.display())]
     NoStore { dir: PathBuf },
     #[error(
-        "these are the records that network {network:?} uses now: name the former ones by --domain, --etcd-prefix, \
+        "network {network:?} already uses these records: select the former ones with --domain, --etcd-prefix, \
          --data-dir or --network"
     )]
     OwnBooks { network: String },
@@ -292,7 +292,7 @@ fn machine(options: &Options, opened: &Opened) -> String {
 fn describe(holder: &Holder) -> String {
     match holder {
         Holder::Attachment(held) => format!("{} on node {}", held.attachment, held.node),
-        Holder::Hold { identity, until } => format!("kept for {identity:?} until {until}"),
+        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
     }
 }
 

@@ -43,28 +43,29 @@ pub(crate) struct Options {
     /// Write a kubeconfig (mode 0600) from the pod's service account
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Where the service account's token and ca.crt are
+    /// Directory with the service account's token and ca.crt
     #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
     service_account: PathBuf,
-    /// The API server, https://HOST:PORT; by default the one that Kubernetes names to its pods
+    /// URL of the API server, https://HOST:PORT [default: from the pod's environment]
     #[arg(long, value_name = "URL", requires = "kubeconfig")]
     server: Option<String>,
-    /// Copy the policy modules (*.wasm) of this directory
+    /// Install the policy modules (*.wasm) in this directory
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// Where policy modules go; none is ever removed
+    /// Directory to install policy modules in; modules are never removed from it
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
-    /// Where networks keep their data (ipam.dataDir): ask the API server which cluster this is, and note it there
+    /// Data directory of the networks (ipam.dataDir); the ID of this cluster is read from the API server and saved
+    /// there
     #[arg(long, value_name = "DIR", requires = "kubeconfig")]
     data_dir: Option<PathBuf>,
-    /// Claim again what the containers of this node have and the store of this network has forgotten, at the start and at
-    /// every look: `kube-ipam fsck --containers --repair --yes`. May be given for several networks
+    /// Restore claims of this node's containers that the store of this network has lost, at the start and at every
+    /// check (`kube-ipam fsck --containers --repair --yes`); may be given for several networks
     #[arg(long, value_name = "NETWORK")]
     rebuild_books: Vec<PathBuf>,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Go on, and look this often whether something has changed, for example 30s
+    /// Keep running and check for changes at this interval, for example 30s
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     watch: Option<Duration>,
 }
@@ -130,7 +131,7 @@ async fn note_cluster(options: &Options) {
     }
     match server.cluster().await {
         Ok(cluster) => output::line(&format!("noted in {}: this is cluster {cluster}", data_dir.display())),
-        Err(error) => tracing::warn!(%error, "not known yet which cluster this is"),
+        Err(error) => tracing::warn!(%error, "the ID of this cluster is not known yet"),
     }
 }
 

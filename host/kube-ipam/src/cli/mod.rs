@@ -131,7 +131,7 @@ impl NetworkArgs {
 
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// A table for people or JSON for programs
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }

@@ -1,6 +1,6 @@
 //! Which network a command is about: `--conf FILE`, or the first kube-ipam network under /etc/cni/net.d.
 
-use crate::cli::output::CommandError;
+use crate::cli::output::{CommandError, counted};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -82,8 +82,9 @@ impl NetworkArgs {
         if configurations.len() > 1 {
             let (network, others) = (&opened.base.network, configurations.len() - 1);
             tracing::warn!(
-                "{} has {others} more of our networks: this is about the first, {network:?}",
-                file.display()
+                "{} has {}; using the first, {network:?}",
+                file.display(),
+                counted(others, "more kube-ipam network")
             );
         }
         Ok(opened)

@@ -126,7 +126,7 @@ pub fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Print what a command has to say. A reader that has gone (`| head`) is no failure.
+/// Print what a command has to say. A reader that has gone (`| head`) is not a failure.
 pub fn finish(program: &str, done: Done) -> u8 {
     match done {
         Ok(Output { text, exit }) => {

@@ -39,7 +39,8 @@ pub(crate) struct Options {
     /// Show what would be released, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Release even what lives, or what nobody can judge: be sure that no container uses it
+    /// Release it even if its container or pod still exists, or if that is unknown: make sure that nothing uses the
+    /// address
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -167,7 +168,7 @@ fn fits(claim: &Claim, what: &str) -> bool {
     }
 }
 
-/// The beginning of an ID must mean one container: this is no search.
+/// The beginning of an ID must mean one container: this is not a search.
 fn ambiguous(options: &Options, targets: &[Target]) -> Option<ReleaseError> {
     let begins = options.what.as_ref().filter(|what| parse_address(what).is_none() && !what.contains('/'))?;
     let mut containers: Vec<String> =
@@ -219,7 +220,7 @@ impl Target {
 
     /// Nobody lives behind a hold.
     fn hold(hold: StandingHold) -> Self {
-        let life = Life::Gone { why: "nobody holds it".to_owned() };
+        let life = Life::Gone { why: "it is not in use".to_owned() };
         Self { what: What::Hold(Box::new(hold)), life, outcome: Outcome::Found }
     }
 

@@ -63,10 +63,13 @@ fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result
         let Some(address) = address else { break };
         let holders = plugin::block_on(async { Ok(opened.store.holders(&[address], Timestamp::now()).await?) })?;
         if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
-            return Ok(format!("nobody holds {what}, but it is kept for {identity:?} until {until}"));
+            if identity == Hold::COOLING_DOWN {
+                return Ok(format!("{what} is cooling down until {until}"));
+            }
+            return Ok(format!("{what} is reserved for {identity:?} until {until}"));
         }
     }
-    Ok(format!("nothing is held by or at {what}"))
+    Ok(format!("no address found for {what}"))
 }
 
 fn filter(what: &str) -> Filter {
@@ -101,7 +104,7 @@ fn describe(held: &Allocation) -> String {
         lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
     }
     if let Some(hold) = &held.hold {
-        lines.push(("hold", format!("kept for {:?} for {} s after release", hold.identity, hold.seconds)));
+        lines.push(("hold", format!("reserved for {:?} for {} s after release", hold.identity, hold.seconds)));
     }
     let text = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value)));
     text.collect::<Vec<_>>().join("\n")

@@ -10,7 +10,7 @@ pub(super) fn named(text: &str) -> Result<String, String> {
     let text = text.trim();
     let is_half = text.split_once('/').is_some_and(|(namespace, pod)| namespace.is_empty() || pod.is_empty());
     if text.is_empty() || is_half {
-        return Err("expected an address, NAMESPACE/POD, or how a container's ID begins".to_owned());
+        return Err("expected an address, NAMESPACE/POD, or the beginning of a container ID".to_owned());
     }
     let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let Ok(address) = address.parse::<IpAddr>().map(|address| address.to_canonical()) else {

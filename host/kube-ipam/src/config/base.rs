@@ -98,7 +98,7 @@ impl Base {
     pub fn check_node(&self) -> Result<(), Error> {
         let (node, given) = (&self.node, self.node_given);
         if node.is_empty() && given {
-            let (path, held) = (NODE_NAME.to_owned(), "not a text".to_owned());
+            let (path, held) = (NODE_NAME.to_owned(), "not a string".to_owned());
             return Err(Error::Field { path, held, expected: NAME.to_owned() });
         }
         if !is_name(node) && given {

@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{path} is {held}: expected {expected}")]
     Field {
         path: String,
-        /// What it held; a text in quotes.
+        /// What it held; a string in quotes.
         held: String,
         expected: String,
     },
@@ -44,7 +44,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
     /// A key of ours that nobody reads where it stands.
-    #[error("{path} means nothing {which}")]
+    #[error("{path} has no effect {which}")]
     Misplaced {
         path: String,
         /// Where it stands, or what it stands without.
@@ -99,8 +99,7 @@ impl Fail for Error {
                 "set ipam.nodeName to the name of the Kubernetes node".to_owned()
             }
             Self::MisplacedRequest { .. } => {
-                "ask by args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }"
-                    .to_owned()
+                "use args.cni.ips, a list, beside ipam: \"args\": { \"cni\": { \"ips\": [\"10.188.0.5\"] } }".to_owned()
             }
             Self::NoRange { .. } => "for example \"subnet\": \"10.188.0.0/16\"".to_owned(),
             Self::UnknownKey { others, suggestion, .. } => {
@@ -109,12 +108,13 @@ impl Fail for Error {
                 format!("{}{rest}", suggestion.as_deref().unwrap_or(advice))
             }
             Self::Misplaced { hint, .. } => hint.clone(),
-            Self::Unsaid { without, .. } => format!(
-                "write what was meant (a template may have had no value for it), or remove the key: then {without}"
-            ),
+            Self::Unsaid { without, .. } => {
+                format!("set the intended value (a template may have had none), or remove the key: then {without}")
+            }
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
             Self::Range { source, .. } => {
-                let advice = "correct the range: addresses of one subnet, lowest first, that no other range has";
+                let advice = "correct the range: it has to lie in one subnet, lowest address first, and must not \
+                    overlap another range";
                 source.hint().unwrap_or(advice).to_owned()
             }
             Self::GatewayNeeded { user: GatewayUser::Bridge, .. } => {

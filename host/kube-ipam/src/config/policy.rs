@@ -54,7 +54,8 @@ pub struct ShadowConfig {
     pub settings: String,
 }
 
-/// What happens when the policy cannot be loaded or faults. A refusal is no fault, and where a limit ended the run, which
+/// What happens when the policy cannot be loaded or faults. A refusal is not a fault, and where a limit ended the
+/// run, which
 /// a pod's author may bring about, the pod fails whatever is configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFault {

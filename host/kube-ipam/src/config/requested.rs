@@ -23,7 +23,8 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> R
     };
     for asked in &args.addresses {
         if !requested.iter().any(|one| one.address == asked.address) {
-            tracing::warn!(%asked, "IP in CNI_ARGS is passed over: args.cni.ips names other addresses, and comes first");
+            tracing::warn!(%asked, "IP in CNI_ARGS is ignored: args.cni.ips names other addresses and takes \
+                precedence");
             break;
         }
     }

@@ -63,7 +63,7 @@ struct OfFamily {
     gateway: Option<String>,
 }
 
-/// `None` for what is no file of libcni's, or gone by now; an error is the reason why it cannot be understood.
+/// `None` for what is not a file of libcni's, or is gone; an error is the reason why it cannot be understood.
 pub(super) fn read(file: &Path) -> Result<Option<Container>, String> {
     let metadata = match fs::metadata(file) {
         Ok(metadata) => metadata,

@@ -14,5 +14,5 @@ pub(super) fn exclusively(file: &File, until: Instant) -> io::Result<()> {
     if lock_until(file, until, PAUSE)? {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "others have it locked for too long"))
+    Err(io::Error::new(io::ErrorKind::TimedOut, "other processes kept it locked for too long"))
 }

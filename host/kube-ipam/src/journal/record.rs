@@ -33,8 +33,8 @@ pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> 
 }
 
 /// What to do about a record that cannot be written.
-pub const HINT: &str = "let policy.record name a regular file that belongs to root, has no other name and lies in a directory \
-                        that exists; or remove policy.record";
+pub const HINT: &str = "set policy.record to a regular file in an existing directory, owned by root and without \
+    other hard links; or remove policy.record";
 
 /// How large a journal is by now, if decisions can be appended to it. Creates nothing.
 pub fn size(file: &Path) -> io::Result<u64> {
@@ -82,11 +82,11 @@ fn check(metadata: &fs::Metadata) -> io::Result<()> {
     let us = rustix::process::geteuid().as_raw();
     check_is_file(metadata)?;
     if metadata.uid() != us {
-        let why = format!("it belongs to user {}, and is to belong to user {us} alone", metadata.uid());
+        let why = format!("it belongs to user {}, but must belong to user {us}", metadata.uid());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     if metadata.nlink() > 1 {
-        return Err(io::Error::other("it has another name, by which others may reach it"));
+        return Err(io::Error::other("it has another hard link, through which others may reach it"));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ impl fmt::Display for Waited {
             }
             Self::ApiServer => f.write_str("the API server had not answered"),
             Self::Store => f.write_str("the address store had not answered"),
-            Self::Nothing => f.write_str("it was still at work"),
+            Self::Nothing => f.write_str("the call was still running"),
         }
     }
 }

@@ -14,6 +14,7 @@ use engine::Undecided;
 use ipam::shown::joined;
 use ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use limits::{Limit, Thousands};
+use store::Hold;
 
 /// The failure of a verb. Display says what failed, and on which object.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +44,13 @@ pub enum Error {
     #[error(transparent)]
     Kubernetes(#[from] cluster::Error),
     /// The address the pod named is held by another, who does not hand it over.
-    #[error("{address} is held by {}", holder_text(holder))]
+    #[error("{address} is {}", holder_text(holder))]
     Taken { address: IpAddr, holder: Holder, stays: Stays },
     /// ADD again of an attachment that let another have what it holds.
     #[error("{attachment} ceded its address: {}", sum_up(ceded))]
     Ceded { attachment: Attachment, ceded: Vec<Ceded> },
     /// ADD by a second plugin of the list that the runtime works through.
-    #[error("{attachment} has {address} already, by a plugin that stands earlier in the list of plugins")]
+    #[error("{attachment} has {address} already, from a plugin earlier in the list")]
     AskedTwice {
         /// For whom both plugins ask.
         attachment: Attachment,
@@ -72,7 +73,7 @@ pub enum Error {
     #[error("timed out after {timeout:?} (ipam.timeout): {waited}")]
     Late { timeout: Duration, waited: Waited },
     /// An annotation of ours that is longer than a policy is told.
-    #[error("{what}: {} bytes are more than a policy is told; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
+    #[error("{what}: {} bytes are too many for a policy; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
     Annotation {
         /// The annotation, or all of them, and whose.
         what: String,
@@ -148,9 +149,12 @@ fn holder_text(holder: &Holder) -> String {
     match holder {
         Holder::Attachment(held) => {
             let pod = held.pod.as_ref().map_or_else(String::new, |pod| format!("pod {pod}, "));
-            format!("{pod}{} on node {} since {}", held.attachment, held.node, held.since)
+            format!("held by {pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
-        Holder::Hold { identity, until } => format!("nobody, but kept for {identity:?} until {until}"),
+        Holder::Hold { identity, until } if identity == Hold::COOLING_DOWN => {
+            format!("cooling down until {until}")
+        }
+        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
     }
 }
 

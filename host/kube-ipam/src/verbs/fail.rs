@@ -59,7 +59,7 @@ impl Fail for Error {
             Self::Annotated(unfollowed) => return Some(unfollowed.hint()),
             Self::Taken { holder, stays, .. } => return Some(stays.hint(holder)),
             Self::Garbage { failures, .. } => return failures.first().and_then(|(_, error)| error.hint()),
-            Self::NotReady { cause, .. } if asks_again(cause) => "the runtime asks again",
+            Self::NotReady { cause, .. } if asks_again(cause) => "the runtime tries again",
             Self::NotReady { cause, .. } => return cause.hint(),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => return Some(sum_up(ceded)),
             Self::NotHeld { .. } => {
@@ -69,9 +69,7 @@ impl Fail for Error {
             Self::Exhausted { older, .. } => return Some(format!("{}; {WHEN_FULL}", older_text(older))),
             Self::Refused { refusal } => of_refusal(refusal),
             Self::RequestedPrefix { misfit, .. } => of_misfit(misfit),
-            Self::Ceded { .. } => {
-                "the runtime retries; a pod that is not to cede its address leaves out kube-ipam.hand-over"
-            }
+            Self::Ceded { .. } => "the runtime retries; to keep a pod's address, leave out kube-ipam.hand-over",
             Self::AskedTwice { .. } => {
                 return Some(format!(
                     "an interface gets its addresses once: {ONE_PLUGIN_OF_A_LIST}. `kube-ipam config check` names both \
@@ -87,7 +85,8 @@ impl Fail for Error {
             }
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => {
                 return Some(format!(
-                    "compile it ahead: kube-ipam policy install --conf NETWORK.conflist {module}; or raise ipam.timeout"
+                    "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; or raise \
+                     ipam.timeout"
                 ));
             }
             Self::Late { .. } => {

@@ -23,7 +23,7 @@ pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: 
     if walked.is_ok()
         && let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await
     {
-        tracing::warn!(%error, "holds that are over stay for another time");
+        tracing::warn!(%error, "expired holds are left for the next GC");
     }
     outcome(garbage.failures, walked)
 }
@@ -97,7 +97,7 @@ mod tests {
         let stopped = || Err(Error::Store(StoreError::TooLate));
         let told = outcome(failures(), stopped()).unwrap_err().to_string();
         assert!(told.starts_with("1 attachment could not be released: ") && told.contains("c1"), "{told}");
-        assert!(told.contains("; the rest could not be looked at: "), "{told}");
+        assert!(told.contains("; the others could not be examined: "), "{told}");
         let told = outcome(failures(), Ok(())).unwrap_err().to_string();
         assert!(told.contains("c1") && !told.contains("the rest"), "{told}");
         assert!(matches!(outcome(Vec::new(), stopped()), Err(Error::Store(_))));

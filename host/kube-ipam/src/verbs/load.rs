@@ -75,6 +75,6 @@ fn or_stand_in(network: &Network, loaded: Result<Policy, Error>) -> Result<Polic
 /// The built-in policy, in place of one that is at fault. It knows none of that one's settings and limits.
 pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
     let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
-    tracing::warn!(%fault, "{} decides instead of a policy that is at fault", policy.name().name);
+    tracing::warn!(%fault, "{} decides in place of the faulty policy", policy.name().name);
     Ok(policy)
 }

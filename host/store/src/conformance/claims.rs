@@ -150,7 +150,7 @@ pub(crate) async fn another_pod_of_the_same_name_takes_nothing_over(map: Map) {
     bench.hold(&before, &[fixed("10.0.0.2")]).await;
     assert_eq!(bench.look(&after, &[]).await.previous, None);
     assert_eq!(bench.contest(&after, &[fixed("10.0.0.2")]).await, Claimed::Lost);
-    // An unknown uid is no other uid.
+    // An unknown uid is not another uid.
     let unknown = Requester { pod: Some(pod("web-0", "")), ..requester("unknown", "") };
     bench.hold(&unknown, &[fixed("10.0.0.2")]).await;
     bench.agrees().await;

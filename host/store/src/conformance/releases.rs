@@ -96,7 +96,7 @@ pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what
     assert_eq!(release(&one, moment).await, None);
     assert_eq!(release(&two, moment).await, None);
     assert_eq!(release(&two, late.since).await, None, "of that very moment");
-    // The same attachment, claimed anew.
+    // The same attachment, claimed again.
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
     assert_eq!(release(&one, moment).await, None);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));

@@ -1,4 +1,4 @@
-//! Whatever is damaged is mended, nothing held is freed, and nobody else notices.
+//! Whatever is damaged is repaired, nothing held is freed, and nobody else notices.
 
 use crate::map::Map;
 use std::collections::BTreeMap;

@@ -75,7 +75,7 @@ impl Embedded {
         if growth == 0 && opened.as_ref().is_some_and(|opened| opened.purpose.allows(purpose)) {
             return Ok(());
         }
-        // LMDB allows one environment per file and process: close before opening anew.
+        // LMDB allows one environment per file and process: close before opening again.
         *opened = None;
         let Mapped { env, purpose, reserve } = file::open(&self.file, purpose, growth)?;
         let entries = entries(&env).map_err(|error| file::explain("open", &self.file, error))?;
@@ -139,7 +139,7 @@ impl Embedded {
 
     fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, ActionFailure> {
         let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
-        // A reader that was killed pins the past for ever, and no page of it would be used again.
+        // A reader that was killed pins the past forever, and no page of it would be used again.
         opened.env.clear_stale_readers()?;
         let mut txn = opened.env.write_txn()?;
         // Looked at when the turn has come, which may have been waited for: nothing is committed that nobody waits for.

@@ -176,7 +176,7 @@ impl Cluster {
             options = options.with_user(name, password);
         }
         let client = Client::connect([endpoint], Some(options)).await;
-        let client = Rc::new(client.map_err(|error| explain("log in", endpoint, error))?);
+        let client = Rc::new(client.map_err(|error| explain("accept the login", endpoint, error))?);
         self.connected.replace(Some(client.clone()));
         if let Some(directory) = &self.config.notes {
             self.sturdy.set(notes::sturdy(directory, endpoint, Timestamp::now()));

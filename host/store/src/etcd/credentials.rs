@@ -65,9 +65,9 @@ pub(super) fn user(config: &EtcdConfig) -> Result<Option<(String, String)>, Stor
 fn certificates(field: &'static str, path: &Path, now: Timestamp) -> Result<Vec<u8>, StoreError> {
     let pem = read(field, path)?;
     let parsed: Result<Vec<CertificateDer>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let parsed = parsed.map_err(|error| unusable(field, path, format!("it is not PEM: {error}")))?;
+    let parsed = parsed.map_err(|error| unusable(field, path, format!("it is not in PEM format: {error}")))?;
     let Some(first) = parsed.first() else {
-        return Err(unusable(field, path, "it has no CERTIFICATE in PEM".into()));
+        return Err(unusable(field, path, "it does not contain a PEM CERTIFICATE".into()));
     };
     // Said here, by name: in a handshake it would be an alert that does not say whose certificate expired.
     match valid_until(first) {
@@ -80,7 +80,7 @@ fn private_key(path: &Path) -> Result<Vec<u8>, StoreError> {
     let pem = read(KEY, path)?;
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(_) => Ok(pem),
-        Err(_) => Err(unusable(KEY, path, "it has no PRIVATE KEY in PEM without a passphrase".into())),
+        Err(_) => Err(unusable(KEY, path, "it does not contain a PEM PRIVATE KEY without a passphrase".into())),
     }
 }
 

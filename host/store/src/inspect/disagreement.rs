@@ -64,10 +64,10 @@ pub enum Disagreement {
         attachment: Attachment,
     },
     /// An address is held and kept at once.
-    #[error("{0} is held and kept for somebody at the same time")]
+    #[error("{0} is in use and on hold at the same time")]
     HeldAndKept(IpAddr),
     /// An address is kept for an identity that does not know of it, or the other way round.
-    #[error("{address} and the index of the identity {identity:?} do not agree")]
+    #[error("{address} and the index of the identity {identity:?} disagree")]
     Identity {
         /// Which address.
         address: IpAddr,
@@ -75,7 +75,7 @@ pub enum Disagreement {
         identity: String,
     },
     /// The index of what ends when has something else than the holds.
-    #[error("the hold of {0} and the index of when holds end do not agree")]
+    #[error("the hold of {0} and the index of when holds end disagree")]
     Expiry(IpAddr),
     /// A claim lists an address as ceded, but it is not with whom it says.
     #[error("{attachment} ceded {address} to {to}, but it {found}")]

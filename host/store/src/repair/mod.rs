@@ -40,7 +40,7 @@ use ipam::{Attachment, RangeSets};
 /// Which addresses the containers of this node use, as far as the node knows: what no repair may take from them.
 pub type InUse = BTreeMap<Attachment, BTreeSet<IpAddr>>;
 
-/// Disagreements that are mended together, and how.
+/// Disagreements that are repaired together, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
     /// What is wrong.
@@ -64,7 +64,7 @@ pub enum Repaired {
 }
 
 impl Store {
-    /// Inspect everything and work out what would mend it. Writes nothing; empty when everything agrees. What is in
+    /// Inspect everything and work out what would repair it. Writes nothing; empty when everything agrees. What is in
     /// use stays where it is.
     pub async fn plan_repairs(&self, range_sets: &RangeSets, in_use: &InUse) -> Result<Vec<Repair>, StoreError> {
         let (all, found) = self.disagreements(in_use).await?;

@@ -1,4 +1,4 @@
-//! From disagreements to repairs: those about one attachment, or about one hold, are mended together.
+//! From disagreements to repairs: those about one attachment, or about one hold, are repaired together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-// The lowest free address of every range set, from an offset on that the pod may name.
+// The lowest free address of every range set, at or above an offset that the pod may name.
 //
 // The world is wit/policy.wit; bindings/allocation_policy.h is made of it, bindings/helpers.h is for convenience. What is
 // handed out in `ret` is freed by the bindings. Nothing else needs to be: the module's memory ends with the call. There
@@ -21,7 +21,7 @@ static const char SCHEMA[] =
 void exports_kube_ipam_policy_allocator_describe(exports_kube_ipam_policy_allocator_description_t *ret) {
   allocation_policy_string_dup(&ret->name, "new-policy");
   allocation_policy_string_dup(&ret->version, "0.1.0");
-  allocation_policy_string_dup(&ret->summary, "The lowest free addresses, from an offset on that the pod may name");
+  allocation_policy_string_dup(&ret->summary, "The lowest free addresses, at or above an offset that the pod may name");
   allocation_policy_string_dup(&ret->settings_schema, SCHEMA);
 }
 

@@ -1,4 +1,4 @@
-// The lowest free address of every range set, from an offset on that the pod may name.
+// The lowest free address of every range set, at or above an offset that the pod may name.
 //
 // The world is wit/policy.wit: records are objects with camelCase keys, variants { tag, val }, options null or the
 // value, enums their names; a result's error is thrown. There is no clock, no randomness, no file and no console:
@@ -32,7 +32,7 @@ export const allocator = {
   describe: () => ({
     name: "new-policy",
     version: "0.1.0",
-    summary: "The lowest free addresses, from an offset on that the pod may name",
+    summary: "The lowest free addresses, at or above an offset that the pod may name",
     settingsSchema: JSON.stringify(SCHEMA),
   }),
 
@@ -113,7 +113,7 @@ function candidates(request, nth, offset, most) {
   return found;
 }
 
-// What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over.
+// What an older sandbox of this very pod still holds: proposing it is not a race, the new one takes it over.
 function previousIn(request, range, first, last) {
   const isHere = (address) => address.tag === range.subnet.address.tag && isUsable(range, first, last, toNumber(address));
   return request.previous.filter(isHere).map((address) => assignment(range, address));

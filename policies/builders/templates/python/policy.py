@@ -1,4 +1,4 @@
-"""The lowest free address of every range set, from an offset on that the pod may name.
+"""The lowest free address of every range set, at or above an offset that the pod may name.
 
 The world is wit/policy.wit: records are data classes, variants classes such as IpAddress_Ipv4 with a `value`, options
 None or the value; a result's error is raised as Err(...). There is no clock, no randomness, no file and no print:
@@ -45,7 +45,7 @@ SCHEMA = {
 
 class Allocator(exports.Allocator):
     def describe(self):
-        summary = "The lowest free addresses, from an offset on that the pod may name"
+        summary = "The lowest free addresses, at or above an offset that the pod may name"
         return Description("new-policy", "0.1.0", summary, json.dumps(SCHEMA))
 
     def validate_settings(self, settings):
@@ -115,7 +115,7 @@ def candidates(request, nth, offset, most):
 
 
 def previous_in(request, rng, first, last):
-    """What an older sandbox of this very pod still holds: proposing it is no race, the new one takes it over."""
+    """What an older sandbox of this very pod still holds: proposing it is not a race, the new one takes it over."""
     family = type(rng.subnet.address)
     return [assignment(rng, one) for one in request.previous if isinstance(one, family) and is_usable(rng, first, last, to_number(one))]
 

@@ -312,7 +312,7 @@ pub mod kube_ipam {
             }
             /// All the addresses an attachment would get, together or not at all.
             pub type Proposal = _rt::Vec<Assignment>;
-            /// Why there is no address. The text is for the person who looks after the pod; name the object and the way out.
+            /// Why there is no address. The text is for the operator: name the object, and say what to do next.
             #[derive(Clone)]
             pub enum Refusal {
                 /// Every address the policy may use is held.

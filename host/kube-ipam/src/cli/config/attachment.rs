@@ -38,7 +38,7 @@ fn attachment(object: &Value, place: &Place, source: &mut Source) {
                 source.add(&named(configuration, name), &place);
             }
             Err(error) => {
-                let hint = "spec.config is a text with the JSON of one .conf or .conflist".to_owned();
+                let hint = "spec.config must be a string with the JSON of one .conf or .conflist".to_owned();
                 source.findings.push(
                     place.error(format!("spec.config is not JSON: {}", problem(config.as_bytes(), &error)), Some(hint)),
                 );
@@ -51,10 +51,10 @@ fn attachment(object: &Value, place: &Place, source: &mut Source) {
             source.findings.push(place.finding(Severity::Note, message, Some(hint)));
         }
         Some(other) => {
-            let hint = "write the JSON as a text: begin with spec.config: | and put the JSON below it".to_owned();
+            let hint = "write the JSON as a string: begin with spec.config: | and put the JSON below it".to_owned();
             source
                 .findings
-                .push(place.error("spec.config is not a text: the API server refuses the object", Some(hint)));
+                .push(place.error("spec.config is not a string: the API server refuses the object", Some(hint)));
             source.add(&named(other.clone(), name), &place);
         }
     }

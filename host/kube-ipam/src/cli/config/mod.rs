@@ -35,8 +35,8 @@ pub(crate) enum Command {
         /// Configuration files, directories of them, or NetworkAttachmentDefinitions in YAML or JSON. Default: /etc/cni/net.d
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// Treat this machine as the node: a file that a network names and that is missing is an error. Always so for what lies
-        /// in /etc/cni/net.d
+        /// Treat this machine as the node: a missing file that a network names is an error (always the case for
+        /// networks in /etc/cni/net.d)
         #[arg(long)]
         on_node: bool,
         #[command(flatten)]

@@ -107,7 +107,7 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     }
     let hint = "on the node, check again with --on-node";
     findings.extend(unchecked("not on this machine", hint, &elsewhere, place));
-    findings.extend(unchecked("not for this user to read", "check again as root", &forbidden, place));
+    findings.extend(unchecked("not readable by this user", "check again as root", &forbidden, place));
     if let Some(Base { store: StoreConfig::Etcd(etcd), .. }) = &parts.base {
         findings.extend(credentials(etcd, place));
     }
@@ -219,7 +219,7 @@ fn shadow(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
 fn load(policy: &PolicyConfig, module: Option<&Path>, sha256: Option<&str>, settings: &str) -> Option<PolicyError> {
     let cache_dir = Some(policy.cache_dir.as_path());
     let source = Source { module, sha256, cache_dir, limits: policy.limits, compiler: Compiler::Child, deadline: None };
-    // A module that is not here, or not for this user to read, is told as a file.
+    // A module that is not here, or not readable by this user, is told as a file.
     match module {
         None => built_in(policy.limits, settings).err(),
         Some(file) if unseen(file).is_some() => None,

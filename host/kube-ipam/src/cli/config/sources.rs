@@ -165,7 +165,7 @@ impl Source {
             return;
         };
         for key in beside::keys_of_ours(chain) {
-            let message = format!("{key} stands beside plugins, where no plugin is told of it");
+            let message = format!("{key} stands beside plugins, where no plugin reads it");
             let hint = "move it into ipam of the plugin that calls kube-ipam".to_owned();
             self.findings.push(place.warning(message, Some(hint)));
         }
@@ -225,7 +225,7 @@ fn collect_types(value: &Value, types: &mut Vec<String>) {
     }
 }
 
-/// Why a text is no configuration.
+/// Why a text is not a configuration.
 struct Unreadable {
     message: String,
     hint: String,

@@ -75,7 +75,7 @@ fn every_fault_is_told_and_names_a_field_or_the_file() {
     assert_eq!(untold, Vec::<String>::new());
 }
 
-/// What the environment of a call brings is not in the file: such cases are no contradiction.
+/// What the environment of a call brings is not in the file: such cases are not a contradiction.
 #[test]
 fn what_an_add_refuses_is_an_error_and_nothing_else_is() {
     let directory = tempfile::tempdir().unwrap();

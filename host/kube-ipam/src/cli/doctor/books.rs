@@ -58,7 +58,7 @@ async fn default_prefix(opened: &Opened) -> Option<Check> {
         ),
         hint: Some(format!(
             "if they are this network's, kube-ipam import --from kube-ipam --etcd-prefix {prefix} --domain {domain} moves \
-             them; if they are another cluster's, all is well"
+             them; if they are another cluster's, there is nothing to do"
         )),
     })
 }

@@ -26,7 +26,7 @@ pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
     let mut checks = Vec::new();
     if machine.is_empty() && matches!(store, StoreConfig::Etcd(_)) {
         checks.push(warning(
-            "this machine has no ID: another one of the same name could not be told from it".to_owned(),
+            "this machine has no ID, so it cannot be told apart from another one of the same name".to_owned(),
             "systemd-machine-id-setup writes /etc/machine-id; claims carry it from then on".to_owned(),
         ));
     }

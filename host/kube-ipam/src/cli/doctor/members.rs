@@ -20,7 +20,7 @@ pub(super) async fn members(opened: &Opened) -> Vec<Check> {
         match version {
             Ok(version) => well.push(format!("{endpoint} {version}")),
             // Where users are told apart, only some may ask. The member answered all the same.
-            Err(StoreError::Refused { .. }) => well.push(format!("{endpoint} (its version is not told to this user)")),
+            Err(StoreError::Refused { .. }) => well.push(format!("{endpoint} (this user may not read its version)")),
             Err(error) => {
                 let failed = Check::failed("etcd", &verbs::Error::from(error));
                 silent.push(Check { verdict: Verdict::Warning, ..failed });

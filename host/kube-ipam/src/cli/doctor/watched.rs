@@ -43,7 +43,7 @@ pub(super) fn record(network: &Network) -> Option<Check> {
     let file = config.file.display();
     Some(match record::size(&config.file) {
         Ok(bytes) => {
-            Check::good("record", format!("{file}, {bytes} of {} bytes before it is put aside", config.most_bytes))
+            Check::good("record", format!("{file}, {bytes} of {} bytes before it is rotated", config.most_bytes))
         }
         Err(error) => {
             let detail = format!("decisions are not recorded in {file}: {error}");

@@ -47,7 +47,7 @@ pub(crate) async fn compare(opened: &Opened, containers: &Containers) -> Result<
     compared.findings.extend(gone(opened, containers).await?);
     for (file, why) in &containers.unreadable {
         let problem = format!("{} cannot be read as a result of libcni: {why}", file.display());
-        compared.findings.push(Finding::left(problem, "find out which addresses its container has, if it lives"));
+        compared.findings.push(Finding::left(problem, "check which addresses its container has, if it still runs"));
     }
     compared.well = match living.len() {
         1 => "1 container runs here, and the store knows it".to_owned(),
@@ -152,10 +152,10 @@ async fn gone(opened: &Opened, containers: &Containers) -> Result<Vec<Finding>, 
                         netns.display()
                     )
                 }
-                _ => format!("{} holds {}, but libcni has no result of it", who(claim), list(claim)),
+                _ => format!("{} holds {}, but libcni has no result for it", who(claim), list(claim)),
             };
             let container = &claim.attachment.container;
-            findings.push(Finding::left(problem, format!("its DEL got lost: `kube-ipam release {container}`")));
+            findings.push(Finding::left(problem, format!("its DEL was lost: `kube-ipam release {container}`")));
         }
     }
     Ok(findings)
@@ -178,11 +178,12 @@ impl Compared {
         // What a main plugin got elsewhere, or outside the ranges of today, is the container's nevertheless.
         let all = containers.get(&container.attachment).map(|whole| whole.addresses.as_slice()).unwrap_or_default();
         for address in restoration.unused.iter().filter(|unused| !all.iter().any(|has| has.address == **unused)) {
-            let problem = format!("the store gives {address} to {name}, which was told other addresses");
+            let problem = format!("the store has {address} for {name}, whose ADD returned other addresses");
             self.findings.push(Finding::left(problem, "it stays held until its DEL"));
         }
         for held in &restoration.shared {
-            let problem = format!("{} has {}, and so has, by the store, {}", name, held.address, holder_name(held));
+            let problem =
+                format!("{} has {}, and according to the store so does {}", name, held.address, holder_name(held));
             let remedy = match held.pod.as_ref().or(container.pod.as_ref()) {
                 Some(_) => "the two share it: delete one of the pods, or `kube-ipam release` whichever is gone",
                 None => "the two share it: remove one of them, or `kube-ipam release` whichever is gone",
@@ -228,15 +229,15 @@ fn missing(name: &str, restoration: &Restoration) -> Finding {
     let mut problems = Vec::new();
     if !restoration.missing.is_empty() {
         let addresses: Vec<String> = restoration.missing.iter().map(ToString::to_string).collect();
-        problems.push(format!("{name} has {}, and the store does not know", addresses.join(", ")));
+        problems.push(format!("{name} has {}, of which the store does not know", addresses.join(", ")));
     }
     let mut remedy = vec!["write its claim again".to_owned()];
     for held in &restoration.moved {
-        problems.push(format!("{name} has {}, and the store gives it to {}", held.address, holder_name(held)));
+        problems.push(format!("{name} has {}, which the store has for {}", held.address, holder_name(held)));
         remedy.push(format!("container {} cedes {} to it", held.attachment.container, held.address));
     }
     for kept in &restoration.ended {
-        let whom = kept.identity.as_deref().unwrap_or("nobody, cooling down");
+        let whom = kept.identity.as_deref().unwrap_or("nobody (it is cooling down)");
         remedy.push(format!("end the hold of {} for {whom} until {}", kept.address, kept.until));
     }
     Finding { problems, remedy: remedy.join("; "), outcome: Outcome::Found }

@@ -107,11 +107,14 @@ async fn missing(
             // Another network of the same domain gave it.
             Some(Holder::Attachment(held)) if is_of(&held, home, name) => continue,
             Some(Holder::Attachment(held)) => Finding::left(
-                format!("pod {name} on node {node} has {address}, and so has, by the store, {}", holder_name(&held)),
-                format!("`kube-ipam fsck --containers` on nodes {node} and {} says who lives", held.node),
+                format!(
+                    "pod {name} on node {node} has {address}, and according to the store so does {}",
+                    holder_name(&held)
+                ),
+                format!("`kube-ipam fsck --containers` on nodes {node} and {} shows which one still runs", held.node),
             ),
             _ => Finding::left(
-                format!("pod {name} on node {node} has {address}, and the store does not know"),
+                format!("pod {name} on node {node} has {address}, of which the store does not know"),
                 format!("run `kube-ipam fsck --containers --repair` on node {node}"),
             ),
         });
@@ -140,7 +143,7 @@ fn other_addresses(books: &Books<'_>, pod: &PodAddresses, addresses: &[IpAddr]) 
     let other = claimed.filter(|address| !addresses.contains(address));
     let found = other.map(|address| {
         let problem =
-            format!("the store gives {address} to pod {name} on node {}, which shows other addresses", pod.node);
+            format!("the store has {address} for pod {name} on node {}, which reports other addresses", pod.node);
         Finding::left(problem, "it stays held until the DEL of its container")
     });
     found.collect()

@@ -1,4 +1,4 @@
-//! Why something could not be installed, and the way out.
+//! Why something could not be installed, and what to do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ pub(crate) enum InstallError {
     Unwritable { path: PathBuf, source: io::Error },
     #[error("{path} is not the name of a file", path = .path.display())]
     NoFileName { path: PathBuf },
-    #[error("the API server is not known: {variable} is not set")]
+    #[error("cannot find the API server: {variable} is not set")]
     NoServer { variable: &'static str },
-    #[error("{server:?} is not the address of an API server")]
+    #[error("{server:?} is not the URL of an API server")]
     NotAServer { server: String },
     #[error(
         "network {network:?} pins {pinned} and uses this very file, {path}: with the new one (sha256 {found}) no pod \
@@ -28,9 +28,9 @@ pub(crate) enum InstallError {
         path = .path.display()
     )]
     Pinned { network: String, path: PathBuf, pinned: String, found: String },
-    #[error("another process has {path} locked, and so installs here, for longer than {INSTALL_TURN:?}", path = .path.display())]
+    #[error("another installation has kept {path} locked for longer than {INSTALL_TURN:?}", path = .path.display())]
     Locked { path: PathBuf },
-    #[error("no signals can be received")]
+    #[error("cannot receive signals")]
     NoSignals { source: io::Error },
 }
 
@@ -52,7 +52,7 @@ impl Fail for InstallError {
             }
             Self::Unwritable { path, .. } => {
                 let directory = path.parent().unwrap_or(path).display();
-                format!("this process needs the right, and the file system of {directory} the room, for a new file")
+                format!("check write permission and free space in {directory}")
             }
             Self::NoFileName { .. } => "for example --kubeconfig /etc/cni/net.d/kube-ipam.kubeconfig".to_owned(),
             Self::NoServer { .. } => {

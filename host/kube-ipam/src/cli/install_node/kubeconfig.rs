@@ -61,14 +61,14 @@ fn authority(file: &Path) -> Result<Vec<u8>, InstallError> {
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(text.into_bytes());
     }
-    Err(InstallError::Unusable { path: file.to_owned(), fault: "holds no certificate in PEM form" })
+    Err(InstallError::Unusable { path: file.to_owned(), fault: "does not contain a PEM certificate" })
 }
 
 fn token(file: &Path) -> Result<String, InstallError> {
     let text = read(file)?;
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(InstallError::Unusable { path: file.to_owned(), fault: "holds no token" });
+        return Err(InstallError::Unusable { path: file.to_owned(), fault: "does not contain a token" });
     }
     Ok(token.to_owned())
 }

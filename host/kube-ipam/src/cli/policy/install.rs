@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// The digest the file must have, 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     sha256: Option<String>,
-    /// Where the module goes
+    /// Directory to install the module in
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     to: PathBuf,
     #[command(flatten)]
@@ -134,7 +134,7 @@ fn tell(installed: &Installed) -> String {
     let mut lines = vec![format!("{verb} {}: {name} {version}, {summary}", module.display())];
     lines.push(match not_kept {
         None => format!("compiled into {}", cache_dir.display()),
-        Some(why) => format!("not compiled into {}, so that every ADD compiles it: {why}", cache_dir.display()),
+        Some(why) => format!("not compiled into {}, so every ADD will compile it: {why}", cache_dir.display()),
     });
     lines.extend(note.iter().map(|note| format!("note: {note}")));
     lines.push(format!("\"sha256\": \"{sha256}\""));

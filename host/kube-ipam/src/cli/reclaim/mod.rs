@@ -27,10 +27,10 @@ use store::Standing;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Say what would be released, and release nothing
+    /// Show what would be released, and release nothing
     #[arg(long)]
     dry_run: bool,
-    /// Leave allocations alone that are younger than this
+    /// Skip allocations that are younger than this
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     grace: SignedDuration,
     /// How long to wait before looking a second time
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig elsewhere
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Release also where what is seen looks like a mistake: unknown nodes, or very many leaks at once
+    /// Release even if the result looks like a mistake: unknown nodes, or very many leaks at once
     #[arg(long)]
     force: bool,
 }
@@ -205,7 +205,7 @@ fn text(report: &ReclaimReport, options: &Options) -> String {
         text.push_str(&format!(
             "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims ("
         ));
-        text.push_str("--kubeconfig, ipam.cluster); --force releases what is shown all the same");
+        text.push_str("--kubeconfig, ipam.cluster); --force releases them anyway");
     }
     if report.leaks.is_empty() {
         return text;

@@ -61,8 +61,8 @@ impl Sight {
         let ours = self.claims - self.without_pod - self.elsewhere;
         (ours == 0 && self.elsewhere > 0).then(|| {
             format!(
-                "the API server is of cluster {}, and {} of {} claims belong to another cluster or to an unknown one, none to \
-                 this one",
+                "the API server belongs to cluster {}, and {} of {} claims belong to another or an unknown cluster, \
+                 none to this one",
                 self.cluster, self.elsewhere, self.claims
             )
         })

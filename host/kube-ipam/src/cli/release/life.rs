@@ -40,18 +40,18 @@ pub(super) async fn of(opened: &Opened, containers: &Containers, server: Option<
 
 fn by_libcni(opened: &Opened, containers: &Containers, claim: &Claim) -> Life {
     if is_gone_by_libcni(opened, containers, claim) {
-        return Life::Gone { why: "libcni on this node has no living container of it".to_owned() };
+        return Life::Gone { why: "libcni on this node has no running container for it".to_owned() };
     }
     if containers.has(&claim.attachment) {
         return Life::Lives {
-            why: "it lives: libcni on this node has the result of its ADD, and no DEL followed".to_owned(),
+            why: "it is running: libcni on this node has the result of its ADD, and no DEL followed".to_owned(),
         };
     }
     let here = claim.node == opened.base.node && claim.machine == opened.base.machine;
     let why = match (here, containers.is_known()) {
-        (false, _) => format!("it is of node {}", claim.node),
-        (true, false) => "there is no cache of libcni on this node".to_owned(),
-        (true, true) => "its ADD may still be at work".to_owned(),
+        (false, _) => format!("it belongs to node {}", claim.node),
+        (true, false) => "this node has no libcni cache".to_owned(),
+        (true, true) => "its ADD may still be running".to_owned(),
     };
     Life::Unknown { why: vec![why] }
 }
@@ -69,14 +69,14 @@ async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<
         Err(error) => return unknown(error.message()),
     }
     match server.pod(pod).await {
-        Ok(_) => Life::Lives { why: format!("it lives: the API server has pod {pod}") },
-        // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API for ever.
+        Ok(_) => Life::Lives { why: format!("it still exists: the API server has pod {pod}") },
+        // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API forever.
         Err(cluster::Error::NoPod { .. } | cluster::Error::OtherPod { .. }) if !pod.has_uuid() => {
             unknown(format!("pod {pod} may be one that the API server does not know"))
         }
         Err(cluster::Error::NoPod { .. }) => Life::Gone { why: format!("the API server has no pod {pod}") },
         Err(cluster::Error::OtherPod { .. }) => {
-            Life::Gone { why: format!("the API server has another pod {pod} by now") }
+            Life::Gone { why: format!("the API server now has a different pod {pod}") }
         }
         Err(error) => unknown(joined(&error)),
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lives { why } | Self::Gone { why } => f.write_str(why),
-            Self::Unknown { why } => write!(f, "nobody can tell whether it lives: {}", why.join("; ")),
+            Self::Unknown { why } => write!(f, "cannot tell whether it still exists: {}", why.join("; ")),
         }
     }
 }

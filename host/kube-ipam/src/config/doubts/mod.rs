@@ -26,7 +26,7 @@ use super::ranges;
 use cni::NetConf;
 use ipam::Range;
 
-/// Something that is no error of the configuration, and that somebody should look at.
+/// Something that is not an error of the configuration, but that somebody should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
     /// What is doubtful and what becomes of it; begins with the field where there is one.

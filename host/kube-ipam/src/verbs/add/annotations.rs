@@ -61,7 +61,7 @@ pub enum Unfollowed {
         /// The interface, where a network might have the same name.
         interface: Option<String>,
     },
-    /// The families the pod wants are not to be had.
+    /// The network does not have the families that the pod wants.
     #[error("annotation {name} of {whose} is {value:?}: {why}")]
     Families {
         /// The annotation's name, as it is written.
@@ -145,7 +145,7 @@ fn refuse_unknown(
     }
     for name in ours {
         let annotation = engine::text::tame(name, QUOTED);
-        tracing::warn!(annotation, "nobody can say whether the policy would read an annotation: it is at fault");
+        tracing::warn!(annotation, "cannot tell whether the policy reads an annotation, because it failed");
     }
     Ok(())
 }

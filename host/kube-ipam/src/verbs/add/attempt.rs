@@ -95,7 +95,7 @@ fn warn_of_full(snapshot: &Snapshot) {
                 range_set,
                 size = usage.size,
                 held = usage.held,
-                "a range set is full: new pods get no address; those that have one, or one that is kept for them, do"
+                "a range set is full: new pods get no address; pods that hold or have reserved one still do"
             );
         }
     }
@@ -114,7 +114,7 @@ fn dress_as_requested(proposals: &mut [Proposal], network: &Network) -> Result<(
             }
             if assignment.prefix_length != own {
                 let length = assignment.prefix_length;
-                tracing::warn!(%address, length, "the runtime asks for the prefix /{prefix_length}, which is passed over");
+                tracing::warn!(%address, length, "ignoring the prefix /{prefix_length} that the runtime asks for");
                 continue;
             }
             assignment.prefix_length = prefix_length;

@@ -156,7 +156,7 @@ impl<'a> Deciders<'a> {
         if let VerdictOrFault::Fault(_) = answer {
             tracing::warn!(shadow = %name, %answer, %decided, "the shadow faulted");
         } else if !answer.agrees_with(decided) {
-            tracing::info!(shadow = %name, %answer, %decided, "the shadow answers otherwise");
+            tracing::info!(shadow = %name, %answer, %decided, "the shadow decided differently");
         }
         let policy = self.decider().0.name().clone();
         let pair = Pair { network: request.attachment.network.clone(), policy, shadow: name.clone() };

@@ -28,7 +28,7 @@ pub(super) async fn explain(error: Error, base: &Base, store: &Store, deadline: 
         Ok(Some(older)) => Error::Exhausted { refusal, older },
         Ok(None) => Error::Refused { refusal },
         Err(error) => {
-            tracing::debug!(%error, "not known how many claims are older than the boot");
+            tracing::debug!(%error, "cannot tell how many claims are older than the boot");
             Error::Refused { refusal }
         }
     }

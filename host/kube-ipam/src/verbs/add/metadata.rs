@@ -102,7 +102,7 @@ async fn is_same_cluster(known: Option<&KnownPod>, include: Include, cluster: &C
     match server.cluster_at_once().await {
         Ok(now) => cluster.name.as_ref() == Some(&now),
         Err(error) => {
-            tracing::debug!(%error, "not known whether the cluster is still the same");
+            tracing::debug!(%error, "cannot tell whether the cluster is still the same");
             false
         }
     }

@@ -1,4 +1,4 @@
-//! The races an ADD lost: whose fault is it that there is no end to them?
+//! The races an ADD lost: whose fault is it that they do not end?
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -75,7 +75,7 @@ mod tests {
         let mut given = annotations(&[("kube-ipam.ip-pool.blue", most + 1), ("site/zone", 1)]);
         assert_eq!(
             bound("pod shop/a", &mut given).unwrap_err().to_string(),
-            "annotation kube-ipam.ip-pool.blue of pod shop/a: 16,385 bytes are more than a policy is told; the limit is 16 KiB"
+            "annotation kube-ipam.ip-pool.blue of pod shop/a: 16,385 bytes are too many for a policy; the limit is 16 KiB"
         );
     }
 

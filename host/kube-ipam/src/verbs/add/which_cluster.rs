@@ -34,11 +34,12 @@ pub(super) async fn which_cluster(network: &Network, server: Option<&ApiServer>)
         (Ok(cluster), _) => Cluster { name: Some(cluster), is_outdated: false },
         // A token that was renewed changes the file as another cluster's would: what was noted is likely still right.
         (Err(error), Some(Known { cluster, .. })) => {
-            tracing::warn!(%error, "the kubeconfig has changed, and it is not known whether its cluster is still the same");
+            tracing::warn!(%error, "the kubeconfig has changed; cannot tell whether it still points to the same \
+                cluster");
             Cluster { name: cluster, is_outdated: true }
         }
         (Err(error), None) => {
-            tracing::warn!(%error, "the claim will not say which cluster it belongs to");
+            tracing::warn!(%error, "the claim will not name its cluster");
             Cluster::default()
         }
     }

@@ -37,7 +37,7 @@ fn timings() {
     }
 }
 
-/// Every call opens the file anew, as a process does.
+/// Every call opens the file again, as a process does.
 async fn one_round(dir: &Path, container: &str) -> [Duration; 4] {
     let who = requester(container, container);
     let mut start = Instant::now();

@@ -28,9 +28,9 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
         (client("expired.pem", "client.key"), "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
         (trusting("expired.pem"), "etcdTrustedCAFileFile", "it expired on 2020-05-06T00:00:00Z"),
         (client("none.pem", "client.key"), "etcdCertFile", "No such file or directory"),
-        (trusting("empty.pem"), "etcdTrustedCAFileFile", "it has no CERTIFICATE in PEM"),
-        (client("broken.pem", "client.key"), "etcdCertFile", "it is not PEM"),
-        (client("client.pem", "client.pem"), "etcdKeyFile", "it has no PRIVATE KEY in PEM"),
+        (trusting("empty.pem"), "etcdTrustedCAFileFile", "it does not contain a PEM CERTIFICATE"),
+        (client("broken.pem", "client.key"), "etcdCertFile", "it is not in PEM format"),
+        (client("client.pem", "client.pem"), "etcdKeyFile", "it does not contain a PEM PRIVATE KEY"),
         (client("client.pem", "server.key"), "etcdKeyFile", "it is not the key of etcdCertFile"),
     ];
     for (config, field, what) in cases {
@@ -94,7 +94,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
         bench.agrees().await;
     });
     let error = ping(password("wrong")).unwrap_err();
-    let expected = format!("etcd at {} refused to log in: etcdserver: authentication failed", server.url());
+    let expected = format!("etcd at {} refused to accept the login: etcdserver: authentication failed", server.url());
     assert!(error.to_string().starts_with(&expected), "{error}");
     let error = block_on(Store::new(Etcd::new(password("word"), None), "/other", "blue").ping()).unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");

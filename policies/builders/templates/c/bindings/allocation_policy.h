@@ -235,7 +235,7 @@ typedef struct kube_ipam_policy_types_proposal_t {
   size_t len;
 } kube_ipam_policy_types_proposal_t;
 
-// Why there is no address. The text is for the person who looks after the pod; name the object and the way out.
+// Why there is no address. The text is for the operator: name the object, and say what to do next.
 typedef struct kube_ipam_policy_types_refusal_t {
   uint8_t tag;
   union {

@@ -1,4 +1,4 @@
-//! The lowest free address of every range set, from an offset on that the pod may name.
+//! The lowest free address of every range set, at or above an offset that the pod may name.
 
 use kube_ipam_policy::annotations::{GATEWAY, IP, IP_POOL, NETMASK};
 use kube_ipam_policy::{
@@ -29,7 +29,7 @@ impl Policy for NewPolicy {
         Description {
             name: "new-policy",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "The lowest free addresses, from an offset on that the pod may name",
+            summary: "The lowest free addresses, at or above an offset that the pod may name",
             settings_schema: include_str!("../settings.schema.json"),
         }
     }

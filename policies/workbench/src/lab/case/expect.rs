@@ -304,8 +304,8 @@ fn gateways(given: &[Assignment]) -> Vec<IpAddr> {
 }
 
 /// What speaks against these addresses being inside of the spans. An address is compared with the spans of its family
-/// only, so that one `inside` can be written for a network of one family and of two; where there is no span of any of
-/// the families, the expectation would say nothing, and is not met.
+/// only, so that one `inside` can be written for a network of one family and of two; where there is no
+/// span of any of the families, the expectation would say nothing, and is not met.
 fn objection_to_inside(given: &[Assignment], spans: &[Span]) -> Option<String> {
     let (mut stray, mut is_compared) = (Vec::new(), false);
     for Assignment { address, .. } in given {

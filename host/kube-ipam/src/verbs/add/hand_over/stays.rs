@@ -65,10 +65,10 @@ impl Stays {
 fn hint_of(keeps: &Keeps, when: &str) -> String {
     match keeps {
         Keeps::Alive | Keeps::Leaving => format!("that pod still exists; {when}"),
-        Keeps::OlderRevision => "that pod is of an older revision of the same Deployment and still exists, and nobody takes \
-             an address from a living pod: set the Deployment's strategy to Recreate, or to RollingUpdate with maxSurge: 0 \
-             and maxUnavailable: 1, or annotate its pods with kube-ipam.hand-over: \"rolling-update\", which counts from \
-             the next roll-out on"
+        Keeps::OlderRevision => "that pod is of an older revision of the same Deployment and still exists, and the \
+             address of a living pod is not taken over: set the Deployment's strategy to Recreate, or to RollingUpdate \
+             with maxSurge: 0 and maxUnavailable: 1, or annotate its pods with kube-ipam.hand-over: \"rolling-update\", \
+             which counts from the next roll-out on"
             .to_owned(),
         Keeps::Borrowed(former) => {
             format!("that pod has the address from {}, which still exists and gets it back; {when}", name_of(former))
