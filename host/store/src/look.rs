@@ -277,7 +277,7 @@ fn windows_after(set: &RangeSet, cursor: IpAddr) -> Vec<Span> {
     let known = windows(set, None);
     let after = windows(set, Some(cursor));
     let both = after.iter().flat_map(|after| known.iter().filter_map(|known| known.intersection(after)));
-    let ahead: u128 = both.map(|part| part.len()).sum();
+    let ahead: u128 = both.map(|part| part.size()).sum();
     let all: u128 = after.iter().map(Span::size).sum();
     if ahead >= all.min(WINDOW_AHEAD) { Vec::new() } else { after }
 }

@@ -216,7 +216,7 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
             None => Some(span),
         };
         let Some(part) = span.filter(|_| room > 0).map(|span| head(span, room)) else { continue };
-        room -= part.len();
+        room -= part.size();
         match windows.last().and_then(|last| joined(last, &part)) {
             Some(joined) => windows.splice(windows.len() - 1.., [joined]).for_each(drop),
             None if windows.len() < WINDOW_SPANS => windows.push(part),
@@ -267,7 +267,7 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
 /// Learn the full parts in front; returns the first that is not full.
 fn step_over_full(parts: &[Span], pages: impl IntoIterator<Item = Page>, snapshot: &mut Snapshot) -> Option<Span> {
     let counts = pages.into_iter().map(|page| page.count);
-    let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.len()).count();
+    let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.size()).count();
     if let Some(all) = full.checked_sub(1).and_then(|last| Span::new(parts[0].first(), parts[last].last())) {
         snapshot.learn_full(all);
     }
