@@ -3,8 +3,8 @@
 use super::{Doubt, WrittenRange};
 use crate::config::field;
 use cni::netconf::Ipam;
-use ipam::range::network_of;
 use ipam::Span;
+use ipam::range::network_of;
 
 pub(super) fn doubts(ipam: &Ipam, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
