@@ -14,7 +14,7 @@ use crate::verbs::add::hand_over::name_of;
 use ipam::address::parse_address;
 use ipam::shown::one_line;
 use ipam::{Allocation, Holder};
-use store::{Allocations, Filter, Store};
+use store::{Allocations, Filter, Hold, Store};
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     let filter = filter(what);
