@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+
+use kube_ipam_tests::authority::Authority;
 
 use super::*;
 
@@ -12,14 +13,14 @@ fn ping(options: Options) -> Result<(), StoreError> {
 
 #[test]
 fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
-    let authority = Authority::new();
+    let server = Server::encrypted();
+    let authority = server.authority();
     authority.issue("expired", 2020);
-    authority.write("empty.pem", "");
-    authority.write("broken.pem", "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
-    let server = authority.server();
-    ping(authority.options(&server)).unwrap();
+    fs::write(authority.path("empty.pem"), "").unwrap();
+    fs::write(authority.path("broken.pem"), "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n").unwrap();
+    ping(server.options()).unwrap();
 
-    let good = || authority.options(&server);
+    let good = || server.options();
     let some = |name: &str| Some(authority.path(name));
     let cases = [
         (Options { cert: some("expired.pem"), ..good() }, "etcdCertFile", "it expired on 2020-05-06T00:00:00Z"),
@@ -39,24 +40,18 @@ fn certificates_are_read_at_each_call_and_named_when_they_are_bad() {
     }
 
     // What only the handshake can tell names the endpoint and the reason.
-    let stranger = Authority::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stranger = Authority::new(elsewhere.path());
     let error = ping(Options { ca: Some(stranger.path("ca.pem")), ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()) && error.contains("invalid peer certificate"), "{error}");
-    authority.issue_for("elsewhere", &["elsewhere.example"], 2999);
-    let elsewhere = authority.server_with("elsewhere");
-    let error = ping(authority.options(&elsewhere)).unwrap_err().to_string();
-    assert!(error.contains(&elsewhere.url()) && error.contains("elsewhere.example"), "{error}");
     let error = ping(Options { cert: None, key: None, ..good() }).unwrap_err().to_string();
     assert!(error.contains(&server.url()), "{error}");
     let error = ping(at(&[&server.url().replace("https", "http")])).unwrap_err().to_string();
     assert!(error.contains("etcd does not answer: http://"), "{error}");
-}
-
-fn etcdctl(server: &Server, args: &[&str]) {
-    let output =
-        Command::new("etcdctl").args(["--endpoints", &server.url()]).args(args).env("ETCDCTL_API", "3").output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    // etcd reads its certificate at every handshake.
+    authority.issue_for("server", 2999, &["elsewhere.example"]);
+    let error = ping(good()).unwrap_err().to_string();
+    assert!(error.contains(&server.url()) && error.contains("elsewhere.example"), "{error}");
 }
 
 #[test]
@@ -72,7 +67,7 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
         "auth enable",
     ];
     for command in commands {
-        etcdctl(&server, &command.split(' ').collect::<Vec<_>>());
+        server.control(&command.split(' ').collect::<Vec<_>>());
     }
     let dir = tempfile::tempdir().unwrap();
     let password = |text: &str| {

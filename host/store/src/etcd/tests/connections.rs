@@ -128,7 +128,7 @@ fn a_member_that_is_gone_is_passed_over() {
 #[test]
 fn a_frozen_member_costs_a_few_seconds_and_the_deadline_holds() {
     let frozen = Server::start(&[]);
-    frozen.signal("STOP");
+    frozen.freeze(0);
     let live = Server::shared().url();
     block_on(async {
         // Whoever's turn it is: at most one wait.
@@ -146,7 +146,6 @@ fn a_frozen_member_costs_a_few_seconds_and_the_deadline_holds() {
         let error = store.held_by(&requester("one", "a").attachment).await.unwrap_err();
         assert!(matches!(error, StoreError::TooLate), "{error}");
     });
-    frozen.signal("KILL");
 }
 
 #[test]
@@ -178,7 +177,7 @@ fn an_outcome_nobody_can_tell_is_told_as_such() {
         let bench = Bench::new(Etcd::new(at(&[&proxy.url()])), &["10.0.0.0/24"]);
         let look = bench.look(&requester("one", "a"), &[]).await;
         proxy.lose_next_request();
-        server.signal("KILL");
+        server.kill(0);
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
         assert!(matches!(&error, StoreError::OutcomeUnknown { .. }), "{error}");
     });
@@ -191,7 +190,7 @@ fn a_commit_that_the_deadline_cut_off_is_not_told_as_undone() {
         let deadline = Some(Instant::now() + Duration::from_secs(2));
         let bench = Bench::new(Etcd::new(Options { deadline, ..at(&[&server.url()]) }), &["10.0.0.0/24"]);
         let look = bench.look(&requester("one", "a"), &[]).await;
-        server.signal("STOP");
+        server.freeze(0);
         let error = bench.store.claim(look, &[vec![dynamic("10.0.0.2")]], None, &[]).await.unwrap_err();
         assert!(matches!(&error, StoreError::OutcomeUnknown { .. }), "{error}");
     });

@@ -1,7 +1,6 @@
 //! The contract over a real etcd, and what may happen to a connection.
 
 mod access;
-mod authority;
 mod connections;
 mod moments;
 mod proxy;
@@ -12,9 +11,9 @@ use std::sync::OnceLock;
 use super::*;
 use crate::conformance::{Bench, block_on, conformance, dynamic, requester};
 use crate::{Claimed, Store};
-use authority::Authority;
+use kube_ipam_tests::etcd::free_port;
 use proxy::Proxy;
-use server::{Server, free_port};
+use server::Server;
 
 fn at(endpoints: &[&str]) -> Options {
     Options { endpoints: endpoints.iter().map(|endpoint| (*endpoint).to_owned()).collect(), ..Options::default() }
@@ -38,15 +37,8 @@ mod encrypted {
     use super::*;
 
     fn shared() -> (Etcd, ()) {
-        static SHARED: OnceLock<(Authority, Server)> = OnceLock::new();
-        let (authority, server) = SHARED.get_or_init(|| {
-            server::outliving(|| {
-                let authority = Authority::new();
-                let server = authority.server();
-                (authority, server)
-            })
-        });
-        (Etcd::new(authority.options(server)), ())
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        (Etcd::new(SHARED.get_or_init(Server::encrypted).options()), ())
     }
 
     conformance!(shared());
@@ -58,7 +50,7 @@ mod newer {
 
     fn shared() -> Option<(Etcd, ())> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        let server = SHARED.get_or_init(|| server::outliving(Server::newer)).as_ref()?;
+        let server = SHARED.get_or_init(Server::newer).as_ref()?;
         Some((Etcd::new(at(&[&server.url()])), ()))
     }
 
