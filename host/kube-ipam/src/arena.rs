@@ -38,6 +38,12 @@ pub struct Arena {
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
 unsafe impl Sync for Arena {}
 
+impl Default for Arena {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Arena {
     /// All of it unused.
     pub const fn new() -> Self {
