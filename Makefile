@@ -24,7 +24,7 @@ export KUBE_IPAM_LAYOUT := $(CURDIR)/target/layout
 BUILD := $(CARGO) build --release --locked --target $(TARGET) --workspace
 
 # Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
-OURS := addresses limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests untested
+OURS := addresses limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests hostile untested
 unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
 FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(call unoptimised,$(crate)))
 # One compilation serves tests and lints: clippy's driver is the compiler of our own crates.
@@ -78,13 +78,13 @@ test: build policies lint ## everything the project checks
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace
 
 test-policies-all: policies-all ## policies in every language, built by the program and run by it
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test languages -- --ignored
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test program languages:: -- --ignored
 
 apiserver: ## build a real kube-apiserver, some ten minutes, once; on Debian
 	@tests/scripts/kubernetes kube-apiserver
 
 test-apiserver: policies apiserver ## what the tests ask their API server, asked of a real one
-	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(KUBERNETES)/kube-apiserver $(TEST) --workspace --test apiserver --test kubernetes
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_APISERVER=$(KUBERNETES)/kube-apiserver $(TEST) --workspace --test program -- apiserver:: kubernetes::
 
 kubernetes: ## build all that a real cluster runs, some ten minutes, once; on Debian
 	@tests/scripts/kubernetes kube-apiserver kube-controller-manager kube-scheduler kubelet

@@ -7,12 +7,12 @@ use limits::Limits;
 use engine::{Compiler, Source};
 use tempfile::TempDir;
 
-use super::survival::survives;
+use hostile::survival::survives;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a temporary directory"));
 
 /// Whether they could be loaded. Compiles in this process: a panic is seen.
-pub(crate) fn load(module: &[u8]) -> bool {
+pub fn load(module: &[u8]) -> bool {
     let path = FOLDER.path().join("fuzz.wasm");
     fs::write(&path, module).expect("a file in a temporary directory");
     let limits = Limits { fuel: 1_000_000, memory_mib: 16, milliseconds: 500, ..Limits::default() };

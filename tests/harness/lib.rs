@@ -8,6 +8,7 @@ pub mod apiserver;
 pub mod authority;
 pub mod cluster;
 pub mod etcd;
+pub mod guest;
 pub mod history;
 pub mod image;
 pub mod lan;
@@ -15,7 +16,8 @@ pub mod leftovers;
 pub mod listing;
 pub mod machine;
 pub mod namespace;
+pub mod node;
 pub mod program;
 
 pub use program::{Answer, Call, program};
-pub use untested::untested;
+pub use untested::{is_root, untested};

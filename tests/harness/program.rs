@@ -19,6 +19,13 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// A policy as `make policies` leaves it.
+pub fn module(name: &str) -> PathBuf {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies");
+    let path = policies.join(name).with_extension("wasm");
+    path.canonicalize().unwrap_or_else(|_| panic!("{} is missing: run `make policies` first", path.display()))
+}
+
 /// The settings that a policy's project is checked with, the list in its `tests/check.json`; without that, none.
 pub fn check_settings(project: &Path) -> Vec<Value> {
     match std::fs::read_to_string(project.join("tests/check.json")) {
@@ -31,8 +38,8 @@ pub fn check_settings(project: &Path) -> Vec<Value> {
 #[derive(Clone, Debug)]
 pub struct Call {
     program: PathBuf,
-    inside: Option<PathBuf>,
-    machine: Option<String>,
+    /// The words of commands that run the program in the end.
+    around: Vec<OsString>,
     environment: Vec<(String, String)>,
     stdin: Vec<u8>,
 }
@@ -60,8 +67,7 @@ impl Call {
         ];
         Self {
             program: program(),
-            inside: None,
-            machine: None,
+            around: Vec::new(),
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             stdin: configuration.to_string().into_bytes(),
         }
@@ -77,14 +83,27 @@ impl Call {
     /// Run it inside a network namespace, as if that were the node.
     #[must_use]
     pub fn inside(mut self, namespace: &Namespace) -> Self {
-        self.inside = Some(namespace.path());
+        self.around.push("/usr/bin/nsenter".into());
+        self.around.push(format!("--net={}", namespace.path().display()).into());
         self
     }
 
     /// Run it on another machine: one with this ID, 32 hexadecimal digits. Only where [`has_machines`].
     #[must_use]
-    pub fn on_machine(mut self, id: &str) -> Self {
-        self.machine = Some(id.to_owned());
+    pub fn on_machine(self, id: &str) -> Self {
+        self.after(&format!("id={id}{ANOTHER_MACHINE}"))
+    }
+
+    /// Run it in mounts of its own, once a shell has done this there; only as root.
+    #[must_use]
+    pub fn after(self, script: &str) -> Self {
+        self.by(&["/usr/bin/unshare", "--mount", "/bin/sh", "-c", &format!("{PATH}; {script} && exec \"$@\""), "sh"])
+    }
+
+    /// Run it by a command that takes the program's path as its last argument.
+    #[must_use]
+    pub fn by(mut self, command: &[&str]) -> Self {
+        self.around.extend(command.iter().map(OsString::from));
         self
     }
 
@@ -114,14 +133,7 @@ impl Call {
 
     /// Start it; the answer is awaited by [`wait`].
     pub fn start(&self) -> Child {
-        let mut words: Vec<OsString> = Vec::new();
-        if let Some(namespace) = &self.inside {
-            words.extend(["/usr/bin/nsenter".into(), format!("--net={}", namespace.display()).into()]);
-        }
-        if let Some(id) = &self.machine {
-            words.extend(["/usr/bin/unshare", "--mount", "/bin/sh", "-c", ANOTHER_MACHINE, id].map(OsString::from));
-        }
-        words.push(self.program.clone().into());
+        let words = [&self.around[..], &[self.program.clone().into()]].concat();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         let mut child = command
@@ -143,15 +155,15 @@ impl Call {
     }
 }
 
-/// In a mount namespace of its own: another file lies over the ID of the machine, and then the program runs.
+/// Where a shell finds its commands; the program has no such variable.
+const PATH: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Another file lies over the ID of the machine.
 const ANOTHER_MACHINE: &str = r#"
-    set -e
-    PATH=/usr/sbin:/usr/bin:/sbin:/bin
-    file=$(mktemp)
-    echo "$0" >"$file"
-    mount --bind "$file" /etc/machine-id
-    rm "$file"
-    exec "$@""#;
+    file=$(mktemp) &&
+    echo "$id" >"$file" &&
+    mount --bind "$file" /etc/machine-id &&
+    rm "$file""#;
 
 /// Whether calls can be made on other machines: as root, on a machine that has an ID. Where not, that is said, and CI fails.
 pub fn has_machines() -> bool {
@@ -194,6 +206,14 @@ impl Answer {
         let answer = self.json();
         let code = answer["code"].as_u64().unwrap_or_else(|| panic!("no code in {answer}"));
         (code, format!("{} {}", answer["msg"].as_str().unwrap_or(""), answer["details"].as_str().unwrap_or("")))
+    }
+
+    /// The one address of a successful ADD, with its prefix length.
+    pub fn address(&self) -> String {
+        let answer = self.success();
+        let ips = answer["ips"].as_array().unwrap_or_else(|| panic!("no ips in {answer}"));
+        assert_eq!(ips.len(), 1, "{answer}");
+        ips[0]["address"].as_str().unwrap().to_owned()
     }
 
     /// The addresses of a successful ADD, without their prefix lengths.

@@ -1,5 +1,4 @@
 //! A policy author's way: begin a project, build it, look at the module, have addresses by it.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::path::Path;

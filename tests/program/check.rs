@@ -1,5 +1,4 @@
 //! `kube-ipam policy check`: what we ship passes, and every mistake of `tests/broken` is found and shrunk.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,21 +1,14 @@
 //! `kube-ipam config check` as operators and pipelines run it: over folders, on a node, with the files that a network names.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kube_ipam_tests::program;
+use kube_ipam_tests::program::{module, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn module(name: &str) -> PathBuf {
-    let path = Path::new(PROJECT).join("target/policies").join(name).with_extension("wasm");
-    assert!(path.exists(), "{} is missing: run `make policies` first", path.display());
-    path.canonicalize().unwrap()
-}
 
 /// The exit status and the findings.
 fn check(arguments: &[&str]) -> (i32, Value) {

@@ -1,5 +1,4 @@
 //! Decisions as data: recorded by many processes at once, replayed by another policy, counted beside a shadow.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,9 +13,7 @@ use kube_ipam_tests::{Call, program};
 use serde_json::{Value, json};
 
 fn module(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies").join(name).with_extension("wasm");
-    assert!(path.exists(), "{} is missing: run `make policies` first", path.display());
-    path.canonicalize().unwrap().display().to_string()
+    kube_ipam_tests::program::module(name).display().to_string()
 }
 
 /// A command for policies: its exit status and what it printed.

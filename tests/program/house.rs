@@ -1,6 +1,5 @@
 //! What ARCHITECTURE.md says of the crates is so: the map has every arrow and no other, and the programs carry what is
-//! theirs alone.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! theirs alone. And the tests are a handful of binaries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,11 +32,16 @@ fn drawn() -> Arrows {
     map.lines().map(line).collect()
 }
 
+/// Every package of the workspace, as cargo describes it.
+fn packages() -> Vec<Value> {
+    let metadata = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
+    let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
+    serde_json::from_value(metadata["packages"].take()).unwrap()
+}
+
 /// What the manifests of `host/`, of the SDK and of the author's program say; what only tests and builds need is no arrow.
 fn real() -> Arrows {
-    let metadata = cargo(&["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]);
-    let metadata: Value = serde_json::from_str(&metadata).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
+    let packages = packages();
     let is_drawn = |package: &&Value| {
         let manifest = package["manifest_path"].as_str().unwrap();
         ["/host/", "/policies/builders/", "/policies/sdk/", "/policies/workbench/"]
@@ -56,6 +60,17 @@ fn real() -> Arrows {
 #[test]
 fn the_map_has_every_arrow_and_no_other() {
     assert_eq!(drawn(), real(), "left: ARCHITECTURE.md; right: the manifests");
+}
+
+/// A binary costs more to link than its tests to compile: a new subject is a module of one of these.
+const TEST_BINARIES: [&str; 7] = ["cases", "cluster", "hostile", "program", "rules", "sdk", "storm"];
+
+#[test]
+fn the_tests_are_a_handful_of_binaries() {
+    let targets = packages().into_iter().flat_map(|package| package["targets"].as_array().unwrap().clone());
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let names: BTreeSet<String> = tests.map(|target| target["name"].as_str().unwrap().to_owned()).collect();
+    assert!(names.iter().eq(&TEST_BINARIES), "{names:?}");
 }
 
 /// What only an author needs. `wit-parser` and `wit-bindgen` also serve the macro that reads the policy world while the

@@ -1,22 +1,16 @@
 //! The modules that `make policies-all` builds, in every language: nothing but the policy world in them, and addresses by
 //! them within the limits that hold without a word in the configuration.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use kube_ipam_tests::program::{check_settings, network, program};
+use kube_ipam_tests::program::{check_settings, module, network, program};
 use kube_ipam_tests::{Answer, Call};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// One cache for all networks, as on a node: to compile Python takes half a minute.
 const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/policies");
-
-fn module(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies").join(name).with_extension("wasm");
-    path.canonicalize().unwrap_or_else(|_| panic!("{} is missing: run `make policies-all` first", path.display()))
-}
 
 struct Site {
     _directory: TempDir,

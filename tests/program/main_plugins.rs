@@ -1,6 +1,5 @@
 //! Driven by the main plugins of Debian's containernetworking-plugins in real network namespaces. Skipped, with a
 //! word, where namespaces cannot be created.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
 

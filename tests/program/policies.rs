@@ -1,10 +1,17 @@
-//! The cases of the policies shipped, run by the program against the components that are shipped.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! The components that are shipped: what is in them, and the cases of their policies, run by the program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kube_ipam_tests::program;
+use kube_ipam_tests::program::{module, program};
+use wit_component::{DecodedWasm, decode};
+
+/// What the policy world gives a module, and nothing more.
+const ALLOWED: [&str; 3] =
+    ["kube-ipam:policy/types@0.1.0", "kube-ipam:policy/pool@0.1.0", "kube-ipam:policy/log@0.1.0"];
+
+/// An upper bound that notices a dependency too many, in bytes.
+const LARGEST: usize = 272 * 1024;
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -16,8 +23,7 @@ fn policy_test(arguments: &[&str]) -> Output {
 
 /// All of them pass, and there are some.
 fn cases_of(policy: &str) {
-    let module = project().join(format!("target/policies/{policy}.wasm"));
-    assert!(module.exists(), "{} is missing: run `make policies` first", module.display());
+    let module = module(policy);
     let output = policy_test(&[&format!("policies/{policy}"), "--module", module.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout);
     let passed = text.matches("✓").count();
@@ -48,4 +54,17 @@ fn another_policy_does_not_pass_them() {
     let output = policy_test(&["policies/by-namespace", "--module", "target/policies/range-fixed.wasm"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("settings"), "{output:?}");
+}
+
+#[test]
+fn it_imports_the_world_alone_and_exports_the_allocator() {
+    let component = std::fs::read(module("range-fixed")).unwrap();
+    assert!(component.len() < LARGEST, "{} bytes", component.len());
+
+    let DecodedWasm::Component(resolve, world) = decode(&component).unwrap() else { panic!("not a component") };
+    let world = &resolve.worlds[world];
+    let imports: Vec<String> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    assert!(imports.iter().all(|import| ALLOWED.contains(&import.as_str())), "{imports:?}");
+    let exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    assert_eq!(exports, ["kube-ipam:policy/allocator@0.1.0"]);
 }

@@ -1,11 +1,10 @@
 //! Pools of many single addresses, and annotations of any length, by whole processes.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use kube_ipam_tests::etcd::Setup;
-use kube_ipam_tests::program::network;
+use kube_ipam_tests::program::{module, network};
 use kube_ipam_tests::{Answer, Call};
 use serde_json::{Value, json};
 
@@ -123,14 +122,11 @@ fn what_other_tools_write_makes_no_pod_fail_and_too_long_a_pool_is_refused_by_na
 #[test]
 fn too_much_to_read_is_no_way_around_a_policy() {
     let directory = tempfile::tempdir().unwrap();
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/by-namespace.wasm");
-    assert!(module.exists(), "{} is missing: run `make policies` first", module.display());
-    let module = module.canonicalize().unwrap();
     let mut namespaces = json!({"shop": ["10.1.0.8-10.1.0.11"]});
     for nth in 0..700 {
         namespaces[format!("team-{nth}")] = json!([format!("10.1.{}.0/26", nth % 250 + 1)]);
     }
-    let policy = json!({"module": module, "settings": {"namespaces": namespaces}, "onFault": "default",
+    let policy = json!({"module": module("by-namespace"), "settings": {"namespaces": namespaces}, "onFault": "default",
         "limits": {"fuel": 7_000_000}});
     let configuration =
         network(directory.path(), &json!({"subnet": "10.1.0.0/16", "policy": policy, "timeout": "60s"}));

@@ -1,5 +1,4 @@
 //! The commands of README.md do what it says: every block marked `console` runs line by line.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
 use std::process::Command;

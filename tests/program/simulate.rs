@@ -1,23 +1,11 @@
 //! `kube-ipam policy simulate` and `policy bench`, on the built-in policy and on a module.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kube_ipam_tests::program;
+use kube_ipam_tests::program::{module, program};
 use serde_json::Value;
 
 const SETTINGS: &str = r#"{"namespaces": {"namespace-1": ["10.0.0.0/25"]}, "default": ["10.0.0.128/25"]}"#;
-
-fn module() -> PathBuf {
-    named("by-namespace")
-}
-
-fn named(policy: &str) -> PathBuf {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies").join(policy).with_extension("wasm");
-    assert!(module.exists(), "{} is missing: run `make policies` first", module.display());
-    module
-}
 
 fn policy(arguments: &[&str]) -> Output {
     let output = Command::new(program()).arg("policy").args(arguments).output().unwrap();
@@ -55,7 +43,7 @@ fn the_built_in_policy_is_simulated_to_the_same_report_twice() {
 fn a_module_is_simulated_with_its_settings_and_drawn() {
     let directory = tempfile::tempdir().unwrap();
     let picture = directory.path().join("space.svg");
-    let module = module();
+    let module = module("by-namespace");
     let printed = text(&[
         "simulate",
         module.to_str().unwrap(),
@@ -80,7 +68,7 @@ fn a_module_is_simulated_with_its_settings_and_drawn() {
 /// What the policy `sticky` is for.
 #[test]
 fn pods_of_a_stateful_set_come_back_to_their_addresses() {
-    let sticky = named("sticky");
+    let sticky = module("sticky");
     let simulate = |module: &str| {
         // Of pods, only who asks for labels learns the controller.
         let network = r#"{"subnet": "10.0.0.0/24", "kubernetes": {"include": ["labels"]}}"#;
@@ -100,7 +88,7 @@ fn pods_of_a_stateful_set_come_back_to_their_addresses() {
 
 #[test]
 fn the_cost_of_a_module_is_told_beside_that_of_the_built_in_policy() {
-    let module = module();
+    let module = module("by-namespace");
     let arguments =
         ["bench", module.to_str().unwrap(), "--settings", r#"{"namespaces": {}, "default": ["10.0.0.0/16"]}"#];
     let measured = json(&arguments);

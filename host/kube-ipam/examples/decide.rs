@@ -3,20 +3,16 @@
 //! one. For the benchmark.
 #![allow(clippy::unwrap_used, clippy::exit, reason = "a tool for the benchmark")]
 
-#[path = "../src/arena.rs"]
-mod arena;
-#[path = "../tests/guests/question.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of it is for tests")]
-mod question;
-
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine::{Compiler, Outcome, Policy, Source};
-use ipam::{RangeSets, RangeSpec, Request, Snapshot, Verdict};
+use ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Verdict};
+use kube_ipam::arena::Arena;
 use limits::Limits;
 
 #[global_allocator]
-static MEMORY: arena::Arena = arena::Arena::new();
+static MEMORY: Arena = Arena::new();
 
 fn main() {
     MEMORY.warm_up();
@@ -34,7 +30,18 @@ fn main() {
     let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet.parse().unwrap())]], &[]).unwrap();
     let mut snapshot = Snapshot::new(range_sets.clone(), vec![None]);
     snapshot.learn_span(subnet.parse().unwrap(), []);
-    let request = Request { range_sets, ..question::request() };
+    let request = Request {
+        attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
+        node: "node-1".into(),
+        pod: None,
+        annotations: BTreeMap::new(),
+        requested: Vec::new(),
+        previous: Vec::new(),
+        range_sets,
+        attempt: 0,
+        namespace: None,
+        node_metadata: None,
+    };
     let outcome = Policy::load(&source).unwrap().allocate(&request, "{}", &snapshot).unwrap();
     assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
     // As the program does: nothing that is left in memory is worth the time to drop it.

@@ -27,7 +27,7 @@ const PAGE: usize = 4096;
 static REST: GlobalDlmalloc = GlobalDlmalloc;
 
 /// See the module's text.
-pub(crate) struct Arena {
+pub struct Arena {
     block: UnsafeCell<[u8; SIZE]>,
     used: AtomicUsize,
     /// Behind this nothing was ever handed out, so that all of it is zero.
@@ -38,14 +38,20 @@ pub(crate) struct Arena {
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
 unsafe impl Sync for Arena {}
 
+impl Default for Arena {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Arena {
     /// All of it unused.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { block: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0), touched: AtomicUsize::new(0) }
     }
 
     /// Have the first pages now, and those below the stack that is in use: two system calls instead of ninety faults.
-    pub(crate) fn warm_up(&self) {
+    pub fn warm_up(&self) {
         populate(self.base().next_multiple_of(PAGE), WARM);
         let here = 0_u8;
         let top = &raw const here as usize / PAGE * PAGE;

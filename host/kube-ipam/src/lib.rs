@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md draws them together with the crates below.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod arena;
 pub mod cli;
 pub mod config;
 pub mod containers;

@@ -1,9 +1,9 @@
 //! `kube-ipam`: a CNI plugin when a runtime calls it (`CNI_COMMAND` is set), a command line otherwise.
 
-mod arena;
+use kube_ipam::arena::Arena;
 
 #[global_allocator]
-static MEMORY: arena::Arena = arena::Arena::new();
+static MEMORY: Arena = Arena::new();
 
 fn main() {
     let exit = match std::env::var_os("CNI_COMMAND") {

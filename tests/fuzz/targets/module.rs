@@ -2,16 +2,10 @@
 //! the limits, or a harmful answer is a finding.
 #![no_main]
 
-#[path = "../../../host/kube-ipam/tests/guests/question.rs"]
-mod guests;
-#[path = "../load.rs"]
-mod load;
-#[path = "../survival.rs"]
-mod survival;
-
+use kube_ipam_fuzz::load;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|module: &[u8]| -> Corpus {
-    load::load(module);
+    load(module);
     Corpus::Keep
 });

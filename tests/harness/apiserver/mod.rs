@@ -8,7 +8,7 @@
 //!        └─ real.rs      kube-apiserver on real etcd; changed by the same methods, through its REST API
 //! ```
 //!
-//! One file of tests, `tests/program/apiserver.rs`, runs against both, so that the double stays as strict as the real
+//! One module of tests, `tests/program/apiserver`, runs against both, so that the double stays as strict as the real
 //! one. What it does not serve (watches, writes, set-based selectors) it refuses aloud with 501 or 405.
 
 mod client;

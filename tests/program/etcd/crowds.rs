@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube_ipam_tests::etcd::{Release, Setup};
 use kube_ipam_tests::listing::held;
-use kube_ipam_tests::program::wait;
+use kube_ipam_tests::program::{module, wait};
 use serde_json::{Value, json};
 
 use super::{add, all_at_once, answered, assert_empty, del, release_all};
@@ -43,10 +43,8 @@ fn a_crowd_of_128_processes_on_one_range_gets_an_address_each() {
 
 #[test]
 fn sixty_four_pods_of_one_namespace_race_for_a_quota_of_seventeen() {
-    let module = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/quota.wasm").canonicalize();
-    let module = module.expect("target/policies/quota.wasm is missing: run `make policies` first");
     let etcd = Setup::cluster().start();
-    let policy = json!({"module": module, "settings": {"namespaces": {"shop": 17}}});
+    let policy = json!({"module": module("quota"), "settings": {"namespaces": {"shop": 17}}});
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24", "policy": policy, "timeout": "60s"}));
     let pod = |nth: usize| add(&format!("c{nth}"), &network).for_pod("shop", &format!("p{nth}"), &format!("u{nth}"));
     let answers = all_at_once((0..64).map(pod));

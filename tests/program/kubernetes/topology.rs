@@ -1,18 +1,15 @@
 //! Policy `by-topology`: addresses follow the labels of the node.
 
-use std::path::Path;
-
+use kube_ipam_tests::program::module;
 use serde_json::{Value, json};
 
 use super::{Site, add, del};
 
 fn by_zone(site: &Site, more: &Value) -> Value {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/by-topology.wasm").canonicalize();
-    let module = module.expect("target/policies/by-topology.wasm is missing: run `make policies` first");
     let places = json!({"zone-a": ["10.188.0.16/28"], "zone-b": ["10.188.0.32/28"]});
     let mut section = json!({
         "policy": {
-            "module": module,
+            "module": module("by-topology"),
             "settings": {"places": places, "strategy": "lowest"},
             "cacheDir": site.directory().join("cache"),
         },

@@ -1,12 +1,11 @@
 //! Deployments and StatefulSets, pod by pod.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use kube_ipam_tests::Call;
 use kube_ipam_tests::listing::held;
 use kube_ipam_tests::namespace::Namespace;
-use kube_ipam_tests::program;
+use kube_ipam_tests::program::{module, program};
 use serde_json::{Value, json};
 
 use super::{Site, add, del};
@@ -89,10 +88,8 @@ fn the_predecessors_deployment_keeps_its_address_from_pod_to_pod() {
 }
 
 fn sticky(site: &Site) -> Value {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/policies/sticky.wasm").canonicalize();
-    let module = module.expect("target/policies/sticky.wasm is missing: run `make policies` first");
     site.network(&json!({
-        "policy": {"module": module, "settings": {"keep": "1h"}, "cacheDir": site.directory().join("cache")},
+        "policy": {"module": module("sticky"), "settings": {"keep": "1h"}, "cacheDir": site.directory().join("cache")},
         "kubernetes": {"include": ["labels"]},
     }))
 }

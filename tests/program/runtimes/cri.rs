@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
-use crate::containerd::Containerd;
+use super::containerd::Containerd;
 
 /// A client of one runtime.
 pub(crate) struct Cri {

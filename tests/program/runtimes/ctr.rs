@@ -7,8 +7,8 @@ use kube_ipam_tests::image;
 use kube_ipam_tests::machine::Machine;
 use serde_json::Value;
 
-use crate::containerd::Containerd;
-use crate::networks;
+use super::containerd::Containerd;
+use super::networks;
 
 /// A container whose client `ctr` waits for its end.
 struct Running {

@@ -7,7 +7,7 @@ use kube_ipam_tests::image;
 use kube_ipam_tests::machine::Machine;
 use serde_json::json;
 
-use crate::networks;
+use super::networks;
 
 /// What has to be installed.
 const PROGRAMS: [&str; 3] = ["podman", "conmon", "runc"];

@@ -5,9 +5,9 @@ use std::thread;
 use kube_ipam_tests::machine::Machine;
 use serde_json::Value;
 
-use crate::containerd::Containerd;
-use crate::cri::{Cri, Pod};
-use crate::networks;
+use super::containerd::Containerd;
+use super::cri::{Cri, Pod};
+use super::networks;
 
 /// The machine with its network `blue`, and its kubelet.
 struct Node {

@@ -1,0 +1,36 @@
+//! The built program with real parts: called as runtimes and operators call it, beside etcd, main plugins, containers and an
+//! API server. One module for each subject; `cargo test --test program SUBJECT::` runs one.
+//!
+//! They run side by side in this process: none changes its environment, its working directory or its namespaces, and whatever
+//! has a name on the machine gets it from the harness. What loads the machine with hundreds of processes is in `tests/storm`.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod adverse;
+mod apiserver;
+mod authoring;
+mod beginnings;
+mod books;
+mod check;
+mod config_check;
+mod deadlines;
+mod decisions;
+mod deploy;
+mod etcd;
+mod gc;
+mod house;
+mod install;
+mod kubernetes;
+mod languages;
+mod main_plugins;
+mod moved;
+mod operator;
+mod pipes;
+mod policies;
+mod pools;
+mod production;
+mod readme;
+mod reboot;
+mod runtimes;
+mod simulate;
+mod status;
+mod words;
