@@ -19,7 +19,7 @@ fn listed(configuration: &Value) -> BTreeSet<String> {
     held(configuration).into_keys().collect()
 }
 
-/// Every record agrees with every other.
+/// All records are consistent.
 fn assert_sound(configuration: &Value) {
     let output = operate(&["fsck"], configuration);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

@@ -34,7 +34,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     let noting = serde_ignored::Deserializer::new(&mut deserializer, &mut note);
     let value = match serde_path_to_error::deserialize(noting) {
         Ok(value) => value,
-        // What is wrong with a value is told by its path. Where the text is no JSON at all, the path says where the decoder
+        // What is wrong with a value is told by its path. Where the text is not JSON at all, the path says where the decoder
         // gave up, which is rarely where the mistake is.
         Err(error) if error.inner().is_data() => {
             let path = join(path, &error.path().to_string());

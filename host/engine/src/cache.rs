@@ -147,7 +147,7 @@ impl Cache {
 
     /// Keep something under this name: all of it or nothing, also when the power fails.
     pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        // Without the lock, where that was not to be had in time: two may be at the same name.
+        // Without the lock, where another process kept that for too long: two may be at the same name.
         let put = Replacement { mode: 0o400, survives: Survives::PowerFailure, turn: Turn::Anybodys };
         put.put_in(&self.dir, name.as_ref(), |file| {
             file.write_all(content)?;

@@ -48,7 +48,7 @@ impl Store {
                 }
                 continue;
             };
-            // Asked of each record anew: what another ADD claimed meanwhile may be newer than what is to be released.
+            // Asked of each record by itself: what another ADD claimed meanwhile may be newer than what is to be released.
             if !releasable(&ending.claim.record) {
                 return Ok(None);
             }

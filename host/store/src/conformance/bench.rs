@@ -215,7 +215,7 @@ impl Bench {
 
     /// What a policy does: ask the snapshot, and run again once the store has answered.
     pub(crate) async fn next_free(&self, look: &mut Look, set: usize, after: Option<IpAddr>) -> Option<IpAddr> {
-        // More questions than any search may need: one that learns nothing from an answer would ask for ever.
+        // More questions than any search may need: one that learns nothing from an answer would ask forever.
         for _ in 0..64 {
             match look.snapshot.next_free(set, after) {
                 Ok(address) => return address,

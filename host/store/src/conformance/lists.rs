@@ -74,7 +74,7 @@ pub(crate) async fn a_pod_is_found_in_every_cluster_and_with_what_it_ceded(map: 
     );
     assert_eq!(found, read);
 
-    // A key that is none of ours hides no cluster behind it for ever, and stops nobody.
+    // A key that is none of ours hides no cluster behind it forever, and stops nobody.
     bench.scribble(&format!("{}%zz/x", bench.store.keys.pods().from), b"?").await;
     assert!(!bench.store.allocations(&of_a).all().await.unwrap().held.is_empty());
     bench.delete(&format!("{}%zz/x", bench.store.keys.pods().from)).await;

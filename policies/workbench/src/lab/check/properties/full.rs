@@ -69,7 +69,7 @@ pub(super) fn restart_is_served(bench: &Bench, scene: &Scene) -> Finding {
     }
     let (kin, claim) = &filled.claims[scene.choice % filled.claims.len()];
     let mut again = kin.clone();
-    again.attachment.container = "made-anew".to_owned();
+    again.attachment.container = "made-again".to_owned();
     let outcome = trial.allocate(&again).outcome;
     let Some(refused) = outcome.as_ref().err().and_then(refusal) else { return Ok(true) };
     let what = format!(
