@@ -35,11 +35,11 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     }
     at_most(RANGES, sets.iter().map(|set| set.ranges.len()).sum(), limits::RANGES)?;
     for PlacedRange { path, spec, .. } in sets.iter().flat_map(|set| &set.ranges) {
-        Range::new(spec).map_err(|source| Error::Range { path: path.clone(), source })?;
+        Range::new(spec).map_err(|error| Error::Range { path: path.clone(), source: Box::new(error) })?;
     }
     let specs = sets.iter().map(|set| set.ranges.iter().map(|range| range.spec.clone()).collect()).collect();
     let checked = RangeSets::new(specs, &exclude::read(ipam, sets.iter().flat_map(|set| &set.ranges))?);
-    let checked = checked.map_err(|source| Error::Range { path: culprit(&sets, &source), source })?;
+    let checked = checked.map_err(|error| Error::Range { path: culprit(&sets, &error), source: Box::new(error) })?;
 
     // An attachment gets one address of each set: a version without room for that cannot use this network at all.
     let one_of_each = checked.iter().filter_map(|set| set.offered().next()).map(|span| span.first());
