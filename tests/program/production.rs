@@ -144,7 +144,7 @@ fn a_policy_at_fault_fails_the_pod_unless_the_built_in_one_may_decide() {
             let policy = json!({"module": module, "onFault": "default", "record": node.at("record")});
             assert_eq!(node.address("c1", &policy), "10.0.0.2/24", "{name}");
             let log = node.log();
-            assert!(log.contains("range-fixed decides instead"), "{name}: {log}");
+            assert!(log.contains("range-fixed decides in place of the faulty policy"), "{name}: {log}");
             let file = format!("{name}.wasm");
             let table = node.operate(&["list"]);
             assert!(table.contains(&format!("range-fixed (for {file})")), "{table}");

@@ -94,6 +94,8 @@ impl Replacement {
         if self.survives == Survives::PowerFailure {
             file.sync_all()?;
         }
+        // Closed before anybody sees it: a program that is still open for writing cannot be started ("text file busy").
+        drop(file);
         renameat(directory, temporary, directory, name)?;
         if self.survives == Survives::PowerFailure {
             directory.sync_all()?;

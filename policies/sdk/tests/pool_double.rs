@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use ipam::{
-    self, Assignment, Attachment, Gateway, HoldTerms, Kind, PodName, Question, RangeSets, RangeSpec, Slot, Snapshot,
-    Span,
+    self, Assignment, Attachment, Gateway, HoldTerms, Kind, PodName, Prefix, Question, RangeSets, RangeSpec, Slot,
+    Snapshot, Span,
 };
 use jiff::Timestamp;
 use kube_ipam_policy::testing::PoolDouble;
@@ -81,7 +81,7 @@ fn sets() -> impl Strategy<Value = RangeSets> {
     (prop::collection::vec(set(), 1..3), excluded).prop_filter_map("ranges that cannot be", |(specs, excluded)| {
         let part = |(address, bits): (IpAddr, u8)| {
             let length = if address.is_ipv4() { 32 - bits } else { 128 - bits };
-            format!("{address}/{length}").parse().unwrap()
+            Prefix::new(address, length).unwrap()
         };
         RangeSets::new(specs, &excluded.into_iter().map(part).collect::<Vec<_>>()).ok()
     })

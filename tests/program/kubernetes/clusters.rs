@@ -154,7 +154,7 @@ fn claims_in_etcd_that_do_not_name_their_cluster_stay() {
     add(&blind, "c-old", "old", "11111111-1111-4111-8111-111111111111").success();
     let new = flat.east.fixed_pod("new", ADDRESS);
     let (code, text) = add(&east, "c-new", "new", &new).failure();
-    assert!(code == 102 && text.contains("cannot tell which cluster"), "{code} {text}");
+    assert!(code == 102 && text.contains("the cluster of pod shop/old is not known"), "{code} {text}");
     let (done, said) = reclaim(&flat.east, &east, &[]);
     assert!(!done && said.contains("1 belongs to another cluster, or to an unknown one, and was not judged"), "{said}");
     // A name that was configured needs no API server to be learnt.

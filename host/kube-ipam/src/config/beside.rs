@@ -151,7 +151,7 @@ mod tests {
     fn what_decides_the_store_or_the_policy_is_refused() {
         for key in ["etcdConfig", "etcdconfig", "etcdURL", "dataDir", "domain", "policy", "kubeConfig"] {
             for value in [json!({}), json!("/x"), json!(null)] {
-                let expected = format!("{key} means nothing beside ipam");
+                let expected = format!("{key} has no effect beside ipam");
                 assert_eq!(judged(&json!({ key: value }), &json!({})), (vec![expected], vec![]));
             }
         }

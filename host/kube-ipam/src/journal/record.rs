@@ -183,7 +183,7 @@ mod tests {
         }
         fs::hard_link(&file, directory.path().join("other")).unwrap();
         let error = write(&file, 1_000, b"line\n", soon()).unwrap_err();
-        assert!(error.to_string().contains("another name"), "{error}");
+        assert!(error.to_string().contains("another hard link"), "{error}");
         assert!(size(&file).is_err());
         assert!(size(&directory.path().join("absent/record")).is_err(), "nobody makes directories for it");
         let pipe = directory.path().join("pipe");

@@ -97,7 +97,7 @@ mod tests {
         let stopped = || Err(Error::Store(StoreError::TooLate));
         let told = outcome(failures(), stopped()).unwrap_err().to_string();
         assert!(told.starts_with("1 attachment could not be released: ") && told.contains("c1"), "{told}");
-        assert!(told.contains("; the others could not be examined: "), "{told}");
+        assert!(told.contains("; the rest could not be looked at: "), "{told}");
         let told = outcome(failures(), Ok(())).unwrap_err().to_string();
         assert!(told.contains("c1") && !told.contains("the rest"), "{told}");
         assert!(matches!(outcome(Vec::new(), stopped()), Err(Error::Store(_))));

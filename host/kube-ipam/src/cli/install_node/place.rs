@@ -207,7 +207,7 @@ mod tests {
         put(directory.path(), 0o644, b"old");
         let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
         let error = opened.put("file".as_ref(), 0o644, &mut Torn).unwrap_err();
-        assert!(error.to_string().ends_with("/file") && error.hint().unwrap().contains("room"), "{error}");
+        assert!(error.to_string().ends_with("/file") && error.hint().unwrap().contains("free space"), "{error}");
         assert_eq!(fs::read(directory.path().join("file")).unwrap(), b"old");
         assert_eq!(names(directory.path()), ["file"]);
     }
