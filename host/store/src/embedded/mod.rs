@@ -286,9 +286,9 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, passed: &Passed, read: &R
             for found in keys.range(txn, &bounds(range))? {
                 let (key, ()) = found?;
                 passed.add(key, 0);
+                passed.let_go();
                 page.count += 1;
             }
-            passed.let_go();
         }
     }
     Ok(page)
