@@ -154,7 +154,7 @@ fn wide_block(address: IpAddr, bits: u32, keys: usize, snapshot: &Snapshot) -> O
 }
 
 /// The addresses that agree with this one in all but the last bits.
-fn aligned(address: IpAddr, bits: u32) -> Span {
+pub(super) fn aligned(address: IpAddr, bits: u32) -> Span {
     let single = Span::single(address);
     let family = single.family();
     let width = bits.min(u32::from(family.bits()));

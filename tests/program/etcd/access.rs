@@ -132,7 +132,10 @@ fn the_doctor_tries_what_an_add_does_and_leaves_nothing() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("✓ store") && text.contains("; an ADD could write"), "{text}");
     assert!(text.contains("! predecessor    etcd does not let this user read /etcd-cni/networks/blue/used/"), "{text}");
-    assert!(text.contains("cannot tell whether some are still in use") && text.contains("if kube-ipam 0.x never ran here"), "{text}");
+    assert!(
+        text.contains("cannot tell whether some are still in use") && text.contains("if kube-ipam 0.x never ran here"),
+        "{text}"
+    );
     assert!(!text.contains("the role must allow"), "{text}");
     let keys = etcd.control(&["--user", "root:secret", "get", "--prefix", "--keys-only", "/"]);
     assert_eq!(keys, "", "nothing is left behind");

@@ -98,8 +98,8 @@ pub(crate) async fn a_pod_is_found_without_reading_the_others(map: Map) {
         assert_eq!(found.unwrap().held.len(), 1);
         costs.push((reads, walked));
     }
-    assert_eq!(costs[0], costs[1]);
-    assert!(costs[0].0 <= 6, "{costs:?}");
+    // What lies around the address that was claimed last is looked at, and nothing else.
+    assert!(costs.iter().all(|(reads, walked)| *reads <= 6 && *walked <= 256 + 8), "{costs:?}");
 }
 
 pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {

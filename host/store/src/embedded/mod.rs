@@ -10,9 +10,10 @@ mod file;
 mod reserve;
 mod turn;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use heed::types::{Bytes, DecodeIgnore};
@@ -24,8 +25,8 @@ use file::{Mapped, Purpose};
 use limits::store::{KEY_BYTES, RESERVE_BYTES};
 use reserve::Reserve;
 
-/// From so many bytes on, the pages of a scan are let go of.
-const LONG_READ: usize = 128 << 10;
+/// From so many bytes on, what reads have passed is let go of.
+const LONG_READ: usize = 64 << 10;
 
 /// How often a commit is tried again with a larger map. Each time it doubles.
 const GROWTHS: u32 = 8;
@@ -42,6 +43,8 @@ struct Opened {
     entries: Database<'static, Bytes, Bytes>,
     purpose: Purpose,
     reserve: Reserve,
+    /// By all reads of this map.
+    passed: Rc<Passed>,
 }
 
 /// The file at one moment; nothing, when there is no file yet.
@@ -50,6 +53,7 @@ pub struct EmbeddedView(Option<ReadTransaction>);
 struct ReadTransaction {
     txn: RoTxn<'static, WithoutTls>,
     entries: Database<'static, Bytes, Bytes>,
+    passed: Rc<Passed>,
     file: PathBuf,
 }
 
@@ -79,7 +83,7 @@ impl Embedded {
         *opened = None;
         let Mapped { env, purpose, reserve } = file::open(&self.file, purpose, growth)?;
         let entries = entries(&env).map_err(|error| file::explain("open", &self.file, error))?;
-        *opened = Some(Opened { env, entries, purpose, reserve });
+        *opened = Some(Opened { env, entries, purpose, reserve, passed: Rc::default() });
         Ok(())
     }
 
@@ -170,7 +174,8 @@ impl OrderedMap for Embedded {
             return Ok(EmbeddedView(None));
         }
         let transaction = self.with_env(Purpose::Read, "read", |opened| {
-            Ok(ReadTransaction { txn: Self::begin_read(opened)?, entries: opened.entries, file: self.file.clone() })
+            let (passed, file) = (opened.passed.clone(), self.file.clone());
+            Ok(ReadTransaction { txn: Self::begin_read(opened)?, entries: opened.entries, passed, file })
         })?;
         Ok(EmbeddedView(Some(transaction)))
     }
@@ -233,7 +238,7 @@ impl OrderedMap for Embedded {
 
 impl View for EmbeddedView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
-        let Some(ReadTransaction { txn, entries, file }) = &self.0 else {
+        let Some(ReadTransaction { txn, entries, passed, file }) = &self.0 else {
             return Ok(vec![Page::default(); reads.len()]);
         };
         let mut pages = Vec::with_capacity(reads.len());
@@ -241,7 +246,7 @@ impl View for EmbeddedView {
             if let Read::Get(key) = read {
                 check_key(key)?;
             }
-            pages.push(page(txn, entries, read).map_err(|error| file::explain("read", file, error))?);
+            pages.push(page(txn, entries, passed, read).map_err(|error| file::explain("read", file, error))?);
         }
         Ok(pages)
     }
@@ -267,7 +272,7 @@ fn entries(env: &Env<WithoutTls>) -> Result<Database<'static, Bytes, Bytes>, hee
     opened.commit().flatten().ok_or(heed::Error::Mdb(MdbError::Invalid))
 }
 
-fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Page, heed::Error> {
+fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, passed: &Passed, read: &Read) -> Result<Page, heed::Error> {
     let mut page = Page::default();
     match read {
         Read::Get(key) => {
@@ -275,8 +280,6 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
             page.entries.extend(value.map(|value| Entry { key: key.clone(), value: value.to_vec() }));
         }
         Read::Scan { range, limit, keys_only } => {
-            let mut seen = 0;
-            let mut places: Option<(*const u8, *const u8)> = None;
             for found in entries.range(txn, &bounds(range))? {
                 let (key, value) = found?;
                 // One more than is wanted is looked at, to know that there is more.
@@ -284,25 +287,47 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
                     page.more = true;
                     break;
                 }
-                seen += key.len() + value.len();
-                let (first, last) = places.unwrap_or((key.as_ptr(), key.as_ptr()));
-                places = Some((first.min(key.as_ptr()), last.max(key.as_ptr())));
+                passed.add(key, value.len());
                 let value = if *keys_only { Vec::new() } else { value.to_vec() };
                 page.entries.push(Entry { key: String::from_utf8_lossy(key).into_owned(), value });
             }
-            if let Some((first, last)) = places.filter(|_| seen >= LONG_READ) {
-                file::let_go(first, last);
-            }
+            passed.let_go();
         }
         Read::Count(range) => {
             let keys = entries.remap_data_type::<DecodeIgnore>();
             for found in keys.range(txn, &bounds(range))? {
-                found?;
+                let (key, ()) = found?;
+                passed.add(key, 0);
+                passed.let_go();
                 page.count += 1;
             }
         }
     }
     Ok(page)
+}
+
+/// The part of the map that reads have passed, from its first to its last place.
+#[derive(Default)]
+struct Passed {
+    bytes: Cell<usize>,
+    places: Cell<Option<(*const u8, *const u8)>>,
+}
+
+impl Passed {
+    fn add(&self, key: &[u8], value: usize) {
+        self.bytes.set(self.bytes.get() + key.len() + value);
+        let place = key.as_ptr();
+        let (first, last) = self.places.get().unwrap_or((place, place));
+        self.places.set(Some((first.min(place), last.max(place))));
+    }
+
+    /// Let go of all of it, where much was passed since the last time: the kernel maps some pages beside each that is read.
+    fn let_go(&self) {
+        if let Some((first, last)) = self.places.get().filter(|_| self.bytes.get() >= LONG_READ) {
+            self.bytes.set(0);
+            file::let_go(first, last);
+        }
+    }
 }
 
 fn bounds(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {

@@ -7,10 +7,14 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::keys::{Named, gaps_between};
 use crate::map::MapView;
+use crate::nearby::aligned;
 use crate::ordered::{Entry, Page, Read, View};
 use crate::record::Seen;
 use ipam::{Allocation, Attachment};
 use limits::store::PAGE;
+
+/// So many records tell which clusters are likely.
+const AROUND_CURSOR: usize = 16;
 
 impl Store {
     /// The claims that the index names for a pod: of each interface in each network and cluster, the newest.
@@ -58,17 +62,17 @@ impl Store {
         }
     }
 
-    /// No cluster, and those of the pods that were given an address last.
+    /// No cluster, and those of pods around the address that was claimed last: its own pod may be gone.
     async fn likely_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
         let mut likely = BTreeSet::from([String::new()]);
         let mut reads = Vec::new();
         let cursors = view.read(&[Read::scan(self.keys.cursors(), PAGE)]).await?;
         for entry in cursors.into_iter().flat_map(|page| page.entries) {
             let address = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok());
-            reads.extend(address.map(|address| Read::Get(self.keys.address(address))));
+            reads.extend(address.map(|address| Read::scan(self.keys.addresses_in(aligned(address, 8)), AROUND_CURSOR)));
         }
         if !reads.is_empty() {
-            for entry in view.read(&reads).await?.into_iter().filter_map(Page::into_entry) {
+            for entry in view.read(&reads).await?.into_iter().flat_map(|page| page.entries) {
                 let held = Seen::<Allocation>::parse(&self.keys, entry).ok();
                 likely.extend(held.and_then(|held| held.record.pod?.cluster));
             }

@@ -83,19 +83,8 @@ fn no_object_lets_an_unknown_key_pass() {
 
 #[test]
 fn every_wrong_value_is_refused_in_plain_words() {
-    const JARGON: [&str; 11] = [
-        "invalid",
-        "sequence",
-        "a map",
-        "map,",
-        "u32",
-        "u64",
-        "f64",
-        "missing field",
-        "duplicate",
-        "variant",
-        "`",
-    ];
+    const JARGON: [&str; 11] =
+        ["invalid", "sequence", "a map", "map,", "u32", "u64", "f64", "missing field", "duplicate", "variant", "`"];
     let wrong = [
         json!(7),
         json!(-7),
