@@ -1,11 +1,11 @@
-//! Keys that one JSON object has twice. Whoever reads the text into a map never sees the first of them.
+//! Keys that one JSON object has twice. A reader that makes a map of the object never sees the first of them.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// The paths of keys that an object has more than once, each as often as it is repeated. None of a text that is not JSON.
+/// The paths of keys that an object has more than once, each as often as it is repeated. Empty for a text that is not JSON.
 pub(super) fn keys_written_twice(json: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let walk = Walk { path: String::new(), found: &mut found };

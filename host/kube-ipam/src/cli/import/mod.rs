@@ -1,14 +1,14 @@
-//! `kube-ipam import`: addresses that another plugin has given out become ours, with their containers.
+//! `kube-ipam import`: takes over the addresses that another plugin has given out, with their containers.
 //!
-//! Every other plugin must have stopped giving out addresses of the network before. Entries that were imported are
-//! moved aside in the other plugin's books (the keys from `used/` to `imported/`, the files from `<network>/` to
-//! `<network>.imported/`): once their containers are gone, nothing imports them again.
+//! The other plugin must have stopped giving out addresses of the network before. Entries that were imported are moved
+//! aside in its records (the keys from `used/` to `imported/`, the files from `<network>/` to `<network>.imported/`), so
+//! that nothing imports them again when their containers are gone.
 //!
-//! The predecessor knew containers only, not interfaces. Its entries are imported for one interface, `eth0` unless
-//! told otherwise, and that interface's DEL, CHECK and repeated ADD find them. It did not know nodes either: without
-//! `--node` no node's GC releases them, their DEL does. What of its books cannot be imported can be set aside.
+//! kube-ipam 0.x knew containers only, not interfaces. Its entries are imported for one interface, `eth0` unless told
+//! otherwise, and the DEL, CHECK and repeated ADD of that interface find them. It did not know nodes either: without
+//! `--node` only their DEL releases them, no node's GC does. Entries that cannot be imported can be set aside.
 //!
-//! Books of this program itself move as a whole: see `own`.
+//! The records of this program itself move as a whole: see `own`.
 
 mod host_local;
 mod own;
@@ -20,9 +20,8 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::network::Opened;
-use super::output::{self, Done, Output};
-use super::{Format, NetworkArgs};
+use super::network::{NetworkArgs, Opened};
+use super::output::{self, Done, Format, Output};
 use crate::plugin;
 use crate::verbs;
 use cni::Fail;
@@ -33,10 +32,10 @@ use store::StoreConfig;
 use store::{Booking, Import, Imported};
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct ImportOptions {
     /// Which plugin's records to import
     #[arg(long, value_enum)]
-    from: Source,
+    from: ImportSource,
     /// The data directory of host-local
     #[arg(value_name = "DIR", default_value = "/var/lib/cni/networks")]
     dir: PathBuf,
@@ -67,7 +66,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Source {
+enum ImportSource {
     /// kube-ipam: another domain, prefix or data directory, or another name of the network
     #[value(name = "kube-ipam")]
     Own,
@@ -77,6 +76,9 @@ enum Source {
     /// The files of the host-local plugin on this node
     HostLocal,
 }
+
+/// The detail of a row whose records another process changed between the read and the write.
+const CHANGED: &str = "its records changed meanwhile: run it again";
 
 /// Why nothing could be imported.
 #[derive(Debug, thiserror::Error)]
@@ -112,24 +114,24 @@ impl Fail for ImportError {
     }
 }
 
-/// One entry of the books, and what became of it.
+/// One entry of the other plugin's records, and what became of it.
 #[derive(Debug, Default, Serialize)]
-struct Row {
+struct ImportRow {
     address: String,
     container: String,
     interface: String,
-    action: Action,
+    action: ImportAction,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Action {
+enum ImportAction {
     Imported,
     WouldImport,
     AlreadyHeld,
-    /// By somebody else: two containers may be using the address.
+    /// Another attachment holds it here: two containers may be using the address.
     HeldByAnother,
     #[default]
     Skipped,
@@ -137,19 +139,23 @@ enum Action {
     WouldSetAside,
 }
 
-/// The exit code is 1 when an address is held by somebody else than the books say, or did not move with its books.
-pub(crate) fn import(options: &Options, network: &NetworkArgs, format: Format) -> Done {
+/// The exit code is 1 where another attachment holds an address than the imported records say, or where an address of
+/// former records of kube-ipam did not move with them.
+pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: Format) -> Done {
     options.check()?;
     let opened = network.open()?;
     let range_sets = opened.range_sets()?;
     let rows = match options.from {
-        Source::Own => block_on(own::import(options, &opened, &range_sets))?,
-        Source::Predecessor | Source::HostLocal => import_bookings(options, &opened, &range_sets)?,
+        ImportSource::Own => block_on(own::import(options, &opened, &range_sets))?,
+        ImportSource::Predecessor | ImportSource::HostLocal => import_bookings(options, &opened, &range_sets)?,
     };
-    let left = |row: &Row| {
-        row.action == Action::HeldByAnother || (options.from == Source::Own && row.action == Action::Skipped)
-    };
-    let exit = u8::from(rows.iter().any(left));
+    // Other plugins may have entries that mean nothing here; of our own records nothing may stay behind unnoticed.
+    let may_skip = options.from != ImportSource::Own;
+    let exit = u8::from(rows.iter().any(|row| match row.action {
+        ImportAction::HeldByAnother => true,
+        ImportAction::Skipped => !may_skip,
+        _ => false,
+    }));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&rows)?,
         Format::Table if rows.is_empty() => "nothing to import".to_owned(),
@@ -162,39 +168,40 @@ fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, 
     plugin::block_on(async { Ok(work.await) })?
 }
 
-impl Options {
-    /// Every option says which source it is for; nothing is ignored.
+impl ImportOptions {
+    /// Refuses options that are for another source, rather than ignore them.
     fn check(&self) -> Result<(), ImportError> {
-        let own = [
+        let for_own = [
             ("--data-dir", self.data_dir.is_some()),
             ("--etcd-prefix", self.etcd_prefix.is_some()),
             ("--domain", self.domain.is_some()),
             ("--network", self.network.is_some()),
         ];
-        let given = own.into_iter().find(|(_, given)| *given);
-        if let Some((option, _)) = given.filter(|_| self.from != Source::Own) {
-            return Err(ImportError::WrongSource { option, source_name: "kube-ipam" });
+        for (option, is_given) in for_own {
+            if is_given && self.from != ImportSource::Own {
+                return Err(ImportError::WrongSource { option, source_name: "kube-ipam" });
+            }
         }
-        if self.set_aside && self.from != Source::Predecessor {
+        if self.set_aside && self.from != ImportSource::Predecessor {
             return Err(ImportError::WrongSource { option: "--set-aside", source_name: "kube-ipam-v0" });
         }
         Ok(())
     }
 }
 
-fn import_bookings(options: &Options, opened: &Opened, range_sets: &RangeSets) -> Result<Vec<Row>, ImportError> {
+fn import_bookings(
+    options: &ImportOptions,
+    opened: &Opened,
+    range_sets: &RangeSets,
+) -> Result<Vec<ImportRow>, ImportError> {
     let network = &opened.base.network;
-    let files = match (options.from, &opened.base.store) {
-        (Source::HostLocal, _) => Some(host_local::read(&options.dir, network)?),
-        (_, StoreConfig::Etcd(_)) => None,
-        (_, StoreConfig::Embedded { .. }) => {
-            return Err(ImportError::NotInEtcd { network: network.clone(), what: "--from kube-ipam-v0" });
-        }
-    };
+    if options.from == ImportSource::Predecessor && matches!(opened.base.store, StoreConfig::Embedded { .. }) {
+        return Err(ImportError::NotInEtcd { network: network.clone(), what: "--from kube-ipam-v0" });
+    }
     block_on(async {
-        let mut bookings = match files {
-            Some(bookings) => bookings,
-            None => opened.store.predecessor_bookings(network).await?,
+        let mut bookings = match options.from {
+            ImportSource::HostLocal => host_local::read(&options.dir, network)?,
+            ImportSource::Predecessor | ImportSource::Own => opened.store.predecessor_bookings(network).await?,
         };
         bookings.sort_by_cached_key(|booking| (parse_address(&booking.address), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
@@ -206,24 +213,24 @@ fn import_bookings(options: &Options, opened: &Opened, range_sets: &RangeSets) -
 }
 
 async fn import_one(
-    options: &Options,
+    options: &ImportOptions,
     opened: &Opened,
     range_sets: &RangeSets,
     booking: &Booking,
-) -> Result<Row, verbs::Error> {
-    let interface = booking.interface.clone().unwrap_or_else(|| options.interface.clone());
-    let row = |action, detail| Row {
+) -> Result<ImportRow, verbs::Error> {
+    let interface = booking.interface.as_ref().unwrap_or(&options.interface);
+    let mut row = ImportRow {
         address: booking.address.clone(),
         container: booking.container.clone(),
         interface: interface.clone(),
-        action,
-        detail,
+        ..ImportRow::default()
     };
     let address = match importable(booking, range_sets) {
         Ok(address) => address,
         Err(reason) => {
-            let action = set_aside(options, opened, booking).await?;
-            return Ok(row(action, reason.to_owned()));
+            row.action = set_aside(options, opened, booking).await?;
+            row.detail = reason.to_owned();
+            return Ok(row);
         }
     };
     let import = Import {
@@ -235,36 +242,44 @@ async fn import_one(
         node: node(options, opened),
         machine: machine(options, opened),
         assignment: Assignment::in_range_of(range_sets, address),
-        predecessor: (options.from == Source::Predecessor).then(|| booking.clone()),
+        predecessor: if options.from == ImportSource::Predecessor { Some(booking.clone()) } else { None },
     };
     let imported = opened.store.import(&import, Timestamp::now(), options.dry_run).await?;
-    let moves = matches!(imported, Imported::Done | Imported::Already) && !options.dry_run;
-    let detail = match options.from {
-        Source::HostLocal if moves => host_local::move_aside(&options.dir, &opened.base.network, &booking.address),
-        _ => String::new(),
+    let is_ours = matches!(imported, Imported::Done | Imported::Already);
+    // The store moves the keys of kube-ipam 0.x itself, in the transaction that claims the address. A file can only be moved
+    // afterwards: where that fails, the next import finds the address held already and moves it then.
+    if is_ours && options.from == ImportSource::HostLocal && !options.dry_run {
+        row.detail = host_local::move_aside(&options.dir, &opened.base.network, &booking.address);
+    }
+    row.action = match imported {
+        Imported::Done if options.dry_run => ImportAction::WouldImport,
+        Imported::Done => ImportAction::Imported,
+        Imported::Already => ImportAction::AlreadyHeld,
+        Imported::Taken(holder) => {
+            row.detail = describe(&holder);
+            ImportAction::HeldByAnother
+        }
+        Imported::Changed => {
+            row.detail = CHANGED.to_owned();
+            ImportAction::Skipped
+        }
     };
-    Ok(match imported {
-        Imported::Done if options.dry_run => row(Action::WouldImport, detail),
-        Imported::Done => row(Action::Imported, detail),
-        Imported::Already => row(Action::AlreadyHeld, detail),
-        Imported::Taken(holder) => row(Action::HeldByAnother, describe(&holder)),
-        Imported::Changed => row(Action::Skipped, "its records changed meanwhile: run it again".to_owned()),
-    })
+    Ok(row)
 }
 
-/// Move an entry that cannot be imported out of the way, if that is wanted.
-async fn set_aside(options: &Options, opened: &Opened, booking: &Booking) -> Result<Action, verbs::Error> {
+/// Moves an entry that cannot be imported out of the way, if the operator wants that.
+async fn set_aside(options: &ImportOptions, opened: &Opened, booking: &Booking) -> Result<ImportAction, verbs::Error> {
     if !options.set_aside {
-        return Ok(Action::Skipped);
+        return Ok(ImportAction::Skipped);
     }
     if options.dry_run {
-        return Ok(Action::WouldSetAside);
+        return Ok(ImportAction::WouldSetAside);
     }
     let moved = opened.store.set_aside(&opened.base.network, booking).await?;
-    Ok(if moved { Action::SetAside } else { Action::Skipped })
+    Ok(if moved { ImportAction::SetAside } else { ImportAction::Skipped })
 }
 
-/// The address of an entry that can become a claim.
+/// The address of an entry, or why it cannot become a claim.
 fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'static str> {
     let address = parse_address(&booking.address).ok_or("not an address")?;
     if !range_sets.is_inside(address) {
@@ -276,16 +291,16 @@ fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'sta
     Ok(address)
 }
 
-fn node(options: &Options, opened: &Opened) -> String {
+fn node(options: &ImportOptions, opened: &Opened) -> String {
     match (&options.node, options.from) {
         (Some(node), _) => node.clone(),
-        (None, Source::HostLocal) => opened.base.node.clone(),
-        (None, Source::Predecessor | Source::Own) => Import::UNKNOWN_NODE.to_owned(),
+        (None, ImportSource::HostLocal) => opened.base.node.clone(),
+        (None, ImportSource::Predecessor | ImportSource::Own) => Import::UNKNOWN_NODE.to_owned(),
     }
 }
 
-/// What is imported for this node runs on this machine: its GC finds it then.
-fn machine(options: &Options, opened: &Opened) -> String {
+/// Containers of this node run on this machine. GC releases only claims that have both names.
+fn machine(options: &ImportOptions, opened: &Opened) -> String {
     if node(options, opened) == opened.base.node { opened.base.machine.clone() } else { String::new() }
 }
 
@@ -296,31 +311,29 @@ fn describe(holder: &Holder) -> String {
     }
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[ImportRow]) -> String {
     let header = ["ADDRESS", "CONTAINER", "INTERFACE", "ACTION", "DETAIL"];
-    output::table(
-        &header,
-        rows.iter().map(|row| {
-            let container = row.container.chars().take(13).collect();
-            vec![
-                row.address.clone(),
-                container,
-                row.interface.clone(),
-                words(row.action).to_owned(),
-                row.detail.clone(),
-            ]
-        }),
-    )
+    output::table(&header, rows.iter().map(cells))
 }
 
-fn words(action: Action) -> &'static str {
+fn cells(row: &ImportRow) -> Vec<String> {
+    vec![
+        row.address.clone(),
+        row.container.chars().take(13).collect(),
+        row.interface.clone(),
+        describe_action(row.action).to_owned(),
+        row.detail.clone(),
+    ]
+}
+
+fn describe_action(action: ImportAction) -> &'static str {
     match action {
-        Action::Imported => "imported",
-        Action::WouldImport => "would be imported",
-        Action::AlreadyHeld => "already held by it",
-        Action::HeldByAnother => "held by another",
-        Action::Skipped => "skipped",
-        Action::SetAside => "set aside",
-        Action::WouldSetAside => "would be set aside",
+        ImportAction::Imported => "imported",
+        ImportAction::WouldImport => "would be imported",
+        ImportAction::AlreadyHeld => "already held by it",
+        ImportAction::HeldByAnother => "held by another",
+        ImportAction::Skipped => "skipped",
+        ImportAction::SetAside => "set aside",
+        ImportAction::WouldSetAside => "would be set aside",
     }
 }
