@@ -233,12 +233,9 @@ async fn import_one(
             return Ok(row);
         }
     };
+    let (network, container) = (opened.base.network.clone(), booking.container.clone());
     let import = Import {
-        attachment: Attachment {
-            network: opened.base.network.clone(),
-            container: booking.container.clone(),
-            interface: interface.clone(),
-        },
+        attachment: Attachment { network, container, interface: interface.clone() },
         node: node(options, opened),
         machine: machine(options, opened),
         assignment: Assignment::in_range_of(range_sets, address),
@@ -251,20 +248,26 @@ async fn import_one(
     if is_ours && options.from == ImportSource::HostLocal && !options.dry_run {
         row.detail = host_local::move_aside(&options.dir, &opened.base.network, &booking.address);
     }
-    row.action = match imported {
-        Imported::Done if options.dry_run => ImportAction::WouldImport,
-        Imported::Done => ImportAction::Imported,
-        Imported::Already => ImportAction::AlreadyHeld,
-        Imported::Taken(holder) => {
-            row.detail = describe(&holder);
-            ImportAction::HeldByAnother
-        }
-        Imported::Changed => {
-            row.detail = CHANGED.to_owned();
-            ImportAction::Skipped
-        }
-    };
+    row.say(&imported, options.dry_run);
     Ok(row)
+}
+
+impl ImportRow {
+    fn say(&mut self, imported: &Imported, rehearsed: bool) {
+        self.action = match imported {
+            Imported::Done if rehearsed => ImportAction::WouldImport,
+            Imported::Done => ImportAction::Imported,
+            Imported::Already => ImportAction::AlreadyHeld,
+            Imported::Taken(holder) => {
+                self.detail = describe(holder);
+                ImportAction::HeldByAnother
+            }
+            Imported::Changed => {
+                self.detail = CHANGED.to_owned();
+                ImportAction::Skipped
+            }
+        };
+    }
 }
 
 /// Moves an entry that cannot be imported out of the way, if the operator wants that.

@@ -25,7 +25,7 @@ struct Moving<'a> {
     /// The network's name here.
     network: &'a str,
     range_sets: &'a RangeSets,
-    former: &'a Store,
+    former: Store,
     /// The network's name in the former records.
     former_network: &'a str,
     /// Whether both are domains of the same map, so that one transaction moves a claim.
@@ -41,46 +41,11 @@ pub(super) async fn import(
     opened: &Opened,
     range_sets: &RangeSets,
 ) -> Result<Vec<ImportRow>, ImportError> {
-    let (base, here) = (&opened.base, &opened.store);
-    let network = base.network.as_str();
-    let former_network = options.network.as_deref().unwrap_or(network);
-    // The directory that the network uses now is another case: there, a domain or a name differs, and LMDB would not open
-    // the file a second time.
-    if let Some(dir) = &options.data_dir
-        && !is_own(&base.store, dir)
-    {
-        if !Embedded::is_in(dir) {
-            return Err(ImportError::NoStore { dir: dir.to_owned() });
-        }
-        let whole = verbs::elsewhere::open(dir, None);
-        let domain = match &options.domain {
-            Some(domain) => domain.clone(),
-            None => domain_in(&whole, former_network).await?,
-        };
-        let former = &whole.beside(&domain);
-        let (one_map, one_registration, rehearse) = (false, false, options.dry_run);
-        let moving = Moving { here, network, range_sets, former, former_network, one_map, one_registration, rehearse };
-        return Ok(moving.run().await?);
-    }
-    let own_prefix = prefix(&base.store);
-    let prefix = match (&options.etcd_prefix, &base.store) {
-        (Some(prefix), StoreConfig::Etcd(_)) => prefix.trim_end_matches('/'),
-        (Some(_), StoreConfig::Embedded { .. }) => {
-            return Err(ImportError::NotInEtcd { network: network.to_owned(), what: "--etcd-prefix" });
-        }
-        (None, _) => own_prefix,
+    let moving = match &options.data_dir {
+        Some(dir) if !is_own(&opened.base.store, dir) => Moving::from_dir(dir, options, opened, range_sets).await?,
+        // In the directory that the network uses now, a domain or a name has to differ. LMDB would not open its file twice.
+        _ => Moving::within_store(options, opened, range_sets).await?,
     };
-    let domain = match &options.domain {
-        Some(domain) => domain.clone(),
-        None => domain_in(&here.under(prefix, former_network), former_network).await?,
-    };
-    if prefix == own_prefix && domain == base.domain && former_network == network {
-        return Err(ImportError::OwnBooks { network: network.to_owned() });
-    }
-    let former = &here.under(prefix, &domain);
-    let one_registration = prefix == own_prefix && former_network == network;
-    let (one_map, rehearse) = (true, options.dry_run);
-    let moving = Moving { here, network, range_sets, former, former_network, one_map, one_registration, rehearse };
     Ok(moving.run().await?)
 }
 
@@ -111,7 +76,73 @@ async fn domain_in(store: &Store, network: &str) -> Result<String, verbs::Error>
     }
 }
 
-impl Moving<'_> {
+impl<'a> Moving<'a> {
+    /// From the embedded store in another directory.
+    async fn from_dir(
+        dir: &Path,
+        options: &'a ImportOptions,
+        opened: &'a Opened,
+        range_sets: &'a RangeSets,
+    ) -> Result<Self, ImportError> {
+        if !Embedded::is_in(dir) {
+            return Err(ImportError::NoStore { dir: dir.to_owned() });
+        }
+        let network = opened.base.network.as_str();
+        let former_network = options.network.as_deref().unwrap_or(network);
+        let whole = verbs::elsewhere::open(dir, None);
+        let domain = match &options.domain {
+            Some(domain) => domain.clone(),
+            None => domain_in(&whole, former_network).await?,
+        };
+        Ok(Self {
+            here: &opened.store,
+            network,
+            range_sets,
+            former: whole.beside(&domain),
+            former_network,
+            one_map: false,
+            one_registration: false,
+            rehearse: options.dry_run,
+        })
+    }
+
+    /// From another prefix, domain or name in the store that the network uses now.
+    async fn within_store(
+        options: &'a ImportOptions,
+        opened: &'a Opened,
+        range_sets: &'a RangeSets,
+    ) -> Result<Self, ImportError> {
+        let (base, here) = (&opened.base, &opened.store);
+        let network = base.network.as_str();
+        let former_network = options.network.as_deref().unwrap_or(network);
+        let own_prefix = prefix(&base.store);
+        let prefix = match (&options.etcd_prefix, &base.store) {
+            (Some(prefix), StoreConfig::Etcd(_)) => prefix.trim_end_matches('/'),
+            (Some(_), StoreConfig::Embedded { .. }) => {
+                return Err(ImportError::NotInEtcd { network: network.to_owned(), what: "--etcd-prefix" });
+            }
+            (None, _) => own_prefix,
+        };
+        let domain = match &options.domain {
+            Some(domain) => domain.clone(),
+            None => domain_in(&here.under(prefix, former_network), former_network).await?,
+        };
+        let one_registration = prefix == own_prefix && former_network == network;
+        if one_registration && domain == base.domain {
+            return Err(ImportError::OwnBooks { network: network.to_owned() });
+        }
+        Ok(Self {
+            here,
+            network,
+            range_sets,
+            former: here.under(prefix, &domain),
+            former_network,
+            one_map: true,
+            one_registration,
+            rehearse: options.dry_run,
+        })
+    }
+
     async fn run(&self) -> Result<Vec<ImportRow>, verbs::Error> {
         let mut rows = self.round().await?;
         if self.rehearse {
@@ -142,7 +173,7 @@ impl Moving<'_> {
         let all = self.former.moves(self.former_network, self.range_sets, now).await?;
         let mut rows = Vec::new();
         for moving in &all.moves {
-            let outcome = self.here.take_over(self.former, self.one_map, moving, self.network, now, self.rehearse);
+            let outcome = self.here.take_over(&self.former, self.one_map, moving, self.network, now, self.rehearse);
             rows.extend(self.rows(moving, &outcome.await?));
         }
         for error in &all.damaged {
