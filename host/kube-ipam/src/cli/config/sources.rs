@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::attachment;
+use super::attachment::{Unpacked, unpack};
 use super::report::{ConfigFinding, Place, Severity};
-use super::twice::keys_written_twice;
+use super::twice;
 use crate::cli::network::EXTENSIONS;
 use crate::config::beside;
 use crate::config::file::{Section, sections};
@@ -143,16 +143,21 @@ impl ConfigSource {
         };
         // Repeated keys of YAML are errors, which its parser has reported.
         if !is_yaml {
-            self.doubt_repeated_keys(text, place);
+            self.findings.extend(twice::doubts(text, place));
         }
         for document in documents {
             self.doubt_extension(path, &document, place);
-            attachment::take_apart(document, place, self);
+            for Unpacked { place, configuration, findings } in unpack(document, place) {
+                self.findings.extend(findings);
+                if let Some(configuration) = configuration {
+                    self.add(&configuration, &place);
+                }
+            }
         }
     }
 
     /// Adds the kube-ipam networks of a configuration.
-    pub(super) fn add(&mut self, configuration: &Value, place: &Place) {
+    fn add(&mut self, configuration: &Value, place: &Place) {
         for section in sections(configuration) {
             self.found.push(FoundNetwork { place: place.part(&section.path), section });
         }
@@ -174,14 +179,6 @@ impl ConfigSource {
             let message = format!("{key} stands beside plugins, where no plugin reads it");
             let hint = "move it into ipam of the plugin that calls kube-ipam".to_owned();
             self.findings.push(place.warning(message, Some(hint)));
-        }
-    }
-
-    /// Warns of keys that one JSON object has twice, which readers of JSON understand differently.
-    pub(super) fn doubt_repeated_keys(&mut self, json: &[u8], place: &Place) {
-        for path in keys_written_twice(json) {
-            let message = format!("{path} is written twice: runtimes take the last value and drop the others");
-            self.findings.push(place.warning(message, Some("remove all but one".to_owned())));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether the network's addresses are kept here and nowhere else.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::config::Base;
 use crate::verbs::{self, Deadline};

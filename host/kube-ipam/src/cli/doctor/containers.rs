@@ -1,6 +1,6 @@
 //! Whether the store knows the containers that run on this node.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::cache::CacheArgs;
 use crate::cli::fsck::{Compared, compare};
 use crate::cli::network::Opened;

@@ -1,6 +1,6 @@
 //! The node's name and the machine's ID, and claims that have only one of the two.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::cli::output;
 use crate::config::Base;

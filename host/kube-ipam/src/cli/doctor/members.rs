@@ -1,6 +1,6 @@
 //! Whether every member of etcd answers, and whether one runs a version that clients can crash.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::verbs;
 use store::etcd::Member;

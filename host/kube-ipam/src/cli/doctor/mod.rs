@@ -1,11 +1,9 @@
 //! `kube-ipam doctor`: whether pods on this node can get addresses. One check for each thing that an ADD needs, and a hint
 //! with each that fails. Changes nothing.
 
-use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::cache::CacheArgs;
 use super::config;
@@ -14,14 +12,15 @@ use super::output::{Done, Format, Output};
 use crate::config::{KubernetesConfig, Network, OnFault};
 use crate::plugin;
 use crate::verbs::{self, Deadline};
+use check::{Check, Verdict};
 use cluster::{self, ApiServer};
 use cni::{Args, Fail};
 use ipam::RangeSets;
-use ipam::shown::one_line;
 use store::StoreConfig;
 use store::{StoreError, predecessors_keys};
 
 mod books;
+mod check;
 mod containers;
 mod machine;
 mod members;
@@ -33,26 +32,6 @@ const RECORDS_COMPARED: u64 = 40_000;
 
 /// The percentage of addresses in use from which on a range set gets a warning.
 const NEARLY_FULL: u8 = 90;
-
-/// One check and how it went.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Good,
-    /// Pods get addresses, but an operator should have a look.
-    Warning,
-    /// Pods get no addresses, or something that the configuration asks for does not happen.
-    Bad,
-}
 
 pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
     let (file, _) = network.found()?;
@@ -274,29 +253,4 @@ async fn records(opened: &Opened) -> Check {
     };
     let hint = "`kube-ipam fsck` shows them all and how to repair them";
     Check { name, verdict: Verdict::Bad, detail, hint: Some(hint.to_owned()) }
-}
-
-impl Check {
-    fn good(name: &'static str, detail: String) -> Self {
-        Self { name, verdict: Verdict::Good, detail, hint: None }
-    }
-
-    fn failed(name: &'static str, error: &verbs::Error) -> Self {
-        Self { name, verdict: Verdict::Bad, detail: error.message(), hint: error.hint() }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.verdict {
-            Verdict::Good => '✓',
-            Verdict::Warning => '!',
-            Verdict::Bad => '✗',
-        };
-        write!(f, "{mark} {:<14} {}", self.name, one_line(&self.detail))?;
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {}", one_line(hint))?;
-        }
-        Ok(())
-    }
 }

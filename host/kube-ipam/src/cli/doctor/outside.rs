@@ -1,6 +1,6 @@
 //! Addresses of the network's pods outside its subnets: the configuration was changed while the pods ran.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::list;
 use crate::cli::network::Opened;
 use crate::verbs;

@@ -1,6 +1,6 @@
 //! What watches decisions: the shadow policy, the journal of decisions and the log. No pod fails for want of one of them.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::config::{Base, Network};
 use crate::journal::{Tally, record, tally};
 use crate::telemetry;

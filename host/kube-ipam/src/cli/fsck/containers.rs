@@ -8,7 +8,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{FsckOptions, Inconsistency, RepairOutcome, is_wanted};
+use super::inconsistency::{Inconsistency, RepairOutcome};
 use crate::cli::cache::CacheArgs;
 use crate::cli::network::{NetworkArgs, Opened};
 use crate::cli::output::{CommandError, all_addresses};
@@ -29,19 +29,6 @@ pub(crate) struct Compared {
     pub(crate) unknown: usize,
     /// The claims to write, each with the index of its finding.
     plans: Vec<(usize, Restoration)>,
-}
-
-/// Finds what is inconsistent, shows the plan, asks, and writes what is missing.
-pub(super) async fn run(
-    options: &FsckOptions,
-    opened: &Opened,
-    containers: &Containers,
-) -> Result<Compared, verbs::Error> {
-    let mut compared = compare(opened, containers).await?;
-    if is_wanted(options, &compared.findings) {
-        compared.carry_out(opened, containers).await?;
-    }
-    Ok(compared)
 }
 
 /// Compares the store with what libcni knows. Writes nothing.
@@ -220,7 +207,7 @@ impl Compared {
     }
 
     /// Writes what is missing. A claim whose records have changed since they were read is left to the next run.
-    async fn carry_out(&mut self, opened: &Opened, containers: &Containers) -> Result<(), verbs::Error> {
+    pub(super) async fn carry_out(&mut self, opened: &Opened, containers: &Containers) -> Result<(), verbs::Error> {
         let mut written = Vec::new();
         for (finding, restoration) in &self.plans {
             let attachment = &restoration.occupant.attachment;

@@ -2,22 +2,23 @@
 //! cluster, and repairs what can be repaired.
 
 mod containers;
+mod inconsistency;
 mod pods;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::agree::agreed_to;
 use super::cache::CacheArgs;
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output};
+use crate::containers::Containers;
 use crate::plugin;
 use crate::verbs;
 use cni::Fail;
+use inconsistency::{Inconsistency, RepairOutcome, report};
 use ipam::RangeSets;
-use ipam::shown::one_line;
 use store::{InUse, Repair, Repaired, Store};
 
 pub(crate) use containers::{Compared, compare, is_gone_by_libcni, rebuild};
@@ -47,39 +48,6 @@ pub(crate) struct FsckOptions {
     kubeconfig: Option<PathBuf>,
 }
 
-/// Problems that one remedy ends, and what becomes of them.
-#[derive(Debug, Serialize)]
-pub(crate) struct Inconsistency {
-    problems: Vec<String>,
-    /// What the repair does, or for an operator what to do.
-    remedy: String,
-    outcome: RepairOutcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum RepairOutcome {
-    /// It could be repaired, and has not been so far.
-    Found,
-    Repaired,
-    /// Not repaired, because its records changed after they were read.
-    Changed,
-    /// Only deleting records repairs it, which needs `--discard`.
-    NeedsDiscard,
-    /// An operator has to decide: a repair would take something from a container that may still run.
-    Left,
-}
-
-impl Inconsistency {
-    fn left(problem: String, remedy: impl Into<String>) -> Self {
-        Self { problems: vec![problem], remedy: remedy.into(), outcome: RepairOutcome::Left }
-    }
-
-    fn is_done(&self) -> bool {
-        self.outcome == RepairOutcome::Repaired
-    }
-}
-
 pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format) -> Done {
     // Containers and pods belong to a network; records agree or disagree with those of every network of their store.
     let by_network = options.containers || options.pods;
@@ -106,7 +74,7 @@ pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format)
 fn fsck_of(options: &FsckOptions, opened: &Opened) -> Result<(Vec<Inconsistency>, String), CommandError> {
     if options.containers {
         let containers = options.cache.read_known()?;
-        let compared = plugin::block_on(containers::run(options, opened, &containers))?;
+        let compared = plugin::block_on(run_on_containers(options, opened, &containers))?;
         return Ok((compared.findings, compared.praise));
     }
     if options.pods {
@@ -131,6 +99,19 @@ fn in_use(options: &FsckOptions) -> InUse {
             InUse::new()
         }
     }
+}
+
+/// Finds what is inconsistent, shows the plan, asks, and writes what is missing.
+async fn run_on_containers(
+    options: &FsckOptions,
+    opened: &Opened,
+    containers: &Containers,
+) -> Result<Compared, verbs::Error> {
+    let mut compared = compare(opened, containers).await?;
+    if is_wanted(options, &compared.findings) {
+        compared.carry_out(opened, containers).await?;
+    }
+    Ok(compared)
 }
 
 /// Finds what is inconsistent, shows the plan, asks, and repairs.
@@ -177,51 +158,4 @@ async fn carry_out(store: &Store, repairs: &[Repair], findings: &mut [Inconsiste
         }
     }
     Ok(())
-}
-
-fn report(findings: &[Inconsistency], repairing: bool) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        for problem in &finding.problems {
-            text.push_str(&format!("✗ {}\n", one_line(problem)));
-        }
-        let done = match finding.outcome {
-            RepairOutcome::Found | RepairOutcome::Left => "",
-            RepairOutcome::Repaired => " (done)",
-            RepairOutcome::Changed => " (not done: its records have changed in the meantime)",
-            RepairOutcome::NeedsDiscard => " (only with --discard)",
-        };
-        text.push_str(&format!("  → {}{done}\n", one_line(&finding.remedy)));
-    }
-    text + &conclusion(findings, repairing)
-}
-
-fn conclusion(findings: &[Inconsistency], repairing: bool) -> String {
-    let (mut found, mut repaired, mut changed, mut left) = (0, 0, 0, 0);
-    for finding in findings {
-        match finding.outcome {
-            RepairOutcome::Found => found += 1,
-            RepairOutcome::Repaired => repaired += 1,
-            RepairOutcome::Changed => changed += 1,
-            RepairOutcome::Left => left += 1,
-            RepairOutcome::NeedsDiscard => {}
-        }
-    }
-    let total: usize = findings.iter().map(|finding| finding.problems.len()).sum();
-    let (plural, them) = if total == 1 { ("y", "it") } else { ("ies", "them") };
-    let mut text = format!("{total} inconsistenc{plural} found");
-    if repaired + changed > 0 {
-        text.push_str(&format!(", {repaired} of {} repairs done", findings.len() - left));
-    }
-    if left > 0 {
-        text.push_str(&format!(", {left} left to you"));
-    }
-    if found > 0 && repairing {
-        text.push_str("; --yes repairs without asking");
-    } else if found > 0 {
-        text.push_str(&format!("; run again with --repair to fix {them}"));
-    } else if changed > 0 {
-        text.push_str("; run it again");
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Inconsistency;
+use super::inconsistency::Inconsistency;
 use crate::cli::network::Opened;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Home, Inventory, PodAddresses};

@@ -8,7 +8,7 @@ use std::path::Path;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::InstallError;
+use super::error::InstallError;
 use files::read_regular;
 use limits::CREDENTIAL_BYTES;
 

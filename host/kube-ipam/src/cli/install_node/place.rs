@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
 
-use super::InstallError;
+use super::error::InstallError;
 use files::{Replacement, Survives, lock_until};
 use limits::INSTALL_TURN;
 
