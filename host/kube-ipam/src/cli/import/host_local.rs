@@ -5,28 +5,29 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::ImportError;
+use super::error::ImportError;
 use store::Booking;
 
 /// Every entry of a network. There are none where the plugin never ran for it.
 pub(super) fn read(dir: &Path, network: &str) -> Result<Vec<Booking>, ImportError> {
     let path = dir.join(network);
-    let unreadable = |source| ImportError::Unreadable { path: path.clone(), source };
-    let entries = match fs::read_dir(&path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && dir.is_dir() => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(error)),
-    };
+    match read_entries(&path) {
+        Ok(bookings) => Ok(bookings),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && dir.is_dir() && !path.exists() => Ok(Vec::new()),
+        Err(source) => Err(ImportError::Unreadable { path, source }),
+    }
+}
+
+fn read_entries(directory: &Path) -> io::Result<Vec<Booking>> {
     let mut bookings = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        // The plugin keeps files of its own beside its entries.
         let is_its_own = name == "lock" || name.starts_with("last_reserved_ip");
-        if is_its_own || !entry.file_type().map_err(unreadable)?.is_file() {
-            continue;
+        if !is_its_own && entry.file_type()?.is_file() {
+            bookings.push(booking(name, &fs::read_to_string(entry.path())?));
         }
-        let text = fs::read_to_string(entry.path()).map_err(unreadable)?;
-        bookings.push(booking(name, &text));
     }
     Ok(bookings)
 }

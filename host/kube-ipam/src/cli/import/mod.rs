@@ -10,134 +10,30 @@
 //!
 //! The records of this program itself move as a whole: see `own`.
 
+mod error;
 mod host_local;
+mod options;
 mod own;
+mod row;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::network::{NetworkArgs, Opened};
-use super::output::{self, Done, Format, Output};
+use super::output::{Done, Format, Output};
 use crate::plugin;
 use crate::verbs;
-use cni::Fail;
 use cni::is_name;
+use error::ImportError;
 use ipam::address::parse_address;
-use ipam::{Assignment, Attachment, Holder, RangeSets};
+use ipam::{Assignment, Attachment, RangeSets};
+use options::ImportSource;
+use row::{ImportAction, ImportRow, table};
 use store::StoreConfig;
 use store::{Booking, Import, Imported};
 
-#[derive(Args, Debug)]
-pub(crate) struct ImportOptions {
-    /// Which plugin's records to import
-    #[arg(long, value_enum)]
-    from: ImportSource,
-    /// The data directory of host-local
-    #[arg(value_name = "DIR", default_value = "/var/lib/cni/networks")]
-    dir: PathBuf,
-    /// Show what would be imported, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Interface name to assume where the records have none
-    #[arg(long, value_name = "NAME", default_value = "eth0")]
-    interface: String,
-    /// Node name to assume where the records have none
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
-    /// From kube-ipam-v0: move entries that cannot be imported out of the way, to …/set-aside/
-    #[arg(long)]
-    set_aside: bool,
-    /// From kube-ipam: the data directory of the embedded store that kept the addresses
-    #[arg(long, value_name = "DIR", conflicts_with = "etcd_prefix")]
-    data_dir: Option<PathBuf>,
-    /// From kube-ipam: the etcdPrefix that kept the addresses, in the same etcd
-    #[arg(long, value_name = "PREFIX")]
-    etcd_prefix: Option<String>,
-    /// From kube-ipam: the domain that kept the addresses
-    #[arg(long, value_name = "NAME")]
-    domain: Option<String>,
-    /// From kube-ipam: the name that the network had
-    #[arg(long, value_name = "NAME")]
-    network: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ImportSource {
-    /// kube-ipam: another domain, prefix or data directory, or another name of the network
-    #[value(name = "kube-ipam")]
-    Own,
-    /// kube-ipam 0.x: its keys in the network's etcd
-    #[value(name = "kube-ipam-v0")]
-    Predecessor,
-    /// The files of the host-local plugin on this node
-    HostLocal,
-}
-
-/// The detail of a row whose records another process changed between the read and the write.
-const CHANGED: &str = "its records changed meanwhile: run it again";
-
-/// Why nothing could be imported.
-#[derive(Debug, thiserror::Error)]
-enum ImportError {
-    #[error(
-        "network {network:?} keeps its addresses on this node: {what} needs the etcdConfig of the etcd that has the records"
-    )]
-    NotInEtcd { network: String, what: &'static str },
-    #[error("cannot read {path}", path = .path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{option} is only for --from {source_name}")]
-    WrongSource { option: &'static str, source_name: &'static str },
-    #[error("{dir} has no embedded store of kube-ipam", dir = .dir.display())]
-    NoStore { dir: PathBuf },
-    #[error(
-        "network {network:?} already uses these records: select the former ones with --domain, --etcd-prefix, \
-         --data-dir or --network"
-    )]
-    OwnBooks { network: String },
-    #[error(transparent)]
-    Verb(#[from] verbs::Error),
-    #[error(transparent)]
-    Store(#[from] store::StoreError),
-}
-
-impl Fail for ImportError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Verb(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
-
-/// One entry of the other plugin's records, and what became of it.
-#[derive(Debug, Default, Serialize)]
-struct ImportRow {
-    address: String,
-    container: String,
-    interface: String,
-    action: ImportAction,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    detail: String,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum ImportAction {
-    Imported,
-    WouldImport,
-    AlreadyHeld,
-    /// Another attachment holds it here: two containers may be using the address.
-    HeldByAnother,
-    #[default]
-    Skipped,
-    SetAside,
-    WouldSetAside,
-}
+pub(crate) use options::ImportOptions;
 
 /// The exit code is 1 where another attachment holds an address than the imported records say, or where an address of
 /// former records of kube-ipam did not move with them.
@@ -166,27 +62,6 @@ pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: For
 
 fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
     plugin::block_on(async { Ok(work.await) })?
-}
-
-impl ImportOptions {
-    /// Refuses options that are for another source, rather than ignore them.
-    fn check(&self) -> Result<(), ImportError> {
-        let for_own = [
-            ("--data-dir", self.data_dir.is_some()),
-            ("--etcd-prefix", self.etcd_prefix.is_some()),
-            ("--domain", self.domain.is_some()),
-            ("--network", self.network.is_some()),
-        ];
-        for (option, is_given) in for_own {
-            if is_given && self.from != ImportSource::Own {
-                return Err(ImportError::WrongSource { option, source_name: "kube-ipam" });
-            }
-        }
-        if self.set_aside && self.from != ImportSource::Predecessor {
-            return Err(ImportError::WrongSource { option: "--set-aside", source_name: "kube-ipam-v0" });
-        }
-        Ok(())
-    }
 }
 
 fn import_bookings(
@@ -252,24 +127,6 @@ async fn import_one(
     Ok(row)
 }
 
-impl ImportRow {
-    fn say(&mut self, imported: &Imported, rehearsed: bool) {
-        self.action = match imported {
-            Imported::Done if rehearsed => ImportAction::WouldImport,
-            Imported::Done => ImportAction::Imported,
-            Imported::Already => ImportAction::AlreadyHeld,
-            Imported::Taken(holder) => {
-                self.detail = describe(holder);
-                ImportAction::HeldByAnother
-            }
-            Imported::Changed => {
-                self.detail = CHANGED.to_owned();
-                ImportAction::Skipped
-            }
-        };
-    }
-}
-
 /// Moves an entry that cannot be imported out of the way, if the operator wants that.
 async fn set_aside(options: &ImportOptions, opened: &Opened, booking: &Booking) -> Result<ImportAction, verbs::Error> {
     if !options.set_aside {
@@ -305,38 +162,4 @@ fn node(options: &ImportOptions, opened: &Opened) -> String {
 /// Containers of this node run on this machine. GC releases only claims that have both names.
 fn machine(options: &ImportOptions, opened: &Opened) -> String {
     if node(options, opened) == opened.base.node { opened.base.machine.clone() } else { String::new() }
-}
-
-fn describe(holder: &Holder) -> String {
-    match holder {
-        Holder::Attachment(held) => format!("{} on node {}", held.attachment, held.node),
-        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
-    }
-}
-
-fn table(rows: &[ImportRow]) -> String {
-    let header = ["ADDRESS", "CONTAINER", "INTERFACE", "ACTION", "DETAIL"];
-    output::table(&header, rows.iter().map(cells))
-}
-
-fn cells(row: &ImportRow) -> Vec<String> {
-    vec![
-        row.address.clone(),
-        row.container.chars().take(13).collect(),
-        row.interface.clone(),
-        describe_action(row.action).to_owned(),
-        row.detail.clone(),
-    ]
-}
-
-fn describe_action(action: ImportAction) -> &'static str {
-    match action {
-        ImportAction::Imported => "imported",
-        ImportAction::WouldImport => "would be imported",
-        ImportAction::AlreadyHeld => "already held by it",
-        ImportAction::HeldByAnother => "held by another",
-        ImportAction::Skipped => "skipped",
-        ImportAction::SetAside => "set aside",
-        ImportAction::WouldSetAside => "would be set aside",
-    }
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{CHANGED, ImportAction, ImportError, ImportOptions, ImportRow, describe};
+use super::error::ImportError;
+use super::options::ImportOptions;
+use super::row::{CHANGED, ImportAction, ImportRow, describe};
 use crate::cli::network::Opened;
 use crate::verbs;
 use ipam::RangeSets;
