@@ -84,7 +84,7 @@ pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: F
     let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => text(&report, options),
+        Format::Table => render(&report, options),
     };
     Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
@@ -100,7 +100,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     let candidates: Vec<Standing> =
         ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned().collect();
     let mut suspects: Vec<(Standing, String)> = Vec::new();
-    // Where nothing can be released, the API server is not asked for all its pods.
+    // A list of all pods is expensive for the API server, so it is asked for one only if there is something to judge.
     if !candidates.is_empty() {
         let inventory = server.inventory().await?;
         suspects = gone(candidates, &inventory);
@@ -162,7 +162,7 @@ async fn release(opened: &Opened, judged: &Standing, why: &str) -> ReclaimOutcom
     }
 }
 
-fn text(report: &ReclaimReport, options: &ReclaimOptions) -> String {
+fn render(report: &ReclaimReport, options: &ReclaimOptions) -> String {
     let claims = counted(report.sight.claims, "claim");
     let released = report.leaks.iter().filter(|leak| leak.outcome == ReclaimOutcome::Released).count();
     let mut text = if options.dry_run {
