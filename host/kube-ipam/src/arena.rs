@@ -1,9 +1,9 @@
-//! The allocator: the first memory of a process is cut off one block of zeroed pages. Only the last part that was cut off
-//! can be given back, which is what most short-lived ones are: the next one finds its memory in the processor's cache.
+//! The allocator: the first memory of a process is cut off one block of zeroed pages. Only the part that was cut off last
+//! can be given back. Most short-lived parts are that one, and the next one finds its memory in the processor's cache.
 //!
-//! An ADD lives for a millisecond or two and allocates less than the block, so it makes no system call for memory; a
-//! general allocator makes about eighty. Whatever does not fit (compiling a module, long listings) goes to dlmalloc: it
-//! serves a single thread faster than musl does.
+//! An ADD runs for a millisecond or two and allocates less than the block, so it makes no system call for memory; a general
+//! allocator makes about eighty. What does not fit (compiling a module, long listings) comes from dlmalloc, which serves a
+//! single thread faster than musl does.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -12,25 +12,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dlmalloc::GlobalDlmalloc;
 use rustix::mm::Advice;
 
-/// Untouched pages of it cost nothing.
+/// Bytes of the block. Pages that are never touched cost nothing.
 const SIZE: usize = 2 << 20;
 
-/// What nearly every call touches of the block.
+/// Bytes of the block that nearly every call touches.
 const WARM: usize = 224 << 10;
 
-/// What nearly every call touches of the stack. The kernel maps 128 KiB of it before it has to grow.
+/// Bytes of the stack that nearly every call touches. The kernel maps 128 KiB of it before it has to grow.
 const WARM_STACK: usize = 112 << 10;
 
 const PAGE: usize = 4096;
 
-/// What does not fit.
+/// Where memory comes from that does not fit into the block.
 static REST: GlobalDlmalloc = GlobalDlmalloc;
 
-/// See the module's text.
+/// The block, and how much of it is in use.
 pub struct Arena {
     block: UnsafeCell<[u8; SIZE]>,
     used: AtomicUsize,
-    /// Behind this nothing was ever handed out, so that all of it is zero.
+    /// What is behind this was never handed out, so that all of it is zero.
     touched: AtomicUsize,
 }
 
@@ -45,12 +45,12 @@ impl Default for Arena {
 }
 
 impl Arena {
-    /// All of it unused.
     pub const fn new() -> Self {
         Self { block: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0), touched: AtomicUsize::new(0) }
     }
 
-    /// Have the first pages now, and those below the stack that is in use: two system calls instead of ninety faults.
+    /// Maps the first pages of the block, and of the stack those below the part in use: two system calls instead of about
+    /// ninety page faults.
     pub fn warm_up(&self) {
         populate(self.base().next_multiple_of(PAGE), WARM);
         let here = 0_u8;
@@ -66,15 +66,24 @@ impl Arena {
         (self.base()..self.base() + SIZE).contains(&(pointer as usize))
     }
 
-    /// Cut a part off, aligned; `None` when the rest is too small.
+    /// Cuts off an aligned part; `None` if the rest is too small.
     fn cut(&self, layout: Layout) -> Option<*mut u8> {
-        let place = |used: usize| (self.base() + used).next_multiple_of(layout.align()) - self.base();
-        let take = |used| place(used).checked_add(layout.size()).filter(|&end| end <= SIZE);
-        let used = self.used.fetch_update(Ordering::Acquire, Ordering::Acquire, take).ok()?;
-        Some(self.block.get().cast::<u8>().wrapping_add(place(used)))
+        let mut used = self.used.load(Ordering::Acquire);
+        loop {
+            let start = (self.base() + used).next_multiple_of(layout.align()) - self.base();
+            let end = start.checked_add(layout.size())?;
+            if end > SIZE {
+                return None;
+            }
+            match self.used.compare_exchange_weak(used, end, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(self.block.get().cast::<u8>().wrapping_add(start)),
+                Err(changed) => used = changed,
+            }
+        }
     }
 
-    /// Take back the last part that was cut off. Whoever cuts it off again sees that it was touched.
+    /// Takes back the part that was cut off last; any other is lost until the process ends. The next one that gets the part
+    /// sees by `touched` that it is not zero any more.
     fn give_back(&self, pointer: *mut u8, size: usize) {
         let start = pointer as usize - self.base();
         if self.used.load(Ordering::Relaxed) == start + size {
@@ -83,15 +92,21 @@ impl Arena {
         }
     }
 
-    /// Let the last part that was cut off grow where it is.
+    /// Lets a part grow where it is, which only the one that was cut off last can. A part that shrinks keeps its place.
     fn stretch(&self, pointer: *mut u8, old: usize, new: usize) -> bool {
+        if new <= old {
+            return true;
+        }
         let start = pointer as usize - self.base();
-        let grow = || self.used.compare_exchange(start + old, start + new, Ordering::Acquire, Ordering::Relaxed);
-        new <= old || (start + new <= SIZE && grow().is_ok())
+        if start + new > SIZE {
+            return false;
+        }
+        self.used.compare_exchange(start + old, start + new, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 }
 
-/// Kernels before 5.14 decline, and so does one whose stack is smaller: then each page comes when it is touched.
+/// Maps pages in advance. Kernels before 5.14 decline, and so does any where the stack is smaller. Then each page is mapped
+/// when it is touched, as without this.
 #[allow(unsafe_code, reason = "advice about memory takes a pointer")]
 fn populate(start: usize, length: usize) {
     // SAFETY: the pages are this process's own, of the block or of the stack; populating changes no content.
@@ -109,7 +124,7 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some(pointer) = self.cut(layout) else { return unsafe { REST.alloc_zeroed(layout) } };
         let touched = self.touched.load(Ordering::Relaxed).saturating_sub(pointer as usize - self.base());
-        // SAFETY: no more than the part that was just cut off.
+        // SAFETY: these bytes are inside the part that was just cut off.
         unsafe { pointer.write_bytes(0, touched.min(layout.size())) };
         pointer
     }
@@ -129,8 +144,8 @@ unsafe impl GlobalAlloc for Arena {
         if self.stretch(pointer, layout.size(), size) {
             return pointer;
         }
-        // SAFETY: the caller keeps `size` valid for this alignment; the two parts do not overlap, the old one not being
-        // given back before.
+        // SAFETY: the caller keeps `size` valid for this alignment; the two parts do not overlap, because the old one has not
+        // been given back.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {

@@ -1,4 +1,4 @@
-//! Called by a runtime: from the environment and stdin to one answer. Prints nothing itself and exits nowhere.
+//! The CNI plugin: from the environment and stdin to one response. Prints nothing itself and never exits.
 
 use std::any::Any;
 use std::mem::ManuallyDrop;
@@ -10,7 +10,7 @@ use crate::verbs::{self, Deadline, Error, Waited};
 use cni::{self, Args, Call, Fail, Failure, NetConf, Response, Version, respond};
 use store::Store;
 
-/// Serve the one call this process was started for. Gives the exit code.
+/// Serves the one call that this process was started for. Returns the exit code.
 pub fn run() -> u8 {
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let configuration = match NetConf::bytes(std::io::stdin().lock()) {
@@ -19,7 +19,7 @@ pub fn run() -> u8 {
     };
     let served = catch_unwind(AssertUnwindSafe(|| answer(&configuration)));
     let served = served.unwrap_or_else(|panic| Err(defect(&*panic)));
-    // Only a failure asks for the version in this way, which looks through the whole configuration.
+    // The version is searched for in the whole configuration, which may not even be JSON: only a failure pays for that.
     respond(&served.unwrap_or_else(|error| failed(NetConf::version_to_answer_in(&configuration), &error)))
 }
 
@@ -35,7 +35,7 @@ fn answer(configuration: &[u8]) -> Result<Response, Error> {
     if call == Call::Version {
         return Ok(Response::Versions(NetConf::version_to_answer_in(configuration)));
     }
-    // Nothing of this is taken apart at the end, which comes with the answer: that would only cost the pod time.
+    // The process ends with the response. Dropping these values would make the pod wait for nothing, so they are not dropped.
     let call = ManuallyDrop::new(call);
     let netconf = ManuallyDrop::new(NetConf::parse(configuration)?);
     netconf.version()?.admit(call.verb())?;
@@ -48,7 +48,7 @@ fn answer(configuration: &[u8]) -> Result<Response, Error> {
     let deadline = Deadline::after(timeout);
     let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
     match block_on(deadline.bound(Waited::Store, serve(&call, &netconf, &base, &store, &deadline))) {
-        // Too late for an answer is an answer.
+        // To STATUS, being late is an answer: an ADD would be late, too.
         Err(late @ Error::Late { .. }) if *call == Call::Status => Err(verbs::not_ready(&base, late)),
         served => served,
     }
@@ -90,7 +90,7 @@ async fn serve(
     Ok(Response::Nothing)
 }
 
-/// One span an invocation, always with the same fields.
+/// The span of an invocation, always with the same fields.
 fn call_span(call: &Call, base: &Base) -> tracing::Span {
     let (container, interface) = match call {
         Call::Add(container, _) | Call::Del(container) | Call::Check(container) => {
@@ -105,16 +105,15 @@ fn call_span(call: &Call, base: &Base) -> tracing::Span {
     tracing::info_span!("call", verb = %call.verb(), network = base.network, container, interface, pod)
 }
 
-/// The store of a network.
+/// The store of a network. Without a deadline it waits for a turn to write as long as it takes, which is for commands.
 pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store {
-    // Whatever else is wrong with it, a cool-down must not keep a DEL from releasing.
+    // A cool-down that cannot be read must not keep a DEL from releasing. An ADD reports it.
     let cooldown = config::network::cooldown(netconf).unwrap_or_default();
     let store = Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at()));
     store.with_cooldown(cooldown).with_registry(base.domain_given)
 }
 
-/// Run the one task of this process on its one thread. The process ends soon after: taking the event loop apart is left
-/// to the kernel.
+/// Runs the one task of this process on its one thread. The process ends soon after, so the event loop is not dropped.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;
@@ -122,7 +121,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Resul
 }
 
 fn defect(panic: &(dyn Any + Send)) -> Error {
-    let text =
-        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-    Error::Defect { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) }
+    let message = if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    };
+    Error::Defect { message }
 }

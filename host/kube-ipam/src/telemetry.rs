@@ -1,5 +1,5 @@
-//! The log: one span per invocation, always with the same fields, its children look_up, load, decide and commit. Never
-//! on stdout, never a secret, never a whole pod.
+//! The log: one span per invocation, always with the same fields, and in it look_up, load, decide and commit. It never goes
+//! to stdout and never has a secret or a whole pod in it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,20 +13,18 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::prelude::*;
 
+use files::{check_is_file, not_regular};
 use ipam::shown::{self, OneLineEach};
 
-/// The crates whose words are logged: our own, because libraries have nothing to tell an operator.
+/// The crates whose events are logged: our own only, because libraries have nothing to say to an operator.
 const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
-
-use files::{check_is_file, not_regular};
 
 /// What to do about a log that cannot be written.
 pub(crate) const HINT: &str = "set logFile to a regular file in an existing directory, or remove logFile";
 
-/// Write everything from this level up to a file, appending. At `debug`, every span says how long it took.
+/// Appends every event of this level or above to a file. At `debug`, every span says how long it took.
 ///
-/// Without a call of this the log costs nothing. A file that cannot be written is told on stderr: no pod shall fail
-/// for want of a log.
+/// A file that cannot be written is reported on stderr and is no error, because no pod should fail for want of a log.
 pub fn to_file(path: &Path, level: LevelFilter) {
     let file = match open(path) {
         Ok(file) => OneLineEach(file),
@@ -39,15 +37,15 @@ pub fn to_file(path: &Path, level: LevelFilter) {
     let times = if level >= LevelFilter::DEBUG { FmtSpan::CLOSE } else { FmtSpan::NONE };
     let lines = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_target(false).with_span_events(times);
     let ours = Targets::new().with_targets(OURS.map(|name| (name, level)));
-    // A second subscriber (tests in one process) is refused by `tracing`; the first one stays.
+    // `tracing` takes one subscriber per process. Tests call this several times in theirs.
     let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }
 
-/// A pipe would make the call wait for whoever reads it, and a device for whatever it does.
+/// Opens a regular file only. On a pipe the call would wait for a reader, and what a device does is unknown.
 fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
-        // What opening a pipe without a reader says.
+        // The error for a pipe without a reader.
         Some(libc::ENXIO) => not_regular(),
         _ => error,
     })?;
@@ -55,7 +53,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// For commands: warnings and errors to stderr.
+/// Writes warnings and errors to stderr, for commands.
 pub fn to_stderr() {
     let _ = fmt()
         .with_writer(|| OneLineEach(io::stderr()))

@@ -1,10 +1,10 @@
-//! The question before anything is changed.
+//! The question that a command asks before it changes anything.
 
 use std::io::{self, BufRead, IsTerminal};
 
 use super::output;
 
-/// Show a plan and ask whoever sits at the terminal; nobody there is a no.
+/// Show a plan and ask for agreement. Without a terminal the answer is no: a script has to say `--yes`.
 pub(crate) fn agreed_to(plan: &str) -> bool {
     let stdin = io::stdin();
     if !stdin.is_terminal() || !output::ask(&format!("{plan}\nproceed? [y/N] ")) {

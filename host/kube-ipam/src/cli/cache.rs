@@ -1,11 +1,11 @@
-//! Where commands look for what libcni knows.
+//! Where commands look for libcni's cache.
 
-use crate::cli::output::CommandError;
 use std::path::PathBuf;
 
 use clap::Args;
 use jiff::SignedDuration;
 
+use super::output::CommandError;
 use crate::containers::{CACHES, CacheError, Containers};
 use cni::Fail;
 
@@ -21,7 +21,7 @@ pub(crate) struct CacheArgs {
     pub(crate) grace: SignedDuration,
 }
 
-/// There is no cache, and without one nobody knows which containers run.
+/// There is no cache, and without one it is not known which containers run.
 #[derive(Debug, thiserror::Error)]
 #[error("no libcni cache found in {}", directories.join(", "))]
 pub(crate) struct NoCache {
@@ -39,14 +39,14 @@ impl Fail for NoCache {
 }
 
 impl CacheArgs {
-    /// What libcni knows; nothing where it has no cache.
+    /// What libcni knows. Without a cache that is nothing; see [`Containers::is_known`].
     pub(crate) fn read(&self) -> Result<Containers, CacheError> {
         let mut containers = Containers::read(self.directories())?;
         containers.grace = self.grace;
         Ok(containers)
     }
 
-    /// The same, where it has to know.
+    /// What libcni knows, for a command that is of no use without a cache.
     pub(crate) fn read_known(&self) -> Result<Containers, CommandError> {
         let containers = self.read()?;
         if containers.is_known() {

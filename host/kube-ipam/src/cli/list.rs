@@ -1,10 +1,10 @@
-//! `kube-ipam list`: who holds which address. Printed page by page, so that half a million take no more memory than one
-//! thousand, and the first are there at once.
+//! `kube-ipam list`: the addresses in use and their holders. They are printed page by page, so that half a million take no
+//! more memory than a thousand, and the first ones appear at once.
 
 use jiff::Timestamp;
 
-use super::output::{self, Columns, Done, JsonList, Output};
-use super::{Format, NetworkArgs};
+use super::network::NetworkArgs;
+use super::output::{self, Columns, Done, Format, JsonList, Output, or_dash};
 use crate::plugin;
 use crate::verbs;
 use ipam::{Allocation, Kind, Party};
@@ -12,7 +12,7 @@ use store::{Allocations, Filter, Listing, Store};
 
 const HEADER: [&str; 9] = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
 
-/// How far a list has been printed.
+/// A list that is being printed.
 enum Printed {
     Table(Columns),
     Json(JsonList),
@@ -23,7 +23,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
         Format::Table => Printed::Table(Columns::new(&HEADER)),
         Format::Json => Printed::Json(JsonList::default()),
     };
-    // One after the other: two networks may have their books in one file, which is opened once in a process.
+    // One store after the other: two may be domains of one file, which LMDB lets a process open only once.
     for opened in network.open_books()? {
         let is_read = plugin::block_on(printed.print_all(&opened.store))?;
         if !is_read {
@@ -35,7 +35,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
 }
 
 impl Printed {
-    /// False where the reader has gone (`| head`): nobody wants to know the rest.
+    /// Returns false where the reader has gone (`| head`), so that the rest need not be read.
     async fn print_all(&mut self, store: &Store) -> Result<bool, verbs::Error> {
         let mut pages = store.allocations(&Filter::default());
         while let Some(held) = next_page(&mut pages).await? {
@@ -63,7 +63,7 @@ impl Printed {
     }
 }
 
-/// The next allocations. Damaged records hide no others: they are told on stderr.
+/// The next allocations. Damaged records are reported on stderr, so that they do not keep the others from being listed.
 pub(crate) async fn next_page(pages: &mut Allocations<'_>) -> Result<Option<Vec<Allocation>>, verbs::Error> {
     let Some(listing) = pages.next().await? else { return Ok(None) };
     tell_damaged(&listing);
@@ -77,21 +77,20 @@ pub(crate) fn tell_damaged(listing: &Listing) {
 }
 
 fn row(held: &Allocation, now: Timestamp) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         held.address.to_string(),
         kind(held),
-        or_dash(held.pod.as_ref().map(ToString::to_string)),
+        or_dash(held.pod.as_ref()),
         held.attachment.container.chars().take(13).collect(),
         held.attachment.interface.clone(),
         held.attachment.network.clone(),
         held.node.clone(),
-        or_dash(held.policy.as_ref().map(|policy| policy.to_string())),
+        or_dash(held.policy.as_ref()),
         age(now, held.since),
     ]
 }
 
-/// An address that another ceded goes back to it: that one still uses it.
+/// The kind, and who ceded the address. That one still uses it and gets it back, so it is shown.
 fn kind(held: &Allocation) -> String {
     let kind = match held.kind {
         Kind::Dynamic => "dynamic",
@@ -104,7 +103,7 @@ fn kind(held: &Allocation) -> String {
     }
 }
 
-/// In the largest unit that leaves a number above one, as kubectl does.
+/// An age in the largest unit of which there are at least two, as kubectl shows it.
 fn age(now: Timestamp, since: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
     match seconds {

@@ -15,17 +15,17 @@ mod progress;
 mod reclaim;
 mod release;
 mod show;
+mod subject;
 mod usage;
-mod what;
 
-use std::path::{Path, PathBuf};
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use cache::CacheArgs;
-pub use output::Output;
+use network::NetworkArgs;
+pub use output::{Format, Output, OutputArgs};
+use subject::Subject;
 
-/// The command line. Called by a container runtime (CNI_COMMAND set), the program is a CNI plugin instead.
+/// The command line. Where a container runtime calls the program (CNI_COMMAND is set), it is a CNI plugin instead.
 #[derive(Parser, Debug)]
 #[command(name = "kube-ipam", version, about = "CNI IPAM plugin whose allocation rules are WebAssembly policies")]
 struct Cli {
@@ -45,8 +45,8 @@ enum Command {
     /// Show details of an address, a pod or a container
     Show {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
-        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", value_parser = what::named)]
-        what: String,
+        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
+        subject: Subject,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -62,7 +62,7 @@ enum Command {
     /// Check the store for inconsistent records, or against the containers and pods that run; repair it with --repair
     Fsck {
         #[command(flatten)]
-        options: fsck::Options,
+        options: fsck::FsckOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -71,7 +71,7 @@ enum Command {
     /// Release the addresses of pods that are gone
     Reclaim {
         #[command(flatten)]
-        options: reclaim::Options,
+        options: reclaim::ReclaimOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -80,7 +80,7 @@ enum Command {
     /// Release one claim, or end a hold or cool-down, by hand
     Release {
         #[command(flatten)]
-        options: release::Options,
+        options: release::ReleaseOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -89,7 +89,7 @@ enum Command {
     /// Take over the addresses that another IPAM plugin has given out
     Import {
         #[command(flatten)]
-        options: import::Options,
+        options: import::ImportOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -105,48 +105,21 @@ enum Command {
         output: OutputArgs,
     },
     /// Install the binary, a kubeconfig and policy modules on this node, and keep them up to date
-    InstallNode(install_node::Options),
+    InstallNode(install_node::InstallNodeOptions),
     /// Check network configurations and print their schema
     #[command(subcommand)]
-    Config(config::Command),
-    /// Manage policy modules; author's verbs are handed to kube-ipam-policy
+    Config(config::ConfigCommand),
+    /// Manage policy modules; the commands for policy authors are handed to kube-ipam-policy
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(policy::PolicyCommand),
 }
 
-/// Which network a command is about.
-#[derive(Args, Debug)]
-pub(crate) struct NetworkArgs {
-    /// The network's configuration (.conf or .conflist); by default the first kube-ipam network under /etc/cni/net.d
-    #[arg(long, value_name = "FILE")]
-    conf: Option<PathBuf>,
-}
-
-impl NetworkArgs {
-    /// The network of this file.
-    pub(crate) fn of(file: &Path) -> Self {
-        Self { conf: Some(file.to_owned()) }
-    }
-}
-
-#[derive(Args, Debug)]
-pub struct OutputArgs {
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    pub output: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Table,
-    Json,
-}
-
-/// Run the command of this process's arguments. Gives the exit code.
+/// Run the command that this process's arguments name. Returns the exit code.
 pub fn run() -> u8 {
     if std::env::args_os().len() == 1 {
         return output::about();
     }
+    // Before the command line is parsed: an ADD waits for this child to compile its module.
     if let Some(exit) = policy::compile_if_asked() {
         return exit;
     }
@@ -157,7 +130,7 @@ pub fn run() -> u8 {
     crate::telemetry::to_stderr();
     let done = match cli.command {
         Command::List { network, output } => list::list(&network, output.output),
-        Command::Show { what, network, output } => show::show(&what, &network, output.output),
+        Command::Show { subject, network, output } => show::show(&subject, &network, output.output),
         Command::Usage { network, output } => usage::usage(&network, output.output),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),

@@ -1,11 +1,12 @@
 //! Which network a command is about: `--conf FILE`, or the first kube-ipam network under /etc/cni/net.d.
 
-use crate::cli::output::{CommandError, counted};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::Value;
 
-use super::{NetworkArgs, progress};
+use super::output::{CommandError, counted};
+use super::progress;
 use crate::config::file::{Section, sections};
 use crate::config::{Base, Network};
 use crate::plugin;
@@ -20,8 +21,16 @@ use store::StoreConfig;
 /// Where runtimes look for networks.
 pub(super) const DIRECTORY: &str = "/etc/cni/net.d";
 
-/// How the names of the files end that they take.
+/// The extensions of the files that runtimes read there.
 pub(super) const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
+
+/// The option that names a network.
+#[derive(Args, Debug)]
+pub(crate) struct NetworkArgs {
+    /// The network's configuration (.conf or .conflist); by default the first kube-ipam network under /etc/cni/net.d
+    #[arg(long, value_name = "FILE")]
+    pub(super) conf: Option<PathBuf>,
+}
 
 /// Why no network was found.
 #[derive(Debug, thiserror::Error)]
@@ -36,23 +45,50 @@ pub(crate) enum NetworkError {
 
 impl Fail for NetworkError {}
 
-/// A network's configuration file, taken apart as far as a command needs it.
+/// Why a command that asks about the whole cluster cannot ask.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no API server to ask")]
+struct NoServer;
+
+impl Fail for NoServer {
+    fn hint(&self) -> Option<String> {
+        Some("pass --kubeconfig FILE, or set ipam.kubeConfig".to_owned())
+    }
+}
+
+/// A network's configuration, read as far as every command needs it, and its store.
 pub(crate) struct Opened {
-    /// As written.
     pub(crate) netconf: NetConf,
-    /// What every verb needs.
     pub(crate) base: Base,
-    /// The store it names.
     pub(crate) store: Store,
 }
 
 impl Opened {
-    /// The ranges, checked.
+    fn new(configuration: &[u8]) -> Result<Self, CommandError> {
+        let netconf = NetConf::parse(configuration)?;
+        let base = Base::read(&netconf)?;
+        let store = progress::shown(plugin::open(&base, &netconf, None));
+        Ok(Self { netconf, base, store })
+    }
+
     pub(crate) fn range_sets(&self) -> Result<RangeSets, verbs::Error> {
         Ok(Network::range_sets(&self.netconf)?)
     }
 
-    /// Which claims this API server can tell of.
+    /// The API server that a command asks about the whole cluster: the one of `--kubeconfig`, inside a pod the one of its
+    /// service account, elsewhere the one of ipam.kubeConfig.
+    pub(crate) fn api_server(&self, kubeconfig: Option<&Path>) -> Result<ApiServer, CommandError> {
+        if let Some(kubeconfig) = kubeconfig {
+            return Ok(ApiServer::of_kubeconfig(kubeconfig));
+        }
+        if let Some(server) = ApiServer::of_service_account() {
+            return Ok(server);
+        }
+        let configured = Network::kubernetes(&self.netconf)?.ok_or(NoServer)?;
+        Ok(ApiServer::of_kubeconfig(&configured.kubeconfig))
+    }
+
+    /// The cluster of an API server, which tells whose claims that server can judge.
     pub(crate) async fn home(&self, server: &ApiServer) -> Result<Home, verbs::Error> {
         let configured = Network::cluster(&self.netconf)?;
         let single_node = matches!(self.base.store, StoreConfig::Embedded { .. });
@@ -60,13 +96,14 @@ impl Opened {
     }
 
     /// The cluster of the pods of this node, as an ADD would write it: as configured, or as the node has noted it.
-    /// A note that may be about another cluster is as good as none.
     pub(crate) async fn cluster(&self) -> Result<Option<String>, verbs::Error> {
         if let Some(configured) = Network::cluster(&self.netconf)? {
             return Ok(Some(configured));
         }
         let Some(kubernetes) = Network::kubernetes(&self.netconf)? else { return Ok(None) };
         let server = ApiServer::of_kubeconfig(&kubernetes.kubeconfig).noting_in(&kubernetes.data_dir);
+        // A node may have been moved to another cluster since the note was written. Its pods must not be claimed for the
+        // former one, so a note that may be out of date is not used.
         match server.known_cluster().filter(|known| known.is_current) {
             Some(known) => Ok(known.cluster),
             None => Ok(server.cluster().await.ok()),
@@ -75,28 +112,29 @@ impl Opened {
 }
 
 impl NetworkArgs {
-    /// The network and its store, where a command is about one. Of a file with several it is the first, and that is said.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self { conf: Some(file.to_owned()) }
+    }
+
+    /// The network, for a command that works on one. Of a file with several it is the first, with a warning.
     pub(crate) fn open(&self) -> Result<Opened, CommandError> {
         let (file, configurations) = self.found_all()?;
-        let opened = open(&configurations[0])?;
+        let opened = Opened::new(&configurations[0])?;
         if configurations.len() > 1 {
-            let (network, others) = (&opened.base.network, configurations.len() - 1);
-            tracing::warn!(
-                "{} has {}; using the first, {network:?}",
-                file.display(),
-                counted(others, "more kube-ipam network")
-            );
+            let others = counted(configurations.len() - 1, "more kube-ipam network");
+            tracing::warn!("{} has {others}; using the first, {:?}", file.display(), opened.base.network);
         }
         Ok(opened)
     }
 
-    /// Every network of the file, with its store.
+    /// Every network of the file.
     pub(crate) fn open_all(&self) -> Result<Vec<Opened>, CommandError> {
         let (_, configurations) = self.found_all()?;
-        configurations.iter().map(|configuration| open(configuration)).collect()
+        configurations.iter().map(|configuration| Opened::new(configuration)).collect()
     }
 
-    /// The networks of the file without those whose addresses are kept where those of an earlier one are.
+    /// One network of the file for each place where addresses are kept. Networks that share a store and a domain share
+    /// their records, which are not to be shown twice.
     pub(crate) fn open_books(&self) -> Result<Vec<Opened>, CommandError> {
         let mut books: Vec<Opened> = Vec::new();
         for opened in self.open_all()? {
@@ -119,36 +157,32 @@ impl NetworkArgs {
         let Some(file) = &self.conf else { return first_in(Path::new(DIRECTORY)) };
         let networks = kube_ipam_networks(file)?;
         if networks.is_empty() {
-            Err(NetworkError::NoNetwork { path: file.clone() })
-        } else {
-            Ok((file.clone(), networks))
+            return Err(NetworkError::NoNetwork { path: file.clone() });
         }
+        Ok((file.clone(), networks))
     }
 }
 
-fn open(configuration: &[u8]) -> Result<Opened, CommandError> {
-    let netconf = NetConf::parse(configuration)?;
-    let base = Base::read(&netconf)?;
-    let store = progress::shown(plugin::open(&base, &netconf, None));
-    Ok(Opened { netconf, base, store })
-}
-
 fn first_in(directory: &Path) -> Result<(PathBuf, Vec<Vec<u8>>), NetworkError> {
-    let unreadable = |cause| NetworkError::Unreadable { path: directory.to_owned(), cause };
-    let entries = std::fs::read_dir(directory).map_err(unreadable)?;
+    let entries =
+        std::fs::read_dir(directory).map_err(|cause| NetworkError::Unreadable { path: directory.to_owned(), cause })?;
     let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    // Runtimes take the files in this order, too.
     files.sort();
-    let is_configuration =
-        |file: &&PathBuf| file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
-    // A file of another plugin that cannot be read is not our business.
-    let networks = |file: &PathBuf| Some((file.clone(), kube_ipam_networks(file).ok()?));
-    let mut found = files.iter().filter(is_configuration).filter_map(networks);
-    found
-        .find(|(_, networks)| !networks.is_empty())
-        .ok_or_else(|| NetworkError::NoNetwork { path: directory.to_owned() })
+    for file in files {
+        if !file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known)) {
+            continue;
+        }
+        // A file that cannot be read is taken for another plugin's, and is no reason not to find ours behind it.
+        let networks = kube_ipam_networks(&file).unwrap_or_default();
+        if !networks.is_empty() {
+            return Ok((file, networks));
+        }
+    }
+    Err(NetworkError::NoNetwork { path: directory.to_owned() })
 }
 
-/// The networks of ours in a `.conf` or `.conflist`, as libcni hands them on.
+/// The kube-ipam networks of a `.conf` or `.conflist`, each as libcni passes it to a plugin.
 fn kube_ipam_networks(file: &Path) -> Result<Vec<Vec<u8>>, NetworkError> {
     let text = std::fs::read(file).map_err(|cause| NetworkError::Unreadable { path: file.to_owned(), cause })?;
     let network: Value = serde_json::from_slice(&text)

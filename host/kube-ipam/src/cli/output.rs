@@ -1,17 +1,32 @@
-//! Where commands print: results on stdout, errors on stderr with their hints. Nothing that a name holds reaches the
-//! terminal as a command.
+//! Where commands print: results on stdout, errors on stderr with their hints. Control characters are escaped on the way,
+//! so that nothing in a name, which a pod's author may choose, reaches the terminal as a command.
 
 use std::fmt;
 use std::io::{self, Write};
 
+use clap::{Args, ValueEnum};
 use cni::{Fail, Version};
+use ipam::Claim;
 use ipam::shown::{json, lines, one_line};
 use unicode_width::UnicodeWidthStr;
 
-/// What a command has to say, and the exit code that goes with it.
+/// The option that says for whom a command prints.
+#[derive(Args, Debug)]
+pub struct OutputArgs {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// What a command prints on stdout, and the exit code that goes with it.
 #[derive(Debug)]
 pub struct Output {
-    /// Text for stdout.
     pub text: String,
     /// 0, unless the text itself is bad news.
     pub exit: u8,
@@ -20,7 +35,7 @@ pub struct Output {
 /// A command's result: its output, or why there is none.
 pub type Done = Result<Output, CommandError>;
 
-/// Why a command has no output: whatever failed, with its own message and hint.
+/// Why a command has no output: any failure, with its own message and hint.
 #[derive(Debug)]
 pub struct CommandError(Box<dyn Fail>);
 
@@ -37,12 +52,12 @@ impl<E: Fail + 'static> From<E> for CommandError {
 }
 
 impl Output {
-    /// Good news.
+    /// Text for people, with exit code 0.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), exit: 0 }
     }
 
-    /// Good news for programs.
+    /// JSON for programs, with exit code 0.
     pub fn json(value: &impl serde::Serialize) -> Done {
         Ok(Self::text(serde_json::to_string_pretty(value)?))
     }
@@ -53,10 +68,10 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     Columns::new(header).lines(rows).trim_end().to_owned()
 }
 
-/// A table that is printed in parts: each column is as wide as the widest that it has had so far.
+/// A table that is printed in parts. Each column is as wide as its widest cell so far: the rows to come are not known yet.
 pub(crate) struct Columns {
     widths: Vec<usize>,
-    /// Printed with the first rows.
+    /// Taken when it is printed, which is with the first rows.
     header: Option<Vec<String>>,
 }
 
@@ -70,14 +85,16 @@ impl Columns {
         self.header.is_none()
     }
 
-    /// The next rows, a line each. The header comes with the first of them, where there are any.
+    /// The next rows, a line each; before the first of them, the header.
     pub(crate) fn lines(&mut self, rows: impl IntoIterator<Item = Vec<String>>) -> String {
-        let mut rows = rows.into_iter().peekable();
-        let header = if rows.peek().is_some() { self.header.take() } else { None };
-        let written: Vec<Vec<String>> = header.into_iter().chain(rows).collect();
-        let shown: Vec<Vec<_>> = written.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
-        for row in &shown {
+        let mut shown: Vec<Vec<String>> = Vec::new();
+        for row in rows {
+            shown.extend(self.header.take());
+            shown.push(row);
+        }
+        for row in &mut shown {
             for (width, cell) in self.widths.iter_mut().zip(row) {
+                *cell = one_line(cell).into_owned();
                 *width = cell.width().max(*width);
             }
         }
@@ -95,19 +112,19 @@ impl Columns {
     }
 }
 
-/// A JSON array that is printed in parts, with the very text that it has in one piece.
+/// A JSON array that is printed in parts. Together they are the text that `serde_json` would print of the whole.
 #[derive(Default)]
 pub(crate) struct JsonList {
     has_begun: bool,
 }
 
 impl JsonList {
-    /// Of values that can be written as JSON: with keys of text, as our records have.
+    /// The next elements. Panics on a value that JSON cannot express, such as a map whose keys are not text.
     pub(crate) fn elements(&mut self, values: &[impl serde::Serialize]) -> String {
         let mut text = String::new();
         for value in values {
             text.push_str(if self.has_begun { ",\n  " } else { "[\n  " });
-            // Within strings a line's end is written as an escape.
+            // JSON escapes line ends within strings, so that each one found here ends a line of the layout.
             let value = serde_json::to_string_pretty(value).expect("a value that can be written as JSON");
             text.push_str(&value.replace('\n', "\n  "));
             self.has_begun = true;
@@ -121,12 +138,24 @@ impl JsonList {
     }
 }
 
-/// A number with its noun.
+/// A cell of a table; a dash where there is nothing to show.
+pub(crate) fn or_dash(text: Option<impl ToString>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| text.to_string())
+}
+
+/// The addresses of a claim, and those that it has ceded to others for the time being.
+pub(crate) fn all_addresses(claim: &Claim) -> Vec<String> {
+    let mut addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
+    addresses.extend(claim.ceded.iter().map(|ceded| format!("{} (ceded)", ceded.assignment.address)));
+    addresses
+}
+
+/// A number with its noun, which takes an "s" in the plural.
 pub fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Print what a command has to say. A reader that has gone (`| head`) is not a failure.
+/// Print the result of a command and return its exit code. A reader that has gone (`| head`) is not a failure.
 pub fn finish(program: &str, done: Done) -> u8 {
     match done {
         Ok(Output { text, exit }) => {
@@ -146,29 +175,29 @@ pub fn finish(program: &str, done: Done) -> u8 {
     }
 }
 
-/// A part of what a command has to say, at once. False where the reader has gone.
+/// Print a part of the output at once. False where the reader has gone.
 pub(crate) fn print(text: &str) -> bool {
     let mut stdout = io::stdout().lock();
     stdout.write_all(lines(text).as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
-/// News of a command that goes on, one line each.
+/// Print news of a command that is still running, on one line.
 pub fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{}", one_line(text));
 }
 
-/// A question to whoever sits at the terminal; false where it cannot be put.
+/// Put a question on stderr; false where it cannot be written.
 pub fn ask(text: &str) -> bool {
     write!(io::stderr().lock(), "{}", lines(text)).is_ok()
 }
 
-/// What clap has to say: help and version are good news.
+/// Print what clap says of the arguments. It calls help and version errors, too; their exit code is 0.
 pub fn usage(error: &clap::Error) -> u8 {
     let _ = error.print();
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
-/// Tried by hand without arguments: an about line and the versions, on stderr, as CNI plugins do.
+/// Called by hand without arguments: print an about line and the CNI versions on stderr, as CNI plugins do.
 pub fn about() -> u8 {
     let versions = Version::ALL.map(|version| version.to_string()).join(", ");
     let _ = writeln!(

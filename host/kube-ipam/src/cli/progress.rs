@@ -1,4 +1,4 @@
-//! How far a command has read, for people who wait at a terminal. Nothing of it is part of what the command says.
+//! How far a command has read, for people who wait at a terminal. It is not part of the command's output.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use store::Store;
 
-/// Whoever waits for less wants to read nothing.
+/// Nothing is shown for this long: most commands have ended by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the line changes.
+/// The shortest time between two changes of the line.
 const PACE: Duration = Duration::from_millis(200);
 
-/// A line on stderr that says how many records were read. It goes with the store that it was made for.
+/// A line on stderr that says how many records were read. It is erased when the store that counts in it is dropped.
 struct Counter {
     read: Cell<usize>,
     next: Cell<Instant>,
     is_shown: Cell<bool>,
 }
 
-/// Have the store say how far it has read, where there is somebody to see it.
+/// Make the store show how far it has read, if stderr is a terminal.
 pub(super) fn shown(store: Store) -> Store {
     if !io::stderr().is_terminal() {
         return store;
@@ -37,7 +37,7 @@ impl Counter {
         if now >= self.next.get() {
             self.next.set(now + PACE);
             self.is_shown.set(true);
-            // Whatever is printed next begins at the beginning of the line.
+            // The cursor goes back to the first column, so that the next output overwrites this line.
             let _ = write!(io::stderr(), "{} records read\x1b[K\r", self.read.get());
         }
     }

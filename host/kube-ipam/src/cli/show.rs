@@ -1,48 +1,47 @@
 //! `kube-ipam show`: all that is known of one address, pod or container.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
 use super::list::tell_damaged;
-use super::network::Opened;
-use super::output::{CommandError, Done, Output};
-use super::{Format, NetworkArgs};
+use super::network::{NetworkArgs, Opened};
+use super::output::{CommandError, Done, Format, Output};
+use super::subject::Subject;
 use crate::plugin;
 use crate::verbs;
 use crate::verbs::add::hand_over::name_of;
-use ipam::address::parse_address;
 use ipam::shown::one_line;
 use ipam::{Allocation, Holder};
-use store::{Allocations, Filter, Hold, Store};
+use store::{Allocations, Hold, Store};
 
-pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
-    let filter = filter(what);
-    let shown = find(what, &filter, network)?;
+pub(crate) fn show(subject: &Subject, network: &NetworkArgs, format: Format) -> Done {
+    let shown = find(subject, network)?;
     match format {
         Format::Json => Output::json(&shown),
-        Format::Table if shown.is_empty() => Ok(Output { text: nothing(what, filter.address, network)?, exit: 1 }),
+        Format::Table if shown.is_empty() => Ok(Output { text: nothing(subject, network)?, exit: 1 }),
         Format::Table => Ok(Output::text(shown.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
     }
 }
 
-/// What is held by or at it, and then what it has let others have for the time being.
-fn find(what: &str, filter: &Filter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
-    let (mut held, lent) = in_books(network, |store| store.allocations(filter))?;
-    if held.is_empty() && lent.is_empty() && filter.pod.is_some() {
-        // The index of pods names the newest container of a name. That one may be gone, and an older one not.
-        let (held, lent) = in_books(network, |store| store.search(filter))?;
-        return Ok([held, lent].concat());
+/// The addresses that the subject holds or is, and after them those that it has ceded to others.
+fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
+    let filter = subject.filter();
+    let (mut held, mut lent) = in_books(network, |store| store.allocations(&filter))?;
+    // The index of pods names the newest container of each pod. That one may be gone while an older one still holds its
+    // addresses, so that only a search of all claims can say that a pod has none.
+    if held.is_empty() && lent.is_empty() && matches!(subject, Subject::Pod { .. }) {
+        (held, lent) = in_books(network, |store| store.search(&filter))?;
     }
-    // An ID that is written out is meant, even where a longer one begins with it.
-    if held.iter().any(|held| held.attachment.container == what) {
-        held.retain(|held| held.attachment.container == what);
+    // An ID that is written out in full is meant, even where a longer one begins with it.
+    if let Subject::Container(id) = subject
+        && held.iter().any(|held| held.attachment.container == *id)
+    {
+        held.retain(|held| held.attachment.container == *id);
     }
     held.extend(lent);
     Ok(held)
 }
 
-/// What is held and what is lent, of every network of the file.
+/// What is held and what is ceded, in every network of the file.
 fn in_books(
     network: &NetworkArgs,
     ask: impl Fn(&Store) -> Allocations<'_>,
@@ -57,29 +56,20 @@ fn in_books(
     Ok((held, lent))
 }
 
-/// An address that nobody holds may be kept for somebody, or cool down.
-fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result<String, CommandError> {
+/// The sentence for a subject without allocations. An address that is not in use may still be reserved, or cooling down.
+fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandError> {
+    let not_found = format!("no address found for {subject}");
+    let Subject::Address(address) = subject else { return Ok(not_found) };
     for opened in network.open_books()? {
-        let Some(address) = address else { break };
-        let holders = plugin::block_on(async { Ok(opened.store.holders(&[address], Timestamp::now()).await?) })?;
+        let holders = plugin::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
         if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
             if identity == Hold::COOLING_DOWN {
-                return Ok(format!("{what} is cooling down until {until}"));
+                return Ok(format!("{address} is cooling down until {until}"));
             }
-            return Ok(format!("{what} is reserved for {identity:?} until {until}"));
+            return Ok(format!("{address} is reserved for {identity:?} until {until}"));
         }
     }
-    Ok(format!("no address found for {what}"))
-}
-
-fn filter(what: &str) -> Filter {
-    if let Some(address) = parse_address(what) {
-        return Filter { address: Some(address), ..Filter::default() };
-    }
-    match what.split_once('/') {
-        Some((namespace, name)) => Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() },
-        None => Filter { container: Some(what.to_owned()), ..Filter::default() },
-    }
+    Ok(not_found)
 }
 
 fn describe(held: &Allocation) -> String {
@@ -97,8 +87,8 @@ fn describe(held: &Allocation) -> String {
         lines.extend(pod.cluster.iter().map(|cluster| ("cluster", cluster.clone())));
     }
     if let Some(former) = held.former.as_deref() {
-        let lender = name_of(former);
-        lines.push(("ceded by", format!("{lender} on node {}, which still exists and gets it back", former.node)));
+        let (lender, node) = (name_of(former), &former.node);
+        lines.push(("ceded by", format!("{lender} on node {node}, which still exists and gets it back")));
     }
     if let Some(policy) = &held.policy {
         lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
@@ -106,18 +96,6 @@ fn describe(held: &Allocation) -> String {
     if let Some(hold) = &held.hold {
         lines.push(("hold", format!("reserved for {:?} for {} s after release", hold.identity, hold.seconds)));
     }
-    let text = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value)));
-    text.collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ipv4_written_as_ipv6_is_looked_up_as_ipv4() {
-        assert_eq!(filter("::ffff:10.0.0.5").address, "10.0.0.5".parse().ok());
-        assert_eq!(filter("fd00::5").address, "fd00::5".parse().ok());
-        assert_eq!(filter("10.0.0.5-web").address, None);
-    }
+    let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value))).collect();
+    lines.join("\n")
 }

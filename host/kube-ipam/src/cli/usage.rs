@@ -3,20 +3,18 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::network::Opened;
-use super::output::{self, Done, Output};
-use super::{Format, NetworkArgs};
+use super::network::{NetworkArgs, Opened};
+use super::output::{self, Done, Format, Output};
 use crate::plugin;
 use crate::verbs;
-use ipam::RangeSet;
 use store::Occupancy;
 
-/// Spans of a range set shown to people; programs get all.
+/// How many spans of a range set the table shows; JSON has all of them.
 const SPANS_SHOWN: usize = 4;
 
 /// One range set of a network.
 #[derive(Debug, Serialize)]
-struct Row {
+struct UsageRow {
     network: String,
     range_set: usize,
     spans: Vec<String>,
@@ -36,15 +34,15 @@ pub(crate) fn usage(network: &NetworkArgs, format: Format) -> Done {
     }
 }
 
-fn rows_of(opened: &Opened) -> Result<Vec<Row>, verbs::Error> {
+fn rows_of(opened: &Opened) -> Result<Vec<UsageRow>, verbs::Error> {
     let range_sets = opened.range_sets()?;
     let occupancies = plugin::block_on(async { Ok(opened.store.occupancy(&range_sets, Timestamp::now()).await?) })?;
     let mut rows = Vec::new();
     for (range_set, (set, occupancy)) in range_sets.iter().zip(occupancies).enumerate() {
-        rows.push(Row {
+        rows.push(UsageRow {
             network: opened.base.network.clone(),
             range_set,
-            spans: spans(set),
+            spans: set.offered().map(|span| span.to_string()).collect(),
             percent: occupancy.percent(),
             occupancy,
         });
@@ -52,20 +50,16 @@ fn rows_of(opened: &Opened) -> Result<Vec<Row>, verbs::Error> {
     Ok(rows)
 }
 
-fn spans(set: &RangeSet) -> Vec<String> {
-    set.offered().map(|span| span.to_string()).collect()
-}
-
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[UsageRow]) -> String {
     let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "FREE", "USED", "ADDRESSES"];
     output::table(&header, rows.iter().map(cells))
 }
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &UsageRow) -> Vec<String> {
     let Occupancy { size, held, kept, free } = row.occupancy;
-    let mut spans = row.spans.iter().take(SPANS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if let Some(more @ 1..) = row.spans.len().checked_sub(SPANS_SHOWN) {
-        spans.push_str(&format!(", and {more} more"));
+    let mut spans = row.spans[..row.spans.len().min(SPANS_SHOWN)].join(", ");
+    if row.spans.len() > SPANS_SHOWN {
+        spans.push_str(&format!(", and {} more", row.spans.len() - SPANS_SHOWN));
     }
     vec![
         row.network.clone(),

@@ -1,7 +1,7 @@
 //! One file of libcni's cache, as its versions write it.
 //!
-//! From 0.8 on a file is an object of kind `cniCacheV1` with everything the ADD was called with, and its result. Before, a
-//! file was the bare result, and its name alone said whose: `<network>-<container>-<interface>`.
+//! From version 0.8 on, a file is an object of kind `cniCacheV1` with everything that the ADD was called with, and its
+//! result. Before, a file was the bare result, and only its name said whose: `<network>-<container>-<interface>`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ struct Cached {
     result: Option<CachedResult>,
 }
 
-/// The result of an ADD in the words of every version; of it only the addresses matter.
+/// The addresses in the result of an ADD: `ips`, or in CNI versions before 0.3.0 `ip4` and `ip6`.
 #[derive(Default, Deserialize)]
 struct CachedResult {
     ips: Option<Vec<Listed>>,
@@ -63,7 +63,7 @@ struct OfFamily {
     gateway: Option<String>,
 }
 
-/// `None` for what is not a file of libcni's, or is gone; an error is the reason why it cannot be understood.
+/// Reads a file. `None` if it is not a regular file, or is gone; an error says why the text cannot be understood.
 pub(super) fn read(file: &Path) -> Result<Option<Container>, String> {
     let metadata = match fs::metadata(file) {
         Ok(metadata) => metadata,
@@ -107,7 +107,8 @@ pub(super) fn read(file: &Path) -> Result<Option<Container>, String> {
     }))
 }
 
-/// A bare result. IDs of containers have no hyphen in the runtimes of that time, so the name has one meaning.
+/// A bare result. A network's name may have hyphens, but the runtimes of that time had none in IDs of containers and names of
+/// interfaces, so that the name is read from its end.
 fn bare(file: &Path, text: &[u8]) -> Result<Cached, String> {
     let result: CachedResult = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if result.ips.is_none() && result.ip4.is_none() && result.ip6.is_none() {
@@ -128,7 +129,8 @@ fn bare(file: &Path, text: &[u8]) -> Result<Cached, String> {
     })
 }
 
-/// The pod, and the addresses that the runtime asked for. Arguments that are not ours are no reason to forget a container.
+/// The pod, and the addresses that the runtime asked for. Arguments for other plugins are ignored here, or a container with
+/// such arguments would seem to be gone.
 fn pod_of(cached: &Cached) -> (Option<PodName>, Vec<IpAddr>) {
     let mut text = "IgnoreUnknown=1".to_owned();
     for (key, value) in cached.cni_args.iter().flatten() {
@@ -138,7 +140,7 @@ fn pod_of(cached: &Cached) -> (Option<PodName>, Vec<IpAddr>) {
     (args.pod(), args.addresses.iter().map(|asked| asked.address).collect())
 }
 
-/// The addresses that the pod named, by annotation or through the runtime: they are fixed, all others are dynamic.
+/// The addresses that the pod asked for, by annotation or through the runtime. These are fixed; all others are dynamic.
 fn named_by(cached: &Cached, attachment: &Attachment, asked: Vec<IpAddr>) -> Vec<IpAddr> {
     let mut named = asked;
     let Some(capabilities) = &cached.capability_args else { return named };

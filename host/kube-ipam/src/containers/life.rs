@@ -1,4 +1,4 @@
-//! Whether a container that libcni has the result of is known to be gone.
+//! Whether a container of which libcni has a result is known to be gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,17 +11,19 @@ use ipam::Attachment;
 /// What is known of a container's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// Its network namespace is there.
+    /// Its network namespace exists.
     Has(PathBuf),
     /// No DEL has followed its ADD; more is not known.
     Unsure,
-    /// Its network namespace is gone: the DEL got lost.
+    /// Its network namespace is gone: the DEL was lost.
     Gone(PathBuf),
 }
 
-/// Look at the network namespaces that libcni wrote down. One that is missing proves something only where we would see
-/// it: in a container of its own a process may see no namespace of the node at all. It would be seen where another of the
-/// same directory is; and nothing lives that was started before the machine.
+/// Looks at the network namespaces that libcni wrote down.
+///
+/// A missing namespace proves something only if this process could see it: a process in a container may see no namespace of
+/// the node at all. It could see it if it sees another one in the same directory. Without that, a container is gone only if
+/// its result was written before the machine was started.
 pub(super) fn judge(containers: &mut BTreeMap<Attachment, Container>) {
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
     for container in containers.values() {
@@ -43,7 +45,7 @@ pub(super) fn judge(containers: &mut BTreeMap<Attachment, Container>) {
     }
 }
 
-/// The directory of a namespace; all of /proc is one.
+/// The directory of a namespace. All of /proc counts as one: each process has a directory of its own there.
 fn place(netns: &Path) -> PathBuf {
     if netns.starts_with("/proc") { PathBuf::from("/proc") } else { netns.parent().unwrap_or(netns).to_owned() }
 }

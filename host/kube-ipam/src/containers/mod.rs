@@ -1,11 +1,11 @@
-//! What this node knows of its containers: the results of ADDs that libcni keeps.
+//! What this node knows of its containers: the results of ADDs in libcni's cache.
 //!
 //! Every runtime that calls plugins through libcni (containerd, CRI-O, podman with CNI, cri-dockerd, Multus) has libcni
 //! write the result of each ADD to `<cache>/results/<network>-<container>-<interface>`. The DEL removes that file, after
 //! every plugin of the network has succeeded. So *living* means here: **libcni has the result of the container's ADD, and no
-//! DEL has followed.** A DEL that got lost leaves the file; where libcni wrote down the network namespace (from its
-//! version 1.2 on), a namespace that is gone tells. In doubt a container lives: an address that is held too long costs one
-//! address, one that is given out twice breaks two pods.
+//! DEL has followed.** A DEL that was lost leaves the file; where libcni wrote down the network namespace (from its version
+//! 1.2 on), a namespace that is gone shows that. In doubt a container lives: an address that is held too long costs one
+//! address, an address that is given out twice breaks two pods.
 
 mod entry;
 mod life;
@@ -23,8 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 use ipam::{Assignment, Attachment, PodName, RangeSets};
 pub use life::{Life, booted};
 
-/// Where the cache of libcni is, unless somebody says otherwise: libcni's own default (containerd, CRI-O, podman),
-/// cri-dockerd's, and the one that Multus keeps for the networks it delegates to.
+/// Where the cache of libcni is by default: libcni's own directory (containerd, CRI-O, podman), that of cri-dockerd, and the
+/// one that Multus has for the networks it delegates to.
 pub const CACHES: [&str; 3] = ["/var/lib/cni", "/var/lib/cni/cache", "/var/lib/cni/multus"];
 
 /// Why the cache cannot be read.
@@ -35,39 +35,36 @@ pub struct CacheError {
     source: io::Error,
 }
 
-/// A container that libcni has the result of.
+/// A container of which libcni has the result of an ADD.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Container {
-    /// Its interface in a network.
     pub attachment: Attachment,
     /// The pod, when the runtime named one.
     pub pod: Option<PodName>,
-    /// The addresses as the container was told them. Of those another plugin of the network gave, too.
+    /// The addresses that the ADD returned, also those that another plugin of the network gave.
     pub addresses: Vec<Assignment>,
-    /// Whether it is known to be gone.
     pub life: Life,
     /// When its ADD ended.
     pub written: SystemTime,
-    /// Where that stands.
+    /// The file in libcni's cache.
     pub file: PathBuf,
 }
 
 /// All that libcni knows on this node.
 #[derive(Debug, Default)]
 pub struct Containers {
-    /// The directories that are there; none where no runtime has used libcni.
+    /// The directories of results that exist; none where no runtime has used libcni.
     pub directories: Vec<PathBuf>,
-    /// By attachment.
     known: BTreeMap<Attachment, Container>,
     /// Files that are not a result as libcni writes it, each with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// How long after its claim an ADD may still be at work: libcni writes the result when the whole ADD has ended.
+    /// How long after its claim an ADD may still run: libcni writes the result when the whole ADD has ended.
     pub grace: SignedDuration,
 }
 
 impl Containers {
-    /// Read these caches of libcni. One that is not there is passed over; one that cannot be read is an error, for
-    /// whoever lives would look dead.
+    /// Reads these caches of libcni. One that does not exist is skipped. One that cannot be read is an error: without its
+    /// results, containers that live would seem to be gone.
     pub fn read<P: AsRef<Path>>(caches: impl IntoIterator<Item = P>) -> Result<Self, CacheError> {
         let mut containers = Self::default();
         for cache in caches {
@@ -82,31 +79,36 @@ impl Containers {
         !self.directories.is_empty()
     }
 
-    /// Whether libcni has to have a result of whoever claimed something at that moment and lives.
+    /// Whether libcni must have the result of a container that claimed addresses at `since`, if it still lives.
     pub fn must_know(&self, since: Timestamp, now: Timestamp) -> bool {
         self.is_known() && now.duration_since(since) >= self.grace
     }
 
-    /// What libcni has of one attachment.
     pub fn get(&self, attachment: &Attachment) -> Option<&Container> {
         self.known.get(attachment)
     }
 
-    /// Whether libcni has anything of an attachment, be it a file that nobody can read.
+    /// Whether libcni has anything of an attachment, even a file that cannot be read or was written since.
     pub fn has(&self, attachment: &Attachment) -> bool {
+        if self.known.contains_key(attachment) {
+            return true;
+        }
         let Attachment { network, container, interface } = attachment;
         let name = format!("{network}-{container}-{interface}");
-        self.known.contains_key(attachment) || self.directories.iter().any(|results| results.join(&name).exists())
+        self.directories.iter().any(|results| results.join(&name).exists())
     }
 
-    /// The containers of a network that are not known to be gone, each with its addresses inside the ranges. The one that
-    /// is surest to live comes first: where two claim one address, that is whose it is.
+    /// The containers of a network that are not known to be gone, each with its addresses inside the ranges. Those most
+    /// certain to live come first: where two have one address, it belongs to the first of them.
     pub fn living(&self, network: &str, range_sets: &RangeSets) -> Vec<Container> {
         let mut living = Vec::new();
-        for container in self.known.values().filter(|container| container.attachment.network == network) {
-            let mut container = container.clone();
+        for known in self.known.values() {
+            if known.attachment.network != network || matches!(known.life, Life::Gone(_)) {
+                continue;
+            }
+            let mut container = known.clone();
             container.addresses.retain(|assignment| range_sets.is_inside(assignment.address));
-            if !container.addresses.is_empty() && !matches!(container.life, Life::Gone(_)) {
+            if !container.addresses.is_empty() {
                 living.push(container);
             }
         }
@@ -114,7 +116,7 @@ impl Containers {
         living
     }
 
-    /// The addresses of every container that is not known to be gone, in whichever network.
+    /// The addresses of every container that is not known to be gone, in all networks.
     pub fn in_use(&self) -> BTreeMap<Attachment, BTreeSet<IpAddr>> {
         let mut in_use = BTreeMap::new();
         for (attachment, container) in &self.known {
@@ -141,7 +143,7 @@ impl Containers {
         for entry in entries {
             let file = entry.map_err(failed)?.path();
             match entry::read(&file) {
-                // Removed since the directory was read, or somebody else's.
+                // It was removed after the directory was read, or is not a file of libcni's.
                 Ok(None) => {}
                 Ok(Some(container)) => self.keep_newer(container),
                 Err(why) => self.unreadable.push((file, why)),
@@ -150,7 +152,7 @@ impl Containers {
         Ok(())
     }
 
-    /// One attachment may be in two caches, where a runtime was replaced by another.
+    /// An attachment is in two caches where a runtime was replaced by another. The older result is out of date.
     fn keep_newer(&mut self, container: Container) {
         let known = self.known.get(&container.attachment);
         if known.is_none_or(|known| known.written < container.written) {
@@ -159,7 +161,7 @@ impl Containers {
     }
 }
 
-/// The directory of a cache that has the results; `--cache-dir` may name it itself.
+/// The directory of results in a cache. `--cache-dir` may name either of the two.
 fn results_of(cache: &Path) -> PathBuf {
     if cache.ends_with("results") { cache.to_owned() } else { cache.join("results") }
 }

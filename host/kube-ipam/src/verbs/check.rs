@@ -1,4 +1,4 @@
-//! CHECK: is what an earlier ADD answered still so? It never repairs, and costs one read.
+//! CHECK: whether the result of an earlier ADD still holds. It never repairs anything, and costs one read.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,8 @@ use super::Error;
 use ipam::{Attachment, Claim, RangeSets};
 use store::Store;
 
-/// Every address of `prevResult` that belongs to this network must be held by this attachment. Addresses outside its
-/// subnets are somebody else's: another plugin of the chain may have added them.
+/// Every address of `prevResult` inside this network's subnets must be held by this attachment. Another plugin of the chain
+/// may have added addresses outside of them.
 pub async fn check(
     attachment: &Attachment,
     previous: &[IpAddr],
@@ -15,13 +15,18 @@ pub async fn check(
     store: &Store,
 ) -> Result<(), Error> {
     let claim = store.held_by(attachment).await?;
-    let held = |address| claim.iter().flat_map(Claim::addresses).any(|held| held == address);
-    let ours = previous.iter().copied().filter(|&address| range_sets.is_inside(address));
-    let missing: Vec<IpAddr> = ours.filter(|&address| !held(address)).collect();
+    let held: Vec<IpAddr> = claim.iter().flat_map(Claim::addresses).collect();
+    let mut missing = Vec::new();
+    for address in previous {
+        if range_sets.is_inside(*address) && !held.contains(address) {
+            missing.push(*address);
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }
-    let ceded = claim.map(|claim| claim.ceded).unwrap_or_default();
-    let ceded = ceded.into_iter().filter(|ceded| missing.contains(&ceded.assignment.address)).collect();
+    // The error says where a ceded address went: it is not lost, and comes back.
+    let mut ceded = claim.map(|claim| claim.ceded).unwrap_or_default();
+    ceded.retain(|ceded| missing.contains(&ceded.assignment.address));
     Err(Error::NotHeld { attachment: attachment.clone().into(), addresses: missing, ceded })
 }

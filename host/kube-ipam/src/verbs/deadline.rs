@@ -1,5 +1,5 @@
-//! The deadline of an invocation: ours, shorter than the runtime's, so that nothing is claimed for an attachment
-//! that the runtime has given up.
+//! The deadline of an invocation. It is earlier than the runtime's, so that nothing is claimed for an attachment that the
+//! runtime has given up.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use super::Error;
 /// What a call was waiting for when its time was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// The compiler it had started for this module.
+    /// The compiler that it had started for this module.
     Compiler(String),
-    /// Another process, which was compiling, before this module could be.
+    /// Its turn to compile this module: another process was compiling.
     OtherCompiler(String),
     ApiServer,
     Store,
-    /// Nothing: it was at work.
+    /// Nothing: it was computing.
     Nothing,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Waited {
     }
 }
 
-/// `timeout` of the configuration, counted from when the configuration was read.
+/// The moment at which `ipam.timeout` has passed, counted from when the configuration was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     timeout: Duration,
@@ -41,27 +41,25 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// This long from now.
     pub fn after(timeout: Duration) -> Self {
         Self { timeout, at: Instant::now() + timeout }
     }
 
-    /// The moment it passes.
     pub fn at(&self) -> Instant {
         self.at
     }
 
-    /// How long it is still to come.
+    /// The time that is left; zero once the deadline has passed.
     pub(crate) fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// Asked just before a commit: a late claim is worse than none.
+    /// Fails if the deadline has passed. Called just before a commit: a late claim is worse than none.
     pub fn check(&self) -> Result<(), Error> {
         if Instant::now() < self.at { Ok(()) } else { Err(self.passed(Waited::Nothing)) }
     }
 
-    /// The work, unless it waits too long. Only what waits can be interrupted.
+    /// Does the work, or fails at the deadline. Only work that waits can be interrupted, not work that computes.
     pub async fn bound<T>(&self, on: Waited, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match tokio::time::timeout_at(self.at.into(), work).await {
             Ok(result) => result,
@@ -69,7 +67,7 @@ impl Deadline {
         }
     }
 
-    /// The error of a call whose time is over.
+    /// The error of a call whose deadline has passed.
     pub(crate) fn passed(&self, waited: Waited) -> Error {
         Error::Late { timeout: self.timeout, waited }
     }

@@ -1,4 +1,4 @@
-//! DEL: take an attachment's addresses back. Absent is success; neither ranges, policy nor Kubernetes are needed.
+//! DEL: take an attachment's addresses back. Nothing to release is success; neither ranges, policy nor Kubernetes are needed.
 
 use jiff::Timestamp;
 
@@ -7,10 +7,11 @@ use crate::config::Base;
 use ipam::Attachment;
 use store::Store;
 
-/// Release what this very attachment holds, in these books or in those of before: never an address that has moved on to
-/// another.
+/// Releases what this attachment holds, here or where the network kept its addresses before. An address that has passed on
+/// to another attachment stays with that one.
 pub async fn del(attachment: &Attachment, base: &Base, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     let mut released = store.release(attachment, Timestamp::now()).await?;
+    // An attachment has its claim in one place only, and as a rule it is here.
     if released.is_none() {
         released = elsewhere::release(attachment, base, store, deadline, Timestamp::now()).await?;
     }

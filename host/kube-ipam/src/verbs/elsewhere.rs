@@ -1,9 +1,9 @@
-//! Former books: where a network had its addresses before its configuration said otherwise.
+//! Former books: where a network kept its addresses before its configuration was changed.
 //!
-//! An ADD gives out nothing while containers hold addresses in there: some would be given out twice. What is in there
-//! is released by DEL and GC as long as it is there, and `kube-ipam import --from kube-ipam` moves it.
+//! An ADD gives out nothing while containers hold addresses there, because some would be given out twice. DEL and GC go on
+//! releasing what is there, and `kube-ipam import --from kube-ipam` moves it.
 //!
-//! An embedded store of this node is noticed by its file; another domain of the same store by the registry.
+//! A former embedded store of this node is noticed by its file, another domain of the same store by the registry.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use store::EtcdConfig;
 use store::embedded::Embedded;
 use store::{Moved, Store, StoreError};
 
-/// Refuse to give out addresses while an embedded store of this node holds some of the network. Where there is no such
-/// file, this is all it costs to know.
+/// Fails while a former embedded store of this node holds addresses of the network. Where there is no such file, this costs
+/// one look at each directory.
 pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> Result<(), Error> {
     for dir in earlier_dirs(base) {
         match Box::pin(holder_in(&open(dir, Some(deadline.at())), &base.network)).await {
@@ -28,14 +28,14 @@ pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> R
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };
                 return Err(StoreError::from(moved).into());
             }
-            // Which containers hold addresses there cannot be known then, and an address given out now may be one of theirs.
+            // It is not known then which addresses are in use there, and one given out now may be among them.
             Err(source) => return Err(unreadable(dir, base, source).into()),
         }
     }
     Ok(())
 }
 
-/// Release what an attachment that holds nothing here holds in former books.
+/// Releases what an attachment that holds nothing here holds in former books.
 pub(super) async fn release(
     attachment: &Attachment,
     base: &Base,
@@ -58,11 +58,11 @@ pub(super) async fn release(
             return Ok(Some(claim));
         }
     }
-    // It may have been moved here after the first look and before those.
+    // An import may have moved the claim here after the caller's look and before these, which then all missed it.
     if looked { Ok(store.release(attachment, now).await?) } else { Ok(None) }
 }
 
-/// What CHECK misses here may be in former books: it is held all the same.
+/// Makes a failed CHECK succeed if former books have the addresses that it did not find here: they are held all the same.
 pub(crate) async fn excuse(
     checked: Result<(), Error>,
     attachment: &Attachment,
@@ -98,18 +98,18 @@ async fn held(
     Ok(None)
 }
 
-/// The directories among those of before that have an embedded store. One look at the directory for each.
+/// The former directories that still have an embedded store.
 pub(crate) fn earlier_dirs(base: &Base) -> impl Iterator<Item = &PathBuf> {
     base.earlier_dirs.iter().filter(|dir| Embedded::is_in(dir))
 }
 
-/// The store in such a directory. Its domain is of no account: see [`Store::domains`]. A turn to write is waited for until the
-/// call's deadline; without one, as commands do.
+/// The store in such a directory, in no particular domain: see [`Store::domains`]. It waits for a turn to write until the
+/// deadline, or without one as long as it takes, which is for commands.
 pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Store {
     Store::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, "")
 }
 
-/// Some attachment of the network that holds an address there, and in which domain.
+/// The first attachment of the network found to hold an address there, with its domain.
 pub(crate) async fn holder_in(store: &Store, network: &str) -> Result<Option<(String, Attachment)>, StoreError> {
     for domain in store.domains().await? {
         if let Some(attachment) = store.beside(&domain).any_of(network).await? {
@@ -137,8 +137,8 @@ async fn held_in(store: &Store, attachment: &Attachment) -> Result<Option<Claim>
     Ok(None)
 }
 
-/// Other domains of the same store, and what the attachment is called there. An attachment is a container's interface:
-/// under another name of the network it is the same one.
+/// The other domains of the same store that may have a claim of the attachment, and the attachment's name in each. A
+/// container's interface is the same attachment under a former name of the network.
 async fn former_books(attachment: &Attachment, store: &Store) -> Result<Vec<(Store, Attachment)>, StoreError> {
     let mut books = Vec::new();
     for former in store.former_books(&attachment.network).await? {
@@ -148,7 +148,8 @@ async fn former_books(attachment: &Attachment, store: &Store) -> Result<Vec<(Sto
     Ok(books)
 }
 
-/// A file that nobody can read keeps no pod from ending: what it held is lost with it, and every ADD says so.
+/// Makes an unreadable file a warning, so that no pod is kept from ending: what the file held is lost anyway, and every ADD
+/// reports it. A fault that may pass stays an error, because the runtime tries again.
 fn passed_over(error: StoreError) -> Result<(), Error> {
     if error.is_transient() {
         return Err(error.into());

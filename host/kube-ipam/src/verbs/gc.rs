@@ -1,4 +1,4 @@
-//! GC: release what attachments of this node and network hold that the runtime does not know any more.
+//! GC: release what attachments of this node and network hold that the runtime no longer knows.
 
 use jiff::Timestamp;
 
@@ -9,12 +9,14 @@ use ipam::Attachment;
 use limits::store::EXPIRED_BY_GC;
 use store::{Store, StoreError};
 
-/// Walks all of them, goes on after a failure and reports all failures together. The runtime's list covers this node
-/// only, so nothing of another node or network is looked at, and where several machines call themselves by this node's
-/// name, nothing of another machine. Holds that are over are nobody's: they go, too.
+/// Goes on after a failure and reports all failures together. The runtime's list covers this node only, so nothing of
+/// another node or network is examined, and where several machines have this node's name, nothing of another machine. Holds
+/// that have ended are removed, too.
 ///
-/// The list is older than this call. A runtime must not ADD meanwhile; where one does, what was claimed since stays.
+/// The list is older than this call. A runtime must not ADD meanwhile; if one does, what was claimed since the call began
+/// stays.
 pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: &Deadline) -> Result<(), Error> {
+    // Without a list nothing is known to be garbage. An empty list is another case: with that, everything is.
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
@@ -28,15 +30,15 @@ pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: 
     outcome(garbage.failures, walked)
 }
 
-/// What could not be released is told even where the walk did not come to its end.
+/// The result of the call. Failures are reported even if the walk was stopped before its end.
 fn outcome(failures: Vec<(Attachment, StoreError)>, walked: Result<(), Error>) -> Result<(), Error> {
-    match walked {
-        walked if failures.is_empty() => walked,
-        walked => Err(Error::Garbage { failures, stopped: walked.err().map(Box::new) }),
+    if failures.is_empty() {
+        return walked;
     }
+    Err(Error::Garbage { failures, stopped: walked.err().map(Box::new) })
 }
 
-/// What is garbage, and what of it could not be released.
+/// What to look for, and what could not be released.
 struct Garbage<'a> {
     base: &'a Base,
     valid: &'a ValidAttachments,
@@ -45,10 +47,11 @@ struct Garbage<'a> {
 }
 
 impl Garbage<'_> {
-    /// Here, and wherever the network kept its addresses before.
+    /// Collects here, and wherever the network kept its addresses before.
     async fn collect_everywhere(&mut self, store: &Store, deadline: &Deadline) -> Result<(), Error> {
         self.collect(store).await?;
-        // The list is of the network by this name: what it held in other books is in the list, what others hold is not.
+        // The list covers the network by its name, so also what it holds in its former domain. What other networks hold there
+        // is not in the list, and is not examined.
         if let Some(former) = store.registered_elsewhere(&self.base.network).await? {
             self.collect(&store.beside(&former)).await?;
         }
@@ -76,7 +79,7 @@ impl Garbage<'_> {
                 Ok(Some(_)) => tracing::info!(%attachment, "released"),
                 Ok(None) => tracing::info!(%attachment, "nothing to release that was claimed before this call"),
                 Err(error) => {
-                    // Should the call come too late for an answer, it is in the log.
+                    // Logged at once: if the call runs out of time, its error does not get to the runtime.
                     tracing::warn!(%attachment, %error, "not released");
                     self.failures.push((attachment, error));
                 }

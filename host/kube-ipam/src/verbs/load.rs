@@ -1,4 +1,4 @@
-//! Who decides: the policy of a network, or the built-in one in its place.
+//! Loads the policy that decides: that of the network, or the built-in one in its place.
 
 use tracing::debug_span;
 
@@ -7,7 +7,7 @@ use crate::config::{Network, OnFault, PolicyConfig};
 use engine::{Compiler, Compiling, Flaw, Policy, PolicyError, Source};
 use limits::Limits;
 
-/// The policy of a network, with settings it understands.
+/// The policy of a network, which accepts the network's settings.
 pub(crate) fn load(network: &Network) -> Result<Policy, Error> {
     load_by(network, network.policy.limits, Compiler::Child, None)
 }
@@ -29,6 +29,7 @@ fn load_by(
         deadline: deadline.map(Deadline::at),
     };
     match (load_with(&source, settings), deadline) {
+        // The module is not at fault where the time of the call ended before the compiler did.
         (Err(PolicyError::Flawed { module, flaw: Flaw::Unfinished(by) }), Some(deadline)) => {
             Err(deadline.passed(match by {
                 Compiling::Own => Waited::Compiler(module),
@@ -39,23 +40,24 @@ fn load_by(
     }
 }
 
-/// A policy that understands these settings.
+/// A policy that accepts these settings.
 pub(super) fn load_with(source: &Source<'_>, settings: &str) -> Result<Policy, PolicyError> {
     let policy = Policy::load(source)?;
-    // Every policy takes no settings: a run of the guest, only to hear that, is saved.
+    // Every policy has to work without settings, so that asking the guest about none would be a wasted run.
     if settings != "{}" {
         policy.validate_settings(settings)?;
     }
     Ok(policy)
 }
 
-/// The policy of a network, or where that cannot be used and the configuration says so, the built-in one.
+/// The policy of a network. Where that cannot be used, the built-in one, if the configuration says so (`policy.onFault`).
 pub(super) fn load_whoever_decides(network: &Network, limits: Limits, deadline: &Deadline) -> Result<Policy, Error> {
     or_stand_in(network, load_by(network, limits, Compiler::Child, Some(deadline)))
 }
 
-/// The same, unless it has to be compiled first: while an answer travels, nobody may wait for a compiler. The answer would
-/// be there, and seem not to have come.
+/// The same policy, or `None` where a module has to be compiled first. For the time while an answer of the store or the API
+/// server is on its way: waiting for a compiler then, the process would not see that the answer has come, and take it for
+/// late.
 pub(super) fn load_if_compiled(network: &Network, limits: Limits) -> Option<Result<Policy, Error>> {
     match load_by(network, limits, Compiler::Nobody, None) {
         Err(Error::Policy(PolicyError::Flawed { flaw: Flaw::Uncompiled, .. })) => None,
@@ -64,15 +66,15 @@ pub(super) fn load_if_compiled(network: &Network, limits: Limits) -> Option<Resu
 }
 
 fn or_stand_in(network: &Network, loaded: Result<Policy, Error>) -> Result<Policy, Error> {
-    match loaded {
+    match &loaded {
         Err(fault) if network.policy.on_fault == OnFault::Default && fault.may_be_replaced() => {
-            stand_in(&network.policy, &fault)
+            stand_in(&network.policy, fault)
         }
-        loaded => loaded,
+        _ => loaded,
     }
 }
 
-/// The built-in policy, in place of one that is at fault. It knows none of that one's settings and limits.
+/// The built-in policy, in place of one that is at fault. The settings and limits of that one do not apply to it.
 pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
     let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
     tracing::warn!(%fault, "{} decides in place of the faulty policy", policy.name().name);

@@ -1,4 +1,4 @@
-//! What a runtime asks of us, one file or folder a verb. Each tells its story in the order it happens; the signatures are
+//! The CNI verbs, a file or folder for each. Each tells its story in the order in which it happens. The signatures are
 //! promises: a verb that is not handed a policy or the ranges cannot depend on them.
 
 pub mod add;

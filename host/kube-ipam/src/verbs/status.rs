@@ -1,4 +1,4 @@
-//! STATUS: could an ADD work? Silence when it could. Runtimes poll this: it is bounded and changes nothing.
+//! STATUS: whether an ADD could work. Runtimes poll this, so it takes limited time and changes nothing.
 
 use super::load::load_whoever_decides;
 use super::{Deadline, Error, elsewhere};
@@ -6,11 +6,13 @@ use crate::config::{Base, Network};
 use limits::{self, Limits};
 use store::{Search, Store};
 
-/// The policy loads and takes its settings, the store could be written, and no other books of the network are in the way.
+/// Succeeds if the policy loads and accepts its settings, the store can be reached, and the network has no addresses
+/// elsewhere.
 ///
-/// Whether the ranges have room is not asked. Runtimes make "no" to a node that is not ready, and a range that is full on
-/// etcd would make that of every node, although running pods, fixed addresses and returning pods are served: the ADD that
-/// finds no address says so, and `doctor` and `usage` do. Nor is anything else read that grows with what is held.
+/// Whether the ranges have free addresses is not asked. Runtimes report a node as not ready where STATUS fails, and a range
+/// that is full on etcd would do that to every node, although running pods, fixed addresses and returning pods are served.
+/// The ADD that finds no address says so, and so do `doctor` and `usage`. Nor is anything else read that grows with the
+/// number of addresses in use.
 pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     let not_ready = |cause| not_ready(base, cause);
     load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
@@ -23,19 +25,19 @@ pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &De
     Ok(())
 }
 
-/// A module that nobody compiled yet is compiled here, too: where STATUS fails, no ADD would come to do it. One that takes
-/// its time is for `kube-ipam policy install`.
+/// Limits with little time for a compiler. A module that was never compiled is compiled here, too: where STATUS fails, no ADD
+/// would come to do it. One that takes longer has to be compiled by `kube-ipam policy install`.
 fn hurried(limits: Limits) -> Limits {
     Limits { compile_seconds: limits.compile_seconds.min(limits::STATUS_COMPILE), ..limits }
 }
 
-/// What STATUS answers where an ADD could not work.
+/// The error of STATUS where an ADD could not work.
 pub(crate) fn not_ready(base: &Base, cause: Error) -> Error {
     Error::NotReady { network: base.network.clone(), cause: Box::new(cause) }
 }
 
-/// Addresses that kube-ipam 0.x gave out and nobody imported would be given out again. An ADD could work all the same,
-/// and so it could where etcd does not let us read those keys.
+/// Warns of addresses that kube-ipam 0.x gave out and that are not imported: they would be given out again. This is no error,
+/// because an ADD works all the same; so it does where etcd does not let us read those keys.
 async fn warn_of_predecessor(base: &Base, store: &Store) {
     if store.has_predecessor_bookings(&base.network).await.unwrap_or_default() {
         tracing::warn!(

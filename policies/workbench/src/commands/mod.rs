@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Show recorded decisions on which two modules differ
     Diff(diff::DiffOptions),
     /// Show a module's description and interface, and why the host would refuse it
-    Inspect(inspect::Options),
+    Inspect(inspect::InspectOptions),
     /// Create a policy project that builds as it is
     New(new::NewOptions),
     /// Replay recorded decisions with another module and show what changes

@@ -1,11 +1,11 @@
-//! Every network in some files, judged: by itself, by the files it names, and beside the others.
+//! Judges every kube-ipam network in some files: by itself, by the files that it names, and beside the other networks.
 
 use std::io;
 use std::path::Path;
 
-use super::named::{self, Files, Named, Role};
-use super::report::{Finding, Place, Report, Severity};
-use super::sources::{Found, sources};
+use super::named::{self, FileRole, Files, NamedFile};
+use super::report::{ConfigFinding, ConfigReport, Place, Severity};
+use super::sources::{FoundNetwork, sources};
 use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
 use crate::config::unknown::unknown_keys;
@@ -13,17 +13,19 @@ use crate::config::{self, Network, beside};
 use crate::verbs::fail::ONE_PLUGIN_OF_A_LIST;
 use cni::{Fail, NetConf};
 
-/// Check every network of ours in some files and directories.
-pub fn check(paths: &[impl AsRef<Path>], files: Files) -> Report {
-    let mut report = Report::default();
+/// Checks every kube-ipam network in some files and directories.
+pub fn check(paths: &[impl AsRef<Path>], files: Files) -> ConfigReport {
+    let mut report = ConfigReport::default();
     let mut earlier = Vec::new();
     for source in paths.iter().flat_map(|path| sources(path.as_ref())) {
         report.networks += source.found.len();
         report.findings.extend(source.findings);
-        for Found { place, section } in &source.found {
+        for FoundNetwork { place, section } in &source.found {
             let netconf = NetConf::parse(&section.json());
             report.findings.extend(check_section(section, &netconf, place, files.for_file(&source.file)));
-            report.findings.extend(netconf.ok().and_then(|netconf| beside_others(&mut earlier, &netconf, place)));
+            let Some(claimed) = netconf.ok().and_then(|netconf| Claimed::by(&netconf)) else { continue };
+            report.findings.extend(rivalry(&earlier, &claimed, place));
+            earlier.push((claimed, place.clone()));
         }
         if !source.is_directory {
             report.files.push(source.file);
@@ -37,17 +39,16 @@ fn check_section(
     netconf: &Result<NetConf, cni::Error>,
     place: &Place,
     files: Files,
-) -> Vec<Finding> {
+) -> Vec<ConfigFinding> {
     let mut errors = match netconf {
         Ok(netconf) => Network::errors(netconf),
         Err(_) => Vec::new(),
     };
-    // An ADD stops at the first of them, and knows only of parts that it has read: here all of the section is looked at.
+    // An ADD stops at its first error, and knows only the parts that it has read. Here the whole section is examined.
     let unknown = section.ipam().map(unknown_keys).unwrap_or_default();
     let misplaced = netconf.iter().flat_map(beside::errors);
-    let unread = unknown.into_iter().map(config::Error::from).chain(misplaced);
-    for error in unread {
-        // It may be the reason that was given for a part that cannot be read.
+    for error in unknown.into_iter().map(config::Error::from).chain(misplaced) {
+        // The same error may have kept a part from being read, and is in the list already.
         if !errors.iter().any(|known| known.to_string() == error.to_string()) {
             errors.push(error);
         }
@@ -55,7 +56,7 @@ fn check_section(
     let (mut findings, mut missing) = (Vec::new(), Vec::new());
     for error in errors {
         match missing_file(&error) {
-            // Whether a file is there depends on the machine, and is told as for all the files that a network names.
+            // Whether a file exists depends on the machine; it is judged with all other files that the network names.
             Some(named) if files != Files::Unasked => missing.push(named),
             _ => findings.push(place.error(error.message(), error.hint())),
         }
@@ -75,26 +76,20 @@ fn check_section(
     findings
 }
 
-/// The field and the file, of an error that says that a file is not there.
-fn missing_file(error: &config::Error) -> Option<Named> {
+/// The field and the file of an error that says that a file does not exist.
+fn missing_file(error: &config::Error) -> Option<NamedFile> {
     match error {
         config::Error::File { field, file, source } if source.kind() == io::ErrorKind::NotFound => {
-            Some(Named::new(field, file, Role::Needed))
+            Some(NamedFile::new(field, file, FileRole::Needed))
         }
         _ => None,
     }
 }
 
-/// One finding a network is enough: where many share a subnet, each is told of the first before it.
-fn beside_others(earlier: &mut Vec<(Claimed, Place)>, netconf: &NetConf, place: &Place) -> Option<Finding> {
-    let claimed = Claimed::by(netconf)?;
-    let finding = rivalry(earlier, &claimed, place);
-    earlier.push((claimed, place.clone()));
-    finding
-}
-
-/// What two plugins of one list ask for is an error; what two networks share may be meant.
-fn rivalry(earlier: &[(Claimed, Place)], claimed: &Claimed, place: &Place) -> Option<Finding> {
+/// A finding about two networks that claim the same: an error where they are plugins of one list, a warning where they share
+/// a subnet, which may be meant. One finding for each network is enough: where many share a subnet, each is compared with
+/// the first of them.
+fn rivalry(earlier: &[(Claimed, Place)], claimed: &Claimed, place: &Place) -> Option<ConfigFinding> {
     for (other, of_it) in earlier {
         if of_it.shares_a_list_with(place) && claimed.has_attachments_of(other) {
             return Some(asked_twice(claimed.network(), of_it, place));
@@ -105,7 +100,7 @@ fn rivalry(earlier: &[(Claimed, Place)], claimed: &Claimed, place: &Place) -> Op
 }
 
 /// A runtime calls all plugins of a list for one interface of a container.
-fn asked_twice(network: &str, earlier: &Place, place: &Place) -> Finding {
+fn asked_twice(network: &str, earlier: &Place, place: &Place) -> ConfigFinding {
     let message = format!(
         "network {network:?} asks kube-ipam twice for the addresses of one interface, here and in {}: the second ADD is \
          refused",

@@ -1,8 +1,8 @@
-//! `kube-ipam config`: is a configuration right, and what may stand in one?
+//! `kube-ipam config`: checks configurations and prints their schema.
 //!
 //! ```text
-//!   paths ── sources ──► every network of ours in them ── check ──┬── errors    an ADD would fail
-//!            files, directories,                                  ├── doubts    it works, and something bites later
+//!   paths ── sources ──► every kube-ipam network in them ─ check ─┬── errors    an ADD would fail
+//!            files, directories,                                  ├── doubts    an ADD works, but perhaps not as meant
 //!            objects for Multus                                   ├── named     the files that it names
 //!                                                                 └── between   what two networks share
 //! ```
@@ -21,16 +21,15 @@ use std::path::PathBuf;
 
 pub use check::check;
 pub use named::Files;
-pub use report::{Finding, Report, Severity};
+pub use report::{ConfigFinding, ConfigReport, Severity};
 
 use super::network::DIRECTORY;
-use super::output::{Done, Output};
-use super::{Format, OutputArgs};
+use super::output::{Done, Format, Output, OutputArgs};
 use crate::config::unknown::schema;
 
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Command {
-    /// Report errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail
+pub(crate) enum ConfigCommand {
+    /// ConfigReport errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail
     Check {
         /// Configuration files, directories of them, or NetworkAttachmentDefinitions in YAML or JSON. Default: /etc/cni/net.d
         #[arg(value_name = "PATH")]
@@ -46,11 +45,10 @@ pub(crate) enum Command {
     Schema,
 }
 
-/// Run one of them.
-pub(crate) fn run(command: Command) -> Done {
+pub(crate) fn run(command: ConfigCommand) -> Done {
     match command {
-        Command::Schema => Output::json(&schema()),
-        Command::Check { mut paths, on_node, output } => {
+        ConfigCommand::Schema => Output::json(&schema()),
+        ConfigCommand::Check { mut paths, on_node, output } => {
             if paths.is_empty() {
                 paths.push(PathBuf::from(DIRECTORY));
             }

@@ -1,7 +1,7 @@
 //! The files that a network names: whether they are there, and whether an ADD could use them.
 //!
-//! Whoever writes a configuration writes it elsewhere, where none of them is. So a file that is missing is an error on the
-//! node only; a file that is there and cannot be used is an error anywhere.
+//! Configurations are mostly written on another machine, which has none of these files. So a missing file is an error on the
+//! node only; a file that exists and cannot be used is an error anywhere.
 
 use std::fmt;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
-use super::report::{Finding, Place, Severity};
+use super::report::{ConfigFinding, Place, Severity};
 use crate::cli::network::DIRECTORY;
 use crate::config::base::LOG_FILE;
 use crate::config::kubernetes::KUBECONFIG;
@@ -29,14 +29,14 @@ use limits::Limits;
 use store::check_credentials;
 use store::{EtcdConfig, StoreConfig};
 
-/// What is made of the files that a network names.
+/// How the files that a network names are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// Nobody asks about them.
+    /// Not at all.
     Unasked,
-    /// This is not the node: what is missing says nothing.
+    /// This machine is not the node, so that a missing file means nothing.
     Elsewhere,
-    /// An ADD finds here what it needs, or fails.
+    /// This machine is the node: an ADD finds the files here, or fails.
     OnNode,
 }
 
@@ -44,36 +44,36 @@ pub enum Files {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unseen {
     Missing,
-    /// The plugin runs as root, and whoever checks a configuration need not.
+    /// This user may not read it. The plugin runs as root, but a configuration may be checked by anybody.
     Forbidden,
 }
 
 /// A file or directory by the field that names it.
-pub(super) struct Named {
+pub(super) struct NamedFile {
     pub(super) field: &'static str,
     pub(super) path: PathBuf,
-    pub(super) role: Role,
+    pub(super) role: FileRole,
 }
 
 /// What a file is to an ADD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum FileRole {
     Needed,
-    /// It goes on without.
+    /// An ADD works without it.
     Spare,
-    /// The directory of a file that is made where it is missing. Without it nothing is written, and no pod fails.
+    /// The directory of a file that an ADD creates. Without the directory nothing is written, and the ADD works.
     Directory,
 }
 
 impl Files {
-    /// What lies where runtimes look is used here.
+    /// Treats this machine as the node for a configuration that lies where runtimes look for networks.
     pub(super) fn for_file(self, file: &str) -> Self {
-        let in_use = fs::canonicalize(file).is_ok_and(|file| file.starts_with(DIRECTORY));
-        if in_use && self == Self::Elsewhere { Self::OnNode } else { self }
+        let is_in_use = fs::canonicalize(file).is_ok_and(|file| file.starts_with(DIRECTORY));
+        if is_in_use && self == Self::Elsewhere { Self::OnNode } else { self }
     }
 }
 
-/// The parts of a configuration that name files, as far as they can be read: what is wrong with the others is told already.
+/// The parts of a configuration that name files. A part that cannot be read is left out: its error is reported already.
 struct Parts {
     base: Option<Base>,
     policy: Option<PolicyConfig>,
@@ -90,8 +90,8 @@ impl Parts {
     }
 }
 
-/// Check every file that a network names. Some were found to be missing before.
-pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files: Files) -> Vec<Finding> {
+/// Checks every file that a network names. `missing` are those that reading the configuration has missed already.
+pub(super) fn check(netconf: &NetConf, missing: Vec<NamedFile>, place: &Place, files: Files) -> Vec<ConfigFinding> {
     if files == Files::Unasked {
         return Vec::new();
     }
@@ -121,30 +121,30 @@ pub(super) fn check(netconf: &NetConf, missing: Vec<Named>, place: &Place, files
     findings
 }
 
-fn unchecked(why: &str, hint: &str, named: &[Named], place: &Place) -> Option<Finding> {
+fn unchecked(why: &str, hint: &str, named: &[NamedFile], place: &Place) -> Option<ConfigFinding> {
     if named.is_empty() {
         return None;
     }
-    let list: Vec<String> = named.iter().map(Named::to_string).collect();
+    let list: Vec<String> = named.iter().map(NamedFile::to_string).collect();
     let message = format!("not checked, because it is {why}: {}", list.join(", "));
     Some(place.finding(Severity::Note, message, Some(hint.to_owned())))
 }
 
-/// All that it names but `resolvConf`, which is read with the configuration.
-fn named(parts: &Parts) -> Vec<Named> {
+/// The files that the configuration names. Not `resolvConf`, which is read with the configuration itself.
+fn named(parts: &Parts) -> Vec<NamedFile> {
     let mut named = Vec::new();
     if let Some(Base { store: StoreConfig::Etcd(etcd), .. }) = &parts.base {
         for (field, path) in files_of(etcd) {
-            named.push(Named::new(field, path, Role::Needed));
+            named.push(NamedFile::new(field, path, FileRole::Needed));
         }
     }
     if let Some(PolicyConfig { module, shadow, record, .. }) = &parts.policy {
-        named.extend(module.as_ref().map(|module| Named::new(MODULE, module, Role::Needed)));
-        named.extend(shadow.as_ref().map(|shadow| Named::new(SHADOW, &shadow.module, Role::Spare)));
+        named.extend(module.as_ref().map(|module| NamedFile::new(MODULE, module, FileRole::Needed)));
+        named.extend(shadow.as_ref().map(|shadow| NamedFile::new(SHADOW, &shadow.module, FileRole::Spare)));
         named.extend(record.as_ref().and_then(|record| directory_of(RECORD, &record.file)));
     }
     if let Some(kubernetes) = &parts.kubernetes {
-        named.push(Named::new(KUBECONFIG, &kubernetes.kubeconfig, Role::Needed));
+        named.push(NamedFile::new(KUBECONFIG, &kubernetes.kubeconfig, FileRole::Needed));
     }
     if let Some(file) = parts.base.as_ref().and_then(|base| base.log.file.as_ref()) {
         named.extend(directory_of(LOG_FILE, file));
@@ -152,44 +152,44 @@ fn named(parts: &Parts) -> Vec<Named> {
     named
 }
 
-fn directory_of(field: &'static str, file: &Path) -> Option<Named> {
-    Some(Named::new(field, file.parent()?, Role::Directory))
+fn directory_of(field: &'static str, file: &Path) -> Option<NamedFile> {
+    Some(NamedFile::new(field, file.parent()?, FileRole::Directory))
 }
 
 fn unseen(path: &Path) -> Option<Unseen> {
     match rustix::fs::access(path, Access::READ_OK) {
         Err(Errno::NOENT) => Some(Unseen::Missing),
         Err(Errno::ACCESS) => Some(Unseen::Forbidden),
-        // What else is wrong with it is told by whoever reads it.
+        // Any other error is reported by the check that reads the file.
         _ => None,
     }
 }
 
-impl Named {
-    pub(super) fn new(field: &'static str, path: &Path, role: Role) -> Self {
+impl NamedFile {
+    pub(super) fn new(field: &'static str, path: &Path, role: FileRole) -> Self {
         Self { field, path: path.to_owned(), role }
     }
 
-    fn missing(&self, place: &Place) -> Finding {
+    fn missing(&self, place: &Place) -> ConfigFinding {
         let consequence = match self.role {
-            Role::Needed => "an ADD fails",
-            Role::Spare | Role::Directory => "an ADD goes on without it",
+            FileRole::Needed => "an ADD fails",
+            FileRole::Spare | FileRole::Directory => "an ADD goes on without it",
         };
         let message = format!("{self}, which does not exist: {consequence}");
         let hint = Some(format!("create it, or remove {}", self.field));
-        if self.role == Role::Needed { place.error(message, hint) } else { place.warning(message, hint) }
+        if self.role == FileRole::Needed { place.error(message, hint) } else { place.warning(message, hint) }
     }
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for NamedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relation = if self.role == Role::Directory { "is a file in" } else { "names" };
+        let relation = if self.role == FileRole::Directory { "is a file in" } else { "names" };
         write!(f, "{} {relation} {}", self.field, self.path.display())
     }
 }
 
-/// Certificates, key and password, where all of them are there.
-fn credentials(etcd: &EtcdConfig, place: &Place) -> Vec<Finding> {
+/// Checks certificates, key and password, which are judged together: only if all of them can be read.
+fn credentials(etcd: &EtcdConfig, place: &Place) -> Vec<ConfigFinding> {
     if files_of(etcd).iter().any(|(_, file)| unseen(file).is_some()) {
         return Vec::new();
     }
@@ -198,7 +198,8 @@ fn credentials(etcd: &EtcdConfig, place: &Place) -> Vec<Finding> {
     errors.iter().map(|error| place.error(format!("ipam.etcdConfig.{error}"), error.hint())).collect()
 }
 
-fn deciding(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
+/// Whether the policy that decides can be used with its settings.
+fn deciding(policy: &PolicyConfig, place: &Place) -> Option<ConfigFinding> {
     let PolicyConfig { module, sha256, settings, .. } = policy;
     let error = load(policy, module.as_deref(), sha256.as_deref(), settings)?;
     let message = format!("{}: {error}", field_of(&error, POLICY));
@@ -208,18 +209,18 @@ fn deciding(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
     Some(place.error(message, error.hint()))
 }
 
-/// What is wrong with a shadow costs no pod anything.
-fn shadow(policy: &PolicyConfig, place: &Place) -> Option<Finding> {
+/// Whether the shadow policy can be used. A warning only: no pod depends on it.
+fn shadow(policy: &PolicyConfig, place: &Place) -> Option<ConfigFinding> {
     let shadow = policy.shadow.as_ref()?;
     let error = load(policy, Some(&shadow.module), shadow.sha256.as_deref(), &shadow.settings)?;
     Some(place.warning(format!("{}: {error}", field_of(&error, SHADOW)), error.hint()))
 }
 
-/// Why a module cannot be used with these settings, unless it is not here.
+/// Why a module cannot be used with these settings. Not answered for a file that is missing or cannot be read here, which is
+/// reported as such.
 fn load(policy: &PolicyConfig, module: Option<&Path>, sha256: Option<&str>, settings: &str) -> Option<PolicyError> {
     let cache_dir = Some(policy.cache_dir.as_path());
     let source = Source { module, sha256, cache_dir, limits: policy.limits, compiler: Compiler::Child, deadline: None };
-    // A module that is not here, or not readable by this user, is told as a file.
     match module {
         None => built_in(policy.limits, settings).err(),
         Some(file) if unseen(file).is_some() => None,
@@ -238,7 +239,7 @@ fn field_of(error: &PolicyError, policy: &str) -> String {
     }
 }
 
-fn kubeconfig(file: &Path, place: &Place) -> Option<Finding> {
+fn kubeconfig(file: &Path, place: &Place) -> Option<ConfigFinding> {
     if unseen(file).is_some() {
         return None;
     }
@@ -247,8 +248,8 @@ fn kubeconfig(file: &Path, place: &Place) -> Option<Finding> {
     Some(place.error(format!("{KUBECONFIG}: {error}"), error.hint()))
 }
 
-/// Record and log: an ADD works without them, and nobody would notice.
-fn appended(parts: &Parts, place: &Place) -> Vec<Finding> {
+/// Whether the record and the log can be written. An ADD works without them, so that a fault might not be noticed for long.
+fn appended(parts: &Parts, place: &Place) -> Vec<ConfigFinding> {
     let mut findings = Vec::new();
     if let Some(RecordConfig { file, .. }) = parts.policy.as_ref().and_then(|policy| policy.record.as_ref())
         && let Err(error) = record::size(file)
@@ -267,14 +268,17 @@ fn appended(parts: &Parts, place: &Place) -> Vec<Finding> {
     findings
 }
 
-/// A directory that is missing is told by its name; and what root may do with a file, only root can tell.
+/// Whether an error about a file that an ADD appends to is worth a finding. It is not where the directory is missing, which
+/// is reported already, nor where this user lacks a permission that root has.
 fn is_told(file: &Path, error: &io::Error) -> bool {
-    let is_ours = error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root();
-    !is_ours && file.parent().is_some_and(|directory| unseen(directory).is_none())
+    if error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    file.parent().is_some_and(|directory| unseen(directory).is_none())
 }
 
-/// The directory is made where it is missing, below the nearest one that is there.
-fn data_dir(base: &Base, place: &Place) -> Option<Finding> {
+/// An ADD creates the data directory where it is missing, which needs a directory, and no file, above it.
+fn data_dir(base: &Base, place: &Place) -> Option<ConfigFinding> {
     let StoreConfig::Embedded { dir } = &base.store else { return None };
     let existing = dir.ancestors().find(|dir| dir.exists())?;
     if existing.is_dir() {

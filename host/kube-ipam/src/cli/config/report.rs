@@ -1,4 +1,4 @@
-//! What `config check` found, for people and for programs.
+//! The report of `config check`, for people and for programs.
 
 use std::fmt;
 
@@ -6,28 +6,27 @@ use serde::Serialize;
 
 use crate::cli::output::counted;
 
-/// What `config check` found.
+/// What `config check` has found in all its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// The files that were read.
+pub struct ConfigReport {
+    /// The files that were read, as the user named them or their directory.
     pub files: Vec<String>,
-    /// How many networks of ours they hold.
+    /// How many kube-ipam networks the files have.
     pub networks: usize,
     /// In the order of the files; errors of a network before its warnings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ConfigFinding>,
 }
 
-/// One thing to repair, or to look at.
+/// One thing to correct, or to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
+pub struct ConfigFinding {
     pub severity: Severity,
     /// The file or directory.
     pub file: String,
     /// The part of the file, for example `plugins[0]`; empty for the file itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub section: String,
-    /// What is wrong; begins with the field where there is one.
+    /// What is wrong. Begins with the field, if the finding is about one.
     pub message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +41,7 @@ pub enum Severity {
     Error,
     /// An ADD would work, but perhaps not as meant.
     Warning,
-    /// What could not be checked here.
+    /// Something could not be checked here.
     Note,
 }
 
@@ -55,7 +54,7 @@ pub(super) struct Place {
     pub(super) section: String,
 }
 
-impl Report {
+impl ConfigReport {
     /// Whether an ADD would fail.
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
@@ -67,7 +66,6 @@ impl Report {
 }
 
 impl Place {
-    /// A file as a whole.
     pub(super) fn file(file: impl Into<String>) -> Self {
         Self { file: file.into(), section: String::new() }
     }
@@ -78,7 +76,7 @@ impl Place {
         Self { file: self.file.clone(), section: format!("{}{separator}{part}", self.section) }
     }
 
-    /// Whether they are two plugins of one list. What one plugin calls by itself is a part of it.
+    /// Whether two places are in different plugins of one list. A plugin that one of them delegates to is a part of that one.
     pub(super) fn shares_a_list_with(&self, other: &Self) -> bool {
         match (self.plugin(), other.plugin()) {
             (Some((list, nth)), Some((other_list, other_nth))) => {
@@ -88,22 +86,33 @@ impl Place {
         }
     }
 
-    /// Where its list of plugins stands, and which of them it is in.
+    /// The section of the list of plugins, and the index of the plugin that this place is in.
     fn plugin(&self) -> Option<(&str, &str)> {
         let (list, rest) = self.section.split_once("plugins[")?;
         Some((list, rest.split_once(']')?.0))
     }
 
-    pub(super) fn error(&self, message: impl Into<String>, hint: Option<String>) -> Finding {
+    pub(super) fn error(&self, message: impl Into<String>, hint: Option<String>) -> ConfigFinding {
         self.finding(Severity::Error, message, hint)
     }
 
-    pub(super) fn warning(&self, message: impl Into<String>, hint: Option<String>) -> Finding {
+    pub(super) fn warning(&self, message: impl Into<String>, hint: Option<String>) -> ConfigFinding {
         self.finding(Severity::Warning, message, hint)
     }
 
-    pub(super) fn finding(&self, severity: Severity, message: impl Into<String>, hint: Option<String>) -> Finding {
-        Finding { severity, file: self.file.clone(), section: self.section.clone(), message: message.into(), hint }
+    pub(super) fn finding(
+        &self,
+        severity: Severity,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> ConfigFinding {
+        ConfigFinding {
+            severity,
+            file: self.file.clone(),
+            section: self.section.clone(),
+            message: message.into(),
+            hint,
+        }
     }
 }
 
@@ -114,7 +123,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ConfigReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
@@ -129,7 +138,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for ConfigFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
@@ -141,6 +150,9 @@ impl fmt::Display for Finding {
             write!(f, " in {}", self.section)?;
         }
         write!(f, ": {}", self.message)?;
-        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
     }
 }

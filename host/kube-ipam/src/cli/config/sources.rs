@@ -1,5 +1,5 @@
-//! Where configurations are found: in a file, in every file that a runtime would read of a directory, and in objects
-//! that Kubernetes keeps for Multus.
+//! Where configurations are found: in a file, in the files of a directory that a runtime would read, and in Kubernetes
+//! objects for Multus.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,49 +7,48 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::attachment;
-use super::report::{Finding, Place, Severity};
-use super::twice::keys_written_twice;
+use super::attachment::{Unpacked, unpack};
+use super::report::{ConfigFinding, Place, Severity};
+use super::twice;
 use crate::cli::network::EXTENSIONS;
 use crate::config::beside;
 use crate::config::file::{Section, sections};
 use cni::syntax::problem;
 use cni::{Fail, NetConf};
 
-/// Files of Kubernetes objects. A runtime does not read them, but they lie in directories that people check.
+/// The extensions of files of Kubernetes objects. Runtimes do not read them, but they are in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];
 
 const JSON: &str = "correct the file: JSON has no comments and no comma after the last entry; a file of Kubernetes objects ends in .yaml";
 
 const YAML: &str = "documents are separated by a line with three dashes; text with a colon and a space needs quotes";
 
-/// A file that was read, or a directory that is wrong as a whole.
+/// A file that was read, or a directory with a finding about it as a whole.
 #[derive(Default)]
-pub(super) struct Source {
+pub(super) struct ConfigSource {
     pub(super) file: String,
     pub(super) is_directory: bool,
-    /// The networks of ours in it.
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<FoundNetwork>,
     /// What is wrong with the file itself.
-    pub(super) findings: Vec<Finding>,
-    /// Whether our name is anywhere in it.
+    pub(super) findings: Vec<ConfigFinding>,
+    /// Whether the name of kube-ipam is anywhere in the text.
     mentions_us: bool,
-    /// The types of the sections that are not ours.
+    /// The types of the `ipam` sections for other plugins.
     others: Vec<String>,
 }
 
-/// A network of ours.
-pub(super) struct Found {
+/// A kube-ipam network, and where it is.
+pub(super) struct FoundNetwork {
     pub(super) place: Place,
     pub(super) section: Section,
 }
 
-/// All that a path names: a file, or a directory as a runtime reads it.
-pub(super) fn sources(path: &Path) -> Vec<Source> {
+/// Reads what a path names: a file, or the files of a directory that a runtime would read.
+pub(super) fn sources(path: &Path) -> Vec<ConfigSource> {
     if path.is_dir() {
         return directory(path);
     }
-    let mut source = Source::read(path);
+    let mut source = ConfigSource::read(path);
     if source.has_nothing_of_ours() {
         let mut message = "no ipam section of type kube-ipam in the file".to_owned();
         if !source.others.is_empty() {
@@ -60,38 +59,42 @@ pub(super) fn sources(path: &Path) -> Vec<Source> {
     vec![source]
 }
 
-fn directory(directory: &Path) -> Vec<Source> {
+fn directory(directory: &Path) -> Vec<ConfigSource> {
     let file = directory.display().to_string();
     let files = match files_in(directory) {
         Ok(files) => files,
         Err(error) => {
             let error = Place::file(&file).error(format!("cannot read the directory: {error}"), None);
-            return vec![Source { is_directory: true, findings: vec![error], ..Source::new(file) }];
+            return vec![ConfigSource { is_directory: true, findings: vec![error], ..ConfigSource::new(file) }];
         }
     };
     let mut sources = Vec::new();
     for file in files {
-        let mut source = Source::read(&file);
+        let mut source = ConfigSource::read(&file);
         source.leave_others_alone();
         sources.push(source);
     }
-    if sources.iter().all(Source::has_nothing_of_ours) {
+    if sources.iter().all(ConfigSource::has_nothing_of_ours) {
         let message = "no ipam section of type kube-ipam in any file of the directory";
         let error = Place::file(&file).error(message, Some(how_to_call_us()));
-        sources.push(Source { is_directory: true, findings: vec![error], ..Source::new(file) });
+        sources.push(ConfigSource { is_directory: true, findings: vec![error], ..ConfigSource::new(file) });
     }
     sources
 }
 
-/// In the order in which runtimes take them.
+/// The files of a directory, in the order in which runtimes read them.
 fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let file = entry?.path();
         let kind = extension(&file);
-        // To open a pipe would be to wait for whoever writes into it.
-        let is_read = EXTENSIONS.contains(&kind) || OBJECTS.contains(&kind);
-        if is_read && !fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+        if !EXTENSIONS.contains(&kind) && !OBJECTS.contains(&kind) {
+            continue;
+        }
+        // Opening a pipe would wait until another process writes into it. What cannot be looked at is not left out, so that
+        // reading it reports why.
+        let is_special = fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file());
+        if !is_special {
             files.push(file);
         }
     }
@@ -107,7 +110,7 @@ fn how_to_call_us() -> String {
     "\"ipam\": { \"type\": \"kube-ipam\", … } inside a plugin makes the plugin call kube-ipam".to_owned()
 }
 
-impl Source {
+impl ConfigSource {
     fn new(file: String) -> Self {
         Self { file, ..Self::default() }
     }
@@ -132,25 +135,31 @@ impl Source {
 
     fn take_apart(&mut self, path: &Path, text: &[u8], place: &Place) {
         self.mentions_us = String::from_utf8_lossy(text).contains("kube-ipam");
-        let read = if OBJECTS.contains(&extension(path)) { from_yaml(text) } else { from_json(text) };
-        match read {
-            Ok(documents) => {
-                if !OBJECTS.contains(&extension(path)) {
-                    self.doubt_repeated_keys(text, place);
-                }
-                for document in documents {
-                    self.doubt_extension(path, &document, place);
-                    attachment::take_apart(document, place, self);
+        let is_yaml = OBJECTS.contains(&extension(path));
+        let read = if is_yaml { from_yaml(text) } else { from_json(text) };
+        let documents = match read {
+            Ok(documents) => documents,
+            Err(Unreadable { message, hint }) => return self.findings.push(place.error(message, Some(hint))),
+        };
+        // Repeated keys of YAML are errors, which its parser has reported.
+        if !is_yaml {
+            self.findings.extend(twice::doubts(text, place));
+        }
+        for document in documents {
+            self.doubt_extension(path, &document, place);
+            for Unpacked { place, configuration, findings } in unpack(document, place) {
+                self.findings.extend(findings);
+                if let Some(configuration) = configuration {
+                    self.add(&configuration, &place);
                 }
             }
-            Err(Unreadable { message, hint }) => self.findings.push(place.error(message, Some(hint))),
         }
     }
 
-    /// Take the networks of ours out of a configuration.
-    pub(super) fn add(&mut self, configuration: &Value, place: &Place) {
+    /// Adds the kube-ipam networks of a configuration.
+    fn add(&mut self, configuration: &Value, place: &Place) {
         for section in sections(configuration) {
-            self.found.push(Found { place: place.part(&section.path), section });
+            self.found.push(FoundNetwork { place: place.part(&section.path), section });
         }
         if self.found.is_empty() {
             collect_types(configuration, &mut self.others);
@@ -159,27 +168,21 @@ impl Source {
         }
     }
 
-    /// libcni hands a plugin what stands in it, with the chain's name and version: no ADD can know of the rest.
+    /// Warns of our keys beside `plugins`. libcni passes to a plugin its own object with the name and version of the list, so
+    /// that no ADD can see what else is there.
     fn doubt_keys_beside_plugins(&mut self, configuration: &Value, place: &Place) {
-        let (Some(Value::Array(_)), Some(chain)) = (configuration.get("plugins"), configuration.as_object()) else {
+        let Value::Object(list) = configuration else { return };
+        if !configuration["plugins"].is_array() {
             return;
-        };
-        for key in beside::keys_of_ours(chain) {
+        }
+        for key in beside::keys_of_ours(list) {
             let message = format!("{key} stands beside plugins, where no plugin reads it");
             let hint = "move it into ipam of the plugin that calls kube-ipam".to_owned();
             self.findings.push(place.warning(message, Some(hint)));
         }
     }
 
-    /// JSON with one key twice means something else to every reader.
-    pub(super) fn doubt_repeated_keys(&mut self, json: &[u8], place: &Place) {
-        for path in keys_written_twice(json) {
-            let message = format!("{path} is written twice: runtimes take the last value and drop the others");
-            self.findings.push(place.warning(message, Some("remove all but one".to_owned())));
-        }
-    }
-
-    /// Runtimes tell a chain of plugins from a single one by the name of the file.
+    /// Warns where the extension does not fit: runtimes tell a list of plugins from a single one by the name of the file.
     fn doubt_extension(&mut self, path: &Path, document: &Value, place: &Place) {
         let (message, hint) = match (extension(path), document.get("plugins")) {
             (kind @ ("conf" | "json"), Some(_)) => (
@@ -195,7 +198,7 @@ impl Source {
         self.findings.push(place.warning(message, Some(hint.to_owned())));
     }
 
-    /// In a directory, what is not ours is not our business, unless a runtime would stumble over it.
+    /// Keeps of the findings about another plugin's file only errors, as warnings: a runtime may stumble over the file.
     fn leave_others_alone(&mut self) {
         if self.mentions_us || !self.found.is_empty() {
             return;
@@ -206,21 +209,27 @@ impl Source {
         }
     }
 
-    /// A broken file may have been meant as ours.
+    /// Whether nothing here is meant for kube-ipam. A broken file may be: with an error in it, the answer is no.
     fn has_nothing_of_ours(&self) -> bool {
         self.found.is_empty() && self.findings.iter().all(|finding| finding.severity == Severity::Warning)
     }
 }
 
-/// Of every `ipam` section.
+/// Collects the `type` of every `ipam` section, as JSON.
 fn collect_types(value: &Value, types: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             let kind = object.get("ipam").and_then(|ipam| ipam.get("type"));
             types.extend(kind.map(Value::to_string));
-            object.values().for_each(|value| collect_types(value, types));
+            for inner in object.values() {
+                collect_types(inner, types);
+            }
         }
-        Value::Array(values) => values.iter().for_each(|value| collect_types(value, types)),
+        Value::Array(values) => {
+            for inner in values {
+                collect_types(inner, types);
+            }
+        }
         _ => {}
     }
 }

@@ -1,12 +1,24 @@
-//! Keys that one JSON object has twice. Whoever reads the text into a map never sees the first of them.
+//! Keys that one JSON object has twice. A reader that makes a map of the object never sees the first of them.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// The paths of keys that an object has more than once, each as often as it is repeated. None of a text that is not JSON.
-pub(super) fn keys_written_twice(json: &[u8]) -> Vec<String> {
+use super::report::{ConfigFinding, Place};
+
+/// Warns of keys that one JSON object has twice, which readers of JSON understand differently.
+pub(super) fn doubts(json: &[u8], place: &Place) -> Vec<ConfigFinding> {
+    let mut findings = Vec::new();
+    for path in keys_written_twice(json) {
+        let message = format!("{path} is written twice: runtimes take the last value and drop the others");
+        findings.push(place.warning(message, Some("remove all but one".to_owned())));
+    }
+    findings
+}
+
+/// The paths of keys that an object has more than once, each as often as it is repeated. Empty for a text that is not JSON.
+fn keys_written_twice(json: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let walk = Walk { path: String::new(), found: &mut found };
     match walk.deserialize(&mut serde_json::Deserializer::from_slice(json)) {

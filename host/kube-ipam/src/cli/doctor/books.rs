@@ -1,6 +1,6 @@
-//! Where the network's addresses are: registered here, and nowhere else.
+//! Whether the network's addresses are kept here and nowhere else.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::config::Base;
 use crate::verbs::{self, Deadline};
@@ -8,16 +8,15 @@ use ipam::RangeSets;
 use store::{EtcdConfig, StoreConfig};
 use store::{Registered, Search, StoreError};
 
-/// What an ADD would be refused for, what it could not know of, and which networks share a subnet.
+/// Reports places for which an ADD would be refused, places that no ADD can know of, and networks that share a subnet.
 pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
     let network = &opened.base.network;
     let mut checks = Vec::new();
     if let Err(error) = opened.store.check_registration(network, range_sets, Search::Whole).await {
         checks.push(Check::failed("books", &error.into()));
     }
-    if let Err(error) =
-        verbs::elsewhere::refuse_earlier_stores(&opened.base, &Deadline::after(opened.base.timeout)).await
-    {
+    let deadline = Deadline::after(opened.base.timeout);
+    if let Err(error) = verbs::elsewhere::refuse_earlier_stores(&opened.base, &deadline).await {
         checks.push(Check::failed("books", &error));
     }
     checks.extend(default_prefix(opened).await);
@@ -25,8 +24,8 @@ pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check>
         Ok(registry) => {
             checks.extend(overlaps(&registry));
             if checks.is_empty() {
-                let deserted = deserted(&opened.base).await;
-                checks.push(Check::good("books", listed(&registry, &opened.base.domain) + &deserted));
+                let detail = listed(&registry, &opened.base.domain) + &deserted(&opened.base).await;
+                checks.push(Check::good("books", detail));
             }
         }
         Err(error) => checks.push(Check::failed("books", &error.into())),
@@ -34,27 +33,29 @@ pub(super) async fn books(opened: &Opened, range_sets: &RangeSets) -> Vec<Check>
     checks
 }
 
-/// Another prefix than the default one may have been given to a network that has its addresses there. No ADD can know:
-/// a prefix is how clusters keep apart.
+/// Warns where a network whose etcdPrefix is not the default one has addresses under the default prefix: the prefix may
+/// have been changed while they were in use. No ADD can be refused for that, because the addresses may as well be those of
+/// another cluster: prefixes are how clusters share an etcd.
 async fn default_prefix(opened: &Opened) -> Option<Check> {
     let StoreConfig::Etcd(etcd) = &opened.base.store else { return None };
     if etcd.prefix == EtcdConfig::DEFAULT_PREFIX {
         return None;
     }
     let network = &opened.base.network;
-    let (domain, container) = match under_default(opened, network).await {
+    let prefix = EtcdConfig::DEFAULT_PREFIX;
+    let (domain, holder) = match verbs::elsewhere::holder_in(&opened.store.under(prefix, network), network).await {
         Ok(found) => found?,
-        // A role that lets us see our own keys only is a good role.
+        // A role that can read only our own keys is a good role.
         Err(StoreError::Refused { .. }) => return None,
         Err(error) => return Some(Check::failed("books", &error.into())),
     };
-    let prefix = EtcdConfig::DEFAULT_PREFIX;
     Some(Check {
         name: "books",
         verdict: Verdict::Warning,
         detail: format!(
             "containers of a network {network:?} hold addresses under the default prefix {prefix}, domain {domain:?} (for \
-             example container {container})"
+             example container {})",
+            holder.container
         ),
         hint: Some(format!(
             "if they are this network's, kube-ipam import --from kube-ipam --etcd-prefix {prefix} --domain {domain} moves \
@@ -63,23 +64,14 @@ async fn default_prefix(opened: &Opened) -> Option<Check> {
     })
 }
 
-async fn under_default(opened: &Opened, network: &str) -> Result<Option<(String, String)>, StoreError> {
-    let whole = opened.store.under(EtcdConfig::DEFAULT_PREFIX, network);
-    for domain in whole.domains().await? {
-        if let Some(attachment) = whole.beside(&domain).any_of(network).await? {
-            return Ok(Some((domain, attachment.container)));
-        }
-    }
-    Ok(None)
-}
-
-/// Networks that may give out one address twice: meant so only where somebody chose their domains.
+/// Warns of networks in different domains that may give out one address twice. Where an operator chose one of the domains,
+/// that is taken to be meant.
 fn overlaps(registry: &[Registered]) -> Vec<Check> {
     let mut checks = Vec::new();
     for (nth, one) in registry.iter().enumerate() {
         for two in &registry[nth + 1..] {
-            let chosen = one.registration.explicit || two.registration.explicit;
-            if chosen || one.registration.domain == two.registration.domain {
+            let is_meant = one.registration.explicit || two.registration.explicit;
+            if is_meant || one.registration.domain == two.registration.domain {
                 continue;
             }
             let Some(span) = one.registration.overlaps(&two.registration).next() else { continue };
@@ -101,7 +93,7 @@ fn overlaps(registry: &[Registered]) -> Vec<Check> {
     checks
 }
 
-/// A store of before costs every ADD a look into it as long as its file is there.
+/// Names the former stores that are empty by now. As long as such a file is there, every ADD has to look into it.
 async fn deserted(base: &Base) -> String {
     let mut text = String::new();
     for dir in verbs::elsewhere::earlier_dirs(base) {
@@ -116,6 +108,9 @@ fn listed(registry: &[Registered], domain: &str) -> String {
     if registry.is_empty() {
         return format!("in domain {domain}; no network is registered yet");
     }
-    let one = |one: &Registered| format!("network {} in domain {}", one.network, one.registration.domain);
-    registry.iter().map(one).collect::<Vec<_>>().join(", ")
+    let mut networks = Vec::new();
+    for Registered { network, registration } in registry {
+        networks.push(format!("network {network} in domain {}", registration.domain));
+    }
+    networks.join(", ")
 }

@@ -1,13 +1,13 @@
-//! Who we are: the node's name, the machine, and claims that are of one of them only.
+//! The node's name and the machine's ID, and claims that have only one of the two.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::cli::output;
 use crate::config::Base;
 use store::StoreConfig;
 use store::StrayClaims;
 
-/// The node's name, and whether claims can be made in it.
+/// Whether claims can be made in the node's name, and where the name is from.
 pub(super) fn node(base: &Base) -> Check {
     let origin = if base.node_given { "ipam.nodeName" } else { "the host name" };
     match base.check_node() {
@@ -16,7 +16,7 @@ pub(super) fn node(base: &Base) -> Check {
     }
 }
 
-/// The machine, and what GC on it leaves alone: its claims under another name, and another machine's under this one.
+/// GC on this node releases only claims that have both its name and its machine ID. Warns of those that have one of them.
 pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
     let Base { node, machine, store, .. } = &opened.base;
     let strays = match opened.store.strays(node, machine).await {

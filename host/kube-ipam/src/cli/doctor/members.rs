@@ -1,42 +1,46 @@
-//! Whether every member of etcd answers, and whether one runs a version that others can bring down.
+//! Whether every member of etcd answers, and whether one runs a version that clients can crash.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::network::Opened;
 use crate::verbs;
 use store::etcd::Member;
 use store::{Map, StoreError};
 
-/// Nothing for the embedded store. One member that is gone keeps no pod from its address, and so is a warning; where none
-/// answers, the check of the store says why.
+/// A member that does not answer is a warning, because the others serve pods. Where none answers, the check of the store
+/// says why, and there is no check here; neither is there for the embedded store.
 pub(super) async fn members(opened: &Opened) -> Vec<Check> {
     let Map::Etcd(etcd) = opened.store.map() else { return Vec::new() };
-    let (mut checks, mut well, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut answering, mut fragile, mut silent) = (Vec::new(), Vec::new(), Vec::new());
     for member in etcd.members().await {
         if member.is_ended_by_killed_clients() {
-            checks.push(fragile(&member));
+            fragile.push(warn_of_fragile(&member));
             continue;
         }
         let Member { endpoint, version } = member;
         match version {
-            Ok(version) => well.push(format!("{endpoint} {version}")),
-            // Where users are told apart, only some may ask. The member answered all the same.
-            Err(StoreError::Refused { .. }) => well.push(format!("{endpoint} (this user may not read its version)")),
+            Ok(version) => answering.push(format!("{endpoint} {version}")),
+            // With authentication on, not every user may ask for it. The member answered all the same.
+            Err(StoreError::Refused { .. }) => {
+                answering.push(format!("{endpoint} (this user may not read its version)"));
+            }
             Err(error) => {
                 let failed = Check::failed("etcd", &verbs::Error::from(error));
                 silent.push(Check { verdict: Verdict::Warning, ..failed });
             }
         }
     }
-    if !well.is_empty() {
-        checks.insert(0, Check::good("etcd", well.join(", ")));
+    let mut checks = Vec::new();
+    if !answering.is_empty() {
+        checks.push(Check::good("etcd", answering.join(", ")));
     }
+    checks.extend(fragile);
     if !checks.is_empty() {
         checks.extend(silent);
     }
     checks
 }
 
-fn fragile(member: &Member) -> Check {
+fn warn_of_fragile(member: &Member) -> Check {
     let version = member.version.as_deref().unwrap_or_default();
     Check {
         name: "etcd",

@@ -1,14 +1,14 @@
-//! Addresses that the network's pods hold outside today's ranges: the configuration was changed while they ran.
+//! Addresses of the network's pods outside its subnets: the configuration was changed while the pods ran.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::cli::list;
 use crate::cli::network::Opened;
 use crate::verbs;
 use ipam::{Allocation, RangeSets};
 use store::Filter;
 
-/// Nothing where all of them are inside. They are held as well as any other, but no ADD gives one out again, and they do
-/// not count as part of a range.
+/// Such addresses are held like any other, but no ADD gives one out again, and `usage` does not count them. No check where
+/// there are none.
 pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<Check> {
     let name = "ranges";
     let (count, example) = match count_outside(opened, range_sets).await {
@@ -37,14 +37,16 @@ pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<C
     })
 }
 
-/// How many there are, and the first of them. Read is only what lies outside of the subnets, where as a rule nothing does.
+/// How many there are, and the first of them. Only what lies outside the subnets is read, where as a rule there is nothing.
 async fn count_outside(opened: &Opened, range_sets: &RangeSets) -> Result<Option<(usize, Allocation)>, verbs::Error> {
     let filter = Filter { network: Some(opened.base.network.clone()), ..Filter::default() };
     let mut pages = opened.store.search_spans(&filter, &range_sets.outside());
     let (mut count, mut example) = (0, None);
     while let Some(held) = list::next_page(&mut pages).await? {
         count += held.len();
-        example = example.or(held.into_iter().next());
+        if example.is_none() {
+            example = held.into_iter().next();
+        }
     }
-    Ok(example.map(|example| (count, example)))
+    Ok(example.map(|first| (count, first)))
 }

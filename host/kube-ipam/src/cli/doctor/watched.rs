@@ -1,6 +1,6 @@
-//! What is done with decisions beyond following them: a shadow that is asked, a record that is kept, a log.
+//! What watches decisions: the shadow policy, the journal of decisions and the log. No pod fails for want of one of them.
 
-use super::{Check, Verdict};
+use super::check::{Check, Verdict};
 use crate::config::{Base, Network};
 use crate::journal::{Tally, record, tally};
 use crate::telemetry;
@@ -9,8 +9,8 @@ use engine::text::tame;
 use files::check_appendable;
 use limits::TEXT;
 
-/// Whether the shadow can be asked, and how often it answered otherwise on this node. No pod waits for this: a module
-/// that takes long to compile is compiled now.
+/// Whether the shadow policy loads, and how often it differed on this node. A module that was never compiled is compiled
+/// here, where no pod waits for it.
 pub(super) fn shadow(base: &Base, network: &Network) -> Option<Check> {
     let config = network.policy.shadow.as_ref()?;
     let shadow = match Shadow::new(config, &network.policy).load() {
@@ -20,15 +20,22 @@ pub(super) fn shadow(base: &Base, network: &Network) -> Option<Check> {
         }
     };
     let name = shadow.name();
-    let counted = tally::read(&network.policy.cache_dir).unwrap_or_default();
-    let ours = counted.iter().filter(|tally| tally.pair.network == base.network && tally.pair.shadow == *name);
-    let counts: Vec<String> = ours.clone().map(describe).collect();
-    let counts = if counts.is_empty() { "not asked yet".to_owned() } else { counts.join("; ") };
-    let detail = format!("{name}, sha256 {}: {counts}", name.sha256);
-    let faulted: u64 = ours.map(|tally| tally.faulted).sum();
-    let verdict = if faulted > 0 { Verdict::Warning } else { Verdict::Good };
-    let hint = (faulted > 0).then(|| "the log says how it faulted".to_owned());
-    Some(Check { name: "shadow", verdict, detail, hint })
+    let (mut counts, mut has_faulted) = (Vec::new(), false);
+    for tally in tally::read(&network.policy.cache_dir).unwrap_or_default() {
+        if tally.pair.network == base.network && tally.pair.shadow == *name {
+            counts.push(describe(&tally));
+            has_faulted |= tally.faulted > 0;
+        }
+    }
+    if counts.is_empty() {
+        counts.push("not asked yet".to_owned());
+    }
+    let mut check = Check::good("shadow", format!("{name}, sha256 {}: {}", name.sha256, counts.join("; ")));
+    if has_faulted {
+        check.verdict = Verdict::Warning;
+        check.hint = Some("the log says how it faulted".to_owned());
+    }
+    Some(check)
 }
 
 fn describe(tally: &Tally) -> String {
@@ -37,7 +44,7 @@ fn describe(tally: &Tally) -> String {
     format!("asked {asked} times beside {policy} since {since:.0}, {differed} answers differed, {faulted} faults")
 }
 
-/// Whether decisions can be recorded. No pod fails for want of a record, but whoever configured one counts on it.
+/// Whether decisions can be recorded. Bad where they cannot: whoever configured a record counts on having it.
 pub(super) fn record(network: &Network) -> Option<Check> {
     let config = network.policy.record.as_ref()?;
     let file = config.file.display();
@@ -52,7 +59,7 @@ pub(super) fn record(network: &Network) -> Option<Check> {
     })
 }
 
-/// The same of the log.
+/// Whether the log can be written. Bad where it cannot, for the same reason.
 pub(super) fn log(base: &Base) -> Option<Check> {
     let file = base.log.file.as_ref()?;
     Some(match check_appendable(file) {

@@ -1,65 +1,70 @@
-//! The store beside the pods of the cluster. The API server knows no containers, and without one there is nobody to write
-//! a claim for: what is missing is shown, with the node that knows more. Nothing is changed.
+//! Compares the store with the pods of the cluster. Changes nothing: the API server does not know the containers, without
+//! which no claim can be written. A finding about a missing claim names the node that knows more.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::network::Opened;
-use super::Finding;
+use super::inconsistency::Inconsistency;
+use crate::cli::network::Opened;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Home, Inventory, PodAddresses};
 use ipam::{Allocation, Claim, Holder, PodName, RangeSets};
+use store::Standing;
 
-/// What was found, and what to say where that is nothing.
+/// The findings, and the sentence to print where there are none.
 ///
-/// Pods are read before claims: a claim that is missing has not just been made. One that is too many may have been, and has
-/// to be older than an ADD may take (`--grace`).
+/// Pods are read before claims, so that a claim seems to be missing only if it was missing all the time. The other way
+/// round, the pod of a new claim may be missing from the list, so that a claim is called superfluous only if it is older
+/// than an ADD may take (`--grace`).
 pub(super) async fn run(
     opened: &Opened,
     server: &ApiServer,
     grace: SignedDuration,
-) -> Result<(Vec<Finding>, String), verbs::Error> {
+) -> Result<(Vec<Inconsistency>, String), verbs::Error> {
     let range_sets = opened.range_sets()?;
     let inventory = server.inventory().await?;
     let pods = inventory.addresses();
     let home = opened.home(server).await?;
     let standing = opened.store.claims(&opened.base.network).await?;
-    // What another cluster's pods hold, this API server knows nothing of.
-    let is_ours = |claim: &&Claim| claim.pod.as_ref().is_none_or(|pod| home.foreign(pod).is_none());
-    let claims: Vec<&Claim> = standing.iter().map(|standing| standing.claim()).filter(is_ours).collect();
-    let mut findings = Vec::new();
-    let mut inside = 0;
-    let books = Books::new(&claims, &inventory);
+    let mut claims: Vec<&Claim> = Vec::new();
+    for claim in standing.iter().map(Standing::claim) {
+        // Pods of another cluster are not in this API server: it would seem that they are gone.
+        if claim.pod.as_ref().is_none_or(|pod| home.foreign(pod).is_none()) {
+            claims.push(claim);
+        }
+    }
+    let (mut findings, mut inside) = (Vec::new(), 0);
+    let by_pod = ClaimsByPod::new(&claims, &inventory);
     for pod in &pods {
         let addresses: Vec<IpAddr> = of_network(pod, &range_sets);
         inside += usize::from(!addresses.is_empty());
         if !pod.is_terminating {
-            missing(opened, &home, &books, pod, &addresses, &mut findings).await?;
+            findings.extend(missing(opened, &home, &by_pod, pod, &addresses).await?);
         }
-        findings.extend(other_addresses(&books, pod, &addresses));
+        findings.extend(other_addresses(&by_pod, pod, &addresses));
     }
     findings.extend(gone(&claims, &inventory, grace));
     let network = &opened.base.network;
-    let well = match inside {
+    let praise = match inside {
         1 => format!("1 pod has addresses of network {network:?}, and the store knows them"),
         count => format!("{count} pods have addresses of network {network:?}, and the store knows them all"),
     };
-    Ok((findings, well))
+    Ok((findings, praise))
 }
 
-/// Those that lie inside the network's subnets.
+/// The addresses of a pod inside the network's subnets.
 fn of_network(pod: &PodAddresses, range_sets: &RangeSets) -> Vec<IpAddr> {
     pod.addresses.iter().map(|one| one.address).filter(|address| range_sets.is_inside(*address)).collect()
 }
 
-/// The claims of each pod that is there.
-struct Books<'a> {
+/// The claims of each pod that exists, by namespace and name.
+struct ClaimsByPod<'a> {
     by_pod: BTreeMap<(&'a str, &'a str), Vec<&'a Claim>>,
 }
 
-impl<'a> Books<'a> {
+impl<'a> ClaimsByPod<'a> {
     fn new(claims: &[&'a Claim], inventory: &Inventory) -> Self {
         let mut by_pod: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for claim in claims {
@@ -87,39 +92,39 @@ fn has(claim: &Claim, address: IpAddr) -> bool {
     claim.addresses().any(|held| held == address) || ceded.any(|ceded| ceded == address)
 }
 
-/// Addresses that a pod has and that the store does not give to it.
+/// Finds addresses that a pod has and that the store does not give to it.
 async fn missing(
     opened: &Opened,
     home: &Home,
-    books: &Books<'_>,
+    claims: &ClaimsByPod<'_>,
     pod: &PodAddresses,
     addresses: &[IpAddr],
-    findings: &mut Vec<Finding>,
-) -> Result<(), verbs::Error> {
-    let missing: Vec<IpAddr> = addresses.iter().copied().filter(|address| !books.gives(&pod.pod, *address)).collect();
+) -> Result<Vec<Inconsistency>, verbs::Error> {
+    let missing: Vec<IpAddr> = addresses.iter().copied().filter(|address| !claims.gives(&pod.pod, *address)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let PodAddresses { pod: name, node, .. } = pod;
+    let mut findings = Vec::new();
     let holders = opened.store.holders(&missing, Timestamp::now()).await?;
     for (address, holder) in missing.into_iter().zip(holders) {
-        let PodAddresses { pod: name, node, .. } = pod;
         findings.push(match holder {
-            // Another network of the same domain gave it.
+            // The pod holds it, in another network of the same domain.
             Some(Holder::Attachment(held)) if is_of(&held, home, name) => continue,
-            Some(Holder::Attachment(held)) => Finding::left(
+            Some(Holder::Attachment(held)) => Inconsistency::left(
                 format!(
                     "pod {name} on node {node} has {address}, and according to the store so does {}",
                     holder_name(&held)
                 ),
                 format!("`kube-ipam fsck --containers` on nodes {node} and {} shows which one still runs", held.node),
             ),
-            _ => Finding::left(
+            _ => Inconsistency::left(
                 format!("pod {name} on node {node} has {address}, of which the store does not know"),
                 format!("run `kube-ipam fsck --containers --repair` on node {node}"),
             ),
         });
     }
-    Ok(())
+    Ok(findings)
 }
 
 fn is_of(held: &Allocation, home: &Home, pod: &PodName) -> bool {
@@ -132,25 +137,28 @@ fn holder_name(held: &Allocation) -> String {
     format!("{pod}container {} on node {} since {}", held.attachment.container, held.node, held.since)
 }
 
-/// Addresses that the store gives to a pod and that it does not show. Of an interface that nobody reports nothing is
-/// known, so that only a pod of which some other address is missing is judged.
-fn other_addresses(books: &Books<'_>, pod: &PodAddresses, addresses: &[IpAddr]) -> Vec<Finding> {
-    let name = &pod.pod;
-    if pod.is_terminating || addresses.iter().all(|address| books.gives(name, *address)) {
+/// Finds addresses that the store gives to a pod and that the pod does not report.
+///
+/// An address alone that is not reported means nothing: Kubernetes does not list the addresses of every interface. So a pod
+/// is judged only if it reports some other address that the store does not give to it.
+fn other_addresses(claims: &ClaimsByPod<'_>, pod: &PodAddresses, addresses: &[IpAddr]) -> Vec<Inconsistency> {
+    let PodAddresses { pod: name, node, .. } = pod;
+    if pod.is_terminating || addresses.iter().all(|address| claims.gives(name, *address)) {
         return Vec::new();
     }
-    let claimed = books.of(name).iter().flat_map(|claim| claim.addresses());
-    let other = claimed.filter(|address| !addresses.contains(address));
-    let found = other.map(|address| {
-        let problem =
-            format!("the store has {address} for pod {name} on node {}, which reports other addresses", pod.node);
-        Finding::left(problem, "it stays held until the DEL of its container")
-    });
-    found.collect()
+    let mut findings = Vec::new();
+    for address in claims.of(name).iter().flat_map(|claim| claim.addresses()) {
+        if !addresses.contains(&address) {
+            let problem =
+                format!("the store has {address} for pod {name} on node {node}, which reports other addresses");
+            findings.push(Inconsistency::left(problem, "it stays held until the DEL of its container"));
+        }
+    }
+    findings
 }
 
-/// Claims of pods that are not there.
-fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<Finding> {
+/// Finds claims of pods that do not exist.
+fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<Inconsistency> {
     let mut findings = Vec::new();
     for claim in claims {
         let Some(pod) = &claim.pod else { continue };
@@ -161,7 +169,7 @@ fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<
         let addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
         let container = &claim.attachment.container;
         let problem = format!("container {container} on node {} holds {}, but {why}", claim.node, addresses.join(", "));
-        findings.push(Finding::left(problem, "`kube-ipam reclaim` releases it"));
+        findings.push(Inconsistency::left(problem, "`kube-ipam reclaim` releases it"));
     }
     findings
 }

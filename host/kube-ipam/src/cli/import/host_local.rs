@@ -1,32 +1,33 @@
-//! The books of the host-local plugin: `<dir>/<network>/<address>`, a file with the container's ID and, since version
-//! 0.7, the interface on a second line.
+//! The records of the host-local plugin: `<dir>/<network>/<address>` is a file with the container's ID and, since version
+//! 0.7 of the plugins, the interface on a second line.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::ImportError;
+use super::error::ImportError;
 use store::Booking;
 
-/// Every entry of a network, by address; none where the plugin never ran.
+/// Every entry of a network. There are none where the plugin never ran for it.
 pub(super) fn read(dir: &Path, network: &str) -> Result<Vec<Booking>, ImportError> {
     let path = dir.join(network);
-    let unreadable = |source| ImportError::Unreadable { path: path.clone(), source };
-    let entries = match fs::read_dir(&path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && dir.is_dir() => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(error)),
-    };
+    match read_entries(&path) {
+        Ok(bookings) => Ok(bookings),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && dir.is_dir() && !path.exists() => Ok(Vec::new()),
+        Err(source) => Err(ImportError::Unreadable { path, source }),
+    }
+}
+
+fn read_entries(directory: &Path) -> io::Result<Vec<Booking>> {
     let mut bookings = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        // The plugin keeps files of its own beside its entries.
         let is_its_own = name == "lock" || name.starts_with("last_reserved_ip");
-        if is_its_own || !entry.file_type().map_err(unreadable)?.is_file() {
-            continue;
+        if !is_its_own && entry.file_type()?.is_file() {
+            bookings.push(booking(name, &fs::read_to_string(entry.path())?));
         }
-        let text = fs::read_to_string(entry.path()).map_err(unreadable)?;
-        bookings.push(booking(name, &text));
     }
     Ok(bookings)
 }
@@ -36,12 +37,13 @@ fn booking(address: String, text: &str) -> Booking {
     Booking { address, container: lines.next().unwrap_or_default(), interface: lines.next() }
 }
 
-/// Move an entry to `<dir>/<network>.imported/`; says why where that fails.
+/// Moves an entry to `<dir>/<network>.imported/`. Returns an empty text, or why the file could not be moved.
 pub(super) fn move_aside(dir: &Path, network: &str, address: &str) -> String {
-    let aside = dir.join(format!("{network}.imported"));
-    let moved =
-        fs::create_dir_all(&aside).and_then(|()| fs::rename(dir.join(network).join(address), aside.join(address)));
-    moved.err().map_or_else(String::new, |error| format!("its file could not be moved to {}: {error}", aside.display()))
+    let (file, aside) = (dir.join(network).join(address), dir.join(format!("{network}.imported")));
+    match fs::create_dir_all(&aside).and_then(|()| fs::rename(file, aside.join(address))) {
+        Ok(()) => String::new(),
+        Err(error) => format!("its file could not be moved to {}: {error}", aside.display()),
+    }
 }
 
 #[cfg(test)]

@@ -1,81 +1,53 @@
-//! Former books of kube-ipam itself: another domain, prefix or name of the network, or the embedded store of before.
+//! Moves a network's records within kube-ipam: from another domain, prefix or name of the network, or from the embedded
+//! store that it used before.
 //!
-//! They are named by what differs; the rest is as the network's configuration says. Claims and holds move as they are.
-//! Once nothing of the network is left there, the registry says that its books are here.
+//! The options name what differs; the rest is as the network's configuration says. Claims and holds move as they are. Once
+//! nothing of the network is left in the former place, the registry says that its addresses are kept here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Action, ImportError, Options, Row, describe};
+use super::error::ImportError;
+use super::options::ImportOptions;
+use super::row::{CHANGED, ImportAction, ImportRow, describe};
 use crate::cli::network::Opened;
 use crate::verbs;
-use ipam::{Attachment, RangeSets};
+use ipam::RangeSets;
 use store::embedded::Embedded;
 use store::{EtcdConfig, StoreConfig};
-use store::{Move, MoveOutcome, Store};
+use store::{Hold, Move, MoveOutcome, Store};
 
-/// How often books are looked through that others still write to.
+/// How often the former records are searched again while other nodes still write to them.
 const ROUNDS: usize = 5;
 
-/// Where from, and where to.
+/// A move of records: from where to where.
 struct Moving<'a> {
     here: &'a Store,
     /// The network's name here.
     network: &'a str,
     range_sets: &'a RangeSets,
-    former: &'a Store,
-    /// The network's name there.
+    former: Store,
+    /// The network's name in the former records.
     former_network: &'a str,
-    /// Whether both are domains of the same map.
+    /// Whether both are domains of the same map, so that one transaction moves a claim.
     one_map: bool,
-    /// Whether both have the same registration.
+    /// Whether both have the same registration, which then is changed and not removed.
     one_registration: bool,
     rehearse: bool,
 }
 
-/// Everything of the network in its former books, and what became of it.
+/// Moves everything of the network from its former records. Returns a row about each address.
 pub(super) async fn import(
-    options: &Options,
+    options: &ImportOptions,
     opened: &Opened,
     range_sets: &RangeSets,
-) -> Result<Vec<Row>, ImportError> {
-    let (base, here) = (&opened.base, &opened.store);
-    let network = base.network.as_str();
-    let former_network = options.network.as_deref().unwrap_or(network);
-    if let Some(dir) = options.data_dir.as_deref().filter(|dir| !is_own(&base.store, dir)) {
-        if !Embedded::is_in(dir) {
-            return Err(ImportError::NoStore { dir: dir.to_owned() });
-        }
-        let whole = verbs::elsewhere::open(dir, None);
-        let domain = match &options.domain {
-            Some(domain) => domain.clone(),
-            None => domain_in(&whole, former_network).await?,
-        };
-        let former = &whole.beside(&domain);
-        let (one_map, one_registration, rehearse) = (false, false, options.dry_run);
-        let moving = Moving { here, network, range_sets, former, former_network, one_map, one_registration, rehearse };
-        return Ok(moving.run().await?);
-    }
-    let own_prefix = prefix(&base.store);
-    let prefix = match (&options.etcd_prefix, &base.store) {
-        (Some(prefix), StoreConfig::Etcd(_)) => prefix.trim_end_matches('/'),
-        (Some(_), StoreConfig::Embedded { .. }) => {
-            return Err(ImportError::NotInEtcd { network: network.to_owned(), what: "--etcd-prefix" });
-        }
-        (None, _) => own_prefix,
+) -> Result<Vec<ImportRow>, ImportError> {
+    let moving = match &options.data_dir {
+        Some(dir) if !is_own(&opened.base.store, dir) => Moving::from_dir(dir, options, opened, range_sets).await?,
+        // In the directory that the network uses now, a domain or a name has to differ. LMDB would not open its file twice.
+        _ => Moving::within_store(options, opened, range_sets).await?,
     };
-    let domain = match &options.domain {
-        Some(domain) => domain.clone(),
-        None => domain_in(&here.under(prefix, former_network), former_network).await?,
-    };
-    if prefix == own_prefix && domain == base.domain && former_network == network {
-        return Err(ImportError::OwnBooks { network: network.to_owned() });
-    }
-    let former = &here.under(prefix, &domain);
-    let one_registration = prefix == own_prefix && former_network == network;
-    let (one_map, rehearse) = (true, options.dry_run);
-    let moving = Moving { here, network, range_sets, former, former_network, one_map, one_registration, rehearse };
     Ok(moving.run().await?)
 }
 
@@ -86,34 +58,101 @@ fn prefix(store: &StoreConfig) -> &str {
     }
 }
 
-/// Whether a directory is the one that the network keeps its addresses in: LMDB opens a file once.
+/// Whether a directory, by whatever path, is the one that the network keeps its addresses in.
 fn is_own(store: &StoreConfig, dir: &Path) -> bool {
     let StoreConfig::Embedded { dir: own } = store else { return false };
-    let whole = |dir: &Path| -> PathBuf { dir.canonicalize().unwrap_or_else(|_| dir.to_owned()) };
-    whole(own) == whole(dir)
+    match (own.canonicalize(), dir.canonicalize()) {
+        (Ok(own), Ok(dir)) => own == dir,
+        _ => own == dir,
+    }
 }
 
-/// The domain that a network had its books in: as registered, or else where it has claims, or else its own name.
+/// The domain of a network's former records: as registered, or else where it has claims, or else its own name.
 async fn domain_in(store: &Store, network: &str) -> Result<String, verbs::Error> {
     if let Some(registration) = store.registration(network).await? {
         return Ok(registration.domain);
     }
-    for domain in store.domains().await? {
-        if store.beside(&domain).any_of(network).await?.is_some() {
-            return Ok(domain);
-        }
+    match verbs::elsewhere::holder_in(store, network).await? {
+        Some((domain, _)) => Ok(domain),
+        None => Ok(network.to_owned()),
     }
-    Ok(network.to_owned())
 }
 
-impl Moving<'_> {
-    async fn run(&self) -> Result<Vec<Row>, verbs::Error> {
+impl<'a> Moving<'a> {
+    /// From the embedded store in another directory.
+    async fn from_dir(
+        dir: &Path,
+        options: &'a ImportOptions,
+        opened: &'a Opened,
+        range_sets: &'a RangeSets,
+    ) -> Result<Self, ImportError> {
+        if !Embedded::is_in(dir) {
+            return Err(ImportError::NoStore { dir: dir.to_owned() });
+        }
+        let network = opened.base.network.as_str();
+        let former_network = options.network.as_deref().unwrap_or(network);
+        let whole = verbs::elsewhere::open(dir, None);
+        let domain = match &options.domain {
+            Some(domain) => domain.clone(),
+            None => domain_in(&whole, former_network).await?,
+        };
+        Ok(Self {
+            here: &opened.store,
+            network,
+            range_sets,
+            former: whole.beside(&domain),
+            former_network,
+            one_map: false,
+            one_registration: false,
+            rehearse: options.dry_run,
+        })
+    }
+
+    /// From another prefix, domain or name in the store that the network uses now.
+    async fn within_store(
+        options: &'a ImportOptions,
+        opened: &'a Opened,
+        range_sets: &'a RangeSets,
+    ) -> Result<Self, ImportError> {
+        let (base, here) = (&opened.base, &opened.store);
+        let network = base.network.as_str();
+        let former_network = options.network.as_deref().unwrap_or(network);
+        let own_prefix = prefix(&base.store);
+        let prefix = match (&options.etcd_prefix, &base.store) {
+            (Some(prefix), StoreConfig::Etcd(_)) => prefix.trim_end_matches('/'),
+            (Some(_), StoreConfig::Embedded { .. }) => {
+                return Err(ImportError::NotInEtcd { network: network.to_owned(), what: "--etcd-prefix" });
+            }
+            (None, _) => own_prefix,
+        };
+        let domain = match &options.domain {
+            Some(domain) => domain.clone(),
+            None => domain_in(&here.under(prefix, former_network), former_network).await?,
+        };
+        let one_registration = prefix == own_prefix && former_network == network;
+        if one_registration && domain == base.domain {
+            return Err(ImportError::OwnBooks { network: network.to_owned() });
+        }
+        Ok(Self {
+            here,
+            network,
+            range_sets,
+            former: here.under(prefix, &domain),
+            former_network,
+            one_map: true,
+            one_registration,
+            rehearse: options.dry_run,
+        })
+    }
+
+    async fn run(&self) -> Result<Vec<ImportRow>, verbs::Error> {
         let mut rows = self.round().await?;
         if self.rehearse {
             return Ok(rows);
         }
-        // Nodes that have not heard of the change go on claiming there until the registry says otherwise: what they
-        // claimed between our look and that is fetched by another round.
+        // A node with the former configuration claims there until the registry tells it not to. What it claimed between the
+        // last look and the change of the registry is moved by another round. While some could not
+        // be moved the registry stays as it is.
         for _ in 0..ROUNDS {
             if self.former.any_of(self.former_network).await?.is_some() {
                 break;
@@ -130,41 +169,50 @@ impl Moving<'_> {
         Ok(rows)
     }
 
-    /// Move everything that stands there now.
-    async fn round(&self) -> Result<Vec<Row>, verbs::Error> {
+    /// Moves everything that the former records have now.
+    async fn round(&self) -> Result<Vec<ImportRow>, verbs::Error> {
         let now = Timestamp::now();
         let all = self.former.moves(self.former_network, self.range_sets, now).await?;
         let mut rows = Vec::new();
         for moving in &all.moves {
-            let outcome = self.here.take_over(self.former, self.one_map, moving, self.network, now, self.rehearse);
+            let outcome = self.here.take_over(&self.former, self.one_map, moving, self.network, now, self.rehearse);
             rows.extend(self.rows(moving, &outcome.await?));
         }
         for error in &all.damaged {
             let detail = format!("{error}: kube-ipam fsck with the former configuration");
-            rows.push(Row { action: Action::Skipped, detail, ..Row::default() });
+            rows.push(ImportRow { action: ImportAction::Skipped, detail, ..ImportRow::default() });
         }
         Ok(rows)
     }
 
-    /// A line for each address.
-    fn rows(&self, moving: &Move, outcome: &MoveOutcome) -> Vec<Row> {
+    /// A row for each address of what was moved together.
+    fn rows(&self, moving: &Move, outcome: &MoveOutcome) -> Vec<ImportRow> {
         let (action, detail) = self.describe(outcome);
         match moving {
             Move::Hold(hold) => {
-                let kept = hold.hold();
-                let identity = kept.identity.as_deref().unwrap_or("nobody");
-                let told = format!("reserved for {identity} until {}", kept.until);
-                let detail = if detail.is_empty() { told } else { format!("{told}; {detail}") };
-                vec![Row { address: kept.address.to_string(), action, detail, ..Row::default() }]
+                let Hold { address, identity, until } = hold.hold();
+                let mut description = match identity {
+                    Some(identity) => format!("reserved for {identity} until {until}"),
+                    None => format!("cooling down until {until}"),
+                };
+                if !detail.is_empty() {
+                    description.push_str(&format!("; {detail}"));
+                }
+                let (address, detail) = (address.to_string(), description);
+                vec![ImportRow { address, action, detail, ..ImportRow::default() }]
             }
             Move::Claims(claims) => {
                 let mut rows = Vec::new();
-                for claim in claims.iter().map(|moving| moving.claim()) {
-                    let Attachment { container, interface, .. } = &claim.attachment;
+                for standing in claims {
+                    let claim = standing.claim();
                     for address in claim.addresses() {
-                        let (container, interface) = (container.clone(), interface.clone());
-                        let (address, detail) = (address.to_string(), detail.clone());
-                        rows.push(Row { address, container, interface, action, detail });
+                        rows.push(ImportRow {
+                            address: address.to_string(),
+                            container: claim.attachment.container.clone(),
+                            interface: claim.attachment.interface.clone(),
+                            action,
+                            detail: detail.clone(),
+                        });
                     }
                 }
                 rows
@@ -172,14 +220,16 @@ impl Moving<'_> {
         }
     }
 
-    fn describe(&self, outcome: &MoveOutcome) -> (Action, String) {
+    fn describe(&self, outcome: &MoveOutcome) -> (ImportAction, String) {
         match outcome {
-            MoveOutcome::Done if self.rehearse => (Action::WouldImport, String::new()),
-            MoveOutcome::Done => (Action::Imported, String::new()),
-            MoveOutcome::Already => (Action::AlreadyHeld, String::new()),
-            MoveOutcome::Taken(address, holder) => (Action::HeldByAnother, format!("{address}: {}", describe(holder))),
-            MoveOutcome::Differs(why) => (Action::Skipped, why.clone()),
-            MoveOutcome::Changed => (Action::Skipped, "its records changed meanwhile: run it again".to_owned()),
+            MoveOutcome::Done if self.rehearse => (ImportAction::WouldImport, String::new()),
+            MoveOutcome::Done => (ImportAction::Imported, String::new()),
+            MoveOutcome::Already => (ImportAction::AlreadyHeld, String::new()),
+            MoveOutcome::Taken(address, holder) => {
+                (ImportAction::HeldByAnother, format!("{address}: {}", describe(holder)))
+            }
+            MoveOutcome::Differs(why) => (ImportAction::Skipped, why.clone()),
+            MoveOutcome::Changed => (ImportAction::Skipped, CHANGED.to_owned()),
         }
     }
 }

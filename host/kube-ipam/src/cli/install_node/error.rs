@@ -1,4 +1,4 @@
-//! Why something could not be installed, and what to do about it.
+//! Why a part could not be installed, and what to do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};

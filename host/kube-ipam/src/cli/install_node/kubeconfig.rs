@@ -1,4 +1,5 @@
-//! A kubeconfig from a pod's service account, with everything inlined: on the node, the pod's files do not exist.
+//! A kubeconfig from a pod's service account. Token and certificate are in it as text, because the pod's files do not exist
+//! on the node.
 
 use std::io;
 use std::net::Ipv6Addr;
@@ -7,33 +8,43 @@ use std::path::Path;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::InstallError;
+use super::error::InstallError;
 use files::read_regular;
 use limits::CREDENTIAL_BYTES;
 
-/// The name of its one cluster, user and context.
+/// The name of the one cluster, user and context in it.
 const NAME: &str = "kube-ipam";
 
-/// The API server's address: the one given, or the one that Kubernetes names to every pod.
+/// The URL of the API server: the one given, or the one that Kubernetes names to every pod in its environment.
 pub(super) fn server(given: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Result<String, InstallError> {
-    let required =
-        |name| variable(name).filter(|text| !text.is_empty()).ok_or(InstallError::NoServer { variable: name });
     let server = match given {
         Some(server) => server.to_owned(),
-        None => {
-            let (host, port) = (required("KUBERNETES_SERVICE_HOST")?, required("KUBERNETES_SERVICE_PORT")?);
-            match host.parse::<Ipv6Addr>() {
-                Ok(host) => format!("https://[{host}]:{port}"),
-                Err(_) => format!("https://{host}:{port}"),
-            }
-        }
+        None => server_of_pod(variable)?,
     };
-    let is_one =
-        server.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
-    if is_one { Ok(server) } else { Err(InstallError::NotAServer { server }) }
+    match server.strip_prefix("https://") {
+        Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(server),
+        _ => Err(InstallError::NotAServer { server }),
+    }
 }
 
-/// JSON, which is YAML, too. Kubelet renews token and CA together; a reader between the two is put right at the next look.
+fn server_of_pod(variable: impl Fn(&str) -> Option<String>) -> Result<String, InstallError> {
+    let host = required(&variable, "KUBERNETES_SERVICE_HOST")?;
+    let port = required(&variable, "KUBERNETES_SERVICE_PORT")?;
+    Ok(match host.parse::<Ipv6Addr>() {
+        Ok(host) => format!("https://[{host}]:{port}"),
+        Err(_) => format!("https://{host}:{port}"),
+    })
+}
+
+fn required(variable: impl Fn(&str) -> Option<String>, name: &'static str) -> Result<String, InstallError> {
+    match variable(name) {
+        Some(value) if !value.is_empty() => Ok(value),
+        _ => Err(InstallError::NoServer { variable: name }),
+    }
+}
+
+/// The kubeconfig as JSON, which is YAML, too. Kubelet renews token and CA one after the other: a kubeconfig that was made
+/// between the two is corrected at the next look.
 pub(super) fn from_service_account(directory: &Path, server: &str) -> Result<Vec<u8>, InstallError> {
     let authority = authority(&directory.join("ca.crt"))?;
     let token = token(&directory.join("token"))?;
@@ -75,9 +86,9 @@ fn token(file: &Path) -> Result<String, InstallError> {
 
 fn read(file: &Path) -> Result<String, InstallError> {
     let hint = "run in a pod whose service account is mounted, or name its directory with --service-account";
-    let unreadable = |source| InstallError::unreadable(file, hint, source);
-    let bytes = read_regular(file, CREDENTIAL_BYTES).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|_| unreadable(io::Error::other("it is not text")))
+    let read = read_regular(file, CREDENTIAL_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text")));
+    read.map_err(|source| InstallError::unreadable(file, hint, source))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A file put in its place whole: written beside it, synced, renamed. Whoever opens it meanwhile has the old one or the
-//! new one, also when this process is killed or the power fails.
+//! Puts a file in its place whole: it is written beside the old one, synced and renamed. A process that opens it meanwhile
+//! finds the old file or the new one, also when this process is killed or the power fails.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
 
-use super::InstallError;
+use super::error::InstallError;
 use files::{Replacement, Survives, lock_until};
 use limits::INSTALL_TURN;
 
-/// The lock's file in each directory that something is installed into. Its mode is what keeps other users from taking the
-/// lock; on the directory itself anybody may.
+/// The file to lock in a directory that something is installed into. Only root can open it, so that no other user can keep
+/// an installation waiting; a lock on the directory itself could be taken by everybody who can read it.
 const LOCK: &str = ".kube-ipam.lock";
 
-/// How often the lock is looked at while another process has it.
+/// How long to wait before trying again to take a lock that another process has.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A directory of the node.
+/// A directory of the node. Files are written through the handle, so that all of an installation goes into one directory
+/// even if the path is changed meanwhile.
 pub(crate) struct Directory {
     path: PathBuf,
     handle: File,
@@ -29,7 +30,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// `option` is what to name another one with.
+    /// Opens an existing directory. `option` is the one that named it, for the hint of an error.
     pub(crate) fn open(path: &Path, option: &'static str) -> Result<Self, InstallError> {
         let opened = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         match opened {
@@ -38,12 +39,12 @@ impl Directory {
         }
     }
 
-    /// The path of a file in it.
     pub(crate) fn file(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Have a regular file with this content and mode. False when it is there already: nothing is locked for that.
+    /// Installs a regular file with this content and mode. Returns false where it is there already, for which no lock is
+    /// taken.
     pub(crate) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
         if self.has(name, mode, content).unwrap_or(false) {
             return Ok(false);
@@ -54,15 +55,16 @@ impl Directory {
         Ok(true)
     }
 
-    /// Nobody else installs into it as long as the turn lasts: during an upgrade two containers may try, and each takes itself
-    /// for process 1, so that no name of a temporary file could tell them apart.
+    /// Keeps other processes from installing into the directory as long as the turn lasts. During an upgrade two containers
+    /// may try at once, and each has process ID 1, so that their temporary files would have the same name.
     fn lock(&self, until: Instant) -> Result<Turn<'_>, InstallError> {
         let path = self.file(LOCK.as_ref());
         loop {
             let file = self.open_lock()?;
             match lock_until(&file, until, PAUSE) {
                 Ok(true) if self.has_lock(&file) => return Ok(Turn { directory: self, _file: file }),
-                // Whoever had it before has removed it from the directory: the next one is at the file that is there.
+                // The process that had the lock before has removed its file. Another one may lock a new file by now, so
+                // that a lock on the removed one is worth nothing.
                 Ok(true) => {}
                 Ok(false) => return Err(InstallError::Locked { path }),
                 Err(source) => return Err(InstallError::Unwritable { path, source }),
@@ -94,7 +96,7 @@ impl Directory {
         Ok(is_alike && is_same(&mut BufReader::new(file), &mut BufReader::new(content))?)
     }
 
-    /// Under our turn. What a runtime is about to execute has to be whole after a power failure, too.
+    /// Has to be called with the lock taken. A file that a runtime executes has to be whole after a power failure, too.
     fn replace(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<()> {
         Replacement { mode, survives: Survives::PowerFailure, turn: files::Turn::Ours }.put_in(
             &self.handle,
@@ -104,7 +106,7 @@ impl Directory {
     }
 }
 
-/// A turn to install into a directory; its file goes with it.
+/// A turn to install into a directory. Its end removes the locked file and so unlocks it.
 struct Turn<'a> {
     directory: &'a Directory,
     _file: File,
@@ -116,7 +118,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Without holding either in memory.
+/// Compares two files without reading either into memory as a whole: a binary has tens of megabytes.
 fn is_same(left: &mut impl BufRead, right: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let (ours, theirs) = (left.fill_buf()?, right.fill_buf()?);
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn another_that_installs_is_waited_for_but_not_for_ever() {
+    fn another_that_installs_is_waited_for_but_not_forever() {
         let directory = tempfile::tempdir().unwrap();
         let opened = Directory::open(directory.path(), "--bin-dir").unwrap();
         let other = opened.lock(Instant::now()).unwrap();

@@ -1,9 +1,9 @@
-//! An author's verbs are another program's: nodes have no use for it, and do not carry it.
+//! The commands for policy authors are in another program, which nodes have no use for and do not carry.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cli::output::Done;
@@ -35,7 +35,7 @@ impl Fail for AuthorError {
     }
 }
 
-/// Become the author's program, with these arguments. Returns only where that fails.
+/// Replaces this process by the author's program, with these arguments. Returns only where that fails.
 pub(super) fn hand_over(arguments: &[OsString]) -> Done {
     let Some(program) = find_program(PROGRAM) else {
         let verb = arguments.first().cloned().unwrap_or_default();
@@ -45,11 +45,14 @@ pub(super) fn hand_over(arguments: &[OsString]) -> Done {
     Err(AuthorError::NotStarted(program, error).into())
 }
 
-/// A program of ours: beside this one, where one installation puts both; otherwise the first one on PATH.
+/// Finds one of our programs: beside this one, where one installation puts both, or else the first one on PATH.
 pub fn find_program(name: &str) -> Option<PathBuf> {
-    let own = std::env::current_exe().ok();
-    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = beside.into_iter().chain(std::env::split_paths(&path));
-    directories.map(|directory| directory.join(name)).find(|file| file.is_file())
+    let mut files = Vec::new();
+    if let Ok(own) = std::env::current_exe() {
+        files.push(own.with_file_name(name));
+    }
+    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+        files.push(directory.join(name));
+    }
+    files.into_iter().find(|file| file.is_file())
 }

@@ -1,5 +1,5 @@
-//! `kube-ipam policy install`: a module made ready before a network names it. Examined and compiled first, put in its
-//! place last: whichever version an ADD finds, it is whole, and waits for nothing.
+//! `kube-ipam policy install`: gets a module ready before a network names it. It is examined and compiled first and put in
+//! its place last, so that an ADD finds either version whole and never waits for a compiler.
 
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
@@ -12,23 +12,23 @@ use serde::Serialize;
 
 use super::site::{DIRECTORY, Site, default_cache};
 use crate::cli::install_node::{Directory, InstallError};
-use crate::cli::output::{Done, Output};
-use crate::cli::{Format, NetworkArgs, OutputArgs};
+use crate::cli::network::NetworkArgs;
+use crate::cli::output::{Done, Format, Output, OutputArgs};
 use crate::verbs;
 use engine::install::{self, Ready};
 use engine::{Compiler, Source};
 use limits::Limits;
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// The module
+pub(crate) struct PolicyInstallOptions {
+    /// The module to install
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
     /// A network (.conf or .conflist) that will use it: the module must understand its settings, and is compiled into
     /// its cache
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
-    /// Where compiled modules are kept [default: the cache used by networks that set neither dataDir nor cacheDir]
+    /// Keep the compiled module in this directory [default: the cache used by networks that set neither dataDir nor cacheDir]
     #[arg(long, value_name = "DIR", conflicts_with = "conf")]
     cache_dir: Option<PathBuf>,
     /// The digest the file must have, 64 hexadecimal digits
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     output: OutputArgs,
 }
 
-/// What was done.
+/// The result of an installation.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Installed {
@@ -53,13 +53,14 @@ struct Installed {
     /// False where the very same file was there already.
     placed: bool,
     cache_dir: PathBuf,
+    /// Why the compiled module could not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_kept: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
-pub(crate) fn install(options: &Options) -> Done {
+pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
     let site = match &options.conf {
         Some(file) => Some(Site::of(&NetworkArgs { conf: Some(file.clone()) })?),
         None => None,
@@ -77,7 +78,10 @@ pub(crate) fn install(options: &Options) -> Done {
     let settings = site.as_ref().map(|site| site.policy.settings.as_str());
     let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;
     let module = std::path::absolute(options.to.join(name))?;
-    let note = site.as_ref().map(|site| note(site, &module, &ready)).transpose()?.flatten();
+    let note = match &site {
+        Some(site) => note(site, &module, &ready)?,
+        None => None,
+    };
     let placed = place(&options.to, name, &ready)?;
     let description = ready.description;
     let installed = Installed {
@@ -97,27 +101,31 @@ pub(crate) fn install(options: &Options) -> Done {
     }
 }
 
-fn cache_dir(options: &Options, site: Option<&Site>) -> PathBuf {
-    let of_site = || site.map(|site| site.policy.cache_dir.clone());
-    options.cache_dir.clone().or_else(of_site).unwrap_or_else(default_cache)
+fn cache_dir(options: &PolicyInstallOptions, site: Option<&Site>) -> PathBuf {
+    match (&options.cache_dir, site) {
+        (Some(given), _) => given.clone(),
+        (None, Some(site)) => site.policy.cache_dir.clone(),
+        (None, None) => default_cache(),
+    }
 }
 
-/// What the network's operator has to know. A pinned module is not replaced under its network: every ADD would fail
-/// until the pin follows.
+/// What the network's operator has to do next, if anything. A pinned module is not replaced under its network: every ADD
+/// would fail until the pin is changed, too.
 fn note(site: &Site, module: &Path, ready: &Ready) -> Result<Option<String>, InstallError> {
     let (network, found) = (&site.network, &ready.name.sha256);
-    match (&site.policy.sha256, site.uses(module)) {
-        (Some(pinned), true) if pinned != found => Err(InstallError::Pinned {
+    let other_pin = site.policy.sha256.as_ref().filter(|pinned| *pinned != found);
+    match (other_pin, site.uses(module)) {
+        (None, true) => Ok(None),
+        (None, false) => Ok(Some(format!("network {network:?} uses another module: change policy.module"))),
+        (Some(pinned), false) => Ok(Some(format!(
+            "network {network:?} pins another digest, {pinned}: change policy.module and policy.sha256"
+        ))),
+        (Some(pinned), true) => Err(InstallError::Pinned {
             network: network.clone(),
             path: module.to_owned(),
             pinned: pinned.clone(),
             found: found.clone(),
         }),
-        (_, true) => Ok(None),
-        (Some(pinned), false) if pinned != found => Ok(Some(format!(
-            "network {network:?} pins another digest, {pinned}: change policy.module and policy.sha256"
-        ))),
-        (_, false) => Ok(Some(format!("network {network:?} uses another module: change policy.module"))),
     }
 }
 
@@ -136,7 +144,9 @@ fn tell(installed: &Installed) -> String {
         None => format!("compiled into {}", cache_dir.display()),
         Some(why) => format!("not compiled into {}, so every ADD will compile it: {why}", cache_dir.display()),
     });
-    lines.extend(note.iter().map(|note| format!("note: {note}")));
+    if let Some(note) = note {
+        lines.push(format!("note: {note}"));
+    }
     lines.push(format!("\"sha256\": \"{sha256}\""));
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! `kube-ipam policy …`: what a node needs of it is here; an author's verbs are handed to `kube-ipam-policy`.
+//! `kube-ipam policy …`: the commands that a node needs. Those for policy authors are handed to `kube-ipam-policy`.
 
 mod author;
 pub mod inspect;
@@ -16,20 +16,21 @@ use super::output::Done;
 use engine::compile::{self, COMMAND};
 
 #[derive(Subcommand, Debug)]
-pub(crate) enum Command {
+pub(crate) enum PolicyCommand {
     /// Show what a module is, needs and offers, and why it would be refused
-    Inspect(inspect::Options),
+    Inspect(inspect::InspectOptions),
     /// Validate, compile and atomically install a module on this node
-    Install(install::Options),
+    Install(install::PolicyInstallOptions),
     /// List the modules on this node and which of them the network uses
-    Ls(ls::Options),
-    /// An author's verb, for the other program
+    Ls(ls::LsOptions),
+    /// A command for policy authors
     #[command(external_subcommand)]
     Author(Vec<OsString>),
 }
 
-/// Where the arguments are the hidden command by which the plugin asks its own program to compile a module, do so. Gives
-/// the exit code.
+/// Compiles a module, if that is what the arguments ask for: the plugin calls its own program with a hidden command, because
+/// a module may be built to make a compiler work for hours, and a child can be given little time and memory. Returns the
+/// exit code.
 pub fn compile_if_asked() -> Option<u8> {
     let mut arguments = std::env::args().skip(1);
     if !COMMAND.iter().all(|word| arguments.next().as_deref() == Some(word)) {
@@ -39,11 +40,11 @@ pub fn compile_if_asked() -> Option<u8> {
     Some(compile::child(&arguments, std::io::stdin().lock(), std::io::stdout().lock()))
 }
 
-pub(crate) fn run(command: Command) -> Done {
+pub(crate) fn run(command: PolicyCommand) -> Done {
     match command {
-        Command::Inspect(options) => inspect::inspect(&options),
-        Command::Install(options) => install::install(&options),
-        Command::Ls(options) => ls::ls(&options),
-        Command::Author(arguments) => author::hand_over(&arguments),
+        PolicyCommand::Inspect(options) => inspect::inspect(&options),
+        PolicyCommand::Install(options) => install::install(&options),
+        PolicyCommand::Ls(options) => ls::ls(&options),
+        PolicyCommand::Author(arguments) => author::hand_over(&arguments),
     }
 }

@@ -1,32 +1,29 @@
 //! `kube-ipam reclaim`: release the addresses of pods that are gone and never got a DEL.
 //!
-//! A leak is what is older than the grace period and found gone twice, in two complete lists of the API server some
-//! time apart. What is released is the claim as it was read before the first of them; whatever changed since stays.
-//! Only claims of the cluster that is asked are judged, and where what is seen looks like a mistake nothing is released.
+//! A leak is a claim that is older than the grace period and whose pod is missing from two complete lists of the API server
+//! some time apart. It is released as it was read before the first list: a claim that has changed since stays. Only claims
+//! of the cluster that is asked are judged, and nothing is released where the result looks like a mistake.
 
 mod sight;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::network::Opened;
-use super::output::{CommandError, Done, Output, counted, table};
-use super::{Format, NetworkArgs};
-use crate::config::Network;
+use super::network::{NetworkArgs, Opened};
+use super::output::{Done, Format, Output, counted, table};
 use crate::plugin;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
-use cni::Fail;
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
 use store::Standing;
 
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct ReclaimOptions {
     /// Show what would be released, and release nothing
     #[arg(long)]
     dry_run: bool,
@@ -53,25 +50,23 @@ struct Leak {
     #[serde(flatten)]
     claim: Claim,
     why: String,
-    outcome: Outcome,
+    outcome: ReclaimOutcome,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
-    /// Only asked about.
+enum ReclaimOutcome {
+    /// It would have been released without `--dry-run`.
     Found,
-    /// Released.
     Released,
-    /// Its claim changed while we looked.
+    /// Not released, because its claim changed after it was read.
     Changed,
-    /// Nothing is released, see `refused` of the report.
+    /// Nothing is released at all; `refused` of the report says why.
     Refused,
-    /// The store said no.
+    /// The store could not release it.
     Failed(String),
 }
 
-/// What was looked at.
 #[derive(Debug, Serialize)]
 struct ReclaimReport {
     #[serde(flatten)]
@@ -82,85 +77,71 @@ struct ReclaimReport {
     refused: Option<String>,
 }
 
-pub(crate) fn reclaim(options: &Options, network: &NetworkArgs, format: Format) -> Done {
+pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
-    let server = server(options.kubeconfig.as_deref(), &opened)?;
+    let server = opened.api_server(options.kubeconfig.as_deref())?;
     let report = plugin::block_on(run(options, &opened, &server))?;
-    let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, Outcome::Failed(_)));
+    let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => text(&report, options),
+        Format::Table => render(&report, options),
     };
     Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("there is no API server to ask")]
-struct NoServer;
-
-impl Fail for NoServer {
-    fn hint(&self) -> Option<String> {
-        Some("pass --kubeconfig FILE, or set ipam.kubeConfig".to_owned())
-    }
-}
-
-/// The API server that a command asks about the whole cluster.
-pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiServer, CommandError> {
-    if let Some(kubeconfig) = kubeconfig {
-        return Ok(ApiServer::of_kubeconfig(kubeconfig));
-    }
-    if let Some(server) = ApiServer::of_service_account() {
-        return Ok(server);
-    }
-    let configured = Network::kubernetes(&opened.netconf)?.ok_or(NoServer)?;
-    Ok(ApiServer::of_kubeconfig(&configured.kubeconfig))
-}
-
-/// Allocations are read before pods: the pod of every live allocation is older than the allocation.
-async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
+/// Claims are read before pods. A pod exists before its claim is made, so that a later list of pods has the pod of every
+/// claim that is not leaked.
+async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
     let standing = opened.store.claims(&opened.base.network).await?;
     let home = opened.home(server).await?;
     let sight = Sight::of(standing.iter().map(Standing::claim), &home);
     let ours: Vec<Standing> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
-    let mut doubt = sight.doubt();
+    let mut refused = sight.doubt();
+    let candidates: Vec<Standing> =
+        ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned().collect();
     let mut suspects: Vec<(Standing, String)> = Vec::new();
-    if ours.iter().any(|standing| is_candidate(standing.claim(), options)) {
+    // A list of all pods is expensive for the API server, so it is asked for one only if there is something to judge.
+    if !candidates.is_empty() {
         let inventory = server.inventory().await?;
-        let old = ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned();
-        suspects = gone(old, &inventory);
-        let going = suspects.iter().map(|(standing, _)| standing.claim());
-        let balance = Balance::of(ours.iter().map(Standing::claim), going, &inventory);
-        doubt = doubt.or_else(|| balance.doubt().filter(|_| !suspects.is_empty()));
+        suspects = gone(candidates, &inventory);
+        if refused.is_none() && !suspects.is_empty() {
+            let going = suspects.iter().map(|(standing, _)| standing.claim());
+            refused = Balance::of(ours.iter().map(Standing::claim), going, &inventory).doubt();
+        }
     }
-    let refused = doubt.filter(|_| !options.force);
+    if options.force {
+        refused = None;
+    }
     let releases = refused.is_none() && !options.dry_run;
     if releases && !suspects.is_empty() {
         tokio::time::sleep(Duration::try_from(options.pause).unwrap_or_default()).await;
-        suspects = gone(suspects.into_iter().map(|(standing, _)| standing), &server.inventory().await?);
+        let suspected = suspects.into_iter().map(|(standing, _)| standing);
+        suspects = gone(suspected, &server.inventory().await?);
     }
     let mut leaks = Vec::new();
     for (standing, why) in suspects {
         let outcome = if releases {
             release(opened, &standing, &why).await
         } else if refused.is_some() {
-            Outcome::Refused
+            ReclaimOutcome::Refused
         } else {
-            Outcome::Found
+            ReclaimOutcome::Found
         };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
     Ok(ReclaimReport { sight, leaks, refused })
 }
 
-fn is_candidate(claim: &Claim, options: &Options) -> bool {
+fn is_candidate(claim: &Claim, options: &ReclaimOptions) -> bool {
     let age = Timestamp::now().duration_since(claim.since);
     claim.pod.is_some() && age >= options.grace && options.node.as_ref().is_none_or(|node| *node == claim.node)
 }
 
-/// Those whose pod is gone, with the reason. A pod that is finished is found so twice, and had time for its DEL.
-fn gone(standing: impl Iterator<Item = Standing>, inventory: &Inventory) -> Vec<(Standing, String)> {
+/// The claims whose pod is gone or finished, each with the reason. A finished pod may still wait for its DEL, but it has
+/// had the time between the two lists for that.
+fn gone(claims: impl IntoIterator<Item = Standing>, inventory: &Inventory) -> Vec<(Standing, String)> {
     let mut gone = Vec::new();
-    for standing in standing {
+    for standing in claims {
         let Some(pod) = &standing.claim().pod else { continue };
         if let Fate::Gone(why) | Fate::Finished(why) = inventory.fate(pod) {
             gone.push((standing, why));
@@ -169,21 +150,21 @@ fn gone(standing: impl Iterator<Item = Standing>, inventory: &Inventory) -> Vec<
     gone
 }
 
-async fn release(opened: &Opened, judged: &Standing, why: &str) -> Outcome {
+async fn release(opened: &Opened, judged: &Standing, why: &str) -> ReclaimOutcome {
     match opened.store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
             let addresses: Vec<_> = judged.claim().addresses().collect();
             tracing::info!(?addresses, from = %judged.claim().attachment, why, "reclaimed");
-            Outcome::Released
+            ReclaimOutcome::Released
         }
-        Ok(false) => Outcome::Changed,
-        Err(error) => Outcome::Failed(error.to_string()),
+        Ok(false) => ReclaimOutcome::Changed,
+        Err(error) => ReclaimOutcome::Failed(error.to_string()),
     }
 }
 
-fn text(report: &ReclaimReport, options: &Options) -> String {
+fn render(report: &ReclaimReport, options: &ReclaimOptions) -> String {
     let claims = counted(report.sight.claims, "claim");
-    let released = report.leaks.iter().filter(|leak| leak.outcome == Outcome::Released).count();
+    let released = report.leaks.iter().filter(|leak| leak.outcome == ReclaimOutcome::Released).count();
     let mut text = if options.dry_run {
         format!("{} of {claims} would be released", report.leaks.len())
     } else {
@@ -198,14 +179,14 @@ fn text(report: &ReclaimReport, options: &Options) -> String {
         0 => {}
         1 => text.push_str("; 1 belongs to another cluster, or to an unknown one, and was not judged"),
         count => {
-            text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged"))
+            text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged"));
         }
     }
     if let Some(why) = &report.refused {
         text.push_str(&format!(
-            "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims ("
+            "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims (--kubeconfig, \
+             ipam.cluster); --force releases them anyway"
         ));
-        text.push_str("--kubeconfig, ipam.cluster); --force releases them anyway");
     }
     if report.leaks.is_empty() {
         return text;
@@ -217,11 +198,11 @@ fn row(leak: &Leak) -> Vec<String> {
     let mut addresses: Vec<_> = leak.claim.addresses().map(|address| address.to_string()).collect();
     addresses.extend(leak.claim.ceded.iter().map(|ceded| format!("({})", ceded.assignment.address)));
     let outcome = match &leak.outcome {
-        Outcome::Found => "would be released".to_owned(),
-        Outcome::Released => "released".to_owned(),
-        Outcome::Changed => "left: its claim changed".to_owned(),
-        Outcome::Refused => "left".to_owned(),
-        Outcome::Failed(why) => format!("failed: {why}"),
+        ReclaimOutcome::Found => "would be released".to_owned(),
+        ReclaimOutcome::Released => "released".to_owned(),
+        ReclaimOutcome::Changed => "left: its claim changed".to_owned(),
+        ReclaimOutcome::Refused => "left".to_owned(),
+        ReclaimOutcome::Failed(why) => format!("failed: {why}"),
     };
     let Claim { attachment, node, since, .. } = &leak.claim;
     let container: String = attachment.container.chars().take(12).collect();

@@ -1,7 +1,7 @@
 //! What a reclaim sees before it releases anything, and whether that can be true.
 //!
-//! One wrong kubeconfig, one API server restored from an old backup, and every pod looks deleted. Leaks are few and of
-//! nodes that are known; whatever looks otherwise is shown to a person first.
+//! To a wrong kubeconfig, or an API server restored from an old backup, every pod looks deleted. Leaks are few and on nodes
+//! that exist; anything else is shown to an operator first.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,19 @@ use cluster::{Home, Inventory};
 use ipam::Claim;
 use limits::{RECLAIM_FEW, RECLAIM_SHARE};
 
-/// The claims of a network, sorted by who can be asked about them.
+/// The claims of a network, counted by whether the API server can be asked about them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Sight {
-    /// All of them.
     pub(super) claims: usize,
-    /// Not of a pod: nobody can be asked about them.
     pub(super) without_pod: usize,
-    /// Of pods of another cluster, or of an unknown one.
+    /// Claims of pods of another cluster, or of an unknown one.
     pub(super) elsewhere: usize,
     /// The cluster whose API server is asked.
     pub(super) cluster: String,
 }
 
-/// What would be released, against what lives.
+/// What would be released, compared with what exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Balance {
     /// Nodes that claims of this cluster name.
@@ -38,7 +36,7 @@ pub(super) struct Balance {
     going: usize,
 }
 
-/// Whether somebody can be asked about a claim.
+/// Whether a claim is of a pod of this cluster, so that the API server can be asked about it.
 pub(super) fn is_ours(claim: &Claim, home: &Home) -> bool {
     claim.pod.as_ref().is_some_and(|pod| home.foreign(pod).is_none())
 }
@@ -58,14 +56,14 @@ impl Sight {
 
     /// Why this cannot be the cluster in which the claims were made, if it cannot.
     pub(super) fn doubt(&self) -> Option<String> {
-        let ours = self.claims - self.without_pod - self.elsewhere;
-        (ours == 0 && self.elsewhere > 0).then(|| {
-            format!(
-                "the API server belongs to cluster {}, and {} of {} claims belong to another or an unknown cluster, \
-                 none to this one",
-                self.cluster, self.elsewhere, self.claims
-            )
-        })
+        let Self { claims, without_pod, elsewhere, cluster } = self;
+        if *elsewhere == 0 || without_pod + elsewhere < *claims {
+            return None;
+        }
+        Some(format!(
+            "the API server belongs to cluster {cluster}, and {elsewhere} of {claims} claims belong to another or an \
+             unknown cluster, none to this one"
+        ))
     }
 }
 
@@ -77,14 +75,18 @@ impl Balance {
         inventory: &Inventory,
     ) -> Self {
         let known = inventory.nodes();
-        let is_known = |claim: &&Claim| known.contains(claim.node.as_str());
-        let ours: Vec<&Claim> = ours.collect();
-        let nodes: BTreeSet<&str> = ours.iter().map(|claim| claim.node.as_str()).collect();
+        let (mut nodes, mut on_known_nodes) = (BTreeSet::new(), 0);
+        for claim in ours {
+            nodes.insert(claim.node.as_str());
+            on_known_nodes += usize::from(known.contains(claim.node.as_str()));
+        }
+        // Claims of nodes that are gone count neither way: a node that was removed takes all its pods with it, which is no
+        // sign of a mistake.
         Self {
             nodes: nodes.len(),
             known_nodes: nodes.iter().filter(|node| known.contains(*node)).count(),
-            on_known_nodes: ours.iter().copied().filter(is_known).count(),
-            going: going.filter(is_known).count(),
+            on_known_nodes,
+            going: going.filter(|claim| known.contains(claim.node.as_str())).count(),
         }
     }
 

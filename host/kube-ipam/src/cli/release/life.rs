@@ -1,30 +1,31 @@
-//! Whether somebody who holds an address lives, as far as this node and the API server know.
+//! Whether the holder of an address still exists, as far as this node and the API server know.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::super::fsck::is_gone_by_libcni;
-use super::super::network::Opened;
+use crate::cli::fsck::is_gone_by_libcni;
+use crate::cli::network::Opened;
 use crate::containers::Containers;
 use cluster::{self, ApiServer};
 use cni::Fail;
 use ipam::shown::joined;
 use ipam::{Claim, PodName};
 
-/// What is known.
+/// What is known of the life of a container or its pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub(super) enum Life {
-    /// Somebody says that it lives.
+    /// The node or the API server has it.
     Lives { why: String },
-    /// Somebody says that it is gone, and nobody that it lives.
+    /// One of them says that it is gone, and the other does not have it.
     Gone { why: String },
-    /// Nobody can tell, for these reasons.
+    /// Neither can tell, for these reasons.
     Unknown { why: Vec<String> },
 }
 
-/// Ask the node first, then the API server. Either's word that it lives counts.
+/// Asks the node first, then the API server. If either says that it lives, it lives: an address that is given out twice is
+/// worse than one that is held too long.
 pub(super) async fn of(opened: &Opened, containers: &Containers, server: Option<&ApiServer>, claim: &Claim) -> Life {
     let by_node = by_libcni(opened, containers, claim);
     if matches!(by_node, Life::Lives { .. }) {
@@ -57,11 +58,9 @@ fn by_libcni(opened: &Opened, containers: &Containers, claim: &Claim) -> Life {
 }
 
 async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<&PodName>) -> Life {
-    let unknown = |why: String| Life::Unknown { why: vec![why] };
-    let (server, pod) = match (server, pod) {
-        (_, None) => return unknown("it is not a pod".to_owned()),
-        (None, _) => return unknown("ipam.kubeConfig is not set, so the API server is not asked".to_owned()),
-        (Some(server), Some(pod)) => (server, pod),
+    let Some(pod) = pod else { return unknown("it is not a pod".to_owned()) };
+    let Some(server) = server else {
+        return unknown("ipam.kubeConfig is not set, so the API server is not asked".to_owned());
     };
     match opened.home(server).await.map(|home| home.foreign(pod)) {
         Ok(None) => {}
@@ -70,7 +69,7 @@ async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<
     }
     match server.pod(pod).await {
         Ok(_) => Life::Lives { why: format!("it still exists: the API server has pod {pod}") },
-        // A static pod has a hash in the place of a UUID, and its mirror may be kept out of the API forever.
+        // A static pod has a hash in place of a UUID. It may run although the API server never accepts its mirror.
         Err(cluster::Error::NoPod { .. } | cluster::Error::OtherPod { .. }) if !pod.has_uuid() => {
             unknown(format!("pod {pod} may be one that the API server does not know"))
         }
@@ -80,6 +79,10 @@ async fn by_api_server(opened: &Opened, server: Option<&ApiServer>, pod: Option<
         }
         Err(error) => unknown(joined(&error)),
     }
+}
+
+fn unknown(why: String) -> Life {
+    Life::Unknown { why: vec![why] }
 }
 
 impl fmt::Display for Life {

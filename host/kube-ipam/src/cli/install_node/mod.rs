@@ -1,11 +1,11 @@
-//! `kube-ipam install-node`: what a node needs of us, put there and kept there.
+//! `kube-ipam install-node`: installs on a node what kube-ipam needs there, and keeps it up to date.
 //!
-//! Each part is installed when its destination is named: this very binary, a kubeconfig made from the pod's service
-//! account, policy modules. A DaemonSet runs it with `--watch`: the token of a service account lives for an hour, and
-//! the kubeconfig on the node follows whenever kubelet renews it. What is right already is left alone; what is not is
+//! Each part is installed if its destination is given: this binary, a kubeconfig made from the pod's service account, policy
+//! modules. A DaemonSet runs the command with `--watch`: the token of a service account is valid for an hour, and the
+//! kubeconfig on the node follows whenever kubelet renews it. A file that is right already is left alone; any other is
 //! replaced whole, so that a plugin that starts meanwhile finds the old file or the new one.
 //!
-//! Whatever cannot be installed ends the program with an error: kubelet starts it again and shows everybody why.
+//! A part that cannot be installed ends the program with an error: kubelet starts it again and shows why it failed.
 
 mod error;
 mod kubeconfig;
@@ -14,7 +14,7 @@ mod place;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,8 +27,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) use error::InstallError;
 pub(crate) use place::Directory;
 
+use super::cache::CacheArgs;
+use super::fsck;
 use super::output::{self, Done, Output};
-use super::{CacheArgs, fsck};
 use crate::plugin;
 use cluster::ApiServer;
 use limits::{LAST_WRITE, WATCH};
@@ -36,7 +37,7 @@ use limits::{LAST_WRITE, WATCH};
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies", "rebuild_books"])))]
-pub(crate) struct Options {
+pub(crate) struct InstallNodeOptions {
     /// Install this binary as kube-ipam into this directory, /opt/cni/bin on most nodes
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -70,20 +71,18 @@ pub(crate) struct Options {
     watch: Option<Duration>,
 }
 
-pub(crate) fn install(options: Options) -> Done {
-    // No error of a verb: the outer result is the event loop's.
-    let done = plugin::block_on(async { Ok(keep_installed(Arc::new(options)).await) })?;
-    done?;
+pub(crate) fn install(options: InstallNodeOptions) -> Done {
+    // Two results: the outer one is the event loop's, which takes errors of verbs only.
+    plugin::block_on(async { Ok(keep_installed(Arc::new(options)).await) })??;
     Ok(Output::text(""))
 }
 
-async fn keep_installed(options: Arc<Options>) -> Result<(), InstallError> {
-    // The first process of a container gets only the signals it asks for: ask before the work begins.
-    let listen = |kind| signal(kind).map_err(|source| InstallError::NoSignals { source });
+async fn keep_installed(options: Arc<InstallNodeOptions>) -> Result<(), InstallError> {
+    // The first process of a container gets only the signals it asks for, so it asks before the work begins.
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut books = Books::default();
+    let mut rebuilder = Rebuilder::default();
     loop {
-        let mut looking = pin!(look(&options, &mut books));
+        let mut looking = pin!(look(&options, &mut rebuilder));
         let is_ended = tokio::select! {
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
@@ -93,7 +92,7 @@ async fn keep_installed(options: Arc<Options>) -> Result<(), InstallError> {
             }
         };
         if is_ended {
-            // A file that is in its place is told, too: as a rule it only takes a moment more.
+            // A file that is being written is mostly in its place a moment later, and is then reported as installed, too.
             let _ = tokio::time::timeout(LAST_WRITE, looking).await;
             return Ok(());
         }
@@ -104,26 +103,28 @@ async fn keep_installed(options: Arc<Options>) -> Result<(), InstallError> {
     }
 }
 
-/// Files are written on a thread of their own: whatever a disk, a mount or another process keeps it waiting for, this one
-/// hears when it is told to end. A file is either renamed into its place or not there.
-async fn look(options: &Arc<Options>, books: &mut Books) -> Result<(), InstallError> {
+fn listen(kind: SignalKind) -> Result<Signal, InstallError> {
+    signal(kind).map_err(|source| InstallError::NoSignals { source })
+}
+
+/// Installs everything once. Files are written on a thread of their own: a disk, a mount or another process may keep it
+/// waiting, and this thread still has to notice a signal. Ending amid a write does no harm, because a file is renamed into
+/// its place.
+async fn look(options: &Arc<InstallNodeOptions>, rebuilder: &mut Rebuilder) -> Result<(), InstallError> {
     let installing = Arc::clone(options);
     match tokio::task::spawn_blocking(move || install_once(&installing)).await {
         Ok(installed) => installed?,
         Err(died) => std::panic::resume_unwind(died.into_panic()),
     }
-    settle(options, books).await;
+    // Both need what was just installed, and neither ends the program: what fails is tried again at the next look.
+    note_cluster(options).await;
+    rebuilder.rebuild(options).await;
     Ok(())
 }
 
-/// What follows once everything is in its place; each part is tried again at the next look.
-async fn settle(options: &Options, books: &mut Books) {
-    note_cluster(options).await;
-    books.rebuild(options).await;
-}
-
-/// So that no ADD has to ask. One that finds no note asks itself: what does not work here is tried again at the next look.
-async fn note_cluster(options: &Options) {
+/// Notes the ID of this cluster in the data directory, so that no ADD has to ask the API server for it. An ADD that finds no
+/// note asks itself.
+async fn note_cluster(options: &InstallNodeOptions) {
     let (Some(file), Some(data_dir)) = (&options.kubeconfig, &options.data_dir) else { return };
     let server = ApiServer::of_kubeconfig(file).noting_in(data_dir);
     if server.known_cluster().is_some_and(|known| known.is_current && known.cluster.is_some()) {
@@ -135,22 +136,20 @@ async fn note_cluster(options: &Options) {
     }
 }
 
-/// What was said of each network at the last look: only news is told.
+/// Restores lost claims at every look, and remembers what it has printed of each network, so that only news is printed.
 #[derive(Default)]
-struct Books {
+struct Rebuilder {
     told: BTreeMap<PathBuf, Vec<String>>,
 }
 
-impl Books {
-    /// Put back what is missing. A network that is not there yet has no containers; a store that does not answer is asked
-    /// again at the next look, and keeps nothing else from being installed.
-    async fn rebuild(&mut self, options: &Options) {
+impl Rebuilder {
+    /// Writes the claims that are missing. A network whose file does not exist yet has no containers; a store that does not
+    /// answer is asked again at the next look.
+    async fn rebuild(&mut self, options: &InstallNodeOptions) {
         for network in options.rebuild_books.iter().filter(|network| network.exists()) {
             let lines = match fsck::rebuild(network, &options.cache).await {
                 Ok(lines) => lines,
-                Err(error) => {
-                    vec![format!("{}: not compared with its containers: {}", network.display(), error)]
-                }
+                Err(error) => vec![format!("{}: not compared with its containers: {error}", network.display())],
             };
             let told = self.told.insert(network.clone(), lines.clone()).unwrap_or_default();
             for line in lines.iter().filter(|line| !told.contains(line)) {
@@ -168,8 +167,8 @@ async fn is_told_to_end(within: Duration, terminate: &mut Signal, interrupt: &mu
     }
 }
 
-/// The binary comes last: where it is, everything is.
-fn install_once(options: &Options) -> Result<(), InstallError> {
+/// The binary comes last: a runtime that finds it finds everything that it needs.
+fn install_once(options: &InstallNodeOptions) -> Result<(), InstallError> {
     if let Some(file) = &options.kubeconfig {
         install_kubeconfig(file, options)?;
     }
@@ -183,7 +182,7 @@ fn install_once(options: &Options) -> Result<(), InstallError> {
     Ok(())
 }
 
-fn install_kubeconfig(file: &Path, options: &Options) -> Result<(), InstallError> {
+fn install_kubeconfig(file: &Path, options: &InstallNodeOptions) -> Result<(), InstallError> {
     let server = kubeconfig::server(options.server.as_deref(), |name| std::env::var(name).ok())?;
     let content = kubeconfig::from_service_account(&options.service_account, &server)?;
     let name = file.file_name().ok_or_else(|| InstallError::NoFileName { path: file.to_owned() })?;
@@ -193,13 +192,9 @@ fn install_kubeconfig(file: &Path, options: &Options) -> Result<(), InstallError
     Ok(())
 }
 
-/// A volume made from a ConfigMap has links and hidden directories beside its files.
 fn install_policies(from: &Path, to: &Path) -> Result<(), InstallError> {
-    let unreadable = |source| InstallError::unreadable(from, "name a directory with --policies", source);
-    let entries = fs::read_dir(from).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
-    let mut files: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
-    files.retain(|file| file.extension() == Some(OsStr::new("wasm")) && file.is_file());
-    files.sort();
+    let files = modules_in(from)
+        .map_err(|source| InstallError::unreadable(from, "name a directory with --policies", source))?;
     let directory = Directory::open(to, "--policy-dir")?;
     for file in files {
         install_file(&file, &directory, file.file_name().unwrap_or_default(), 0o644)?;
@@ -207,9 +202,22 @@ fn install_policies(from: &Path, to: &Path) -> Result<(), InstallError> {
     Ok(())
 }
 
+/// The modules in a directory. A volume made from a ConfigMap has links to its files, and hidden directories beside them.
+fn modules_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let file = entry?.path();
+        if file.extension() == Some(OsStr::new("wasm")) && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 fn install_file(from: &Path, directory: &Directory, name: &OsStr, mode: u32) -> Result<(), InstallError> {
-    let unreadable = |source| InstallError::unreadable(from, "make it readable for this process", source);
-    let mut content = File::open(from).map_err(unreadable)?;
+    let mut content = File::open(from)
+        .map_err(|source| InstallError::unreadable(from, "make it readable for this process", source))?;
     tell(directory.put(name, mode, &mut content)?, directory, name);
     Ok(())
 }
@@ -221,11 +229,14 @@ fn tell(is_new: bool, directory: &Directory, name: &OsStr) {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|interval| Duration::try_from(interval).ok());
-    parsed.filter(|interval| WATCH.contains(interval)).ok_or_else(|| {
-        let [least, most] = [WATCH.start(), WATCH.end()].map(|end| SignedDuration::try_from(*end).unwrap_or_default());
-        format!("expected a duration from {least:#} to {most:#}, such as 30s")
-    })
+    if let Ok(signed) = text.parse::<SignedDuration>()
+        && let Ok(interval) = Duration::try_from(signed)
+        && WATCH.contains(&interval)
+    {
+        return Ok(interval);
+    }
+    let [least, most] = [WATCH.start(), WATCH.end()].map(|end| SignedDuration::try_from(*end).unwrap_or_default());
+    Err(format!("expected a duration from {least:#} to {most:#}, such as 30s"))
 }
 
 #[cfg(test)]

@@ -1,56 +1,37 @@
-//! `kube-ipam doctor`: everything that keeps pods from getting addresses, each with a hint. Changes nothing.
+//! `kube-ipam doctor`: whether pods on this node can get addresses. One check for each thing that an ADD needs, and a hint
+//! with each that fails. Changes nothing.
 
-use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::network::Opened;
-use super::output::{Done, Output};
-use super::{CacheArgs, Format, NetworkArgs, config};
+use super::cache::CacheArgs;
+use super::config;
+use super::network::{NetworkArgs, Opened};
+use super::output::{Done, Format, Output};
 use crate::config::{KubernetesConfig, Network, OnFault};
 use crate::plugin;
 use crate::verbs::{self, Deadline};
+use check::{Check, Verdict};
 use cluster::{self, ApiServer};
 use cni::{Args, Fail};
 use ipam::RangeSets;
-use ipam::shown::one_line;
 use store::StoreConfig;
 use store::{StoreError, predecessors_keys};
 
 mod books;
+mod check;
 mod containers;
 mod machine;
 mod members;
 mod outside;
 mod watched;
 
-/// Up to so many records, of which an address has four, are compared with each other: some tenths of a second.
+/// The most records that are compared with each other here, which takes some tenths of a second. An address has four.
 const RECORDS_COMPARED: u64 = 40_000;
 
-/// From this percentage on, a range set is worth a warning.
+/// The percentage of addresses in use from which on a range set gets a warning.
 const NEARLY_FULL: u8 = 90;
-
-/// One check and how it went.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Good,
-    /// Pods get addresses, but somebody should look.
-    Warning,
-    /// Pods get none, or something that the configuration asks for does not happen.
-    Bad,
-}
 
 pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
     let (file, _) = network.found()?;
@@ -59,14 +40,15 @@ pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -
         Ok(networks) => {
             let several = networks.len() > 1;
             for opened in networks {
-                let mut found = plugin::block_on(async { Ok(checks_of(&opened, cache).await) })?;
-                if several {
-                    found.iter_mut().for_each(|check| check.say_of(&opened.base.network));
+                for mut check in plugin::block_on(async { Ok(checks_of(&opened, cache).await) })? {
+                    if several {
+                        check.detail = format!("network {}: {}", opened.base.network, check.detail);
+                    }
+                    checks.push(check);
                 }
-                checks.extend(found);
             }
         }
-        // What keeps it from being opened was said already, as a rule.
+        // The first check has reported why the network cannot be opened.
         Err(_) if checks[0].verdict == Verdict::Bad => {}
         Err(error) => return Err(error),
     }
@@ -90,6 +72,7 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
         checks.extend(api_server(opened, network).await);
     }
     checks.extend(members::members(opened).await);
+    // Everything below reads the store: were it asked while it does not answer, each check would wait for its time-out.
     let store = store(opened).await;
     let reachable = store.verdict == Verdict::Good;
     checks.push(store);
@@ -110,21 +93,19 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
 }
 
 fn configuration(file: &Path) -> Check {
-    // The files that the network names have checks of their own.
+    // The files that the network names have checks of their own below.
     let report = config::check(&[file], config::Files::Unasked);
-    let verdict = match (report.has_errors(), report.findings.is_empty()) {
-        (true, _) => Verdict::Bad,
-        (false, false) => Verdict::Warning,
-        (false, true) => Verdict::Good,
-    };
+    let name = "configuration";
+    if report.findings.is_empty() {
+        return Check::good(name, format!("{}: valid", file.display()));
+    }
+    let verdict = if report.has_errors() { Verdict::Bad } else { Verdict::Warning };
+    let messages: Vec<&str> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
+    let detail = format!("{}: {}", file.display(), messages.join("; "));
     let mut hints: Vec<String> = report.findings.iter().filter_map(|finding| finding.hint.clone()).collect();
     hints.dedup();
-    let mut messages: Vec<&str> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
-    if messages.is_empty() {
-        messages.push("valid");
-    }
-    let hint = (!hints.is_empty()).then(|| hints.join("; "));
-    Check { name: "configuration", verdict, detail: format!("{}: {}", file.display(), messages.join("; ")), hint }
+    let hint = if hints.is_empty() { None } else { Some(hints.join("; ")) };
+    Check { name, verdict, detail, hint }
 }
 
 fn policy(network: &Network) -> Check {
@@ -141,9 +122,11 @@ fn policy(network: &Network) -> Check {
 
 /// Without a trusted cache a policy is compiled again by every ADD: slow, but right.
 fn cache(network: &Network) -> Check {
+    if network.policy.module.is_none() {
+        return Check::good("cache", "not needed: the policy is built in".to_owned());
+    }
     let dir = &network.policy.cache_dir;
     match engine::check_cache(dir) {
-        _ if network.policy.module.is_none() => Check::good("cache", "not needed: the policy is built in".to_owned()),
         Ok(()) => Check::good("cache", dir.display().to_string()),
         Err(why) => Check {
             name: "cache",
@@ -154,7 +137,8 @@ fn cache(network: &Network) -> Check {
     }
 }
 
-/// Whether the API server answers us, and knows the node by the name we use; by which file, and why that one.
+/// Whether the API server answers and has a node of the name that claims are made in. The detail says which kubeconfig is
+/// used and why that one.
 async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
     let name = "API server";
     let kubeconfig = &network.kubernetes.as_ref()?.kubeconfig;
@@ -171,7 +155,8 @@ async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
 
 /// Whether the store answers, and would take what an ADD writes.
 async fn store(opened: &Opened) -> Check {
-    // As long as an ADD would wait, and no longer: a turn to write that is never given back is what we are asked for.
+    // Opened again, with a deadline: commands wait for a turn to write as long as it takes, but a turn that another process
+    // never gives back is one of the faults that this check has to find. It waits as long as an ADD would.
     let deadline = Deadline::after(opened.base.timeout);
     let store = plugin::open(&opened.base, &opened.netconf, Some(deadline));
     let tried = match store.ping().await {
@@ -196,17 +181,18 @@ async fn ranges(opened: &Opened, range_sets: &RangeSets) -> Vec<Check> {
         Ok(occupancies) => occupancies,
         Err(error) => return vec![Check::failed("ranges", &error.into())],
     };
-    let check = |(nth, occupancy): (usize, &store::Occupancy)| {
-        let verdict = match occupancy.percent() {
-            // Running pods, and those for whom an address is kept, are served: nothing is broken.
-            NEARLY_FULL.. => Verdict::Warning,
-            _ => Verdict::Good,
-        };
+    let mut checks = Vec::new();
+    for (nth, occupancy) in occupancies.iter().enumerate() {
         let detail = format!("range set {nth}: {} of {} addresses free", occupancy.free, occupancy.size);
-        let hint = verbs::fail::WHEN_FULL;
-        Check { name: "ranges", verdict, detail, hint: (verdict != Verdict::Good).then(|| hint.to_owned()) }
-    };
-    occupancies.iter().enumerate().map(check).collect()
+        let mut check = Check::good("ranges", detail);
+        // A warning even where nothing is free: pods that run keep their addresses, and returning ones get theirs back.
+        if occupancy.percent() >= NEARLY_FULL {
+            check.verdict = Verdict::Warning;
+            check.hint = Some(verbs::fail::WHEN_FULL.to_owned());
+        }
+        checks.push(check);
+    }
+    checks
 }
 
 async fn predecessor(opened: &Opened) -> Check {
@@ -216,15 +202,18 @@ async fn predecessor(opened: &Opened) -> Check {
         Ok(count) => Check {
             name,
             verdict: Verdict::Bad,
-            detail: format!(
-                "{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again"
-            ),
+            detail: match count {
+                1 => "1 address given out by kube-ipam 0.x is not imported, and may be given out again".to_owned(),
+                _ => {
+                    format!("{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again")
+                }
+            },
             hint: Some(
                 "kube-ipam import --from kube-ipam-v0 --dry-run; --set-aside moves away what cannot be imported"
                     .to_owned(),
             ),
         },
-        // A role that lets us see our own keys only is a good role; but then nobody knows.
+        // A role that can read only our own keys is a good role. It just leaves this question open.
         Err(StoreError::Refused { .. }) => Check {
             name,
             verdict: Verdict::Warning,
@@ -243,53 +232,25 @@ async fn predecessor(opened: &Opened) -> Check {
     }
 }
 
-/// Whether the records agree with each other, where comparing them takes no longer than the other checks.
+/// Whether the records agree with each other, unless comparing them would take longer than all other checks.
 async fn records(opened: &Opened) -> Check {
     let name = "records";
-    let found = match opened.store.count_records().await {
+    let inspected = match opened.store.count_records().await {
         Ok(count) if count > RECORDS_COMPARED => {
             return Check::good(name, format!("{count}, too many to compare them here: `kube-ipam fsck` does"));
         }
         Ok(_) => opened.store.inspect().await,
         Err(error) => Err(error),
     };
-    match found {
-        Ok(found) => match found.as_slice() {
-            [] => Check::good(name, "agree with each other".to_owned()),
-            [first, rest @ ..] => Check {
-                name,
-                verdict: Verdict::Bad,
-                detail: format!("{first}; and {} more", rest.len()),
-                hint: Some("`kube-ipam fsck` shows them all and how to repair them".to_owned()),
-            },
-        },
-        Err(error) => Check::failed(name, &error.into()),
-    }
-}
-
-impl Check {
-    fn good(name: &'static str, detail: String) -> Self {
-        Self { name, verdict: Verdict::Good, detail, hint: None }
-    }
-
-    fn failed(name: &'static str, error: &verbs::Error) -> Self {
-        Self { name, verdict: Verdict::Bad, detail: error.message(), hint: error.hint() }
-    }
-
-    /// Where a file has several networks.
-    fn say_of(&mut self, network: &str) {
-        self.detail = format!("network {network}: {}", self.detail);
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.verdict {
-            Verdict::Good => '✓',
-            Verdict::Warning => '!',
-            Verdict::Bad => '✗',
-        };
-        write!(f, "{mark} {:<14} {}", self.name, one_line(&self.detail))?;
-        self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {}", one_line(hint)))
-    }
+    let found = match inspected {
+        Ok(found) => found,
+        Err(error) => return Check::failed(name, &error.into()),
+    };
+    let detail = match found.as_slice() {
+        [] => return Check::good(name, "agree with each other".to_owned()),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+    };
+    let hint = "`kube-ipam fsck` shows them all and how to repair them";
+    Check { name, verdict: Verdict::Bad, detail, hint: Some(hint.to_owned()) }
 }

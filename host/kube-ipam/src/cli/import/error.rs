@@ -1,0 +1,39 @@
+//! Why nothing could be imported.
+
+use std::path::PathBuf;
+
+use crate::verbs;
+use cni::Fail;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ImportError {
+    #[error(
+        "network {network:?} keeps its addresses on this node: {what} needs the etcdConfig of the etcd that has the records"
+    )]
+    NotInEtcd { network: String, what: &'static str },
+    #[error("cannot read {path}", path = .path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{option} is only for --from {source_name}")]
+    WrongSource { option: &'static str, source_name: &'static str },
+    #[error("{dir} has no embedded store of kube-ipam", dir = .dir.display())]
+    NoStore { dir: PathBuf },
+    #[error(
+        "network {network:?} already uses these records: select the former ones with --domain, --etcd-prefix, \
+         --data-dir or --network"
+    )]
+    OwnBooks { network: String },
+    #[error(transparent)]
+    Verb(#[from] verbs::Error),
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
+
+impl Fail for ImportError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Verb(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `kube-ipam import`: takes over the addresses that another plugin has given out, with their containers.
+//!
+//! The other plugin must have stopped giving out addresses of the network before. Entries that were imported are moved
+//! aside in its records (the keys from `used/` to `imported/`, the files from `<network>/` to `<network>.imported/`), so
+//! that nothing imports them again when their containers are gone.
+//!
+//! kube-ipam 0.x knew containers only, not interfaces. Its entries are imported for one interface, `eth0` unless told
+//! otherwise, and the DEL, CHECK and repeated ADD of that interface find them. It did not know nodes either: without
+//! `--node` only their DEL releases them, no node's GC does. Entries that cannot be imported can be set aside.
+//!
+//! The records of this program itself move as a whole: see `own`.
+
+mod error;
+mod host_local;
+mod options;
+mod own;
+mod row;
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::network::{NetworkArgs, Opened};
+use super::output::{Done, Format, Output};
+use crate::plugin;
+use crate::verbs;
+use cni::is_name;
+use error::ImportError;
+use ipam::address::parse_address;
+use ipam::{Assignment, Attachment, RangeSets};
+use options::ImportSource;
+use row::{ImportAction, ImportRow, table};
+use store::StoreConfig;
+use store::{Booking, Import, Imported};
+
+pub(crate) use options::ImportOptions;
+
+/// The exit code is 1 where another attachment holds an address than the imported records say, or where an address of
+/// former records of kube-ipam did not move with them.
+pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: Format) -> Done {
+    options.check()?;
+    let opened = network.open()?;
+    let range_sets = opened.range_sets()?;
+    let rows = match options.from {
+        ImportSource::Own => block_on(own::import(options, &opened, &range_sets))?,
+        ImportSource::Predecessor | ImportSource::HostLocal => import_bookings(options, &opened, &range_sets)?,
+    };
+    // Other plugins may have entries that mean nothing here; of our own records nothing may stay behind unnoticed.
+    let may_skip = options.from != ImportSource::Own;
+    let exit = u8::from(rows.iter().any(|row| match row.action {
+        ImportAction::HeldByAnother => true,
+        ImportAction::Skipped => !may_skip,
+        _ => false,
+    }));
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&rows)?,
+        Format::Table if rows.is_empty() => "nothing to import".to_owned(),
+        Format::Table => table(&rows),
+    };
+    Ok(Output { text, exit })
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
+    plugin::block_on(async { Ok(work.await) })?
+}
+
+fn import_bookings(
+    options: &ImportOptions,
+    opened: &Opened,
+    range_sets: &RangeSets,
+) -> Result<Vec<ImportRow>, ImportError> {
+    let network = &opened.base.network;
+    if options.from == ImportSource::Predecessor && matches!(opened.base.store, StoreConfig::Embedded { .. }) {
+        return Err(ImportError::NotInEtcd { network: network.clone(), what: "--from kube-ipam-v0" });
+    }
+    block_on(async {
+        let mut bookings = match options.from {
+            ImportSource::HostLocal => host_local::read(&options.dir, network)?,
+            ImportSource::Predecessor | ImportSource::Own => opened.store.predecessor_bookings(network).await?,
+        };
+        bookings.sort_by_cached_key(|booking| (parse_address(&booking.address), booking.address.clone()));
+        let mut rows = Vec::with_capacity(bookings.len());
+        for booking in &bookings {
+            rows.push(import_one(options, opened, range_sets, booking).await?);
+        }
+        Ok(rows)
+    })
+}
+
+async fn import_one(
+    options: &ImportOptions,
+    opened: &Opened,
+    range_sets: &RangeSets,
+    booking: &Booking,
+) -> Result<ImportRow, verbs::Error> {
+    let interface = booking.interface.as_ref().unwrap_or(&options.interface);
+    let mut row = ImportRow {
+        address: booking.address.clone(),
+        container: booking.container.clone(),
+        interface: interface.clone(),
+        ..ImportRow::default()
+    };
+    let address = match importable(booking, range_sets) {
+        Ok(address) => address,
+        Err(reason) => {
+            row.action = set_aside(options, opened, booking).await?;
+            row.detail = reason.to_owned();
+            return Ok(row);
+        }
+    };
+    let (network, container) = (opened.base.network.clone(), booking.container.clone());
+    let import = Import {
+        attachment: Attachment { network, container, interface: interface.clone() },
+        node: node(options, opened),
+        machine: machine(options, opened),
+        assignment: Assignment::in_range_of(range_sets, address),
+        predecessor: if options.from == ImportSource::Predecessor { Some(booking.clone()) } else { None },
+    };
+    let imported = opened.store.import(&import, Timestamp::now(), options.dry_run).await?;
+    let is_ours = matches!(imported, Imported::Done | Imported::Already);
+    // The store moves the keys of kube-ipam 0.x itself, in the transaction that claims the address. A file can only be moved
+    // afterwards: where that fails, the next import finds the address held already and moves it then.
+    if is_ours && options.from == ImportSource::HostLocal && !options.dry_run {
+        row.detail = host_local::move_aside(&options.dir, &opened.base.network, &booking.address);
+    }
+    row.say(&imported, options.dry_run);
+    Ok(row)
+}
+
+/// Moves an entry that cannot be imported out of the way, if the operator wants that.
+async fn set_aside(options: &ImportOptions, opened: &Opened, booking: &Booking) -> Result<ImportAction, verbs::Error> {
+    if !options.set_aside {
+        return Ok(ImportAction::Skipped);
+    }
+    if options.dry_run {
+        return Ok(ImportAction::WouldSetAside);
+    }
+    let moved = opened.store.set_aside(&opened.base.network, booking).await?;
+    Ok(if moved { ImportAction::SetAside } else { ImportAction::Skipped })
+}
+
+/// The address of an entry, or why it cannot become a claim.
+fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'static str> {
+    let address = parse_address(&booking.address).ok_or("not an address")?;
+    if !range_sets.is_inside(address) {
+        return Err("outside the configured subnets");
+    }
+    if !is_name(&booking.container) {
+        return Err("not a container ID");
+    }
+    Ok(address)
+}
+
+fn node(options: &ImportOptions, opened: &Opened) -> String {
+    match (&options.node, options.from) {
+        (Some(node), _) => node.clone(),
+        (None, ImportSource::HostLocal) => opened.base.node.clone(),
+        (None, ImportSource::Predecessor | ImportSource::Own) => Import::UNKNOWN_NODE.to_owned(),
+    }
+}
+
+/// Containers of this node run on this machine. GC releases only claims that have both names.
+fn machine(options: &ImportOptions, opened: &Opened) -> String {
+    if node(options, opened) == opened.base.node { opened.base.machine.clone() } else { String::new() }
+}

@@ -1,0 +1,301 @@
+//! `kube-ipam release`: end one claim, or one hold, by hand.
+//!
+//! A record is released only as it was shown, byte for byte: one that has changed since stays. A claim whose container
+//! still exists, or of which that is unknown, is released only with `--force`.
+
+mod life;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::agree::agreed_to;
+use super::cache::CacheArgs;
+use super::network::{NetworkArgs, Opened};
+use super::output::{CommandError, Done, Format, Output, all_addresses};
+use super::subject::Subject;
+use crate::config::Network;
+use crate::containers::Containers;
+use crate::plugin;
+use crate::verbs;
+use cluster::ApiServer;
+use cni::Fail;
+use ipam::Claim;
+use ipam::shown::joined;
+use life::Life;
+use store::{Hold, Standing, StandingHold};
+
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseOptions {
+    /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning, if no other container's ID begins so)
+    #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER", required_unless_present = "identity")]
+    subject: Option<Subject>,
+    /// End every hold for this identity, as `kube-ipam show ADDRESS` names it
+    #[arg(long, value_name = "NAME", conflicts_with = "subject")]
+    identity: Option<String>,
+    /// Release without asking
+    #[arg(long)]
+    yes: bool,
+    /// Show what would be released, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Release it even if its container or pod still exists, or if that is unknown: make sure that nothing uses the
+    /// address
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+/// A claim or a hold to release, and what becomes of it.
+struct Target {
+    record: TargetRecord,
+    life: Life,
+    outcome: ReleaseOutcome,
+}
+
+enum TargetRecord {
+    Claim(Box<Standing>),
+    Hold(Box<StandingHold>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum ReleaseOutcome {
+    /// It could be released, and has not been so far.
+    Found,
+    Released,
+    /// Not released, because its container still exists, or may exist.
+    Refused,
+    /// Not released, because it changed after it was shown.
+    Changed,
+    /// The store could not release it.
+    Failed(String),
+}
+
+/// One target in the JSON output.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TargetRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<&'a Claim>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'a Hold>,
+    life: &'a Life,
+    outcome: &'a ReleaseOutcome,
+}
+
+/// Why nothing can be released.
+#[derive(Debug, thiserror::Error)]
+enum ReleaseError {
+    #[error("the ID of more than one container begins with {begins:?}: {}", containers.join(", "))]
+    Ambiguous { begins: String, containers: Vec<String> },
+}
+
+impl Fail for ReleaseError {}
+
+/// The exit code is 0 where everything that was found is released, or would be.
+pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: Format) -> Done {
+    let opened = network.open()?;
+    let containers = options.cache.read()?;
+    let kubernetes = Network::kubernetes(&opened.netconf)?;
+    let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
+    // Two results: the outer one is the event loop's, which takes errors of verbs only.
+    let targets = plugin::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;
+    let aim = if options.dry_run { ReleaseOutcome::Found } else { ReleaseOutcome::Released };
+    let exit = u8::from(targets.is_empty() || targets.iter().any(|target| target.outcome != aim));
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&targets.iter().map(Target::row).collect::<Vec<_>>())?,
+        Format::Table if targets.is_empty() => nothing(options),
+        Format::Table => format!("{}\n{}", plan(&targets), conclusion(options, &targets)),
+    };
+    Ok(Output { text, exit })
+}
+
+/// Finds what is meant, judges whether it is still in use, shows the plan, asks, and releases.
+async fn run(
+    options: &ReleaseOptions,
+    opened: &Opened,
+    containers: &Containers,
+    server: Option<&ApiServer>,
+) -> Result<Vec<Target>, CommandError> {
+    let mut targets = match &options.subject {
+        Some(subject) => find(subject, opened).await?,
+        None => find_holds(options.identity.as_deref().unwrap_or_default(), opened).await?,
+    };
+    judge(options, opened, containers, server, &mut targets).await;
+    let any = targets.iter().any(|target| target.outcome == ReleaseOutcome::Found);
+    if any && !options.dry_run && (options.yes || agreed_to(&plan(&targets))) {
+        carry_out(opened, &mut targets).await;
+    }
+    Ok(targets)
+}
+
+async fn find_holds(identity: &str, opened: &Opened) -> Result<Vec<Target>, verbs::Error> {
+    let holds = opened.store.holds_for(identity).await?;
+    Ok(holds.into_iter().map(Target::hold).collect())
+}
+
+async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, CommandError> {
+    let mut claims: Vec<Standing> = opened.store.all_claims().await.map_err(verbs::Error::from)?;
+    claims.retain(|standing| subject.fits(standing.claim()));
+    if let Subject::Container(id) = subject {
+        narrow_to_one(&mut claims, id)?;
+    }
+    let mut targets: Vec<Target> = claims.into_iter().map(Target::claim).collect();
+    if let Subject::Address(address) = subject {
+        let hold = opened.store.hold_of(*address).await.map_err(verbs::Error::from)?;
+        targets.extend(hold.map(Target::hold));
+    }
+    Ok(targets)
+}
+
+/// Leaves the claims of the one container that an ID means, or an error where its beginning fits several: what is released
+/// must not depend on which containers happen to run.
+fn narrow_to_one(claims: &mut Vec<Standing>, id: &str) -> Result<(), ReleaseError> {
+    // An ID that is written out in full is meant, even where a longer one begins with it.
+    if claims.iter().any(|standing| standing.claim().attachment.container == id) {
+        claims.retain(|standing| standing.claim().attachment.container == id);
+    }
+    let mut containers: Vec<String> = Vec::new();
+    for standing in claims {
+        containers.push(standing.claim().attachment.container.clone());
+    }
+    containers.sort();
+    containers.dedup();
+    if containers.len() > 1 {
+        return Err(ReleaseError::Ambiguous { begins: id.to_owned(), containers });
+    }
+    Ok(())
+}
+
+async fn judge(
+    options: &ReleaseOptions,
+    opened: &Opened,
+    containers: &Containers,
+    server: Option<&ApiServer>,
+    targets: &mut [Target],
+) {
+    for target in targets {
+        if let TargetRecord::Claim(standing) = &target.record {
+            target.life = life::of(opened, containers, server, standing.claim()).await;
+        }
+        if !matches!(target.life, Life::Gone { .. }) && !options.force {
+            target.outcome = ReleaseOutcome::Refused;
+        }
+    }
+}
+
+async fn carry_out(opened: &Opened, targets: &mut [Target]) {
+    for target in targets {
+        if target.outcome != ReleaseOutcome::Found {
+            continue;
+        }
+        let released = match &target.record {
+            TargetRecord::Claim(standing) => opened.store.reclaim(standing, Timestamp::now()).await,
+            TargetRecord::Hold(hold) => opened.store.end_hold(hold).await,
+        };
+        target.outcome = match released {
+            Ok(true) => {
+                tracing::info!(what = target.describe(), "released by hand");
+                ReleaseOutcome::Released
+            }
+            Ok(false) => ReleaseOutcome::Changed,
+            Err(error) => ReleaseOutcome::Failed(joined(&error)),
+        };
+    }
+}
+
+impl Target {
+    fn claim(standing: Standing) -> Self {
+        let life = Life::Unknown { why: Vec::new() };
+        Self { record: TargetRecord::Claim(Box::new(standing)), life, outcome: ReleaseOutcome::Found }
+    }
+
+    /// No container uses an address that is only reserved.
+    fn hold(hold: StandingHold) -> Self {
+        let life = Life::Gone { why: "it is not in use".to_owned() };
+        Self { record: TargetRecord::Hold(Box::new(hold)), life, outcome: ReleaseOutcome::Found }
+    }
+
+    fn describe(&self) -> String {
+        match &self.record {
+            TargetRecord::Claim(standing) => describe_claim(standing.claim()),
+            TargetRecord::Hold(hold) => describe_hold(hold.hold(), Timestamp::now()),
+        }
+    }
+
+    fn row(&self) -> TargetRow<'_> {
+        let (claim, hold) = match &self.record {
+            TargetRecord::Claim(standing) => (Some(standing.claim()), None),
+            TargetRecord::Hold(hold) => (None, Some(hold.hold())),
+        };
+        TargetRow { claim, hold, life: &self.life, outcome: &self.outcome }
+    }
+}
+
+fn describe_claim(claim: &Claim) -> String {
+    let Claim { attachment, node, since, .. } = claim;
+    let mut holder = String::new();
+    if let Some(pod) = &claim.pod {
+        holder.push_str(&format!("pod {pod}"));
+        if let Some(cluster) = &pod.cluster {
+            holder.push_str(&format!(" of cluster {cluster}"));
+        }
+        holder.push_str(", ");
+    }
+    format!("{}: {holder}{attachment} on node {node} since {since}", all_addresses(claim).join(", "))
+}
+
+fn describe_hold(kept: &Hold, now: Timestamp) -> String {
+    let Hold { address, identity, until } = kept;
+    let whom = match identity {
+        Some(identity) => format!("reserved for {identity:?} until {until}"),
+        None => format!("cooling down until {until}"),
+    };
+    let over = if kept.is_standing(now) { "" } else { ", which is over" };
+    format!("{address}: {whom}{over}")
+}
+
+fn plan(targets: &[Target]) -> String {
+    let mut lines = Vec::new();
+    for target in targets {
+        lines.push(format!("{}\n  → {}", target.describe(), describe_outcome(target)));
+    }
+    lines.join("\n")
+}
+
+fn describe_outcome(target: &Target) -> String {
+    match (&target.outcome, &target.life) {
+        (ReleaseOutcome::Found, life) => format!("release it ({life})"),
+        (ReleaseOutcome::Released, _) => "released".to_owned(),
+        (ReleaseOutcome::Changed, _) => "left: it changed after it was shown; run it again".to_owned(),
+        (ReleaseOutcome::Refused, life) => format!("left: {life}; only with --force"),
+        (ReleaseOutcome::Failed(why), _) => format!("failed: {why}"),
+    }
+}
+
+fn conclusion(options: &ReleaseOptions, targets: &[Target]) -> String {
+    let (mut found, mut released, total) = (0, 0, targets.len());
+    for target in targets {
+        match target.outcome {
+            ReleaseOutcome::Found => found += 1,
+            ReleaseOutcome::Released => released += 1,
+            ReleaseOutcome::Refused | ReleaseOutcome::Changed | ReleaseOutcome::Failed(_) => {}
+        }
+    }
+    if options.dry_run {
+        return format!("{found} of {total} would be released");
+    }
+    let hint = if found > 0 { "; --yes releases the rest" } else { "" };
+    format!("{released} of {total} released{hint}")
+}
+
+fn nothing(options: &ReleaseOptions) -> String {
+    match &options.subject {
+        Some(subject) => {
+            format!("no claim and no hold found for {subject}; `kube-ipam fsck` shows records that no claim explains")
+        }
+        None => format!("nothing is reserved for {:?}", options.identity.as_deref().unwrap_or_default()),
+    }
+}
