@@ -247,7 +247,7 @@ async fn records(opened: &Opened) -> Check {
         Err(error) => return Check::failed(name, &error.into()),
     };
     let detail = match found.as_slice() {
-        [] => return Check::good(name, "agree with each other".to_owned()),
+        [] => return Check::good(name, "consistent".to_owned()),
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
     };
