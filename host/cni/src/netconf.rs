@@ -74,14 +74,11 @@ pub struct Ipam {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub data_dir: Stated<String>,
-    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default:
-    /// /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise no API server is
-    /// used.
+    /// Kubeconfig file to look pods up with, when the runtime does not pass their annotations. Default: /etc/kubernetes/pki/kubectl.kubeconfig if that is there, as with kube-ipam 0.x; otherwise no API server is used.
     pub kube_config: Option<Text>,
     /// What a policy is told of the cluster on top of annotations.
     pub kubernetes: Option<Unread<Kubernetes>>,
-    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace
-    /// kube-system, read from the API server.
+    /// A name for the cluster this node belongs to, where several share one store. Default: the uid of the namespace kube-system, read from the API server.
     pub cluster: Option<Text>,
     /// How long an ADD waits for a pod that is being deleted and still holds the wanted address: a part of `timeout`, `0s` to fail at once. Default: four fifths of `timeout`.
     pub hand_over_wait: Option<Text>,

@@ -25,8 +25,7 @@ pub struct Policy {
     /// How much one decision may consume.
     #[serde(default)]
     pub limits: Stated<PolicyLimits>,
-    /// A second module that is asked as well: if it decides differently, that is logged and counted, and nothing
-    /// more.
+    /// A second module that is asked as well: if it decides differently, that is logged and counted, and nothing more.
     #[serde(default)]
     pub shadow: Stated<PathOr<Shadow>>,
     /// A file that decisions are appended to, for `kube-ipam policy replay`. Default: none.
