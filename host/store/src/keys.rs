@@ -24,6 +24,7 @@
 //!
 //! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
 
+mod named;
 mod spelling;
 
 use std::net::IpAddr;
@@ -32,8 +33,9 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::named::Named;
 pub(crate) use self::spelling::{address_in, seconds_until, slot_number_in};
-use self::spelling::{digits, escape, inclusive, parse_digits, parse_number, under, unescape};
+use self::spelling::{digits, escape, inclusive, under, unescape};
 use super::ordered::KeyRange;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
@@ -43,20 +45,6 @@ use limits::store::RANGE_SET_NAME;
 pub(crate) struct Keys {
     /// Shared: every batch of reads carries it, to check what it gets against its key.
     root: Rc<str>,
-}
-
-/// What a key names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    Address(IpAddr),
-    Attachment(Attachment),
-    Node { node: String, machine: String, attachment: Attachment },
-    Pod { cluster: String, namespace: String, name: String, interface: String, network: String },
-    Hold(IpAddr),
-    Identity { identity: String, address: IpAddr },
-    Expiry { seconds: u64, address: IpAddr },
-    Slot(Slot),
-    Cursor,
 }
 
 impl Keys {
@@ -256,56 +244,9 @@ impl Keys {
         keys
     }
 
-    /// What a key names; `None` when it is not one of ours.
-    pub(crate) fn named(&self, key: &str) -> Option<Named> {
-        let mut parts = Parts(key.strip_prefix(&*self.root)?.split('/'));
-        let named = match parts.part()?.as_str() {
-            "addresses" => Named::Address(parse_digits(&parts.part()?, &parts.part()?)?),
-            "holds" => Named::Hold(parse_digits(&parts.part()?, &parts.part()?)?),
-            "attachments" => {
-                let (container, interface, network) = (parts.part()?, parts.part()?, parts.part()?);
-                Named::Attachment(Attachment { network, container, interface })
-            }
-            "nodes" => {
-                let (node, machine, network, container, interface) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
-                Named::Node { node, machine, attachment: Attachment { network, container, interface } }
-            }
-            "pods" => {
-                let (cluster, namespace, name, interface, network) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
-                Named::Pod { cluster, namespace, name, interface, network }
-            }
-            "expiries" => Named::Expiry {
-                seconds: u64::from_str_radix(&parts.part()?, 16).ok()?,
-                address: parse_digits(&parts.part()?, &parts.part()?)?,
-            },
-            "identities" => {
-                Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? }
-            }
-            "slots" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
-            "cursors" => parts.part().map(|_| Named::Cursor)?,
-            _ => return None,
-        };
-        parts.are_over().then_some(named)
-    }
-
     fn join(&self, section: &str, parts: &[&str]) -> String {
         let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
         format!("{}{section}/{}", self.root, parts.join("/"))
-    }
-}
-
-/// The parts of a key behind its root, one after the other. What is escaped in a way that we never do ends them.
-struct Parts<'a>(std::str::Split<'a, char>);
-
-impl Parts<'_> {
-    fn part(&mut self) -> Option<String> {
-        self.0.next().and_then(unescape)
-    }
-
-    fn are_over(mut self) -> bool {
-        self.0.next().is_none()
     }
 }
 
@@ -396,14 +337,5 @@ mod tests {
             assert_eq!(keys.domain_of(&first).as_deref(), Some(domain));
             assert!(keys.domains_after(None).from < first && first < keys.domains_after(Some(domain)).from);
         }
-    }
-
-    #[test]
-    fn keys_of_others_are_not_ours() {
-        let keys = Keys::new("", "blue");
-        for key in ["/v1/red/addresses/4/0abc0002", "/v1/blue/addresses/4/abc0002", "/v1/blue/addresses/4/0ABC0002"] {
-            assert_eq!(keys.named(key), None, "{key}");
-        }
-        assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
     }
 }
