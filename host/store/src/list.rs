@@ -1,4 +1,4 @@
-//! What operators read: who holds what, and what is kept for whom.
+//! What operators read: which attachment holds which address, and what is on hold for which identity.
 
 mod pods;
 
@@ -11,22 +11,20 @@ use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named};
 use super::map::MapView;
-use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
+use super::ordered::{Entry, KeyRange, OrderedMap};
 use super::pages::Pages;
 use super::record::{Hold, Keyed, Seen};
-use ipam::{Allocation, Attachment, Claim, Party, Span};
+use ipam::{Allocation, Attachment, Claim, Party, PodName, Span};
 use limits::store::PAGE;
 
-/// Which allocations. Every field that is given has to fit.
+/// Which allocations are wanted. Every field that is given has to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The network's name.
     pub network: Option<String>,
     /// The pod's namespace and name.
     pub pod: Option<(String, String)>,
     /// The container's ID, or how it begins.
     pub container: Option<String>,
-    /// One address.
     pub address: Option<IpAddr>,
 }
 
@@ -43,8 +41,8 @@ pub struct Listing {
 
 /// Allocations that fit a filter, page by page, however many there are.
 ///
-/// Each page is of its own moment: whoever prints them may be stopped for an hour, and neither store keeps the past for so
-/// long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
+/// Each page is of its own moment: a command that prints them may be stopped for an hour, and neither store keeps the past
+/// for so long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
 pub struct Allocations<'a> {
     store: &'a Store,
     filter: Filter,
@@ -62,22 +60,22 @@ enum Source {
 impl Filter {
     fn fits(&self, held: &Allocation) -> bool {
         let Attachment { network, container, .. } = &held.attachment;
-        let pod = held.pod.as_ref();
         self.network.as_ref().is_none_or(|wanted| wanted == network)
             && self.container.as_ref().is_none_or(|wanted| container.starts_with(wanted))
             && self.address.is_none_or(|wanted| wanted == held.address)
-            && self
-                .pod
-                .as_ref()
-                .is_none_or(|(namespace, name)| pod.is_some_and(|pod| pod.namespace == *namespace && pod.name == *name))
+            && (self.pod.is_none() || self.names_pod(held.pod.as_ref()))
     }
 
-    /// Whether the pod or the container that is asked for has lent it to its holder.
+    /// Whether the pod or the container that is asked for has lent the address to its holder.
     fn fits_lender(&self, held: &Allocation) -> bool {
         let Some(Party { attachment, pod, .. }) = held.former.as_deref() else { return false };
-        let container = self.container.as_ref().is_some_and(|id| attachment.container.starts_with(id));
-        let pod = pod.as_ref().zip(self.pod.as_ref());
-        container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
+        let is_container = self.container.as_ref().is_some_and(|id| attachment.container.starts_with(id));
+        is_container || self.names_pod(pod.as_ref())
+    }
+
+    fn names_pod(&self, pod: Option<&PodName>) -> bool {
+        let (Some((namespace, name)), Some(pod)) = (&self.pod, pod) else { return false };
+        pod.namespace == *namespace && pod.name == *name
     }
 
     fn names_keys(&self) -> bool {
@@ -95,12 +93,12 @@ impl Store {
         Allocations { store: self, filter: filter.clone(), limit: PAGE, sources: VecDeque::from([Source::Named]) }
     }
 
-    /// The same by reading every record.
+    /// Allocations that fit, by reading every record.
     pub fn search(&self, filter: &Filter) -> Allocations<'_> {
         self.search_in(filter, [self.keys.addresses()])
     }
 
-    /// The same by reading every record of these addresses.
+    /// Allocations that fit, by reading every record of these addresses.
     pub fn search_spans(&self, filter: &Filter, spans: &[Span]) -> Allocations<'_> {
         self.search_in(filter, spans.iter().map(|span| self.keys.addresses_in(*span)))
     }
@@ -121,36 +119,42 @@ impl Store {
         most: usize,
     ) -> Result<(usize, bool), StoreError> {
         let mut view = self.map.view().await?;
-        let keys = view.read(&[Read::keys(self.keys.attachments_on(node, machine, network), most)]).await?;
-        let page = keys.into_iter().next().unwrap_or_default();
-        let mut reads = Vec::with_capacity(page.entries.len());
+        let mut batch = self.batch();
+        let listed = batch.first_keys(self.keys.attachments_on(node, machine, network), most);
+        let page = batch.read(&mut view).await?.scan(listed);
+        let mut batch = self.batch();
+        let mut tickets = Vec::with_capacity(page.entries.len());
         for entry in &page.entries {
             if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
-                reads.push(Read::Get(self.keys.attachment(&attachment)));
+                tickets.push(batch.claim(&attachment));
             }
         }
-        if reads.is_empty() {
+        if tickets.is_empty() {
             return Ok((0, false));
         }
-        let claims = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
-        let older = claims.filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
-        Ok((older.filter(|seen| seen.record.since < moment).count(), page.more))
+        let mut answers = batch.read(&mut view).await?;
+        let mut older = 0;
+        for ticket in tickets {
+            older += usize::from(answers.readable(ticket).is_some_and(|seen| seen.record.since < moment));
+        }
+        Ok((older, page.more))
     }
 
-    /// What is kept now, and for whom.
-    pub async fn kept(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
+    /// The holds that stand now. One that cannot be read is logged and left out.
+    pub async fn standing_holds(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
         let entries = self.scan_all(self.keys.holds(), false).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
-        Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect())
+        Ok(readable.map(|seen| seen.record).filter(|hold| hold.is_standing(now)).collect())
     }
 
-    /// What the keys have that a filter names.
+    /// The allocations under the keys that a filter names: those of one address, of a container or of a pod.
     async fn read_named(&self, filter: &Filter) -> Result<Listing, StoreError> {
         self.at_one_moment(async |mut view| {
             let mut listing = Listing::default();
             if let Some(address) = filter.address {
-                let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
-                let entry = pages.into_iter().next().and_then(Page::into_entry);
+                let mut batch = self.batch();
+                let ticket = batch.allocation(address);
+                let entry = batch.read(&mut view).await?.entry(ticket);
                 listing.add_records(&self.keys, filter, entry);
                 return Ok(listing);
             }
@@ -160,24 +164,24 @@ impl Store {
                 (None, None) => Vec::new(),
             };
             let ceded = listing.add_claims(&self.keys, filter, claims);
-            if !ceded.is_empty() {
-                let reads: Vec<Read> = ceded.iter().map(|address| Read::Get(self.keys.address(*address))).collect();
-                let entries = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
-                listing.add_lent(&self.keys, filter, entries);
-            }
+            let mut batch = self.batch();
+            let tickets: Vec<_> = ceded.into_iter().map(|address| batch.allocation(address)).collect();
+            let mut answers = batch.read(&mut view).await?;
+            let records = tickets.into_iter().filter_map(|ticket| answers.entry(ticket));
+            listing.add_lent(&self.keys, filter, records);
             Ok(listing)
         })
         .await
     }
 
-    /// Every entry of a range at one moment.
+    /// Every entry of a range at one moment, from the beginning where etcd forgets the moment meanwhile.
     pub(super) async fn scan_all(&self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
         self.at_one_moment(async |mut view| scan_all(&mut view, range.clone(), keys_only).await).await
     }
 }
 
 impl Allocations<'_> {
-    /// So many records are read for a page, at most.
+    /// Read at most so many records for a page.
     pub fn in_pages_of(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
@@ -262,7 +266,7 @@ impl Listing {
     }
 }
 
-/// Every entry of a range at one moment.
+/// Every entry of a range at the moment of a view.
 pub(super) async fn scan_all(view: &mut MapView, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
     let mut pages = if keys_only { Pages::keys_of(range) } else { Pages::of(range) };
     let mut entries: Vec<Entry> = Vec::new();

@@ -29,7 +29,7 @@ use ipam::{Attachment, Claim, Holder, RangeSets};
 pub enum Move {
     /// Claims: as a rule one; more where one has an address that another ceded.
     Claims(Vec<MovingClaim>),
-    /// An address that nobody holds, but that is kept.
+    /// An address on hold.
     Hold(MovingHold),
 }
 
@@ -80,11 +80,10 @@ impl MovingHold {
 impl Store {
     /// A domain of the same map under another prefix.
     pub fn under(&self, prefix: &str, domain: &str) -> Store {
-        let (map, keys, progress) = (self.map.clone(), Keys::new(prefix, domain), self.progress.clone());
-        Store { map, keys, cooldown: self.cooldown, registers: None, progress }
+        self.with_keys(Keys::new(prefix, domain))
     }
 
-    /// What of a network there is to move: its claims, and what is kept inside its ranges. All at one moment.
+    /// What of a network there is to move: its claims, and the holds inside its ranges. All at one moment.
     pub async fn moves(&self, network: &str, range_sets: &RangeSets, now: Timestamp) -> Result<Moves, StoreError> {
         let read = self.at_one_moment(async |mut view| {
             let attachments = scan_all(&mut view, self.keys.attachments(), false).await?;

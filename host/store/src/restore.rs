@@ -32,7 +32,6 @@ use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
 /// A container that lives, with the addresses it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occupant {
-    /// Its interface in a network.
     pub attachment: Attachment,
     /// The node it runs on.
     pub node: String,
@@ -40,7 +39,7 @@ pub struct Occupant {
     pub machine: String,
     /// The pod, when the runtime named one.
     pub pod: Option<PodName>,
-    /// As it was told them; at least one.
+    /// The assignments as the container was told them; at least one.
     pub addresses: Vec<Assignment>,
 }
 
@@ -76,7 +75,6 @@ pub enum Rival {
 /// How the store differs from what an occupant has, and what puts that right.
 #[derive(Clone, Debug)]
 pub struct Restoration {
-    /// Whose claim it is about.
     pub occupant: Occupant,
     /// Addresses that the store does not give to the occupant, nor to anybody else: they are claimed.
     pub missing: Vec<IpAddr>,
@@ -128,7 +126,7 @@ impl Store {
         // Of two occupants of one address that the store has forgotten, the first gets it, and is in the other's way.
         let mut taken: BTreeMap<IpAddr, Allocation> = BTreeMap::new();
         for comparison in comparisons {
-            restorations.push(comparison.restoration(self, &rivals, &mut taken, &judge, now));
+            restorations.push(comparison.plan_restoration(self, &rivals, &mut taken, &judge, now));
         }
         Ok(restorations)
     }

@@ -72,7 +72,7 @@ const PREFIX: &str = store::EtcdConfig::DEFAULT_PREFIX;
 async fn read_everything(store: &Store) {
     let sets = &WHOLE.range_sets;
     let _ = store.allocations(&Filter::default()).all().await;
-    let _ = store.kept(now()).await;
+    let _ = store.standing_holds(now()).await;
     let _ = store.occupancy(sets, now()).await;
     let _ = store.claims(NETWORK).await;
     let _ = store.inspect().await;

@@ -159,7 +159,7 @@ fn found(repair: &Repair, options: &Options) -> Finding {
     } else if repair.discards && !options.discard {
         outcome = Outcome::NeedsDiscard;
     }
-    let problems = repair.mends.iter().map(ToString::to_string).collect();
+    let problems = repair.disagreements.iter().map(ToString::to_string).collect();
     Finding { problems, remedy: repair.remedy.clone(), outcome }
 }
 

@@ -23,7 +23,7 @@ use ipam::Claim;
 use ipam::address::parse_address;
 use ipam::shown::joined;
 use life::Life;
-use store::{Hold, Standing, StandingHold};
+use store::{Hold, StandingClaim, StandingHold};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -55,7 +55,7 @@ struct Target {
 }
 
 enum What {
-    Claim(Box<Standing>),
+    Claim(Box<StandingClaim>),
     Hold(Box<StandingHold>),
 }
 
@@ -213,7 +213,7 @@ async fn carry_out(opened: &Opened, targets: &mut [Target]) {
 }
 
 impl Target {
-    fn claim(standing: Standing) -> Self {
+    fn claim(standing: StandingClaim) -> Self {
         let life = Life::Unknown { why: Vec::new() };
         Self { what: What::Claim(Box::new(standing)), life, outcome: Outcome::Found }
     }

@@ -60,7 +60,7 @@ pub(crate) async fn no_hold_lasts_longer_than_the_limit(map: Map) {
     let one = requester("one", "a");
     bench.hold(&one, &[held_for("me", u64::MAX, dynamic("10.0.0.2"))]).await;
     bench.release(&one).await;
-    let kept = bench.store.kept(bench.now.get()).await.unwrap();
+    let kept = bench.store.standing_holds(bench.now.get()).await.unwrap();
     assert_eq!((kept[0].address, kept[0].until), (ip("10.0.0.2"), bench.now.get() + HOLD));
     bench.agrees().await;
 }

@@ -21,7 +21,7 @@ pub(crate) async fn a_kept_address_goes_to_its_identity_alone(map: Map) {
     drop(look);
     // With or without having looked at the address by name: the first windows show its hold.
     bench.hold(&requester("three", "a"), &[held_for("sts/web-0", 60, dynamic("10.0.0.2"))]).await;
-    assert_eq!(bench.store.kept(bench.now.get()).await.unwrap(), []);
+    assert_eq!(bench.store.standing_holds(bench.now.get()).await.unwrap(), []);
     bench.agrees().await;
 }
 

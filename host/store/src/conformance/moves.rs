@@ -203,7 +203,7 @@ async fn is_as_it_was(bench: &Bench) {
     assert_eq!(bench.holder_of("10.0.0.4").await.as_deref(), Some("kept for me"));
     assert_eq!(bench.holder_of("10.0.9.9").await, None);
     assert_eq!(bench.taken_slots(&requester("other", ""), "team").await, [3]);
-    assert_eq!(bench.store.kept(bench.tick()).await.unwrap().len(), 1);
+    assert_eq!(bench.store.standing_holds(bench.tick()).await.unwrap().len(), 1);
     bench.agrees().await;
     // A newer container of the pod finds the older one, as it would have before.
     let newer: Requester = requester("newer", "b");

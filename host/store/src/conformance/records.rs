@@ -63,7 +63,7 @@ fn mutated(value: &[u8], random: &mut TestRng) -> Vec<u8> {
 async fn read_everything(bench: &Bench, holders: &[Requester]) {
     let (store, now) = (&bench.store, bench.tick());
     let _ = store.allocations(&Filter::default()).all().await;
-    let _ = store.kept(now).await;
+    let _ = store.standing_holds(now).await;
     let _ = store.occupancy(&bench.sets, now).await;
     let _ = store.claims("blue").await;
     let _ = store.inspect().await;

@@ -103,7 +103,7 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair(map: Map) {
     assert_eq!(state(&bench).await, before);
 
     overwrite(&bench, &damage[1..]).await;
-    assert_eq!(bench.store.inspect().await.unwrap(), [Disagreement::HeldAndKept(ip("10.0.0.2"))]);
+    assert_eq!(bench.store.inspect().await.unwrap(), [Disagreement::HeldAndOnHold(ip("10.0.0.2"))]);
     repair(&bench).await;
     assert_eq!(state(&bench).await, before);
 }
@@ -216,7 +216,7 @@ async fn plan(bench: &Bench) -> Vec<Repair> {
 async fn repair(bench: &Bench) {
     let held = readable_addresses(bench).await;
     for repair in plan(bench).await {
-        assert!(!repair.mends.is_empty() && !repair.remedy.is_empty(), "{repair:?}");
+        assert!(!repair.disagreements.is_empty() && !repair.remedy.is_empty(), "{repair:?}");
         assert_eq!(bench.store.repair(&repair).await.unwrap(), Repaired::Done, "{repair:?}");
     }
     bench.agrees().await;

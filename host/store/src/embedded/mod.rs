@@ -24,10 +24,10 @@ use file::{Mapped, Purpose};
 use limits::store::{KEY_BYTES, RESERVE_BYTES};
 use reserve::Reserve;
 
-/// From so many bytes on, the pages of a scan are let go of.
+/// The pages of a scan are let go of from this many bytes on; of a shorter one there is little to let go of.
 const LONG_READ: usize = 128 << 10;
 
-/// How often a commit is tried again with a larger map. Each time it doubles.
+/// How often a commit is tried again with a map of twice the size.
 const GROWTHS: u32 = 8;
 
 /// An ordered map in a directory.
@@ -147,7 +147,7 @@ impl Embedded {
             return Err(ActionFailure::Store(StoreError::TooLate));
         }
         for (index, change) in alternatives.iter().enumerate() {
-            if holds(&txn, &opened.entries, change)? {
+            if guards_hold(&txn, &opened.entries, change)? {
                 // Releases go on where claims stop: for them the last blocks are kept.
                 if !change.ends_its_subject() {
                     self.check_room(opened, &txn)?;
@@ -177,9 +177,14 @@ impl OrderedMap for Embedded {
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         // Before the turn is taken: LMDB would refuse such a key half way through a change.
-        let guards = alternatives.iter().flat_map(Change::guards).map(Guard::key);
-        let writes = alternatives.iter().flat_map(Change::writes).map(Write::key);
-        guards.chain(writes).try_for_each(check_key)?;
+        for change in alternatives {
+            for guard in change.guards() {
+                check_key(guard.key())?;
+            }
+            for write in change.writes() {
+                check_key(write.key())?;
+            }
+        }
         self.with_env(Purpose::Write, "write", |opened| self.try_commit(opened, alternatives))
     }
 
@@ -241,7 +246,7 @@ impl View for EmbeddedView {
             if let Read::Get(key) = read {
                 check_key(key)?;
             }
-            pages.push(page(txn, entries, read).map_err(|error| file::explain("read", file, error))?);
+            pages.push(read_page(txn, entries, read).map_err(|error| file::explain("read", file, error))?);
         }
         Ok(pages)
     }
@@ -267,7 +272,7 @@ fn entries(env: &Env<WithoutTls>) -> Result<Database<'static, Bytes, Bytes>, hee
     opened.commit().flatten().ok_or(heed::Error::Mdb(MdbError::Invalid))
 }
 
-fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Page, heed::Error> {
+fn read_page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Page, heed::Error> {
     let mut page = Page::default();
     match read {
         Read::Get(key) => {
@@ -290,7 +295,9 @@ fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, read: &Read) -> Result<Pa
                 let value = if *keys_only { Vec::new() } else { value.to_vec() };
                 page.entries.push(Entry { key: String::from_utf8_lossy(key).into_owned(), value });
             }
-            if let Some((first, last)) = places.filter(|_| seen >= LONG_READ) {
+            if let Some((first, last)) = places
+                && seen >= LONG_READ
+            {
                 file::let_go(first, last);
             }
         }
@@ -309,7 +316,7 @@ fn bounds(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (Bound::Included(range.from.as_bytes()), Bound::Excluded(range.to.as_bytes()))
 }
 
-fn holds(txn: &RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> Result<bool, heed::Error> {
+fn guards_hold(txn: &RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> Result<bool, heed::Error> {
     for guard in change.guards() {
         let value = entries.get(txn, guard.key().as_bytes())?;
         let expected = match guard {

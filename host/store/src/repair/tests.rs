@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::plan::Plan;
+use super::plan::RepairPlan;
 use super::*;
 use crate::conformance::{Bench, block_on, dynamic, held_for, requester};
 use crate::inspect::Everything;
@@ -51,8 +51,8 @@ fn what_is_wrong_is_judged_as_among_everything() {
             let (all, expected) = Everything::of(&bench.store.keys, entries);
             let (part, found) = bench.store.disagreements(&in_use).await.unwrap();
             assert_eq!(found, expected, "round {round}");
-            let repairs = Plan::new(&bench.store.keys, &part, &bench.sets, &in_use).repairs(found);
-            let expected = Plan::new(&bench.store.keys, &all, &bench.sets, &in_use).repairs(expected);
+            let repairs = RepairPlan::new(&bench.store.keys, &part, &bench.sets, &in_use).repairs(found);
+            let expected = RepairPlan::new(&bench.store.keys, &all, &bench.sets, &in_use).repairs(expected);
             assert_eq!(repairs, expected, "round {round}");
             wrong += usize::from(!repairs.is_empty());
             restore(&bench, &whole).await;

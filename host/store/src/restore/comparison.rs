@@ -54,12 +54,14 @@ pub(super) struct Comparison<'a> {
     pub(super) claim: Option<Found<Claim>>,
     /// Whether its pod's index points at anybody: whoever that is, it is newer than a claim that is only written again.
     pub(super) has_index: bool,
-    /// One for each address.
+    /// One for each address of the occupant, in its order.
     pub(super) places: Vec<Place>,
 }
 
 impl Comparison<'_> {
-    pub(super) fn restoration(
+    /// Work out what puts the store right. `taken` has the addresses that occupants before this one get, and gains this
+    /// one's.
+    pub(super) fn plan_restoration(
         self,
         store: &Store,
         rivals: &BTreeMap<Attachment, Seen<Claim>>,
@@ -140,12 +142,13 @@ impl Comparison<'_> {
 
     /// The assignment as the container was told it, with what only its record knows.
     fn known(&self, assignment: &Assignment, place: &Place) -> Assignment {
-        match self.own(place) {
-            Some(own) => {
-                Assignment { kind: own.kind, hold: own.hold.clone(), slot: own.slot.clone(), ..assignment.clone() }
-            }
-            None => assignment.clone(),
+        let mut known = assignment.clone();
+        if let Some(own) = self.own(place) {
+            known.kind = own.kind;
+            known.hold = own.hold.clone();
+            known.slot = own.slot.clone();
         }
+        known
     }
 
     fn unused(&self, claim: &Claim) -> Vec<IpAddr> {
@@ -164,7 +167,7 @@ impl Comparison<'_> {
         let keys = &store.keys;
         let key = keys.attachment(&claim.attachment);
         let change = &mut found.change;
-        change.require(self.claim.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+        change.require(guard_of(self.claim.as_ref(), &key));
         for held in &found.moved {
             claim.former.insert(held.address, held.party());
         }
@@ -183,27 +186,40 @@ impl Comparison<'_> {
         for (assignment, place) in claimed {
             let (key, hold) = (keys.address(assignment.address), keys.hold(assignment.address));
             // What is damaged is compared as well, to the byte: somebody may be repairing it at this moment.
-            change.require(place.held.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+            change.require(guard_of(place.held.as_ref(), &key));
             if let Some(listed) = claim.addresses.iter().find(|listed| listed.address == assignment.address) {
                 change.put(key, encode(&claim.allocation(listed)));
             }
-            change.require(place.hold.as_ref().map_or_else(|| Guard::Absent(hold.clone()), Found::guard));
+            change.require(guard_of(place.hold.as_ref(), &hold));
             match &place.hold {
-                // Whoever uses the address needs it now; for whom it was kept, it was kept from nobody who has it.
+                // The container uses the address, whatever the hold says, and no address is held and on hold at once.
                 Some(Found::Readable(hold)) => {
                     end_hold(keys, &hold.record, change);
                     found.ended.push(hold.record.clone());
                 }
-                Some(Found::Damaged(_)) => drop(change.delete(hold)),
+                Some(Found::Damaged(_)) => {
+                    change.delete(hold);
+                }
                 None => {}
             }
         }
         change.put(key, encode(&claim)).put(keys.node_of(&claim), "");
         // Whatever the pod's index points at is newer than a claim that is only written again.
-        let index = claim.pod.as_ref().map(|pod| keys.pod(pod, &claim.attachment));
-        if let Some(index) = index.filter(|_| !self.has_index && claim.pod == self.occupant.pod) {
+        if let Some(pod) = &claim.pod
+            && !self.has_index
+            && claim.pod == self.occupant.pod
+        {
+            let index = keys.pod(pod, &claim.attachment);
             change.require(Guard::Absent(index.clone())).put(index, claim.attachment.container.as_str());
         }
+    }
+}
+
+/// What lies under a key is as it was found, or still absent.
+fn guard_of<T: Keyed>(found: Option<&Found<T>>, key: &str) -> Guard {
+    match found {
+        Some(found) => found.guard(),
+        None => Guard::Absent(key.to_owned()),
     }
 }
 

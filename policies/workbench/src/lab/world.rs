@@ -218,7 +218,7 @@ impl World {
 
     /// All addresses that are kept after their release, with the identity and the time they are kept for.
     pub fn kept(&self) -> Result<Vec<Hold>, StoreError> {
-        at_once(self.store.kept(self.now()))
+        at_once(self.store.standing_holds(self.now()))
     }
 
     /// Write everything that is at rest here into an empty map, such as one on a disk where processes find it.

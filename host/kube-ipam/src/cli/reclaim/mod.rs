@@ -23,7 +23,7 @@ use cluster::{ApiServer, Fate, Inventory};
 use cni::Fail;
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
-use store::Standing;
+use store::StandingClaim;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -120,16 +120,16 @@ pub(super) fn server(kubeconfig: Option<&Path>, opened: &Opened) -> Result<ApiSe
 async fn run(options: &Options, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
     let standing = opened.store.claims(&opened.base.network).await?;
     let home = opened.home(server).await?;
-    let sight = Sight::of(standing.iter().map(Standing::claim), &home);
-    let ours: Vec<Standing> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
+    let sight = Sight::of(standing.iter().map(StandingClaim::claim), &home);
+    let ours: Vec<StandingClaim> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut doubt = sight.doubt();
-    let mut suspects: Vec<(Standing, String)> = Vec::new();
+    let mut suspects: Vec<(StandingClaim, String)> = Vec::new();
     if ours.iter().any(|standing| is_candidate(standing.claim(), options)) {
         let inventory = server.inventory().await?;
         let old = ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned();
         suspects = gone(old, &inventory);
         let going = suspects.iter().map(|(standing, _)| standing.claim());
-        let balance = Balance::of(ours.iter().map(Standing::claim), going, &inventory);
+        let balance = Balance::of(ours.iter().map(StandingClaim::claim), going, &inventory);
         doubt = doubt.or_else(|| balance.doubt().filter(|_| !suspects.is_empty()));
     }
     let refused = doubt.filter(|_| !options.force);
@@ -158,7 +158,7 @@ fn is_candidate(claim: &Claim, options: &Options) -> bool {
 }
 
 /// Those whose pod is gone, with the reason. A pod that is finished is found so twice, and had time for its DEL.
-fn gone(standing: impl Iterator<Item = Standing>, inventory: &Inventory) -> Vec<(Standing, String)> {
+fn gone(standing: impl Iterator<Item = StandingClaim>, inventory: &Inventory) -> Vec<(StandingClaim, String)> {
     let mut gone = Vec::new();
     for standing in standing {
         let Some(pod) = &standing.claim().pod else { continue };
@@ -169,7 +169,7 @@ fn gone(standing: impl Iterator<Item = Standing>, inventory: &Inventory) -> Vec<
     gone
 }
 
-async fn release(opened: &Opened, judged: &Standing, why: &str) -> Outcome {
+async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> Outcome {
     match opened.store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
             let addresses: Vec<_> = judged.claim().addresses().collect();
