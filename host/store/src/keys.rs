@@ -1,4 +1,4 @@
-//! Where everything is kept. Both stores use these keys.
+//! The keys of everything at rest. Both stores use them.
 //!
 //! ```text
 //! <prefix>/v1/<domain>/
@@ -10,12 +10,12 @@
 //!                                                   → (empty)         what GC walks: this node and machine, this network
 //!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
 //!                                                   → container ID    the newest attachment of a pod's interface
-//!   holds/4/0abc0002                                → Hold            nobody has it, but it is kept for somebody
-//!   identities/<identity>/4/0abc0002                → Hold            the same, by whom it is kept for
-//!   expiries/<seconds>/4/0abc0002                   → Hold            the same, by when it ends: what is over comes first
+//!   holds/4/0abc0002                                → Hold            nobody has it, and it is on hold
+//!   identities/<identity>/4/0abc0002                → Hold            a copy, by the identity it is on hold for
+//!   expiries/<seconds>/4/0abc0002                   → Hold            a copy, by its end: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
-//! <prefix>/networks/<network>                       → Registration    in which domain the network's books are kept
+//! <prefix>/networks/<network>                       → Registration    the domain that has the network's allocations
 //! ```
 //!
 //! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
@@ -60,7 +60,7 @@ impl Keys {
         inclusive(self.address(span.first()), self.address(span.last()))
     }
 
-    /// Of both families, IPv4 first.
+    /// The addresses of both families, IPv4 first.
     pub(crate) fn addresses(&self) -> KeyRange {
         under(self.join("addresses", &[]))
     }
@@ -86,7 +86,7 @@ impl Keys {
         under(self.join("attachments", &[]))
     }
 
-    /// Of every container whose ID begins like this.
+    /// The attachments of every container whose ID begins like this.
     pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
         let from = self.join("attachments", &[container]);
         // '~' comes after every character of a key.
@@ -106,7 +106,7 @@ impl Keys {
         self.node(&claim.node, &claim.machine, &claim.attachment)
     }
 
-    /// Of every node and machine.
+    /// The index of every node and machine.
     pub(crate) fn nodes(&self) -> KeyRange {
         under(self.join("nodes", &[]))
     }
@@ -189,7 +189,7 @@ impl Keys {
         unescape(domain).unwrap_or_default()
     }
 
-    /// In which domain a network has its books: beside all domains.
+    /// The registration of a network: beside all domains, because it says which of them is the network's.
     pub(crate) fn registration(&self, network: &str) -> String {
         format!("{}/networks/{}", self.prefix(), escape(network))
     }
@@ -229,7 +229,7 @@ impl Keys {
         root.rsplit_once('/').unwrap_or_default()
     }
 
-    /// Everything of the domain.
+    /// Every key of the domain.
     pub(crate) fn everything(&self) -> KeyRange {
         under(self.root.to_string())
     }
@@ -250,7 +250,7 @@ impl Keys {
     }
 }
 
-/// What a range has beside some parts of it, which do not overlap.
+/// The parts of a range that are left when others, which do not overlap, are taken out.
 pub(crate) fn gaps_between(whole: KeyRange, parts: impl IntoIterator<Item = KeyRange>) -> Vec<KeyRange> {
     let mut parts: Vec<KeyRange> = parts.into_iter().collect();
     parts.sort_by(|one, two| one.from.cmp(&two.from));

@@ -34,8 +34,11 @@ impl Hold {
 
     /// The holder that policies and people are told of; `None` once the hold is over.
     pub(crate) fn holder(&self, now: Timestamp) -> Option<Holder> {
+        if !self.is_standing(now) {
+            return None;
+        }
         let identity = self.identity.clone().unwrap_or_else(|| Self::COOLING_DOWN.to_owned());
-        self.is_standing(now).then_some(Holder::Hold { identity, until: self.until })
+        Some(Holder::Hold { identity, until: self.until })
     }
 
     /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
@@ -107,7 +110,7 @@ impl<T: Keyed> Seen<T> {
         }
     }
 
-    /// The record, if it can be read; otherwise a line in the log, where everything else shall go on.
+    /// The record, if it can be read; otherwise `None` and a line in the log, for reads that go on without it.
     pub(crate) fn readable(keys: &Keys, entry: Entry) -> Option<Self> {
         Self::parse(keys, entry).inspect_err(|error| tracing::warn!(%error, "skipped")).ok()
     }

@@ -148,7 +148,7 @@ impl Embedded {
         }
         for (index, change) in alternatives.iter().enumerate() {
             if guards_hold(&txn, &opened.entries, change)? {
-                // Releases go on where claims stop: for them the last blocks are kept.
+                // Releases go on where claims stop: the last blocks are theirs.
                 if !change.ends_its_subject() {
                     self.check_room(opened, &txn)?;
                 }
