@@ -80,7 +80,7 @@ pub use error::StoreError;
 pub use etcd::check_credentials;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
-pub use list::{Allocations, Filter, Listing};
+pub use list::{AllocationFilter, AllocationListing, Allocations};
 pub use look::{Look, Requester};
 pub use machines::{StrayClaims, Strays};
 pub use map::{Map, MapView};

@@ -19,7 +19,7 @@ use limits::store::PAGE;
 
 /// Which allocations are wanted. Every field that is given has to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct AllocationFilter {
     pub network: Option<String>,
     /// The pod's namespace and name.
     pub pod: Option<(String, String)>,
@@ -30,7 +30,7 @@ pub struct Filter {
 
 /// Allocations that fit a filter: a page of them, or all.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct AllocationListing {
     /// In the order of the addresses; of a container or a pod, in the order of its claims.
     pub held: Vec<Allocation>,
     /// What the pod or container that was asked for has ceded, and another holds for the time being.
@@ -45,7 +45,7 @@ pub struct Listing {
 /// for so long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
 pub struct Allocations<'a> {
     store: &'a Store,
-    filter: Filter,
+    filter: AllocationFilter,
     limit: usize,
     sources: VecDeque<Source>,
 }
@@ -57,7 +57,7 @@ enum Source {
     Range(Pages),
 }
 
-impl Filter {
+impl AllocationFilter {
     fn fits(&self, held: &Allocation) -> bool {
         let Attachment { network, container, .. } = &held.attachment;
         self.network.as_ref().is_none_or(|wanted| wanted == network)
@@ -86,7 +86,7 @@ impl Filter {
 impl Store {
     /// Allocations that fit. An address, a container or a pod is found by its own keys: a pod's are those of the newest
     /// container of each of its interfaces, and an older one that still holds an address is found by [`Self::search`] alone.
-    pub fn allocations(&self, filter: &Filter) -> Allocations<'_> {
+    pub fn allocations(&self, filter: &AllocationFilter) -> Allocations<'_> {
         if !filter.names_keys() {
             return self.search(filter);
         }
@@ -94,16 +94,16 @@ impl Store {
     }
 
     /// Allocations that fit, by reading every record.
-    pub fn search(&self, filter: &Filter) -> Allocations<'_> {
+    pub fn search(&self, filter: &AllocationFilter) -> Allocations<'_> {
         self.search_in(filter, [self.keys.addresses()])
     }
 
     /// Allocations that fit, by reading every record of these addresses.
-    pub fn search_spans(&self, filter: &Filter, spans: &[Span]) -> Allocations<'_> {
+    pub fn search_spans(&self, filter: &AllocationFilter, spans: &[Span]) -> Allocations<'_> {
         self.search_in(filter, spans.iter().map(|span| self.keys.addresses_in(*span)))
     }
 
-    fn search_in(&self, filter: &Filter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
+    fn search_in(&self, filter: &AllocationFilter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
         let sources = ranges.into_iter().map(|range| Source::Range(self.pages(range))).collect();
         Allocations { store: self, filter: filter.clone(), limit: PAGE, sources }
     }
@@ -119,9 +119,9 @@ impl Store {
         most: usize,
     ) -> Result<(usize, bool), StoreError> {
         let mut view = self.map.view().await?;
-        let mut batch = self.batch();
-        let listed = batch.first_keys(self.keys.attachments_on(node, machine, network), most);
-        let page = batch.read(&mut view).await?.scan(listed);
+        let mut index = self.batch();
+        let listed = index.first_keys(self.keys.attachments_on(node, machine, network), most);
+        let page = index.read(&mut view).await?.scan(listed);
         let mut batch = self.batch();
         let mut tickets = Vec::with_capacity(page.entries.len());
         for entry in &page.entries {
@@ -148,9 +148,9 @@ impl Store {
     }
 
     /// The allocations under the keys that a filter names: those of one address, of a container or of a pod.
-    async fn read_named(&self, filter: &Filter) -> Result<Listing, StoreError> {
+    async fn read_named(&self, filter: &AllocationFilter) -> Result<AllocationListing, StoreError> {
         self.at_one_moment(async |mut view| {
-            let mut listing = Listing::default();
+            let mut listing = AllocationListing::default();
             if let Some(address) = filter.address {
                 let mut batch = self.batch();
                 let ticket = batch.allocation(address);
@@ -187,7 +187,7 @@ impl Allocations<'_> {
     }
 
     /// The next page, which may be empty where little fits; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Listing>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<AllocationListing>, StoreError> {
         while let Some(source) = self.sources.pop_front() {
             let mut pages = match source {
                 Source::Named => return Ok(Some(self.store.read_named(&self.filter).await?)),
@@ -195,7 +195,7 @@ impl Allocations<'_> {
             };
             let Some(entries) = self.store.next_of(&mut pages).await? else { continue };
             self.sources.push_front(Source::Range(pages));
-            let mut listing = Listing::default();
+            let mut listing = AllocationListing::default();
             listing.add_records(&self.store.keys, &self.filter, entries);
             return Ok(Some(listing));
         }
@@ -203,8 +203,8 @@ impl Allocations<'_> {
     }
 
     /// All pages in one.
-    pub async fn all(mut self) -> Result<Listing, StoreError> {
-        let mut all = Listing::default();
+    pub async fn all(mut self) -> Result<AllocationListing, StoreError> {
+        let mut all = AllocationListing::default();
         while let Some(page) = self.next().await? {
             all.held.extend(page.held);
             all.lent.extend(page.lent);
@@ -228,8 +228,8 @@ impl Store {
     }
 }
 
-impl Listing {
-    fn add_records(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+impl AllocationListing {
+    fn add_records(&mut self, keys: &Keys, filter: &AllocationFilter, entries: impl IntoIterator<Item = Entry>) {
         for held in self.readable::<Allocation>(keys, entries) {
             if filter.fits(&held) {
                 self.held.push(held);
@@ -240,7 +240,7 @@ impl Listing {
     }
 
     /// Add what claims hold, and return the addresses that they ceded.
-    fn add_claims(&mut self, keys: &Keys, filter: &Filter, entries: Vec<Entry>) -> Vec<IpAddr> {
+    fn add_claims(&mut self, keys: &Keys, filter: &AllocationFilter, entries: Vec<Entry>) -> Vec<IpAddr> {
         let mut ceded = Vec::new();
         for claim in self.readable::<Claim>(keys, entries) {
             self.held.extend(claim.allocations().filter(|held| filter.fits(held)));
@@ -249,7 +249,7 @@ impl Listing {
         ceded
     }
 
-    fn add_lent(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+    fn add_lent(&mut self, keys: &Keys, filter: &AllocationFilter, entries: impl IntoIterator<Item = Entry>) {
         let records = self.readable::<Allocation>(keys, entries);
         self.lent.extend(records.into_iter().filter(|held| filter.fits_lender(held) && !filter.fits(held)));
     }

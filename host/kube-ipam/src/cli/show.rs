@@ -14,7 +14,7 @@ use crate::verbs::add::hand_over::name_of;
 use ipam::address::parse_address;
 use ipam::shown::one_line;
 use ipam::{Allocation, Holder};
-use store::{Allocations, Filter, Hold, Store};
+use store::{AllocationFilter, Allocations, Hold, Store};
 
 pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
     let filter = filter(what);
@@ -27,7 +27,7 @@ pub(crate) fn show(what: &str, network: &NetworkArgs, format: Format) -> Done {
 }
 
 /// What is held by or at it, and then what it has let others have for the time being.
-fn find(what: &str, filter: &Filter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
+fn find(what: &str, filter: &AllocationFilter, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
     let (mut held, lent) = in_books(network, |store| store.allocations(filter))?;
     if held.is_empty() && lent.is_empty() && filter.pod.is_some() {
         // The index of pods names the newest container of a name. That one may be gone, and an older one not.
@@ -72,13 +72,15 @@ fn nothing(what: &str, address: Option<IpAddr>, network: &NetworkArgs) -> Result
     Ok(format!("no address found for {what}"))
 }
 
-fn filter(what: &str) -> Filter {
+fn filter(what: &str) -> AllocationFilter {
     if let Some(address) = parse_address(what) {
-        return Filter { address: Some(address), ..Filter::default() };
+        return AllocationFilter { address: Some(address), ..AllocationFilter::default() };
     }
     match what.split_once('/') {
-        Some((namespace, name)) => Filter { pod: Some((namespace.to_owned(), name.to_owned())), ..Filter::default() },
-        None => Filter { container: Some(what.to_owned()), ..Filter::default() },
+        Some((namespace, name)) => {
+            AllocationFilter { pod: Some((namespace.to_owned(), name.to_owned())), ..AllocationFilter::default() }
+        }
+        None => AllocationFilter { container: Some(what.to_owned()), ..AllocationFilter::default() },
     }
 }
 

@@ -20,15 +20,15 @@ impl Store {
         namespace: &str,
         name: &str,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut batch = self.batch();
+        let mut index = self.batch();
         let mut scans = Vec::new();
         for cluster in self.find_clusters(view).await? {
-            scans.push(batch.scan(self.keys.interfaces_of(&cluster, namespace, name), PAGE));
+            scans.push(index.scan(self.keys.interfaces_of(&cluster, namespace, name), PAGE));
         }
-        let mut answers = batch.read(view).await?;
+        let mut indexed = index.read(view).await?;
         let mut batch = self.batch();
         let mut claims = Vec::new();
-        for entry in scans.into_iter().flat_map(|scan| answers.scan(scan).entries) {
+        for entry in scans.into_iter().flat_map(|scan| indexed.scan(scan).entries) {
             if let Some(Named::Pod { interface, network, .. }) = self.keys.named(&entry.key) {
                 let container = String::from_utf8_lossy(&entry.value).into_owned();
                 claims.push(batch.claim(&Attachment { network, container, interface }));
@@ -64,16 +64,16 @@ impl Store {
     /// The empty name, of pods whose cluster is not known, and the clusters of the pods that were given an address last.
     async fn likely_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
         let mut batch = self.batch();
-        let cursors = batch.scan(self.keys.cursors(), PAGE);
-        let cursors = batch.read(view).await?.scan(cursors).entries;
-        let mut batch = self.batch();
+        let scan = batch.scan(self.keys.cursors(), PAGE);
+        let cursors = batch.read(view).await?.scan(scan).entries;
+        let mut records = self.batch();
         let mut last_given = Vec::with_capacity(cursors.len());
         for cursor in cursors {
             if let Some(address) = address_in_value(&cursor.value) {
-                last_given.push(batch.allocation(address));
+                last_given.push(records.allocation(address));
             }
         }
-        let mut answers = batch.read(view).await?;
+        let mut answers = records.read(view).await?;
         let mut likely = BTreeSet::from([String::new()]);
         for ticket in last_given {
             if let Ok(Some(held)) = answers.record(ticket) {
