@@ -85,8 +85,8 @@ impl Access {
                         cluster.proxy_url = Some(NO_PROXY.to_owned());
                     }
                 }
-                let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-                let mut config = config.map_err(explain_file)?;
+                let options = KubeConfigOptions::default();
+                let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(explain_file)?;
                 if config.proxy_url.as_ref().is_some_and(|proxy| *proxy == NO_PROXY) {
                     config.proxy_url = None;
                 }

@@ -58,9 +58,9 @@ impl ApiServer {
         let mut params = ListParams::default().limit(limits::KUBERNETES_PAGE);
         let mut objects = Vec::new();
         loop {
-            let page =
+            let asked =
                 self.ask("list", resource, limits::KUBERNETES_LIST, async |client| api(client).list(&params).await);
-            let page = page.await?;
+            let page = asked.await?;
             objects.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),

@@ -99,9 +99,9 @@ impl ApiServer {
     }
 
     async fn ask_for_cluster(&self, within: Duration) -> Result<String, Error> {
-        let found = self
+        let asked = self
             .ask("get", "namespaces", within, async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await);
-        let found = found.await;
+        let found = asked.await;
         // A refusal is noted as well: without the right to read the namespace, every ADD would ask in vain.
         if let (Err(Error::Forbidden { .. }), Some(note)) = (&found, &self.note) {
             note.write(None);

@@ -225,8 +225,8 @@ impl Everything {
         let mut found = Vec::new();
         for address in addresses {
             let why = match (wanted.get(address), claim.former.get(address)) {
-                (Some(wanted), Some(named)) if wanted.attachment == named.attachment => continue,
-                (Some(wanted), _) => format!("does not name {}, which ceded it", wanted.attachment),
+                (Some(former), Some(named)) if former.attachment == named.attachment => continue,
+                (Some(former), _) => format!("does not name {}, which ceded it", former.attachment),
                 (None, _) => "names an attachment that did not cede it".to_owned(),
             };
             let attachment = claim.attachment.clone();

@@ -189,7 +189,7 @@ impl Store {
         // Where it is registered somebody may hold an address that this domain would give out a second time.
         let elsewhere = found.and_then(|found| found.besides(&ours.domain));
         if let Some(former) = elsewhere
-            && let Some(attachment) = self.beside(former).found_by(search, network).await?
+            && let Some(attachment) = self.beside(former).find_by(search, network).await?
         {
             let (network, domain, former) = (network.clone(), ours.domain.clone(), former.to_owned());
             return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());

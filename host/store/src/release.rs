@@ -133,10 +133,17 @@ impl Store {
                 (guards.collect(), vec![true; ceded.len()])
             }
             Fence::Read => {
-                let found = addresses.into_iter().map(|ticket| answers.record(ticket).ok().flatten());
-                let guards = found.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
-                let found = ceded.iter().zip(ceded_addresses).map(|(ceded, ticket)| (ceded, answers.entry(ticket)));
-                (guards, found.map(|(ceded, entry)| follows_from(&others, ceded, entry)).collect())
+                let mut guards = Vec::with_capacity(addresses.len());
+                for ticket in addresses {
+                    // A record that cannot be read is not ours to free: it may be about somebody else.
+                    let found = answers.record(ticket).ok().flatten();
+                    guards.push(guard_as_read(found, &claim.record.attachment));
+                }
+                let mut clearable = Vec::with_capacity(ceded.len());
+                for (ceded, ticket) in ceded.iter().zip(ceded_addresses) {
+                    clearable.push(follows_from(&others, ceded, answers.entry(ticket)));
+                }
+                (guards, clearable)
             }
         };
         Ok(Ending { claim, guards, others, expired, clearable })

@@ -83,7 +83,8 @@ impl Embedded {
         Ok(())
     }
 
-    /// Do something with the open file. A file that has outgrown this process's map is opened again with a larger one.
+    /// Do something with the open file. A file that has outgrown this process's map is opened again with a larger one, because
+    /// another process may have written meanwhile what this one's address space has no room for.
     fn with_env<T>(
         &self,
         purpose: Purpose,
@@ -206,6 +207,7 @@ impl OrderedMap for Embedded {
         }
     }
 
+    /// Reads no key: that the file opens and has room is what a claim needs.
     async fn ping(&self, _key: &str) -> Result<(), StoreError> {
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
             return file::could_create(&self.file);
