@@ -322,8 +322,7 @@ impl Everything {
             }
         }
         for claim in self.claims.values() {
-            let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-            for assignment in claim.addresses.iter().chain(ceded) {
+            for assignment in claim.assignments() {
                 if let Some(slot) = &assignment.slot {
                     had.entry(slot).or_default().insert(assignment.address);
                 }

@@ -154,13 +154,13 @@ impl Store {
         if done == MoveOutcome::Done && self.map.commit(&[enter]).await? == Commit::Lost {
             return Ok(MoveOutcome::Changed);
         }
-        if former.map.commit(&[leave]).await? == Commit::Lost {
-            if done == MoveOutcome::Done {
-                self.undo(former, moving, network, now).await?;
-            }
-            return Ok(MoveOutcome::Changed);
+        if former.map.commit(&[leave]).await? != Commit::Lost {
+            return Ok(done);
         }
-        Ok(done)
+        if done == MoveOutcome::Done {
+            self.undo(former, moving, network, now).await?;
+        }
+        Ok(MoveOutcome::Changed)
     }
 
     /// Release what was released in the former books while it was written here: its DEL came, and does not come again.

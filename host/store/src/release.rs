@@ -133,12 +133,8 @@ impl Store {
                 (guards.collect(), vec![true; ceded.len()])
             }
             Fence::Read => {
-                let mut guards = Vec::with_capacity(addresses.len());
-                for ticket in addresses {
-                    // A record that cannot be read is not ours to free: it may be about somebody else.
-                    let found = answers.record(ticket).ok().flatten();
-                    guards.push(guard_as_read(found, &claim.record.attachment));
-                }
+                let records = addresses.into_iter().map(|ticket| answers.record(ticket));
+                let guards = records.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
                 let mut clearable = Vec::with_capacity(ceded.len());
                 for (ceded, ticket) in ceded.iter().zip(ceded_addresses) {
                     clearable.push(follows_from(&others, ceded, answers.entry(ticket)));
@@ -228,10 +224,11 @@ pub(super) struct Ending {
     clearable: Vec<bool>,
 }
 
-fn guard_as_read(found: Option<Seen<Allocation>>, attachment: &Attachment) -> AddressGuard {
-    match found.filter(|seen| seen.record.attachment == *attachment) {
-        Some(seen) => AddressGuard::Ours(seen.guard()),
-        None => AddressGuard::NotOurs,
+fn guard_as_read(found: Result<Option<Seen<Allocation>>, StoreError>, attachment: &Attachment) -> AddressGuard {
+    match found {
+        Ok(Some(seen)) if seen.record.attachment == *attachment => AddressGuard::Ours(seen.guard()),
+        // A record that cannot be read is not ours to free: it may be about somebody else.
+        _ => AddressGuard::NotOurs,
     }
 }
 

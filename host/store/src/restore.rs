@@ -90,6 +90,18 @@ pub struct Restoration {
 }
 
 impl Restoration {
+    fn empty(occupant: &Occupant) -> Self {
+        Self {
+            occupant: occupant.clone(),
+            missing: Vec::new(),
+            moved: Vec::new(),
+            shared: Vec::new(),
+            unused: Vec::new(),
+            ended: Vec::new(),
+            change: Change::default(),
+        }
+    }
+
     /// Whether there is anything to write.
     pub fn is_needed(&self) -> bool {
         !self.change.writes().is_empty()

@@ -120,8 +120,7 @@ fn of_allocation(keys: &Keys, held: &Allocation, belonging: &mut Vec<String>) {
 }
 
 fn of_claim(keys: &Keys, claim: &Claim, belonging: &mut Vec<String>) {
-    let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-    for Assignment { address, slot, .. } in claim.addresses.iter().chain(ceded) {
+    for Assignment { address, slot, .. } in claim.assignments() {
         belonging.extend([keys.address(*address), keys.hold(*address)]);
         belonging.extend(slot.iter().map(|slot| keys.slot(slot)));
     }

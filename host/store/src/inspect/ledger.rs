@@ -208,8 +208,7 @@ fn wanted_by_claim(keys: &Keys, claim: &Claim) -> Vec<Sentence> {
     for held in claim.allocations() {
         wanted.push(Sentence { key: keys.address(held.address), content: encode(&held), is_there: false });
     }
-    let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-    for assignment in claim.addresses.iter().chain(ceded) {
+    for assignment in claim.assignments() {
         if let Some(slot) = &assignment.slot {
             let content = assignment.address.to_string().into_bytes();
             wanted.push(Sentence { key: keys.slot(slot), content, is_there: false });

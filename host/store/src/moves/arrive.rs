@@ -96,8 +96,7 @@ impl Here<'_> {
 
     /// Take the slots of the addresses, and of those that are ceded. Returns one that another has.
     fn enter_slots(&self, claim: &Claim, taken: Vec<bool>, change: &mut Change) -> Option<Slot> {
-        let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-        let slots = claim.addresses.iter().chain(ceded).filter_map(|one| Some((one.slot.as_ref()?, one.address)));
+        let slots = claim.assignments().filter_map(|one| Some((one.slot.as_ref()?, one.address)));
         for ((slot, address), taken) in slots.zip(taken) {
             let key = self.store.keys.slot(slot);
             if !self.same {

@@ -33,8 +33,7 @@ impl RepairPlan<'_> {
         let wanted = self.wanted_claim(attachment);
         let mut remaining = BTreeSet::new();
         if let Some(claim) = &wanted {
-            remaining.extend(claim.addresses());
-            remaining.extend(claim.ceded.iter().map(|ceded| ceded.assignment.address));
+            remaining.extend(claim.assignments().map(|assignment| assignment.address));
         }
         let claimed = self.all.claims.get(attachment);
         for address in used {

@@ -23,6 +23,7 @@
 //! Each repair is one transaction, fenced by every record it was judged by: what has changed since is left alone.
 
 mod draft;
+mod holds;
 mod left;
 mod plan;
 #[cfg(test)]

@@ -70,15 +70,7 @@ impl Comparison<'_> {
         now: Timestamp,
     ) -> Restoration {
         let occupant = self.occupant;
-        let mut found = Restoration {
-            occupant: occupant.clone(),
-            missing: Vec::new(),
-            moved: Vec::new(),
-            shared: Vec::new(),
-            unused: Vec::new(),
-            ended: Vec::new(),
-            change: Change::default(),
-        };
+        let mut found = Restoration::empty(occupant);
         let mut claim = self.claim_so_far(now);
         let mut claimed: Vec<(&Assignment, &Place)> = Vec::new();
         for (assignment, place) in occupant.addresses.iter().zip(&self.places) {
@@ -171,37 +163,15 @@ impl Comparison<'_> {
         for held in &found.moved {
             claim.former.insert(held.address, held.party());
         }
-        // Who gives way goes on naming the address, so that it is free only when both are released. One claim may cede
-        // several, and is written once.
-        let mut ceding: BTreeMap<&Attachment, Claim> = BTreeMap::new();
-        for held in &found.moved {
-            let Some(rival) = rivals.get(&held.attachment) else { continue };
-            change.require(rival.guard());
-            let ceding = ceding.entry(&held.attachment).or_insert_with(|| rival.record.clone());
-            cede(ceding, held.address, &claim);
-        }
-        for (holder, ceding) in ceding {
-            change.put(keys.attachment(holder), encode(&ceding));
-        }
+        cede_moved(keys, rivals, &found.moved, &claim, change);
         for (assignment, place) in claimed {
-            let (key, hold) = (keys.address(assignment.address), keys.hold(assignment.address));
+            let key = keys.address(assignment.address);
             // What is damaged is compared as well, to the byte: somebody may be repairing it at this moment.
             change.require(guard_of(place.held.as_ref(), &key));
             if let Some(listed) = claim.addresses.iter().find(|listed| listed.address == assignment.address) {
                 change.put(key, encode(&claim.allocation(listed)));
             }
-            change.require(guard_of(place.hold.as_ref(), &hold));
-            match &place.hold {
-                // The container uses the address, whatever the hold says, and no address is held and on hold at once.
-                Some(Found::Readable(hold)) => {
-                    end_hold(keys, &hold.record, change);
-                    found.ended.push(hold.record.clone());
-                }
-                Some(Found::Damaged(_)) => {
-                    change.delete(hold);
-                }
-                None => {}
-            }
+            found.ended.extend(end_hold_of(keys, assignment.address, place, change));
         }
         change.put(key, encode(&claim)).put(keys.node_of(&claim), "");
         // Whatever the pod's index points at is newer than a claim that is only written again.
@@ -212,6 +182,46 @@ impl Comparison<'_> {
             let index = keys.pod(pod, &claim.attachment);
             change.require(Guard::Absent(index.clone())).put(index, claim.attachment.container.as_str());
         }
+    }
+}
+
+/// Let the claims of those who give way go on naming the addresses that move, so that each is free only when both are
+/// released.
+fn cede_moved(
+    keys: &Keys,
+    rivals: &BTreeMap<Attachment, Seen<Claim>>,
+    moved: &[Allocation],
+    to: &Claim,
+    change: &mut Change,
+) {
+    // One claim may cede several, and is written once.
+    let mut edited: BTreeMap<&Attachment, Claim> = BTreeMap::new();
+    for held in moved {
+        let Some(rival) = rivals.get(&held.attachment) else { continue };
+        change.require(rival.guard());
+        let ceding = edited.entry(&held.attachment).or_insert_with(|| rival.record.clone());
+        cede(ceding, held.address, to);
+    }
+    for (holder, ceding) in edited {
+        change.put(keys.attachment(holder), encode(&ceding));
+    }
+}
+
+/// End the hold of an address that a container uses, whatever it says: no address is held and on hold at once. Returns the
+/// hold, where it can be read.
+fn end_hold_of(keys: &Keys, address: IpAddr, place: &Place, change: &mut Change) -> Option<Hold> {
+    let key = keys.hold(address);
+    change.require(guard_of(place.hold.as_ref(), &key));
+    match &place.hold {
+        Some(Found::Readable(hold)) => {
+            end_hold(keys, &hold.record, change);
+            Some(hold.record.clone())
+        }
+        Some(Found::Damaged(_)) => {
+            change.delete(key);
+            None
+        }
+        None => None,
     }
 }
 
