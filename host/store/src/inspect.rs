@@ -56,6 +56,7 @@ impl Store {
                     }
                 }
             }
+            // A suspect alone proves nothing: it is compared with all that it names and all that could name it.
             self.read_around(&mut view, in_use, &mut entries).await?;
             Ok(entries)
         });

@@ -164,6 +164,7 @@ impl Store {
                 (None, None) => Vec::new(),
             };
             let ceded = listing.add_claims(&self.keys, filter, claims);
+            // A claim says that it ceded an address; who has it, and since when, is in the record of the address.
             let mut batch = self.batch();
             let tickets: Vec<_> = ceded.into_iter().map(|address| batch.allocation(address)).collect();
             let mut answers = batch.read(&mut view).await?;

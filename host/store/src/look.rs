@@ -163,6 +163,8 @@ impl Look {
     ) -> Result<Option<FirstRead>, StoreError> {
         let Requester { attachment, pod, .. } = &self.requester;
         let mut batch = self.reading.batch();
+        // First of all reads, because etcd's cluster agrees on the first alone: what decides whether this is a repeated ADD
+        // must not be what a member that lags behind has.
         let own = batch.claim(attachment);
         let newest = pod.as_ref().map(|pod| batch.newest(pod, attachment));
         let cursors: Vec<_> = range_sets.iter().map(|set| batch.cursor(set)).collect();

@@ -124,6 +124,8 @@ impl Registering {
             change.put(self.key.clone(), encode(&self.ours));
             return;
         };
+        // Fenced also where there is nothing new: the claim rests on the network being registered here, and another claim may
+        // register it in another domain at this moment.
         change.require(Guard::Is(self.key.clone(), bytes.clone()));
         if let Some(news) = registration.extended_by(&self.ours) {
             change.put(self.key.clone(), encode(&news));

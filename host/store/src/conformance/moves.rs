@@ -71,7 +71,7 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(m
     assert_eq!(
         outcomes(&bench, &former, true, "green", false).await,
         [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Already],
-        "what is kept in the domain is kept already"
+        "what is on hold in the domain is on hold already"
     );
     assert_eq!(bench.store.any_of("blue").await.unwrap(), None);
     bench.agrees().await;
@@ -178,7 +178,7 @@ async fn claim_in_green(bench: &Bench, container: &str) -> Claim {
     bench.store.held_by(&who.attachment).await.unwrap().unwrap()
 }
 
-/// Two pods, one of them with two addresses and a slot, and an address that is kept.
+/// Two pods, one of them with two addresses and a slot, and an address on hold.
 async fn populate(bench: &Bench, store: &Store) {
     let one = [with_slot("team", 3, dynamic("10.0.0.2")), fixed("fd00::2")];
     claim_in(bench, store, &requester("one", "a"), &one).await.unwrap();

@@ -9,7 +9,7 @@ use crate::record::encode;
 use crate::{Disagreement, InUse, Repair, Repaired};
 use ipam::{Allocation, Assignment, Claim};
 
-/// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
+/// Every key of a domain in which pods hold one address and several, and one is on hold; each key in turn is deleted,
 /// and made unreadable.
 pub(crate) async fn any_one_damaged_key_is_mended(map: Map) {
     let bench = bench(map).await;
@@ -182,7 +182,7 @@ pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs(map: Map
     assert!(seeing[0].is_left && !seeing[0].discards, "{seeing:?}");
 }
 
-/// Three pods, one of them with two addresses, and an address that is kept.
+/// Three pods, one of them with two addresses, and an address on hold.
 async fn bench(map: Map) -> Bench {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let range = |text| in_range(&bench, text);

@@ -190,7 +190,7 @@ pub(crate) async fn a_hold_that_was_shown_ends_and_no_other(map: Map) {
     bench.release(&who).await;
     let shown = bench.store.holds_for("me").await.unwrap();
     assert_eq!(shown.iter().map(|hold| hold.hold().address).collect::<Vec<_>>(), [ip("10.0.0.2"), ip("10.0.0.3")]);
-    // Its address is taken and kept again meanwhile.
+    // Its address is taken, and on hold again meanwhile.
     bench.hold(&who, &[held_for("me", 60, dynamic("10.0.0.2"))]).await;
     bench.release(&who).await;
     assert!(!bench.store.end_hold(&shown[0]).await.unwrap());
