@@ -76,7 +76,7 @@ impl Store {
     /// What the predecessor has booked in this network.
     pub async fn predecessor_bookings(&self, network: &str) -> Result<Vec<Booking>, StoreError> {
         let range = used(network);
-        let entries = self.scan_all(range.clone(), false).await?;
+        let entries = self.scan_all(range.clone()).await?;
         let mut bookings = Vec::with_capacity(entries.len());
         for entry in entries {
             bookings.push(Booking {

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named};
-use super::map::MapView;
 use super::ordered::{Entry, KeyRange, OrderedMap};
 use super::pages::Pages;
 use super::record::{Hold, Keyed, Seen};
@@ -142,7 +141,7 @@ impl Store {
 
     /// The holds that stand now. One that cannot be read is logged and left out.
     pub async fn standing_holds(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
-        let entries = self.scan_all(self.keys.holds(), false).await?;
+        let entries = self.scan_all(self.keys.holds()).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
         Ok(readable.map(|seen| seen.record).filter(|hold| hold.is_standing(now)).collect())
     }
@@ -159,7 +158,7 @@ impl Store {
                 return Ok(listing);
             }
             let claims = match (&filter.container, &filter.pod) {
-                (Some(container), _) => scan_all(&mut view, self.keys.attachments_beginning(container), false).await?,
+                (Some(container), _) => Pages::of(self.keys.attachments_beginning(container)).all(&mut view).await?,
                 (None, Some((namespace, name))) => self.claims_of_pod(&mut view, namespace, name).await?,
                 (None, None) => Vec::new(),
             };
@@ -176,8 +175,8 @@ impl Store {
     }
 
     /// Every entry of a range at one moment, from the beginning where etcd forgets the moment meanwhile.
-    pub(super) async fn scan_all(&self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-        self.at_one_moment(async |mut view| scan_all(&mut view, range.clone(), keys_only).await).await
+    pub(super) async fn scan_all(&self, range: KeyRange) -> Result<Vec<Entry>, StoreError> {
+        self.at_one_moment(async |mut view| Pages::of(range.clone()).all(&mut view).await).await
     }
 }
 
@@ -265,14 +264,4 @@ impl AllocationListing {
         }
         records
     }
-}
-
-/// Every entry of a range at the moment of a view.
-pub(super) async fn scan_all(view: &mut MapView, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-    let mut pages = if keys_only { Pages::keys_of(range) } else { Pages::of(range) };
-    let mut entries: Vec<Entry> = Vec::new();
-    while let Some(page) = pages.next(view).await? {
-        entries.extend(page);
-    }
-    Ok(entries)
 }

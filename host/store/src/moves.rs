@@ -18,8 +18,8 @@ use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
 use super::keys::{Keys, Named};
-use super::list::scan_all;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
+use super::pages::Pages;
 use super::record::{Hold, Seen};
 use arrive::Here;
 use ipam::{Attachment, Claim, Holder, RangeSets};
@@ -86,8 +86,8 @@ impl Store {
     /// What of a network there is to move: its claims, and the holds inside its ranges. All at one moment.
     pub async fn moves(&self, network: &str, range_sets: &RangeSets, now: Timestamp) -> Result<Moves, StoreError> {
         let read = self.at_one_moment(async |mut view| {
-            let attachments = scan_all(&mut view, self.keys.attachments(), false).await?;
-            Ok((attachments, scan_all(&mut view, self.keys.holds(), false).await?))
+            let attachments = Pages::of(self.keys.attachments()).all(&mut view).await?;
+            Ok((attachments, Pages::of(self.keys.holds()).all(&mut view).await?))
         });
         let (attachments, holds) = read.await?;
         let mut all = Moves::default();

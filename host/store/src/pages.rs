@@ -81,6 +81,15 @@ impl Pages {
         Ok(None)
     }
 
+    /// All entries that are left, at the moment of one view.
+    pub(crate) async fn all(mut self, view: &mut MapView) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        while let Some(page) = self.next(view).await? {
+            entries.extend(page);
+        }
+        Ok(entries)
+    }
+
     /// Where the next page ends: as far as the stride reaches, and not behind the end of the range. A stride that leads
     /// nowhere, as it may among keys of other characters, counts as none: all that is left is read.
     fn end(&self) -> String {

@@ -254,7 +254,7 @@ impl Store {
 
     /// Every network of this map and prefix, in the order of their names.
     pub async fn registry(&self) -> Result<Vec<Registered>, StoreError> {
-        let entries = self.scan_all(self.keys.registrations(), false).await?;
+        let entries = self.scan_all(self.keys.registrations()).await?;
         Ok(entries.into_iter().filter_map(|entry| parse_registered(&self.keys, &entry)).collect())
     }
 

@@ -9,6 +9,7 @@ use super::hold::{self, free, give_back_slot};
 use super::keys::Named;
 use super::map::MapView;
 use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
+use super::pages::Pages;
 use super::record::{Hold, Seen, encode};
 use ipam::{Allocation, Attachment, Ceded, Claim};
 use limits::store::RELEASE_ATTEMPTS;
@@ -70,7 +71,8 @@ impl Store {
         machine: &str,
         network: &str,
     ) -> Result<Vec<Attachment>, StoreError> {
-        let entries = self.scan_all(self.keys.attachments_on(node, machine, network), true).await?;
+        let range = self.keys.attachments_on(node, machine, network);
+        let entries = self.at_one_moment(async |mut view| Pages::keys_of(range.clone()).all(&mut view).await).await?;
         let mut attachments = Vec::with_capacity(entries.len());
         for entry in entries {
             if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {

@@ -106,11 +106,6 @@ impl Restoration {
     pub fn is_needed(&self) -> bool {
         !self.change.writes().is_empty()
     }
-
-    /// Whether the store and the occupant agree.
-    pub fn is_void(&self) -> bool {
-        !self.is_needed() && self.shared.is_empty() && self.unused.is_empty()
-    }
 }
 
 impl Store {

@@ -26,7 +26,7 @@ impl Store {
 
     /// The holds for an identity, in the order of their addresses.
     pub async fn holds_for(&self, identity: &str) -> Result<Vec<StandingHold>, StoreError> {
-        let entries = self.scan_all(self.keys.addresses_for(identity), false).await?;
+        let entries = self.scan_all(self.keys.addresses_for(identity)).await?;
         let mut addresses = Vec::with_capacity(entries.len());
         for entry in entries {
             addresses.push(Seen::<Hold>::parse(&self.keys, entry)?.record.address);

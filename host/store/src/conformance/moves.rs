@@ -226,6 +226,6 @@ async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, r
 }
 
 async fn everything(store: &Store) -> Vec<(String, Vec<u8>)> {
-    let entries = store.scan_all(store.keys.everything(), false).await.unwrap();
+    let entries = store.scan_all(store.keys.everything()).await.unwrap();
     entries.into_iter().filter(|entry| !entry.key.contains("/cursors/")).map(|entry| (entry.key, entry.value)).collect()
 }
