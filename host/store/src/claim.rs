@@ -185,7 +185,7 @@ impl ClaimWriter<'_> {
         change
     }
 
-    /// Take an address from its holder, and tell whoever ceded it to that holder.
+    /// Take an address from its holder. A claim that had ceded it to that holder learns who has it now, or forgets it.
     fn take(&self, held: &Allocation, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
         let address = held.address;
         let former = claim.former.get(&address);

@@ -114,7 +114,7 @@ use reading::Reading;
 /// - **A release is fenced by its attachment and by the record it saw.** It never frees what somebody else holds by
 ///   now; a release of nothing is success.
 /// - **An address on hold** goes to nobody but its identity until its time is over.
-/// - **One damaged record** is an error for whoever needs that record, and disturbs nobody else.
+/// - **One damaged record** is an error for the call that needs it, and disturbs no other.
 pub struct Store {
     /// Other domains of the same map share it.
     map: Rc<Map>,

@@ -46,7 +46,7 @@ pub struct Requester {
     pub pod: Option<PodName>,
 }
 
-/// The store as it was at one moment. A claim consumes it: whoever loses a race has to look again.
+/// The store as it was at one moment. A claim consumes it: after a lost race the store has to be looked at again.
 pub struct Look {
     /// What this very attachment holds already. The rest is not read then.
     pub claim: Option<Claim>,

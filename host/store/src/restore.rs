@@ -125,7 +125,7 @@ impl Store {
             for (occupant, tickets) in occupants.iter().zip(tickets) {
                 comparisons.push(self.compare(occupant, tickets, &mut answers));
             }
-            let rivals = self.rivals(&mut view, &comparisons).await?;
+            let rivals = self.read_rivals(&mut view, &comparisons).await?;
             Ok((comparisons, rivals))
         });
         let (comparisons, rivals) = read.await?;
@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// The claims of everybody who holds an address of an occupant.
-    async fn rivals(
+    async fn read_rivals(
         &self,
         view: &mut MapView,
         comparisons: &[Comparison<'_>],

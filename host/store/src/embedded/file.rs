@@ -256,7 +256,7 @@ pub(super) fn disk_full(path: &Path, source: Option<io::Error>) -> StoreError {
     StoreError::DiskFull { path: path.to_owned(), source }
 }
 
-/// Say what an error of LMDB means for whoever runs the node.
+/// Turn an error of LMDB into what it means for the operator of the node.
 pub(super) fn explain(doing: &'static str, file: &Path, error: heed::Error) -> StoreError {
     match error {
         // LMDB reports a write cut short by a full disk as an I/O error.

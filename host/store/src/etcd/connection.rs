@@ -24,7 +24,8 @@ pub(super) struct Cluster {
     turn: Cell<usize>,
     connected: RefCell<Option<Rc<Client>>>,
     round_trips: Cell<u32>,
-    /// Whether the connected member outlives whoever sends it a transaction that only reads. Not known at first.
+    /// Whether the connected member survives it when a caller is killed while its transaction of reads is on its way. `None`
+    /// at first.
     sturdy: Cell<Option<bool>>,
 }
 

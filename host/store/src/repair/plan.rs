@@ -29,7 +29,7 @@ pub(super) struct RepairPlan<'a> {
     range_sets: &'a RangeSets,
     pub(super) in_use: &'a InUse,
     /// The attachment that claims an address: of several the one that uses it, else the one that claimed first.
-    requesters: BTreeMap<IpAddr, &'a Attachment>,
+    claimed_by: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by their holders.
     held_by: BTreeMap<&'a Attachment, Vec<&'a Allocation>>,
     /// The claims of each name of a pod in a cluster.
@@ -45,10 +45,10 @@ impl<'a> RepairPlan<'a> {
     pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
         let mut claims: Vec<&Claim> = all.claims.values().collect();
         claims.sort_by_key(|claim| claim.since);
-        let mut requesters = BTreeMap::new();
+        let mut claimed_by = BTreeMap::new();
         for claim in claims {
             for address in claim.addresses() {
-                let first = requesters.entry(address).or_insert(&claim.attachment);
+                let first = claimed_by.entry(address).or_insert(&claim.attachment);
                 if !uses(in_use, first, address) && uses(in_use, &claim.attachment, address) {
                     *first = &claim.attachment;
                 }
@@ -64,7 +64,7 @@ impl<'a> RepairPlan<'a> {
                 claims_of.entry(key_of(pod)).or_default().push(claim);
             }
         }
-        Self { keys, all, range_sets, in_use, requesters, held_by, claims_of, slots_had: all.slots_had() }
+        Self { keys, all, range_sets, in_use, claimed_by, held_by, claims_of, slots_had: all.slots_had() }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -99,16 +99,18 @@ impl<'a> RepairPlan<'a> {
             Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
                 self.subject_of_hold(address)
             }
-            Some(Named::Address(address)) if self.requesters.contains_key(&address) => {
-                Subject::Attachment(self.requesters[&address].clone())
-            }
+            // The claim says what the record was; without one nothing tells whether a container uses the address.
+            Some(Named::Address(address)) => match self.claimed_by.get(&address) {
+                Some(attachment) => Subject::Attachment((*attachment).clone()),
+                None => Subject::Unexplained(key.to_owned()),
+            },
             _ => Subject::Unexplained(key.to_owned()),
         }
     }
 
     /// The hold of an address that is about to be held again ends in the same transaction.
     fn subject_of_hold(&self, address: IpAddr) -> Subject {
-        match self.requesters.get(&address) {
+        match self.claimed_by.get(&address) {
             Some(attachment) if !self.all.addresses.contains_key(&address) => {
                 Subject::Attachment((*attachment).clone())
             }
@@ -209,7 +211,7 @@ impl<'a> RepairPlan<'a> {
 
     pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
         let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
-        recorded.or_else(|| self.requesters.get(&address).copied())
+        recorded.or_else(|| self.claimed_by.get(&address).copied())
     }
 
     fn repair_claim(&self, claim: &Claim, disagreements: &[Disagreement], draft: &mut RepairDraft) {
