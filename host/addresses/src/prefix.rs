@@ -9,7 +9,7 @@ use crate::span::Span;
 /// A subnet: a network address with host bits zero, and a length in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
-    span: Span,
+    address: IpAddr,
     length: u8,
 }
 
@@ -23,20 +23,17 @@ impl Prefix {
 
     /// The subnet of a single address.
     pub fn host(address: IpAddr) -> Self {
-        Self { span: Span::single(address), length: Family::of(address).bits() }
+        Self { address, length: Family::of(address).bits() }
     }
 
     /// So many low bits are free; there have to be as many in an address of the family.
     pub(crate) fn of_number(family: Family, number: u128, host_bits: u8) -> Self {
-        // Of 128 bits a shift by 128 would be none at all.
-        let hosts = u128::MAX.checked_shr(128 - u32::from(host_bits)).unwrap_or(0);
-        let span = Span::of_numbers(family, number & !hosts, number | hosts);
-        Self { span: span.unwrap_or(Span::single(family.address(number))), length: family.bits() - host_bits }
+        Self { address: family.address(number & !hosts(host_bits)), length: family.bits() - host_bits }
     }
 
     /// The address with all host bits zero.
     pub fn address(&self) -> IpAddr {
-        self.span.first()
+        self.address
     }
 
     /// The length in bits.
@@ -46,51 +43,59 @@ impl Prefix {
 
     /// The family of the subnet.
     pub fn family(&self) -> Family {
-        self.span.family()
+        Family::of(self.address)
     }
 
     /// Every address, with the network and broadcast addresses.
     pub fn span(&self) -> Span {
-        self.span
+        let (family, first) = (self.family(), number(self.address));
+        let last = first | hosts(family.bits() - self.length);
+        Span::of_numbers(family, first, last).unwrap_or(Span::single(self.address))
     }
 
     /// Whether the address lies in the subnet.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.span.contains(address)
+        self.span().contains(address)
     }
 
     /// The network address (IPv6: the subnet-router anycast address, RFC 4291 §2.6.1), if there is one. Of a subnet of two
     /// addresses both are for hosts (RFC 3021 §2.1, RFC 6164 §6), and so is a single one.
     pub fn network_address(&self) -> Option<IpAddr> {
-        (self.span.size() > 2).then(|| self.address())
+        (self.span().size() > 2).then(|| self.address())
     }
 
     /// The broadcast address. IPv6 has none, nor has an IPv4 subnet of one or two addresses (RFC 3021 §2.2).
     pub fn broadcast_address(&self) -> Option<IpAddr> {
-        (self.family() == Family::V4 && self.span.size() > 2).then(|| self.span.last())
+        (self.family() == Family::V4 && self.span().size() > 2).then(|| self.span().last())
     }
 
     /// What hosts may have: every address but the network and broadcast addresses.
     pub fn usable(&self) -> Span {
-        let above = self.network_address().and_then(|network| self.span.above(network)).unwrap_or(self.span);
+        let above = self.network_address().and_then(|network| self.span().above(network)).unwrap_or(self.span());
         self.broadcast_address().and_then(|broadcast| above.below(broadcast)).unwrap_or(above)
     }
 
     /// The gateway where nobody names one: the second address, which is the first one after the network address. A subnet of
     /// one address has room for none.
     pub fn default_gateway(&self) -> Option<IpAddr> {
-        self.span.nth(1)
+        self.span().nth(1)
     }
 
     /// Where addresses are given out from where nobody says it: the usable ones, without the place of the default gateway
     /// where the gateway is in the subnet. Of two addresses both are left, even if one is the gateway.
     pub fn default_range(&self, gateway: Option<IpAddr>) -> Span {
         let usable = self.usable();
-        if self.span.size() > 2 && gateway.is_some_and(|gateway| self.contains(gateway)) {
+        if self.span().size() > 2 && gateway.is_some_and(|gateway| self.contains(gateway)) {
             return usable.starting_at(1).unwrap_or(usable);
         }
         usable
     }
+}
+
+/// The low bits that tell the addresses of a subnet apart, all of them set.
+fn hosts(host_bits: u8) -> u128 {
+    // Of 128 bits a shift by 128 would be none at all.
+    u128::MAX.checked_shr(128 - u32::from(host_bits)).unwrap_or(0)
 }
 
 impl fmt::Display for Prefix {

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("the network {network:?} has no range: expected ipam.subnet or ipam.ranges")]
     NoRange { network: String },
     #[error("{path} cannot be used")]
-    Range { path: String, source: RangeError },
+    Range { path: String, source: Box<RangeError> },
     /// A key that means nothing where it stands.
     #[error("{path} is not a key of kube-ipam{}", and_more(*.others))]
     UnknownKey {

@@ -35,15 +35,15 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     }
     at_most(RANGES, sets.iter().map(|set| set.ranges.len()).sum(), limits::RANGES)?;
     for PlacedRange { path, spec, .. } in sets.iter().flat_map(|set| &set.ranges) {
-        Range::new(spec).map_err(|source| Error::Range { path: path.clone(), source })?;
+        Range::new(spec).map_err(|error| Error::Range { path: path.clone(), source: Box::new(error) })?;
     }
     let mut specs = Vec::with_capacity(sets.len());
     for set in &sets {
         specs.push(set.ranges.iter().map(|range| range.spec.clone()).collect());
     }
     let excluded = exclude::read(ipam, sets.iter().flat_map(|set| &set.ranges))?;
-    let checked =
-        RangeSets::new(specs, &excluded).map_err(|source| Error::Range { path: culprit(&sets, &source), source })?;
+    let checked = RangeSets::new(specs, &excluded)
+        .map_err(|error| Error::Range { path: culprit(&sets, &error), source: Box::new(error) })?;
 
     // An attachment gets one address of each set: a version without room for that cannot use this network at all.
     let one_of_each = checked.iter().filter_map(|set| set.offered().next()).map(|span| span.first());

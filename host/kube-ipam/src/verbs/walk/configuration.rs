@@ -73,7 +73,7 @@ pub(super) fn examples() -> Vec<config::Error> {
         config::Error::NoRange { .. } => [config::Error::NoRange { network: NETWORK.to_owned() }],
         config::Error::Range { .. } => [config::Error::Range {
             path: "ipam.ranges[0]".to_owned(),
-            source: RangeError::EmptySet { set: 0 },
+            source: Box::new(RangeError::EmptySet { set: 0 }),
         }],
         config::Error::TooMany { .. } => [
             config::Error::TooMany { path: "ipam.exclude".to_owned(), count: 2_000, limit: 1_024 },
@@ -111,8 +111,8 @@ pub(super) fn examples() -> Vec<config::Error> {
             config::Error::AnybodysNodeName { held: "localhost".to_owned(), given: false },
         ],
     });
-    for source in of_ranges() {
-        all.push(config::Error::Range { path: "ipam.ranges[0]".to_owned(), source });
+    for error in of_ranges() {
+        all.push(config::Error::Range { path: "ipam.ranges[0]".to_owned(), source: Box::new(error) });
     }
     all
 }
