@@ -58,23 +58,17 @@ fn addresses_of(pod: &PodObject) -> Option<PodAddresses> {
         return None;
     }
     let mut addresses: Vec<PodAddress> = Vec::new();
-    let mut add = |text: &str, interface: Option<&String>| {
-        if let Some(address) = parse_address(text)
-            && !addresses.iter().any(|known| known.address == address)
-        {
-            addresses.push(PodAddress { address, interface: interface.cloned() });
-        }
-    };
-    for attached in attached_to(pod) {
-        for ip in &attached.ips {
-            add(ip, attached.interface.as_ref());
+    // Multus comes first: of an address that both report, only its report names the interface.
+    for Attached { interface, ips } in read_annotation(pod) {
+        for ip in ips {
+            add_address(&mut addresses, &ip, interface.as_ref());
         }
     }
     for ip in status.pod_ips.iter().flatten() {
-        add(&ip.ip, None);
+        add_address(&mut addresses, &ip.ip, None);
     }
     if let Some(ip) = &status.pod_ip {
-        add(ip, None);
+        add_address(&mut addresses, ip, None);
     }
     let metadata = &pod.metadata;
     Some(PodAddresses {
@@ -90,8 +84,17 @@ fn addresses_of(pod: &PodObject) -> Option<PodAddresses> {
     })
 }
 
-/// What Multus reports of a pod. A report that cannot be read is passed over, because anybody may write the annotation.
-fn attached_to(pod: &PodObject) -> Vec<Attached> {
+fn add_address(addresses: &mut Vec<PodAddress>, text: &str, interface: Option<&String>) {
+    if let Some(address) = parse_address(text)
+        && !addresses.iter().any(|known| known.address == address)
+    {
+        addresses.push(PodAddress { address, interface: interface.cloned() });
+    }
+}
+
+/// The networks that Multus reports of a pod. A report that cannot be read is passed over, because anybody may write the
+/// annotation.
+fn read_annotation(pod: &PodObject) -> Vec<Attached> {
     let Some(annotations) = &pod.metadata.annotations else { return Vec::new() };
     let text = NETWORK_STATUS.iter().find_map(|name| annotations.get(*name));
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()

@@ -25,10 +25,9 @@ pub(super) enum Access {
     ServiceAccount,
 }
 
-/// A client, and what its errors name.
+/// A client, with the URL and the file that its errors name.
 pub(super) struct Connection {
     pub(super) client: Client,
-    /// The server's URL.
     pub(super) server: String,
     /// The file that the token is in.
     pub(super) token: PathBuf,
@@ -86,8 +85,8 @@ impl Access {
                         cluster.proxy_url = Some(NO_PROXY.to_owned());
                     }
                 }
-                let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-                let mut config = config.map_err(explain_file)?;
+                let options = KubeConfigOptions::default();
+                let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(explain_file)?;
                 if config.proxy_url.as_ref().is_some_and(|proxy| *proxy == NO_PROXY) {
                     config.proxy_url = None;
                 }
@@ -120,10 +119,11 @@ fn check_files(kubeconfig: &Kubeconfig) -> Result<(), String> {
         files.extend([&user.client_certificate, &user.client_key, &user.token_file].into_iter().flatten());
     }
     for file in files {
-        match check_regular(Path::new(file)) {
-            // Only the context that is used needs its files, and the library says which of them is missing.
-            Err(error) if error.kind() == io::ErrorKind::Other => return Err(format!("{file}: {error}")),
-            _ => {}
+        // Only the context that is used needs its files, and the library says which of them is missing.
+        if let Err(error) = check_regular(Path::new(file))
+            && error.kind() == io::ErrorKind::Other
+        {
+            return Err(format!("{file}: {error}"));
         }
     }
     Ok(())

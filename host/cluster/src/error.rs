@@ -33,14 +33,7 @@ pub enum Error {
     Forbidden { server: String, verb: &'static str, resource: &'static str, why: String },
     /// There was any other answer without an object.
     #[error("the API server {server} answers {code} to {verb} {resource}: {why}")]
-    Refused {
-        server: String,
-        /// The HTTP status.
-        code: u16,
-        verb: &'static str,
-        resource: &'static str,
-        why: String,
-    },
+    Refused { server: String, code: u16, verb: &'static str, resource: &'static str, why: String },
     /// The requester's pod does not exist, or no longer does.
     #[error("the API server has no pod {pod}")]
     NoPod { pod: Box<PodName> },

@@ -20,7 +20,8 @@ pub struct Inventory {
 }
 
 impl ApiServer {
-    /// List all pods and nodes. Reads what is true now, not what a cache of the API server remembers.
+    /// List all pods and nodes. Reads what is true now, not what a cache of the API server remembers: the requests name no
+    /// resource version.
     pub async fn inventory(&self) -> Result<Inventory, Error> {
         let mut pods = BTreeMap::new();
         for pod in self.list(Api::<PodObject>::all, "pods").await? {
@@ -42,23 +43,24 @@ impl ApiServer {
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
         for _ in 1..limits::KUBERNETES_LISTS {
-            match self.pages(&api, resource).await {
+            match self.list_once(&api, resource).await {
                 Err(error) if error.is_outdated() => tracing::debug!(%error, "starting the list again"),
                 listed => return listed,
             }
         }
-        self.pages(&api, resource).await
+        self.list_once(&api, resource).await
     }
 
-    async fn pages<K>(&self, api: &impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
+    async fn list_once<K>(&self, api: &impl Fn(Client) -> Api<K>, resource: &'static str) -> Result<Vec<K>, Error>
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
         let mut params = ListParams::default().limit(limits::KUBERNETES_PAGE);
         let mut objects = Vec::new();
         loop {
-            let question = async |client| api(client).list(&params).await;
-            let page = self.ask("list", resource, limits::KUBERNETES_LIST, question).await?;
+            let asked =
+                self.ask("list", resource, limits::KUBERNETES_LIST, async |client| api(client).list(&params).await);
+            let page = asked.await?;
             objects.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),

@@ -99,17 +99,14 @@ impl ApiServer {
     }
 
     async fn ask_for_cluster(&self, within: Duration) -> Result<String, Error> {
-        let question = async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await;
-        let found: Result<Option<Namespace>, Error> = self.ask("get", "namespaces", within, question).await;
-        let uid = match found {
-            Ok(namespace) => namespace.and_then(|namespace| namespace.metadata.uid),
-            Err(error) => {
-                if let (Error::Forbidden { .. }, Some(note)) = (&error, &self.note) {
-                    note.write(None);
-                }
-                return Err(error);
-            }
-        };
+        let asked = self
+            .ask("get", "namespaces", within, async |client| Api::<Namespace>::all(client).get_opt(KUBE_SYSTEM).await);
+        let found = asked.await;
+        // A refusal is noted as well: without the right to read the namespace, every ADD would ask in vain.
+        if let (Err(Error::Forbidden { .. }), Some(note)) = (&found, &self.note) {
+            note.write(None);
+        }
+        let uid = found?.and_then(|namespace| namespace.metadata.uid);
         let cluster = uid.ok_or_else(|| Error::absent("namespace", KUBE_SYSTEM))?;
         if let Some(note) = &self.note {
             note.write(Some(&cluster));
@@ -117,7 +114,7 @@ impl ApiServer {
         Ok(cluster)
     }
 
-    /// The cluster whose pods this API server knows. It is asked for it, unless the configuration names the cluster.
+    /// The cluster whose pods this API server knows. The server is asked for it, unless the configuration names the cluster.
     pub async fn home(&self, configured: Option<&str>, single_node: bool) -> Result<Home, Error> {
         let cluster = match configured {
             Some(name) => name.to_owned(),
@@ -134,7 +131,7 @@ impl ApiServer {
                 let (asked, found) = (asked.as_str().into(), found.as_str().into());
                 Err(Error::OtherPod { pod: Box::new(name.clone()), asked, found })
             }
-            _ => Ok(told(name, object)),
+            _ => Ok(describe(name, object)),
         }
     }
 
@@ -151,8 +148,7 @@ impl ApiServer {
     }
 
     async fn find_pod(&self, name: &PodName) -> Result<Option<PodObject>, Error> {
-        let namespaced = |client| Api::<PodObject>::namespaced(client, &name.namespace);
-        self.get(namespaced, "pods", &name.name).await
+        self.get(|client| Api::<PodObject>::namespaced(client, &name.namespace), "pods", &name.name).await
     }
 
     async fn find_node(&self, name: &str) -> Result<Option<Node>, Error> {
@@ -169,8 +165,7 @@ impl ApiServer {
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
-        let question = async |client| api(client).get_opt(name).await;
-        self.ask("get", resource, limits::KUBERNETES_ANSWER, question).await
+        self.ask("get", resource, limits::KUBERNETES_ANSWER, async |client| api(client).get_opt(name).await).await
     }
 
     /// Ask a question. It fails with what kept the server from answering in this time; a server that is too busy is asked
@@ -182,6 +177,7 @@ impl ApiServer {
         within: Duration,
         question: impl AsyncFn(Client) -> kube::Result<T>,
     ) -> Result<T, Error> {
+        // One end for all attempts: a server that answers "busy" again and again takes no more time than one that is silent.
         let end = Instant::now() + within;
         let kubeconfig = self.access.file();
         loop {
@@ -203,7 +199,7 @@ impl ApiServer {
 }
 
 /// What a policy is told of a pod.
-fn told(name: &PodName, object: PodObject) -> Pod {
+fn describe(name: &PodName, object: PodObject) -> Pod {
     let ObjectMeta { uid, annotations, labels, owner_references, .. } = object.metadata;
     let controller = owner_references.into_iter().flatten().find(|owner| owner.controller == Some(true));
     Pod {

@@ -38,7 +38,6 @@ pub enum Judgement {
 /// Why a holder keeps its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeps {
-    /// Its pod exists.
     Alive,
     /// Its pod exists and is of an older revision of the requester's Deployment, but does not cede the address.
     OlderRevision,
@@ -87,9 +86,10 @@ impl<'a> Succession<'a> {
     /// deleted as alive.
     pub async fn judge(&self, held: &Allocation, may_wait: bool) -> Result<Judgement, Error> {
         let Some(holder) = &held.pod else { return Ok(unknowable("the holder is not a pod".to_owned())) };
+        // Side by side: both are needed for nearly every holder, and the runtime waits.
         let (ground, pod) = tokio::try_join!(self.ground(), self.server.find_pod(holder))?;
         let Some(heir) = &ground.heir else { return Ok(unknowable(self.stranger())) };
-        let stance = self.stance(ground, heir, holder, pod, may_wait).await?;
+        let stance = self.judge_pod(ground, heir, holder, pod, may_wait).await?;
         let mut former = held.former.as_deref();
         // A former holder that is gone gets nothing back. Its mark may outlive it where its DEL was lost.
         if let (Stance::Cedes(_), Some(party)) = (&stance, former)
@@ -114,7 +114,7 @@ impl<'a> Succession<'a> {
     async fn is_gone(&self, ground: &Ground, heir: &PodObject, party: &Party, may_wait: bool) -> Result<bool, Error> {
         let Some(name) = &party.pod else { return Ok(false) };
         let pod = self.server.find_pod(name).await?;
-        let stance = self.stance(ground, heir, name, pod, may_wait).await?;
+        let stance = self.judge_pod(ground, heir, name, pod, may_wait).await?;
         Ok(matches!(stance, Stance::Gone(_)))
     }
 
@@ -129,7 +129,7 @@ impl<'a> Succession<'a> {
     ) -> Result<Judgement, Error> {
         let Some(name) = &former.pod else { return Ok(Judgement::Keeps(Keeps::Former(former.clone().into()))) };
         let pod = self.server.find_pod(name).await?;
-        Ok(match self.stance(ground, heir, name, pod, may_wait).await? {
+        Ok(match self.judge_pod(ground, heir, name, pod, may_wait).await? {
             Stance::Gone(_) => Judgement::GivesWay { why, former: None },
             Stance::Cedes(_) => Judgement::GivesWay { why, former: Some(former.clone().into()) },
             Stance::Leaves(why) => Judgement::Leaves(why),
@@ -137,7 +137,9 @@ impl<'a> Succession<'a> {
         })
     }
 
-    async fn stance(
+    /// What a pod that holds an address has to say to the heir. It asks the API server no more than the case needs: the
+    /// node where the pod lives, the ReplicaSets where the pod may cede.
+    async fn judge_pod(
         &self,
         ground: &Ground,
         heir: &PodObject,
@@ -231,14 +233,12 @@ impl<'a> Succession<'a> {
 impl ApiServer {
     /// The heir's pod, if the API server has one of this name and uid.
     async fn find_heir(&self, name: Option<&PodName>) -> Result<Option<PodObject>, Error> {
-        let Some(name) = name else { return Ok(None) };
-        let Some(uid) = &name.uid else { return Ok(None) };
+        let Some(name @ PodName { uid: Some(uid), .. }) = name else { return Ok(None) };
         Ok(self.find_pod(name).await?.filter(|pod| fate::is_uid_of(uid, pod)))
     }
 
     async fn find_replica_set(&self, namespace: &str, name: &str) -> Result<Option<ReplicaSet>, Error> {
-        let namespaced = |client| Api::<ReplicaSet>::namespaced(client, namespace);
-        self.get(namespaced, "replicasets", name).await
+        self.get(|client| Api::<ReplicaSet>::namespaced(client, namespace), "replicasets", name).await
     }
 }
 

@@ -160,8 +160,12 @@ impl Claim {
 
     /// The slots taken with them, and with those that are ceded: the pod lives and counts.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        let ceded = self.ceded.iter().map(|ceded| &ceded.assignment);
-        self.addresses.iter().chain(ceded).filter_map(|assignment| assignment.slot.as_ref())
+        self.assignments().filter_map(|assignment| assignment.slot.as_ref())
+    }
+
+    /// The assignments of what it holds, and then of what it ceded.
+    pub fn assignments(&self) -> impl Iterator<Item = &Assignment> {
+        self.addresses.iter().chain(self.ceded.iter().map(|ceded| &ceded.assignment))
     }
 
     /// The attachments that ceded one of its addresses to it, or have one that it ceded.

@@ -61,7 +61,7 @@ pub(crate) struct AddressTicket {
     hold: Ticket<Hold>,
 }
 
-/// Stands for what is held and what is kept in a block of neighbouring addresses.
+/// Stands for the allocations and the holds in a block of neighbouring addresses.
 #[must_use]
 pub(crate) struct BlockTicket {
     span: Span,
@@ -69,7 +69,7 @@ pub(crate) struct BlockTicket {
     holds: ScanTicket,
 }
 
-/// The answers to a batch, for whoever has the tickets.
+/// The answers to a batch, each taken out with its ticket.
 pub(crate) struct Answers {
     keys: Keys,
     pages: Vec<Page>,
@@ -110,7 +110,7 @@ impl Batch {
         self.get(self.keys.hold(address))
     }
 
-    /// Who holds an address, or for whom it is kept.
+    /// Both records that there may be about an address.
     pub(crate) fn address(&mut self, address: IpAddr) -> AddressTicket {
         AddressTicket { address, allocation: self.allocation(address), hold: self.hold(address) }
     }
@@ -143,14 +143,14 @@ impl Batch {
         self.block(window, usize::try_from(window.size().saturating_mul(2)).unwrap_or(usize::MAX))
     }
 
-    /// The same for a block of any width, and so many keys of either kind.
+    /// A block of any width: the keys of its addresses and its holds, at most `limit` of either.
     pub(crate) fn block(&mut self, span: Span, limit: usize) -> BlockTicket {
         let addresses = self.first_keys(self.keys.addresses_in(span), limit);
         let holds = self.scan(self.keys.holds_in(span), limit);
         BlockTicket { span, addresses, holds }
     }
 
-    /// The same with the records of the addresses.
+    /// A block with the records of its addresses and its holds, at most `limit` of either.
     pub(crate) fn holders(&mut self, span: Span, limit: usize) -> BlockTicket {
         let addresses = self.scan(self.keys.addresses_in(span), limit);
         let holds = self.scan(self.keys.holds_in(span), limit);
@@ -206,7 +206,7 @@ impl Answers {
         self.entry(ticket).map(|entry| Seen::parse(&self.keys, entry)).transpose()
     }
 
-    /// A record; a line in the log where it is damaged, and nobody may be disturbed by that.
+    /// A record; where it is damaged `None`, and a line in the log: for reads that go on without it.
     pub(crate) fn readable<T: Keyed>(&mut self, ticket: Ticket<T>) -> Option<Seen<T>> {
         self.entry(ticket).and_then(|entry| Seen::readable(&self.keys, entry))
     }

@@ -45,7 +45,7 @@ impl Store {
     /// - held by the older attachment the look found (`previous`): taken over, and the rest of it released;
     /// - fixed in the proposal, and held by another container of the same pod: taken over, the rest stays;
     /// - among those `handed_over`, by holders that are gone or cede it: taken over, the rest stays;
-    /// - kept for the identity the proposal names, or kept no longer.
+    /// - on hold for the identity the proposal names, or no longer on hold.
     ///
     /// A slot is free when nobody has it, or that older attachment.
     ///
@@ -97,12 +97,14 @@ impl Look {
         // The holder's own claim has to lose the address in the same transaction, so it has to have been read.
         self.evidence.other(&held.attachment)?;
         let judged = handed_over.iter().find(|judged| judged.held == *held);
-        let replaced = self.is_replaced(held);
         // Another interface of the same container is alive: it keeps what it has.
-        let older =
+        let is_older =
             self.is_of_same_pod(held.pod.as_ref()) && held.attachment.container != self.requester.attachment.container;
-        let gives_way = replaced || (assignment.kind == Kind::Fixed && older) || judged.is_some();
-        gives_way.then_some(TakeOver { seen, judged })
+        // Only a fixed address has to be this very one: a dynamic one can be another, and the older container may still run.
+        if self.is_replaced(held) || judged.is_some() || (is_older && assignment.kind == Kind::Fixed) {
+            return Some(TakeOver { seen, judged });
+        }
+        None
     }
 
     /// Whether an address is held by the older attachment, which ends with this claim.
@@ -114,7 +116,7 @@ impl Look {
 /// An address that may be taken from its holder.
 struct TakeOver<'a> {
     seen: &'a Seen<Allocation>,
-    /// What was found out of the holder; nothing where it is an older container of the same pod.
+    /// The API server's judgement of the holder; `None` where it is an older container of the same pod.
     judged: Option<&'a HandOver>,
 }
 
@@ -143,18 +145,20 @@ impl ClaimWriter<'_> {
         claim
     }
 
-    /// Who lives, still uses this address, and gets it back later.
+    /// The party that lives, still uses this address, and gets it back later.
     fn former_of(&self, assignment: &Assignment) -> Option<Party> {
         let TakeOver { seen, judged } = self.look.may_take_over(assignment, self.handed_over)?;
         let former = match judged {
-            Some(judged) => judged.former.as_ref(),
-            None => seen.record.former.as_deref(),
-        }?;
+            Some(judged) => judged.former.as_ref()?,
+            None => seen.record.former.as_deref()?,
+        };
         let holder = &seen.record.attachment;
         let drafts = Drafts::new(self.keys, &self.look.evidence.others);
-        // A mark without a claim behind it names somebody who is gone.
-        let lives = former.attachment == *holder || drafts.has_ceded(&former.attachment, assignment.address, holder);
-        lives.then(|| former.clone())
+        // A mark without a claim behind it names a pod that is gone.
+        if former.attachment == *holder || drafts.has_ceded(&former.attachment, assignment.address, holder) {
+            return Some(former.clone());
+        }
+        None
     }
 
     fn change(&self, claim: &Claim) -> Change {
@@ -181,11 +185,13 @@ impl ClaimWriter<'_> {
         change
     }
 
-    /// Take an address from its holder, and tell whoever ceded it to that holder.
+    /// Take an address from its holder. A claim that had ceded it to that holder learns who has it now, or forgets it.
     fn take(&self, held: &Allocation, claim: &Claim, drafts: &mut Drafts<'_>, change: &mut Change) {
         let address = held.address;
         let former = claim.former.get(&address);
-        if let Some(earlier) = held.former.as_ref().filter(|earlier| earlier.attachment != held.attachment) {
+        if let Some(earlier) = &held.former
+            && earlier.attachment != held.attachment
+        {
             match former {
                 Some(former) if former.attachment == earlier.attachment => {
                     drafts.cede_on(&earlier.attachment, address, &claim.party());
@@ -202,20 +208,16 @@ impl ClaimWriter<'_> {
         drafts.take(&held.attachment, address, cedes_to, change);
     }
 
-    /// An address is free of holds, or its hold is over, or it is kept for this very identity.
+    /// Require that an address has no hold, or end the one it has: it is over, or for this very identity.
     fn end_hold(&self, assignment: &Assignment, change: &mut Change) {
         let address = assignment.address;
-        let hold = self.look.evidence.hold(address);
-        let Some(hold) = hold.filter(|hold| hold.record.ends_for(assignment, self.now())) else {
-            change.require(Guard::Absent(self.keys.hold(address)));
-            return;
-        };
+        // A hold that stands and is for another makes this proposal lose, as one that was not seen would.
+        let over = self.look.evidence.hold(address).filter(|hold| hold.record.ends_for(assignment, self.now()));
         // It may have been read from the index of identities, whose bytes are those under the address.
-        change.require(hold.guard_at(self.keys.hold(address)));
-        hold::end_hold(self.keys, &hold.record, change);
+        hold::clear_hold(self.keys, address, over, change);
     }
 
-    /// A slot of the older attachment is fenced by the record of its claim.
+    /// Require that nobody has the slot. One of the older attachment is fenced by the record of its claim.
     fn require_slot(&self, assignment: &Assignment, change: &mut Change) {
         let Some(slot) = &assignment.slot else { return };
         let replaced = self.look.previous.as_ref().is_some_and(|previous| previous.slots().any(|own| own == slot));
@@ -233,8 +235,10 @@ impl ClaimWriter<'_> {
         for assignment in &previous.addresses {
             let address = assignment.address;
             // Its claim may list what is somebody else's by now, or nobody's: that is not touched.
-            let seen = evidence.holder(address).filter(|seen| seen.record.attachment == previous.attachment);
-            let Some(seen) = seen else { continue };
+            let Some(seen) = evidence.holder(address) else { continue };
+            if seen.record.attachment != previous.attachment {
+                continue;
+            }
             change.require(seen.guard());
             if claim.addresses.iter().any(|new| new.address == address) {
                 give_back_slot(keys, assignment, change);
@@ -252,7 +256,7 @@ impl ClaimWriter<'_> {
         }
     }
 
-    /// The claim and its indexes. Comes last: where an older attachment had the same index entry, it is replaced.
+    /// Write the claim and its indexes. Comes last: where an older attachment had the same index entry, it is replaced.
     fn write(&self, claim: &Claim, change: &mut Change) {
         let keys = self.keys;
         for allocation in claim.allocations() {

@@ -14,7 +14,7 @@ pub enum StoreConfig {
     Etcd(EtcdConfig),
 }
 
-/// How to reach etcd. Files are only named here; whoever connects reads them afresh, because certificates are renewed.
+/// How to reach etcd. Files are only named here; they are read at every connection, because certificates are renewed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EtcdConfig {
     /// At least one, each with its scheme.

@@ -19,7 +19,7 @@ use ipam::{Attachment, Ceded, Claim, Party};
 /// Another attachment, some of whose addresses a change may touch.
 pub(crate) struct Other {
     pub(crate) claim: Seen<Claim>,
-    /// The entry of the pod's index, which may point at a newer attachment.
+    /// The entry of its pod's index, which may point at a newer attachment.
     pub(crate) newest: Option<Entry>,
 }
 
@@ -40,16 +40,16 @@ impl<'a> Drafts<'a> {
 
     /// A claim as it stands in this change; `None` where it was not read or cannot be.
     fn get(&self, attachment: &Attachment) -> Option<&Claim> {
-        match self.edited.get(attachment) {
-            Some(edited) => Some(edited),
-            None => self.others.get(attachment).map(|other| &other.claim.record),
+        if let Some(edited) = self.edited.get(attachment) {
+            return Some(edited);
         }
+        self.others.get(attachment).map(|other| &other.claim.record)
     }
 
     /// Whether `former` has ceded the address to this holder.
     pub(super) fn has_ceded(&self, former: &Attachment, address: IpAddr, holder: &Attachment) -> bool {
-        let ceded = self.get(former).map(|claim| claim.ceded.as_slice()).unwrap_or_default();
-        ceded.iter().any(|ceded| ceded.assignment.address == address && ceded.to.attachment == *holder)
+        let Some(claim) = self.get(former) else { return false };
+        claim.ceded.iter().any(|ceded| ceded.assignment.address == address && ceded.to.attachment == *holder)
     }
 
     /// Take an address from its holder, whose claim either forgets it or lists it as ceded.
@@ -85,7 +85,7 @@ impl<'a> Drafts<'a> {
         self.edited.insert(former.clone(), claim);
     }
 
-    /// The holder lets go of an address: it returns to whoever ceded it. False where nobody did.
+    /// The holder lets go of an address: it returns to the attachment that ceded it. False where none did.
     pub(super) fn give_back(
         &mut self,
         former: &Party,
@@ -134,8 +134,9 @@ impl<'a> Drafts<'a> {
             }
             change.delete(key).delete(self.keys.node_of(claim));
             // Compared and not only deleted: by now it may point at a newer container of that pod.
-            let newest = other.newest.as_ref().filter(|newest| newest.value == attachment.container.as_bytes());
-            if let Some(newest) = newest {
+            if let Some(newest) = &other.newest
+                && newest.value == attachment.container.as_bytes()
+            {
                 change.require(Guard::Is(newest.key.clone(), newest.value.clone())).delete(newest.key.clone());
             }
         }

@@ -12,7 +12,6 @@ pub enum StoreError {
     /// A record that does not say what its place says, or that nobody can read.
     #[error("the record {key} is damaged: {what}")]
     Damaged {
-        /// Where it is kept.
         key: String,
         /// What is wrong with it.
         what: String,
@@ -20,7 +19,7 @@ pub enum StoreError {
     /// The time for the whole request was over before the commit; nothing was written.
     #[error("the request ran out of time before the address store could commit")]
     TooLate,
-    /// Another process has had the turn to write for all the time of the request; nothing was written.
+    /// Another process had the turn to write for as long as the request may take; nothing was written.
     #[error("another process has kept {} locked for writing for as long as this one may wait (ipam.timeout, or \
              {COMMANDS_TURN:?} for a command)", .path.display())]
     TurnTaken { path: PathBuf },
@@ -34,7 +33,7 @@ pub enum StoreError {
     /// The quota of etcd is used up.
     #[error("the address store at {place} is full")]
     Full { place: String },
-    /// The disk of the embedded store is full, but for what is kept for releases.
+    /// The disk of the embedded store is full, but for the blocks that are reserved for releases.
     #[error("the disk with the address store {} is full", .path.display())]
     DiskFull {
         path: PathBuf,
@@ -110,13 +109,13 @@ pub enum StoreError {
     /// etcd was compacted between two reads of one view.
     #[error("etcd compacted its history while it was being read")]
     Compacted,
-    /// The network's addresses are kept elsewhere.
+    /// The network's allocations are elsewhere.
     #[error(transparent)]
     Moved(Box<Moved>),
     /// A store of before that may still hold addresses, and cannot be read.
     #[error("cannot tell whether {} still holds addresses of network {network:?}, which may have kept them there before", .file.display())]
     Unreadable { file: PathBuf, network: String, source: Box<Self> },
-    /// LMDB gave up, for a reason that none of the others is.
+    /// LMDB gave up for a reason that has no variant of its own.
     #[error("cannot {doing} {path}")]
     Embedded {
         doing: &'static str,
@@ -211,11 +210,10 @@ impl StoreError {
 /// The first failures, as many as fit into an event with the names of the members, and how many there were besides.
 fn some(failures: &[String]) -> String {
     const NAMED: usize = 3;
-    let mut text = failures.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = failures.len().checked_sub(NAMED) {
-        text.push_str(&format!("; and {more} more"));
+    if failures.len() <= NAMED {
+        return failures.join("; ");
     }
-    text
+    format!("{}; and {} more", failures[..NAMED].join("; "), failures.len() - NAMED)
 }
 
 /// Whether LMDB says that the file itself is broken.

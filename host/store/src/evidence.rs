@@ -33,12 +33,12 @@ pub(crate) struct Evidence {
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
     pub(crate) expired: Vec<Seen<Hold>>,
-    /// Where the network has its books, if that is kept.
+    /// The network's registration, where claims register their network.
     pub(crate) registering: Option<Registering>,
 }
 
 impl Evidence {
-    /// Nothing was seen yet; this is where the network has its books.
+    /// The evidence before anything was read.
     pub(crate) fn registering(registering: Option<Registering>) -> Self {
         Self { registering, ..Self::default() }
     }

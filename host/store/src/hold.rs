@@ -1,8 +1,8 @@
-//! Holds at rest: an address that nobody has, but that is kept, under three keys that change together.
+//! Holds at rest: an address that nobody has and that is on hold, under three keys that change together.
 //!
 //! What is over is not looked for: the index `expiries` has it in front. Each claim and each release reads the first
 //! few of that index and removes them, GC and reclaim the rest, so that the number of holds follows the number of
-//! addresses that are really kept.
+//! addresses that are really on hold.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::record::{Hold, Seen, encode};
 use ipam::{Assignment, Kind};
 use limits::store::{HOLD, KEY_BYTES};
 
-/// Free an address, or keep it for whom its assignment or the cool-down says. The slot goes with it.
+/// Free an address, or put it on hold where its assignment or the cool-down says so. Its slot is free again either way.
 pub(super) fn free(
     keys: &Keys,
     assignment: &Assignment,
@@ -42,14 +42,14 @@ pub(super) fn free(
     write_hold(keys, &Hold { address: *address, identity, until }, change);
 }
 
-/// The slot goes with its address.
+/// Free the slot that an address had, if it had one.
 pub(super) fn give_back_slot(keys: &Keys, assignment: &Assignment, change: &mut Change) {
     if let Some(slot) = &assignment.slot {
         change.delete(keys.slot(slot));
     }
 }
 
-/// The hold and its indexes.
+/// Write a hold and its indexes.
 pub(super) fn write_hold(keys: &Keys, hold: &Hold, change: &mut Change) {
     if let Some(identity) = &hold.identity {
         let key = keys.identity(identity, hold.address);
@@ -71,7 +71,7 @@ pub(super) fn end_hold(keys: &Keys, hold: &Hold, change: &mut Change) {
     }
 }
 
-/// No hold may stand in the way of an address: there is none, or one that was seen to be over, which ends.
+/// Require that no hold stands in the way of an address: there is none, or one that was seen to be over, which ends.
 pub(super) fn clear_hold(keys: &Keys, address: IpAddr, over: Option<&Seen<Hold>>, change: &mut Change) {
     if let Some(over) = over {
         change.require(over.guard_at(keys.hold(address)));
@@ -95,7 +95,7 @@ pub(super) fn sweep(keys: &Keys, expired: &[Seen<Hold>], change: &mut Change) {
 }
 
 impl Store {
-    /// Remove holds that are over, at most so many transactions of a few each. How many were removed.
+    /// Remove holds that are over, in at most `transactions` of a few each. Returns how many were removed.
     pub async fn remove_expired(&self, now: Timestamp, transactions: u32) -> Result<usize, StoreError> {
         let mut removed = 0;
         for _ in 0..transactions {

@@ -1,6 +1,6 @@
 //! Addresses that containers hold by somebody else's books: claimed for them, so that nobody else gets them.
 //!
-//! A claim is imported like any other is written: an address that is held or kept goes to nobody, and all of it
+//! A claim is imported like any other is written: an address that is held or on hold goes to nobody, and all of it
 //! happens in one transaction. Where the books are keys of the same map (the predecessor's, below), the same
 //! transaction moves each entry aside, so that nothing is imported twice, nor after its container is gone:
 //!
@@ -26,9 +26,9 @@ const PREDECESSOR: &str = "/etcd-cni/networks";
 pub struct Booking {
     /// Not necessarily an address.
     pub address: String,
-    /// Whatever is said to hold it.
+    /// The text that names its holder, as a rule a container's ID.
     pub container: String,
-    /// Where the books know it.
+    /// The interface, where the books name it.
     pub interface: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Store {
     /// What the predecessor has booked in this network.
     pub async fn predecessor_bookings(&self, network: &str) -> Result<Vec<Booking>, StoreError> {
         let range = used(network);
-        let entries = self.scan_all(range.clone(), false).await?;
+        let entries = self.scan_all(range.clone()).await?;
         let mut bookings = Vec::with_capacity(entries.len());
         for entry in entries {
             bookings.push(Booking {
@@ -173,7 +173,7 @@ impl Store {
     }
 }
 
-/// Where the predecessor kept what it had given out in this network.
+/// The prefix of the predecessor's keys for what it had given out in this network.
 pub fn predecessors_keys(network: &str) -> String {
     used(network).from
 }

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
-use super::ordered::{Entry, OrderedMap, Read, View};
-use super::record::{Hold, Keyed, Seen};
+use super::ordered::Entry;
+use super::record::{Hold, Keyed, Seen, address_in_value};
 use super::repair::InUse;
 pub use disagreement::Disagreement;
 use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
@@ -26,8 +26,9 @@ impl Store {
 
     /// How many records there are to compare.
     pub async fn count_records(&self) -> Result<u64, StoreError> {
-        let pages = self.map.view().await?.read(&[Read::Count(self.keys.everything())]).await?;
-        Ok(pages.iter().map(|page| page.count).sum())
+        let mut batch = self.batch();
+        let records = batch.count(self.keys.everything());
+        Ok(self.read_now(batch).await?.count(records))
     }
 
     /// What does not agree, at one moment, with all that belongs to it.
@@ -39,17 +40,23 @@ impl Store {
             let mut ledger = Ledger::new(&self.keys);
             let mut pages = self.pages(self.keys.everything());
             while let Some(page) = pages.next(&mut view).await? {
-                page.iter().for_each(|entry| ledger.enter(entry));
+                for entry in &page {
+                    ledger.enter(entry);
+                }
             }
             let mut suspects = ledger.close();
             let mut entries = std::mem::take(&mut suspects.themselves);
             if suspects.are_unnamed() {
                 let mut pages = self.pages(self.keys.everything());
                 while let Some(page) = pages.next(&mut view).await? {
-                    let wanted = page.into_iter().filter(|entry| suspects.include(entry));
-                    entries.extend(wanted.map(|entry| (entry.key, Some(entry.value))));
+                    for entry in page {
+                        if suspects.include(&entry) {
+                            entries.insert(entry.key, Some(entry.value));
+                        }
+                    }
                 }
             }
+            // A suspect alone proves nothing: it is compared with all that it names and all that could name it.
             self.read_around(&mut view, in_use, &mut entries).await?;
             Ok(entries)
         });
@@ -71,13 +78,13 @@ pub(super) struct Everything {
     pub(super) nodes: BTreeSet<(Attachment, String, String)>,
     /// By pod, interface and network: the container it points at.
     pods: BTreeMap<(PodName, String, String), String>,
-    pub(super) kept: BTreeMap<IpAddr, Hold>,
+    pub(super) holds: BTreeMap<IpAddr, Hold>,
     pub(super) identities: BTreeMap<(IpAddr, String), Hold>,
-    /// By address and second.
+    /// By address and the second at which the hold ends.
     pub(super) expiries: BTreeMap<(IpAddr, u64), Hold>,
-    /// By address: every key of the index of when holds end, readable or not.
+    /// Every key of the index of when holds end, readable or not, by its address.
     pub(super) expiry_keys: BTreeMap<IpAddr, Vec<String>>,
-    /// By whom each slot is taken; `None` where that cannot be read.
+    /// The address that each slot is taken for; `None` where that cannot be read.
     slots: BTreeMap<Slot, Option<IpAddr>>,
     found: Vec<Disagreement>,
 }
@@ -102,89 +109,101 @@ impl Everything {
     fn add(&mut self, keys: &Keys, entry: Entry) {
         let key = entry.key.clone();
         self.bytes.insert(key.clone(), entry.value.clone());
-        let read = match keys.named(&key) {
-            Some(Named::Address(address)) => {
-                Seen::parse(keys, entry).map(|seen| drop(self.addresses.insert(address, seen.record)))
+        let Some(named) = keys.named(&key) else {
+            self.found.push(Disagreement::Foreign(key));
+            return;
+        };
+        match self.add_named(keys, named, entry) {
+            Ok(()) => {}
+            Err(StoreError::Damaged { key, what }) => self.found.push(Disagreement::Damaged { key, what }),
+            Err(error) => self.found.push(Disagreement::Damaged { key, what: error.to_string() }),
+        }
+    }
+
+    fn add_named(&mut self, keys: &Keys, named: Named, entry: Entry) -> Result<(), StoreError> {
+        match named {
+            Named::Address(address) => {
+                self.addresses.insert(address, Seen::parse(keys, entry)?.record);
             }
-            Some(Named::Attachment(attachment)) => Seen::<Claim>::parse(keys, entry).map(|seen| {
-                for ceded in &seen.record.ceded {
+            Named::Attachment(attachment) => {
+                let claim = Seen::<Claim>::parse(keys, entry)?.record;
+                for ceded in &claim.ceded {
                     self.cedents.entry(ceded.assignment.address).or_default().push(attachment.clone());
                 }
-                self.claims.insert(attachment, seen.record);
-            }),
-            Some(Named::Hold(address)) => {
-                Seen::parse(keys, entry).map(|seen| drop(self.kept.insert(address, seen.record)))
+                self.claims.insert(attachment, claim);
             }
-            Some(Named::Identity { identity, address }) => {
-                Seen::parse(keys, entry).map(|seen| drop(self.identities.insert((address, identity), seen.record)))
+            Named::Hold(address) => {
+                self.holds.insert(address, Seen::parse(keys, entry)?.record);
             }
-            Some(Named::Expiry { seconds, address }) => {
-                self.expiry_keys.entry(address).or_default().push(key.clone());
-                Seen::parse(keys, entry).map(|seen| drop(self.expiries.insert((address, seconds), seen.record)))
+            Named::Identity { identity, address } => {
+                self.identities.insert((address, identity), Seen::parse(keys, entry)?.record);
             }
-            Some(Named::Node { node, machine, attachment }) => {
+            Named::Expiry { seconds, address } => {
+                // Before it is parsed: a repair deletes the key of an entry that cannot be read as well.
+                self.expiry_keys.entry(address).or_default().push(entry.key.clone());
+                self.expiries.insert((address, seconds), Seen::parse(keys, entry)?.record);
+            }
+            Named::Node { node, machine, attachment } => {
                 self.nodes.insert((attachment, node, machine));
-                Ok(())
             }
-            Some(Named::Pod { cluster, namespace, name, interface, network }) => {
+            Named::Pod { cluster, namespace, name, interface, network } => {
                 let container = String::from_utf8_lossy(&entry.value).into_owned();
-                let cluster = Some(cluster).filter(|cluster| !cluster.is_empty());
+                let cluster = if cluster.is_empty() { None } else { Some(cluster) };
                 self.pods.insert((PodName { namespace, name, uid: None, cluster }, interface, network), container);
-                Ok(())
             }
-            Some(Named::Slot(slot)) => {
-                let address = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok());
-                self.slots.insert(slot, address);
-                Ok(())
+            Named::Slot(slot) => {
+                self.slots.insert(slot, address_in_value(&entry.value));
             }
-            Some(Named::Cursor) => Ok(()),
-            None => {
-                self.found.push(Disagreement::Foreign(key.clone()));
-                Ok(())
-            }
-        };
-        self.found.extend(read.err().map(|error| match error {
-            StoreError::Damaged { key, what } => Disagreement::Damaged { key, what },
-            error => Disagreement::Damaged { key, what: error.to_string() },
-        }));
+            Named::Cursor => {}
+        }
+        Ok(())
     }
 
     fn compare(&mut self) -> Vec<Disagreement> {
         let mut found = std::mem::take(&mut self.found);
         for claim in self.claims.values() {
-            found.extend(self.addresses_of(claim));
-            found.extend(self.node_of(claim));
-            found.extend(self.ceded_by(claim));
-            found.extend(self.former_of(claim));
+            found.extend(self.compare_addresses(claim));
+            found.extend(self.compare_node(claim));
+            found.extend(self.compare_ceded(claim));
+            found.extend(self.compare_former(claim));
         }
-        let listed = |held: &Allocation| {
-            let claim = self.claims.get(&held.attachment);
-            claim.is_some_and(|claim| claim.addresses.iter().any(|listed| listed.address == held.address))
-        };
-        found.extend(self.addresses.values().filter(|held| !listed(held)).map(|held| {
-            Disagreement::AddressWithoutClaim { address: held.address, attachment: held.attachment.clone() }
-        }));
-        found.extend(self.stale_indexes());
-        found.extend(self.holds());
-        found.extend(self.slots());
+        found.extend(self.compare_claims());
+        found.extend(self.compare_indexes());
+        found.extend(self.compare_holds());
+        found.extend(self.compare_slots());
         found
     }
 
-    fn addresses_of<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = Disagreement> + 'a {
-        claim.allocations().filter_map(|expected| {
+    /// Whether the record of each address of a claim is what the claim says.
+    fn compare_addresses(&self, claim: &Claim) -> Vec<Disagreement> {
+        let mut found = Vec::new();
+        for expected in claim.allocations() {
             let address = expected.address;
-            let found = match self.addresses.get(&address) {
-                Some(held) if *held == expected => return None,
+            let why = match self.addresses.get(&address) {
+                Some(held) if *held == expected => continue,
                 Some(held) if held.attachment == expected.attachment => "says something else".to_owned(),
                 Some(held) => format!("is about {}", held.attachment),
                 None => "is missing".to_owned(),
             };
-            Some(Disagreement::ClaimWithoutAddress { attachment: expected.attachment, address, found })
-        })
+            found.push(Disagreement::ClaimWithoutAddress { attachment: expected.attachment, address, found: why });
+        }
+        found
+    }
+
+    /// Whether each address that is held is in the claim of its holder.
+    fn compare_claims(&self) -> Vec<Disagreement> {
+        let mut found = Vec::new();
+        for Allocation { address, attachment, .. } in self.addresses.values() {
+            let claim = self.claims.get(attachment);
+            if claim.is_none_or(|claim| claim.addresses().all(|listed| listed != *address)) {
+                found.push(Disagreement::AddressWithoutClaim { address: *address, attachment: attachment.clone() });
+            }
+        }
+        found
     }
 
     /// Whether what a claim ceded is where it says.
-    fn ceded_by(&self, claim: &Claim) -> Vec<Disagreement> {
+    fn compare_ceded(&self, claim: &Claim) -> Vec<Disagreement> {
         let mut found = Vec::new();
         for Ceded { assignment, to } in &claim.ceded {
             let address = assignment.address;
@@ -201,18 +220,15 @@ impl Everything {
     }
 
     /// Whether a claim names exactly those who ceded its addresses.
-    fn former_of(&self, claim: &Claim) -> Vec<Disagreement> {
+    fn compare_former(&self, claim: &Claim) -> Vec<Disagreement> {
         let wanted = self.former_wanted(claim);
-        let differs = |address: &&IpAddr| {
-            let named = claim.former.get(*address).map(|party| &party.attachment);
-            named != wanted.get(*address).map(|party| &party.attachment)
-        };
         let addresses: BTreeSet<&IpAddr> = claim.former.keys().chain(wanted.keys()).collect();
         let mut found = Vec::new();
-        for address in addresses.into_iter().filter(differs) {
-            let why = match wanted.get(address) {
-                Some(former) => format!("does not name {}, which ceded it", former.attachment),
-                None => "names an attachment that did not cede it".to_owned(),
+        for address in addresses {
+            let why = match (wanted.get(address), claim.former.get(address)) {
+                (Some(former), Some(named)) if former.attachment == named.attachment => continue,
+                (Some(former), _) => format!("does not name {}, which ceded it", former.attachment),
+                (None, _) => "names an attachment that did not cede it".to_owned(),
             };
             let attachment = claim.attachment.clone();
             found.push(Disagreement::Former { attachment, address: *address, found: why });
@@ -226,20 +242,26 @@ impl Everything {
         for address in claim.addresses() {
             let Some(cedents) = self.cedents.get(&address) else { continue };
             let others = cedents.iter().filter(|cedent| **cedent != claim.attachment);
-            let parties = others.filter_map(|cedent| self.claims.get(cedent)).map(Claim::party);
-            former.extend(parties.min_by_key(|party| party.since).map(|party| (address, party)));
+            let claims = others.filter_map(|cedent| self.claims.get(cedent));
+            if let Some(first) = claims.min_by_key(|claim| claim.since) {
+                former.insert(address, first.party());
+            }
         }
         former
     }
 
-    /// The index of pods may miss a claim: it had pointed at a newer attachment of that name, which is gone by now.
-    fn node_of(&self, claim: &Claim) -> Option<Disagreement> {
+    /// The index of its node has every claim. That of pods may miss one: it had pointed at a newer attachment of that
+    /// name, which is gone by now.
+    fn compare_node(&self, claim: &Claim) -> Option<Disagreement> {
         let Claim { attachment, node, machine, .. } = claim;
-        let listed = self.nodes.contains(&(attachment.clone(), node.clone(), machine.clone()));
-        (!listed).then(|| Disagreement::MissingFromNode { attachment: attachment.clone(), node: node.clone() })
+        if self.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+            return None;
+        }
+        Some(Disagreement::MissingFromNode { attachment: attachment.clone(), node: node.clone() })
     }
 
-    fn stale_indexes(&self) -> Vec<Disagreement> {
+    /// Whether each entry of the indexes of nodes and pods points at a claim of that node or pod.
+    fn compare_indexes(&self) -> Vec<Disagreement> {
         let mut found = Vec::new();
         for (attachment, node, machine) in &self.nodes {
             let claim = self.claims.get(attachment);
@@ -259,66 +281,74 @@ impl Everything {
         found
     }
 
-    fn holds(&self) -> Vec<Disagreement> {
+    /// Whether each hold has its two indexes, and the indexes have nothing else.
+    fn compare_holds(&self) -> Vec<Disagreement> {
         let mut found = Vec::new();
-        for (address, kept) in &self.kept {
+        for (address, hold) in &self.holds {
             if self.addresses.contains_key(address) {
-                found.push(Disagreement::HeldAndKept(*address));
+                found.push(Disagreement::HeldAndOnHold(*address));
             }
-            if let Some(identity) = &kept.identity {
-                let indexed = self.identities.get(&(*address, identity.clone()));
-                if indexed != Some(kept) {
-                    found.push(Disagreement::Identity { address: *address, identity: identity.clone() });
-                }
+            if let Some(identity) = &hold.identity
+                && self.identities.get(&(*address, identity.clone())) != Some(hold)
+            {
+                found.push(Disagreement::Identity { address: *address, identity: identity.clone() });
             }
         }
-        for (address, kept) in &self.kept {
-            if self.expiries.get(&(*address, seconds_until(kept.until))) != Some(kept) {
+        for (address, hold) in &self.holds {
+            if self.expiries.get(&(*address, seconds_until(hold.until))) != Some(hold) {
                 found.push(Disagreement::Expiry(*address));
             }
         }
         for (address, seconds) in self.expiries.keys() {
-            let kept = self.kept.get(address);
-            if kept.is_none_or(|kept| seconds_until(kept.until) != *seconds) {
+            let hold = self.holds.get(address);
+            if hold.is_none_or(|hold| seconds_until(hold.until) != *seconds) {
                 found.push(Disagreement::Expiry(*address));
             }
         }
-        let is_kept_for = |(address, identity): &&(IpAddr, String)| {
-            self.kept.get(address).is_some_and(|kept| kept.identity.as_ref() == Some(identity))
-        };
-        let unknown = self.identities.keys().filter(|key| !is_kept_for(key));
-        found.extend(
-            unknown.map(|(address, identity)| Disagreement::Identity { address: *address, identity: identity.clone() }),
-        );
+        for (address, identity) in self.identities.keys() {
+            let hold = self.holds.get(address);
+            if hold.is_none_or(|hold| hold.identity.as_ref() != Some(identity)) {
+                found.push(Disagreement::Identity { address: *address, identity: identity.clone() });
+            }
+        }
         found
     }
 
     /// The addresses that have each slot, by their own record or by a claim's.
     pub(super) fn slots_had(&self) -> BTreeMap<&Slot, BTreeSet<IpAddr>> {
         let mut had: BTreeMap<&Slot, BTreeSet<IpAddr>> = BTreeMap::new();
-        let held = self.addresses.values().map(|held| (&held.slot, held.address));
-        let claimed = self.claims.values().flat_map(|claim| {
-            let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-            claim.addresses.iter().chain(ceded).map(|assignment| (&assignment.slot, assignment.address))
-        });
-        for (slot, address) in held.chain(claimed) {
-            if let Some(slot) = slot {
-                had.entry(slot).or_default().insert(address);
+        for held in self.addresses.values() {
+            if let Some(slot) = &held.slot {
+                had.entry(slot).or_default().insert(held.address);
+            }
+        }
+        for claim in self.claims.values() {
+            for assignment in claim.assignments() {
+                if let Some(slot) = &assignment.slot {
+                    had.entry(slot).or_default().insert(assignment.address);
+                }
             }
         }
         had
     }
 
-    fn slots(&self) -> Vec<Disagreement> {
+    fn compare_slots(&self) -> Vec<Disagreement> {
         let had = self.slots_had();
-        let wrong = |slot: &Slot, address: &Option<IpAddr>| match address {
-            None => Some("is taken, but the record of its address cannot be read".to_owned()),
-            Some(address) if had.get(slot).is_some_and(|addresses| addresses.contains(address)) => None,
-            Some(address) => Some(format!("is taken for {address}, which does not have it")),
-        };
-        let taken = self.slots.iter().filter_map(|(slot, address)| Some((slot, wrong(slot, address)?)));
-        let free = had.keys().filter(|slot| !self.slots.contains_key(slot));
-        let free = free.map(|slot| (*slot, "belongs to an address but is not taken".to_owned()));
-        taken.chain(free).map(|(slot, found)| Disagreement::Slot { slot: slot.clone(), found }).collect()
+        let mut found = Vec::new();
+        for (slot, address) in &self.slots {
+            let why = match address {
+                Some(address) if had.get(slot).is_some_and(|addresses| addresses.contains(address)) => continue,
+                Some(address) => format!("is taken for {address}, which does not have it"),
+                None => "is taken, but the record of its address cannot be read".to_owned(),
+            };
+            found.push(Disagreement::Slot { slot: slot.clone(), found: why });
+        }
+        for slot in had.into_keys() {
+            if !self.slots.contains_key(slot) {
+                let why = "belongs to an address but is not taken".to_owned();
+                found.push(Disagreement::Slot { slot: slot.clone(), found: why });
+            }
+        }
+        found
     }
 }

@@ -1,4 +1,4 @@
-//! Where everything is kept. Both stores use these keys.
+//! The keys of everything at rest. Both stores use them.
 //!
 //! ```text
 //! <prefix>/v1/<domain>/
@@ -10,12 +10,12 @@
 //!                                                   → (empty)         what GC walks: this node and machine, this network
 //!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
 //!                                                   → container ID    the newest attachment of a pod's interface
-//!   holds/4/0abc0002                                → Hold            nobody has it, but it is kept for somebody
-//!   identities/<identity>/4/0abc0002                → Hold            the same, by whom it is kept for
-//!   expiries/<seconds>/4/0abc0002                   → Hold            the same, by when it ends: what is over comes first
+//!   holds/4/0abc0002                                → Hold            nobody has it, and it is on hold
+//!   identities/<identity>/4/0abc0002                → Hold            a copy, by the identity it is on hold for
+//!   expiries/<seconds>/4/0abc0002                   → Hold            a copy, by its end: what is over comes first
 //!   slots/<name>/00000007                           → address         which address took slot 7 of a list
 //!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
-//! <prefix>/networks/<network>                       → Registration    in which domain the network's books are kept
+//! <prefix>/networks/<network>                       → Registration    the domain that has the network's allocations
 //! ```
 //!
 //! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
@@ -24,6 +24,7 @@
 //!
 //! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
 
+mod named;
 mod spelling;
 
 use std::net::IpAddr;
@@ -32,8 +33,9 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::named::Named;
 pub(crate) use self::spelling::{address_in, seconds_until, slot_number_in};
-use self::spelling::{digits, escape, inclusive, parse_digits, parse_number, under, unescape};
+use self::spelling::{digits, escape, inclusive, under, unescape};
 use super::ordered::KeyRange;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
@@ -43,20 +45,6 @@ use limits::store::RANGE_SET_NAME;
 pub(crate) struct Keys {
     /// Shared: every batch of reads carries it, to check what it gets against its key.
     root: Rc<str>,
-}
-
-/// What a key names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    Address(IpAddr),
-    Attachment(Attachment),
-    Node { node: String, machine: String, attachment: Attachment },
-    Pod { cluster: String, namespace: String, name: String, interface: String, network: String },
-    Hold(IpAddr),
-    Identity { identity: String, address: IpAddr },
-    Expiry { seconds: u64, address: IpAddr },
-    Slot(Slot),
-    Cursor,
 }
 
 impl Keys {
@@ -72,7 +60,7 @@ impl Keys {
         inclusive(self.address(span.first()), self.address(span.last()))
     }
 
-    /// Of both families, IPv4 first.
+    /// The addresses of both families, IPv4 first.
     pub(crate) fn addresses(&self) -> KeyRange {
         under(self.join("addresses", &[]))
     }
@@ -98,7 +86,7 @@ impl Keys {
         under(self.join("attachments", &[]))
     }
 
-    /// Of every container whose ID begins like this.
+    /// The attachments of every container whose ID begins like this.
     pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
         let from = self.join("attachments", &[container]);
         // '~' comes after every character of a key.
@@ -118,7 +106,7 @@ impl Keys {
         self.node(&claim.node, &claim.machine, &claim.attachment)
     }
 
-    /// Of every node and machine.
+    /// The index of every node and machine.
     pub(crate) fn nodes(&self) -> KeyRange {
         under(self.join("nodes", &[]))
     }
@@ -201,7 +189,7 @@ impl Keys {
         unescape(domain).unwrap_or_default()
     }
 
-    /// In which domain a network has its books: beside all domains.
+    /// The registration of a network: beside all domains, because it says which of them is the network's.
     pub(crate) fn registration(&self, network: &str) -> String {
         format!("{}/networks/{}", self.prefix(), escape(network))
     }
@@ -241,7 +229,7 @@ impl Keys {
         root.rsplit_once('/').unwrap_or_default()
     }
 
-    /// Everything of the domain.
+    /// Every key of the domain.
     pub(crate) fn everything(&self) -> KeyRange {
         under(self.root.to_string())
     }
@@ -256,60 +244,13 @@ impl Keys {
         keys
     }
 
-    /// What a key names; `None` when it is not one of ours.
-    pub(crate) fn named(&self, key: &str) -> Option<Named> {
-        let mut parts = Parts(key.strip_prefix(&*self.root)?.split('/'));
-        let named = match parts.part()?.as_str() {
-            "addresses" => Named::Address(parse_digits(&parts.part()?, &parts.part()?)?),
-            "holds" => Named::Hold(parse_digits(&parts.part()?, &parts.part()?)?),
-            "attachments" => {
-                let (container, interface, network) = (parts.part()?, parts.part()?, parts.part()?);
-                Named::Attachment(Attachment { network, container, interface })
-            }
-            "nodes" => {
-                let (node, machine, network, container, interface) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
-                Named::Node { node, machine, attachment: Attachment { network, container, interface } }
-            }
-            "pods" => {
-                let (cluster, namespace, name, interface, network) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
-                Named::Pod { cluster, namespace, name, interface, network }
-            }
-            "expiries" => Named::Expiry {
-                seconds: u64::from_str_radix(&parts.part()?, 16).ok()?,
-                address: parse_digits(&parts.part()?, &parts.part()?)?,
-            },
-            "identities" => {
-                Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? }
-            }
-            "slots" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
-            "cursors" => parts.part().map(|_| Named::Cursor)?,
-            _ => return None,
-        };
-        parts.are_over().then_some(named)
-    }
-
     fn join(&self, section: &str, parts: &[&str]) -> String {
         let parts: Vec<String> = parts.iter().map(|part| escape(part)).collect();
         format!("{}{section}/{}", self.root, parts.join("/"))
     }
 }
 
-/// The parts of a key behind its root, one after the other. What is escaped in a way that we never do ends them.
-struct Parts<'a>(std::str::Split<'a, char>);
-
-impl Parts<'_> {
-    fn part(&mut self) -> Option<String> {
-        self.0.next().and_then(unescape)
-    }
-
-    fn are_over(mut self) -> bool {
-        self.0.next().is_none()
-    }
-}
-
-/// What a range has beside some parts of it, which do not overlap.
+/// The parts of a range that are left when others, which do not overlap, are taken out.
 pub(crate) fn gaps_between(whole: KeyRange, parts: impl IntoIterator<Item = KeyRange>) -> Vec<KeyRange> {
     let mut parts: Vec<KeyRange> = parts.into_iter().collect();
     parts.sort_by(|one, two| one.from.cmp(&two.from));
@@ -396,14 +337,5 @@ mod tests {
             assert_eq!(keys.domain_of(&first).as_deref(), Some(domain));
             assert!(keys.domains_after(None).from < first && first < keys.domains_after(Some(domain)).from);
         }
-    }
-
-    #[test]
-    fn keys_of_others_are_not_ours() {
-        let keys = Keys::new("", "blue");
-        for key in ["/v1/red/addresses/4/0abc0002", "/v1/blue/addresses/4/abc0002", "/v1/blue/addresses/4/0ABC0002"] {
-            assert_eq!(keys.named(key), None, "{key}");
-        }
-        assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
     }
 }

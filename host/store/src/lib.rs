@@ -23,7 +23,7 @@
 //! nothing else. A process that is killed has written everything or nothing, and is in nobody's way either time.
 //!
 //! Indexes are redundant on purpose. Each verb finds what it needs by one key or one short range, and pays for that with some
-//! more writes in the same transaction; that they agree can be proven at any time (`inspect.rs`), and mended (`repair`).
+//! more writes in the same transaction; that they agree can be proven at any time (`inspect.rs`), and repaired (`repair`).
 //!
 //! `conformance` is this contract as tests, run over every implementation.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -80,7 +80,7 @@ pub use error::StoreError;
 pub use etcd::check_credentials;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
-pub use list::{Allocations, Filter, Listing};
+pub use list::{AllocationFilter, AllocationListing, Allocations};
 pub use look::{Look, Requester};
 pub use machines::{StrayClaims, Strays};
 pub use map::{Map, MapView};
@@ -88,7 +88,7 @@ pub use moved::Moved;
 pub use moves::{Move, MoveOutcome, Moves};
 pub use occupancy::Occupancy;
 pub use pages::Progress;
-pub use reclaim::Standing;
+pub use reclaim::StandingClaim;
 pub use record::Hold;
 pub use registry::{Registered, Registration};
 pub use repair::{InUse, Repair, Repaired};
@@ -113,8 +113,8 @@ use reading::Reading;
 ///   its addresses, and the same transaction releases the rest.
 /// - **A release is fenced by its attachment and by the record it saw.** It never frees what somebody else holds by
 ///   now; a release of nothing is success.
-/// - **A kept address** goes to nobody but its identity until its time is over.
-/// - **One damaged record** is an error for whoever needs that record, and disturbs nobody else.
+/// - **An address on hold** goes to nobody but its identity until its time is over.
+/// - **One damaged record** is an error for the call that needs it, and disturbs no other.
 pub struct Store {
     /// Other domains of the same map share it.
     map: Rc<Map>,
@@ -140,6 +140,12 @@ impl Store {
         self
     }
 
+    /// Another domain or prefix of the same map. Claims do not register their network there.
+    fn with_keys(&self, keys: Keys) -> Self {
+        let (map, progress) = (self.map.clone(), self.progress.clone());
+        Self { map, keys, cooldown: self.cooldown, registers: None, progress }
+    }
+
     /// The map underneath, for what only one kind of it can tell.
     pub fn map(&self) -> &Map {
         &self.map
@@ -152,7 +158,7 @@ impl Store {
         Ok(self.read_now(batch).await?.record(claim)?.map(|seen| seen.record))
     }
 
-    /// Who holds each of these addresses, or for whom it is kept. One read.
+    /// Who holds each of these addresses, or for which identity it is on hold. One read.
     pub async fn holders(&self, addresses: &[IpAddr], now: Timestamp) -> Result<Vec<Option<Holder>>, StoreError> {
         let mut batch = self.batch();
         let tickets: Vec<_> = addresses.iter().map(|address| batch.address(*address)).collect();

@@ -1,4 +1,4 @@
-//! What operators read: who holds what, and what is kept for whom.
+//! What operators read: which attachment holds which address, and what is on hold for which identity.
 
 mod pods;
 
@@ -10,29 +10,26 @@ use jiff::Timestamp;
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Keys, Named};
-use super::map::MapView;
-use super::ordered::{Entry, KeyRange, OrderedMap, Page, Read, View};
+use super::ordered::{Entry, KeyRange, OrderedMap};
 use super::pages::Pages;
 use super::record::{Hold, Keyed, Seen};
-use ipam::{Allocation, Attachment, Claim, Party, Span};
+use ipam::{Allocation, Attachment, Claim, Party, PodName, Span};
 use limits::store::PAGE;
 
-/// Which allocations. Every field that is given has to fit.
+/// Which allocations are wanted. Every field that is given has to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The network's name.
+pub struct AllocationFilter {
     pub network: Option<String>,
     /// The pod's namespace and name.
     pub pod: Option<(String, String)>,
     /// The container's ID, or how it begins.
     pub container: Option<String>,
-    /// One address.
     pub address: Option<IpAddr>,
 }
 
 /// Allocations that fit a filter: a page of them, or all.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct AllocationListing {
     /// In the order of the addresses; of a container or a pod, in the order of its claims.
     pub held: Vec<Allocation>,
     /// What the pod or container that was asked for has ceded, and another holds for the time being.
@@ -43,11 +40,11 @@ pub struct Listing {
 
 /// Allocations that fit a filter, page by page, however many there are.
 ///
-/// Each page is of its own moment: whoever prints them may be stopped for an hour, and neither store keeps the past for so
-/// long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
+/// Each page is of its own moment: a command that prints them may be stopped for an hour, and neither store keeps the past
+/// for so long. An address has one place in the order, so that none comes twice, and none that is held all the while is left out.
 pub struct Allocations<'a> {
     store: &'a Store,
-    filter: Filter,
+    filter: AllocationFilter,
     limit: usize,
     sources: VecDeque<Source>,
 }
@@ -59,25 +56,25 @@ enum Source {
     Range(Pages),
 }
 
-impl Filter {
+impl AllocationFilter {
     fn fits(&self, held: &Allocation) -> bool {
         let Attachment { network, container, .. } = &held.attachment;
-        let pod = held.pod.as_ref();
         self.network.as_ref().is_none_or(|wanted| wanted == network)
             && self.container.as_ref().is_none_or(|wanted| container.starts_with(wanted))
             && self.address.is_none_or(|wanted| wanted == held.address)
-            && self
-                .pod
-                .as_ref()
-                .is_none_or(|(namespace, name)| pod.is_some_and(|pod| pod.namespace == *namespace && pod.name == *name))
+            && (self.pod.is_none() || self.names_pod(held.pod.as_ref()))
     }
 
-    /// Whether the pod or the container that is asked for has lent it to its holder.
+    /// Whether the pod or the container that is asked for has lent the address to its holder.
     fn fits_lender(&self, held: &Allocation) -> bool {
         let Some(Party { attachment, pod, .. }) = held.former.as_deref() else { return false };
-        let container = self.container.as_ref().is_some_and(|id| attachment.container.starts_with(id));
-        let pod = pod.as_ref().zip(self.pod.as_ref());
-        container || pod.is_some_and(|(pod, (namespace, name))| pod.namespace == *namespace && pod.name == *name)
+        let is_container = self.container.as_ref().is_some_and(|id| attachment.container.starts_with(id));
+        is_container || self.names_pod(pod.as_ref())
+    }
+
+    fn names_pod(&self, pod: Option<&PodName>) -> bool {
+        let (Some((namespace, name)), Some(pod)) = (&self.pod, pod) else { return false };
+        pod.namespace == *namespace && pod.name == *name
     }
 
     fn names_keys(&self) -> bool {
@@ -88,24 +85,24 @@ impl Filter {
 impl Store {
     /// Allocations that fit. An address, a container or a pod is found by its own keys: a pod's are those of the newest
     /// container of each of its interfaces, and an older one that still holds an address is found by [`Self::search`] alone.
-    pub fn allocations(&self, filter: &Filter) -> Allocations<'_> {
+    pub fn allocations(&self, filter: &AllocationFilter) -> Allocations<'_> {
         if !filter.names_keys() {
             return self.search(filter);
         }
         Allocations { store: self, filter: filter.clone(), limit: PAGE, sources: VecDeque::from([Source::Named]) }
     }
 
-    /// The same by reading every record.
-    pub fn search(&self, filter: &Filter) -> Allocations<'_> {
+    /// Allocations that fit, by reading every record.
+    pub fn search(&self, filter: &AllocationFilter) -> Allocations<'_> {
         self.search_in(filter, [self.keys.addresses()])
     }
 
-    /// The same by reading every record of these addresses.
-    pub fn search_spans(&self, filter: &Filter, spans: &[Span]) -> Allocations<'_> {
+    /// Allocations that fit, by reading every record of these addresses.
+    pub fn search_spans(&self, filter: &AllocationFilter, spans: &[Span]) -> Allocations<'_> {
         self.search_in(filter, spans.iter().map(|span| self.keys.addresses_in(*span)))
     }
 
-    fn search_in(&self, filter: &Filter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
+    fn search_in(&self, filter: &AllocationFilter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
         let sources = ranges.into_iter().map(|range| Source::Range(self.pages(range))).collect();
         Allocations { store: self, filter: filter.clone(), limit: PAGE, sources }
     }
@@ -121,69 +118,76 @@ impl Store {
         most: usize,
     ) -> Result<(usize, bool), StoreError> {
         let mut view = self.map.view().await?;
-        let keys = view.read(&[Read::keys(self.keys.attachments_on(node, machine, network), most)]).await?;
-        let page = keys.into_iter().next().unwrap_or_default();
-        let mut reads = Vec::with_capacity(page.entries.len());
+        let mut index = self.batch();
+        let listed = index.first_keys(self.keys.attachments_on(node, machine, network), most);
+        let page = index.read(&mut view).await?.scan(listed);
+        let mut batch = self.batch();
+        let mut tickets = Vec::with_capacity(page.entries.len());
         for entry in &page.entries {
             if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
-                reads.push(Read::Get(self.keys.attachment(&attachment)));
+                tickets.push(batch.claim(&attachment));
             }
         }
-        if reads.is_empty() {
+        if tickets.is_empty() {
             return Ok((0, false));
         }
-        let claims = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
-        let older = claims.filter_map(|entry| Seen::<Claim>::readable(&self.keys, entry));
-        Ok((older.filter(|seen| seen.record.since < moment).count(), page.more))
+        let mut answers = batch.read(&mut view).await?;
+        let mut older = 0;
+        for ticket in tickets {
+            older += usize::from(answers.readable(ticket).is_some_and(|seen| seen.record.since < moment));
+        }
+        Ok((older, page.more))
     }
 
-    /// What is kept now, and for whom.
-    pub async fn kept(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
-        let entries = self.scan_all(self.keys.holds(), false).await?;
+    /// The holds that stand now. One that cannot be read is logged and left out.
+    pub async fn standing_holds(&self, now: Timestamp) -> Result<Vec<Hold>, StoreError> {
+        let entries = self.scan_all(self.keys.holds()).await?;
         let readable = entries.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
-        Ok(readable.map(|seen| seen.record).filter(|kept| kept.is_standing(now)).collect())
+        Ok(readable.map(|seen| seen.record).filter(|hold| hold.is_standing(now)).collect())
     }
 
-    /// What the keys have that a filter names.
-    async fn read_named(&self, filter: &Filter) -> Result<Listing, StoreError> {
+    /// The allocations under the keys that a filter names: those of one address, of a container or of a pod.
+    async fn read_named(&self, filter: &AllocationFilter) -> Result<AllocationListing, StoreError> {
         self.at_one_moment(async |mut view| {
-            let mut listing = Listing::default();
+            let mut listing = AllocationListing::default();
             if let Some(address) = filter.address {
-                let pages = view.read(&[Read::Get(self.keys.address(address))]).await?;
-                let entry = pages.into_iter().next().and_then(Page::into_entry);
+                let mut batch = self.batch();
+                let ticket = batch.allocation(address);
+                let entry = batch.read(&mut view).await?.entry(ticket);
                 listing.add_records(&self.keys, filter, entry);
                 return Ok(listing);
             }
             let claims = match (&filter.container, &filter.pod) {
-                (Some(container), _) => scan_all(&mut view, self.keys.attachments_beginning(container), false).await?,
+                (Some(container), _) => Pages::of(self.keys.attachments_beginning(container)).all(&mut view).await?,
                 (None, Some((namespace, name))) => self.claims_of_pod(&mut view, namespace, name).await?,
                 (None, None) => Vec::new(),
             };
             let ceded = listing.add_claims(&self.keys, filter, claims);
-            if !ceded.is_empty() {
-                let reads: Vec<Read> = ceded.iter().map(|address| Read::Get(self.keys.address(*address))).collect();
-                let entries = view.read(&reads).await?.into_iter().filter_map(Page::into_entry);
-                listing.add_lent(&self.keys, filter, entries);
-            }
+            // A claim says that it ceded an address; who has it, and since when, is in the record of the address.
+            let mut batch = self.batch();
+            let tickets: Vec<_> = ceded.into_iter().map(|address| batch.allocation(address)).collect();
+            let mut answers = batch.read(&mut view).await?;
+            let records = tickets.into_iter().filter_map(|ticket| answers.entry(ticket));
+            listing.add_lent(&self.keys, filter, records);
             Ok(listing)
         })
         .await
     }
 
-    /// Every entry of a range at one moment.
-    pub(super) async fn scan_all(&self, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-        self.at_one_moment(async |mut view| scan_all(&mut view, range.clone(), keys_only).await).await
+    /// Every entry of a range at one moment, from the beginning where etcd forgets the moment meanwhile.
+    pub(super) async fn scan_all(&self, range: KeyRange) -> Result<Vec<Entry>, StoreError> {
+        self.at_one_moment(async |mut view| Pages::of(range.clone()).all(&mut view).await).await
     }
 }
 
 impl Allocations<'_> {
-    /// So many records are read for a page, at most.
+    /// Read at most so many records for a page.
     pub fn in_pages_of(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
 
     /// The next page, which may be empty where little fits; `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Listing>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<AllocationListing>, StoreError> {
         while let Some(source) = self.sources.pop_front() {
             let mut pages = match source {
                 Source::Named => return Ok(Some(self.store.read_named(&self.filter).await?)),
@@ -191,7 +195,7 @@ impl Allocations<'_> {
             };
             let Some(entries) = self.store.next_of(&mut pages).await? else { continue };
             self.sources.push_front(Source::Range(pages));
-            let mut listing = Listing::default();
+            let mut listing = AllocationListing::default();
             listing.add_records(&self.store.keys, &self.filter, entries);
             return Ok(Some(listing));
         }
@@ -199,8 +203,8 @@ impl Allocations<'_> {
     }
 
     /// All pages in one.
-    pub async fn all(mut self) -> Result<Listing, StoreError> {
-        let mut all = Listing::default();
+    pub async fn all(mut self) -> Result<AllocationListing, StoreError> {
+        let mut all = AllocationListing::default();
         while let Some(page) = self.next().await? {
             all.held.extend(page.held);
             all.lent.extend(page.lent);
@@ -224,8 +228,8 @@ impl Store {
     }
 }
 
-impl Listing {
-    fn add_records(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+impl AllocationListing {
+    fn add_records(&mut self, keys: &Keys, filter: &AllocationFilter, entries: impl IntoIterator<Item = Entry>) {
         for held in self.readable::<Allocation>(keys, entries) {
             if filter.fits(&held) {
                 self.held.push(held);
@@ -236,7 +240,7 @@ impl Listing {
     }
 
     /// Add what claims hold, and return the addresses that they ceded.
-    fn add_claims(&mut self, keys: &Keys, filter: &Filter, entries: Vec<Entry>) -> Vec<IpAddr> {
+    fn add_claims(&mut self, keys: &Keys, filter: &AllocationFilter, entries: Vec<Entry>) -> Vec<IpAddr> {
         let mut ceded = Vec::new();
         for claim in self.readable::<Claim>(keys, entries) {
             self.held.extend(claim.allocations().filter(|held| filter.fits(held)));
@@ -245,7 +249,7 @@ impl Listing {
         ceded
     }
 
-    fn add_lent(&mut self, keys: &Keys, filter: &Filter, entries: impl IntoIterator<Item = Entry>) {
+    fn add_lent(&mut self, keys: &Keys, filter: &AllocationFilter, entries: impl IntoIterator<Item = Entry>) {
         let records = self.readable::<Allocation>(keys, entries);
         self.lent.extend(records.into_iter().filter(|held| filter.fits_lender(held) && !filter.fits(held)));
     }
@@ -260,14 +264,4 @@ impl Listing {
         }
         records
     }
-}
-
-/// Every entry of a range at one moment.
-pub(super) async fn scan_all(view: &mut MapView, range: KeyRange, keys_only: bool) -> Result<Vec<Entry>, StoreError> {
-    let mut pages = if keys_only { Pages::keys_of(range) } else { Pages::of(range) };
-    let mut entries: Vec<Entry> = Vec::new();
-    while let Some(page) = pages.next(view).await? {
-        entries.extend(page);
-    }
-    Ok(entries)
 }

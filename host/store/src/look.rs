@@ -29,13 +29,14 @@ use super::error::StoreError;
 use super::evidence::Evidence;
 use super::ordered::Entry;
 use super::reading::{Reading, windows};
+use super::record::address_in_value;
 use ipam::{Allocation, Attachment, Claim, Family, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
 use limits::store::WINDOW_AHEAD;
 
-/// Who asks for addresses.
+/// The attachment that asks for addresses, with its pod and node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
-    /// Who will hold them.
+    /// The attachment that will hold them.
     pub attachment: Attachment,
     /// The name of the Kubernetes node.
     pub node: String,
@@ -45,7 +46,7 @@ pub struct Requester {
     pub pod: Option<PodName>,
 }
 
-/// The store as it was at one moment. A claim consumes it: whoever loses a race has to look again.
+/// The store as it was at one moment. A claim consumes it: after a lost race the store has to be looked at again.
 pub struct Look {
     /// What this very attachment holds already. The rest is not read then.
     pub claim: Option<Claim>,
@@ -124,13 +125,13 @@ impl Look {
         self.snapshot.learn_slots(name, others);
     }
 
-    /// When it was looked.
+    /// The moment at which the look was taken, by this node's clock.
     pub fn at(&self) -> Timestamp {
         self.reading.now
     }
 
-    /// Let somebody ask who has no part in the claim. What is learnt stays in the snapshot; the records that a claim
-    /// rests on are those of before.
+    /// Answer questions of a policy that has no part in the claim, a shadow. What is learnt stays in the snapshot; the records
+    /// that a claim rests on are those of before.
     pub async fn aside<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
         let evidence = std::mem::take(&mut self.evidence);
         let answer = ask(self).await;
@@ -138,7 +139,6 @@ impl Look {
         answer
     }
 
-    /// The pod that asks.
     pub fn pod(&self) -> Option<&PodName> {
         self.requester.pod.as_ref()
     }
@@ -163,6 +163,8 @@ impl Look {
     ) -> Result<Option<FirstRead>, StoreError> {
         let Requester { attachment, pod, .. } = &self.requester;
         let mut batch = self.reading.batch();
+        // First of all reads, because etcd's cluster agrees on the first alone: what decides whether this is a repeated ADD
+        // must not be what a member that lags behind has.
         let own = batch.claim(attachment);
         let newest = pod.as_ref().map(|pod| batch.newest(pod, attachment));
         let cursors: Vec<_> = range_sets.iter().map(|set| batch.cursor(set)).collect();
@@ -182,7 +184,7 @@ impl Look {
         }
         let newest = newest.and_then(|newest| answers.entry(newest));
         let cursors: Vec<Option<IpAddr>> =
-            range_sets.iter().zip(cursors).map(|(set, cursor)| parse_cursor(answers.entry(cursor)?, set)).collect();
+            range_sets.iter().zip(cursors).map(|(set, cursor)| parse_cursor(&answers.entry(cursor)?, set)).collect();
         self.snapshot = Snapshot::new(range_sets.clone(), cursors.clone());
         for window in windows_in_front {
             self.reading.learn_window(answers.block(window), &mut self.snapshot, &mut self.evidence);
@@ -291,12 +293,12 @@ fn windows_after(set: &RangeSet, cursor: IpAddr) -> Vec<Span> {
     let after = windows(set, Some(cursor));
     let both = after.iter().flat_map(|after| known.iter().filter_map(|known| known.intersection(after)));
     let ahead: u128 = both.map(|part| part.size()).sum();
+    // What is left behind the cursor may be less than what is wanted ahead of it: then all of that does.
     let all: u128 = after.iter().map(Span::size).sum();
     if ahead >= all.min(WINDOW_AHEAD) { Vec::new() } else { after }
 }
 
 /// A cursor is a hint: one that cannot be read is none.
-fn parse_cursor(entry: Entry, set: &RangeSet) -> Option<IpAddr> {
-    let address: IpAddr = std::str::from_utf8(&entry.value).ok()?.parse().ok()?;
-    (Family::of(address) == set.family()).then_some(address)
+fn parse_cursor(entry: &Entry, set: &RangeSet) -> Option<IpAddr> {
+    address_in_value(&entry.value).filter(|address| Family::of(*address) == set.family())
 }

@@ -36,10 +36,12 @@ impl OrderedMap for Memory {
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         // One thread, and no await in here: nothing comes between the guards and the writes.
         let mut entries = self.0.borrow_mut();
-        let Some(index) = alternatives.iter().position(|change| holds(&entries, change)) else {
+        let Some(index) = alternatives.iter().position(|change| guards_hold(&entries, change)) else {
             return Ok(Commit::Lost);
         };
-        alternatives[index].writes().iter().for_each(|write| apply(&mut entries, write));
+        for write in alternatives[index].writes() {
+            apply(&mut entries, write);
+        }
         Ok(Commit::Done(index))
     }
 
@@ -58,11 +60,11 @@ impl OrderedMap for Memory {
 
 impl View for MemoryView {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Page>, StoreError> {
-        Ok(reads.iter().map(|read| page(&self.0, read)).collect())
+        Ok(reads.iter().map(|read| read_page(&self.0, read)).collect())
     }
 }
 
-fn page(entries: &Entries, read: &Read) -> Page {
+fn read_page(entries: &Entries, read: &Read) -> Page {
     let mut page = Page::default();
     match read {
         Read::Get(key) => {
@@ -89,7 +91,7 @@ fn within<'a>(entries: &'a Entries, range: &KeyRange) -> impl Iterator<Item = (&
     entries.range(range.from.clone()..range.to.clone())
 }
 
-fn holds(entries: &Entries, change: &Change) -> bool {
+fn guards_hold(entries: &Entries, change: &Change) -> bool {
     change.guards().iter().all(|guard| match guard {
         Guard::Absent(key) => !entries.contains_key(key),
         Guard::Is(key, value) => entries.get(key).is_some_and(|found| **found == **value),

@@ -18,8 +18,8 @@ use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
 use super::keys::{Keys, Named};
-use super::list::scan_all;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
+use super::pages::Pages;
 use super::record::{Hold, Seen};
 use arrive::Here;
 use ipam::{Attachment, Claim, Holder, RangeSets};
@@ -29,7 +29,7 @@ use ipam::{Attachment, Claim, Holder, RangeSets};
 pub enum Move {
     /// Claims: as a rule one; more where one has an address that another ceded.
     Claims(Vec<MovingClaim>),
-    /// An address that nobody holds, but that is kept.
+    /// An address on hold.
     Hold(MovingHold),
 }
 
@@ -55,7 +55,7 @@ pub struct Moves {
 pub enum MoveOutcome {
     /// It is here now; in a rehearsal: would be.
     Done,
-    /// It was here already, and has left the former books.
+    /// It was here already, and has now left the former books.
     Already,
     /// An address is somebody else's here. It stays.
     Taken(IpAddr, Box<Holder>),
@@ -80,15 +80,14 @@ impl MovingHold {
 impl Store {
     /// A domain of the same map under another prefix.
     pub fn under(&self, prefix: &str, domain: &str) -> Store {
-        let (map, keys, progress) = (self.map.clone(), Keys::new(prefix, domain), self.progress.clone());
-        Store { map, keys, cooldown: self.cooldown, registers: None, progress }
+        self.with_keys(Keys::new(prefix, domain))
     }
 
-    /// What of a network there is to move: its claims, and what is kept inside its ranges. All at one moment.
+    /// What of a network there is to move: its claims, and the holds inside its ranges. All at one moment.
     pub async fn moves(&self, network: &str, range_sets: &RangeSets, now: Timestamp) -> Result<Moves, StoreError> {
         let read = self.at_one_moment(async |mut view| {
-            let attachments = scan_all(&mut view, self.keys.attachments(), false).await?;
-            Ok((attachments, scan_all(&mut view, self.keys.holds(), false).await?))
+            let attachments = Pages::of(self.keys.attachments()).all(&mut view).await?;
+            Ok((attachments, Pages::of(self.keys.holds()).all(&mut view).await?))
         });
         let (attachments, holds) = read.await?;
         let mut all = Moves::default();
@@ -102,7 +101,7 @@ impl Store {
                 }
             }
         }
-        for group in together(claims) {
+        for group in group_by_cession(claims) {
             all.moves.push(Move::Claims(group.into_iter().map(MovingClaim).collect()));
         }
         // Holds come after the claims: one whose address a claim takes is over by then, and not in anybody's way.
@@ -148,23 +147,23 @@ impl Store {
             return Ok(done);
         }
         if one_map {
-            let committed = self.map.commit(&[both(leave, &enter)]).await?;
+            let committed = self.map.commit(&[join_changes(leave, &enter)]).await?;
             return Ok(if committed == Commit::Lost { MoveOutcome::Changed } else { done });
         }
         // Here first: a process that is killed between the two leaves the address in both books, and free in neither.
         if done == MoveOutcome::Done && self.map.commit(&[enter]).await? == Commit::Lost {
             return Ok(MoveOutcome::Changed);
         }
-        if former.map.commit(&[leave]).await? == Commit::Lost {
-            if done == MoveOutcome::Done {
-                self.undo(former, moving, network, now).await?;
-            }
-            return Ok(MoveOutcome::Changed);
+        if former.map.commit(&[leave]).await? != Commit::Lost {
+            return Ok(done);
         }
-        Ok(done)
+        if done == MoveOutcome::Done {
+            self.undo(former, moving, network, now).await?;
+        }
+        Ok(MoveOutcome::Changed)
     }
 
-    /// What was released in the former books while it was written here does not live here either.
+    /// Release what was released in the former books while it was written here: its DEL came, and does not come again.
     async fn undo(&self, former: &Store, moving: &Move, network: &str, now: Timestamp) -> Result<(), StoreError> {
         let Move::Claims(claims) = moving else { return Ok(()) };
         for MovingClaim(seen) in claims {
@@ -176,7 +175,7 @@ impl Store {
         Ok(())
     }
 
-    /// Take claims out of these books; or why they are not as they should be.
+    /// The change that takes claims out of these books, or why they are not as they should be.
     async fn leave(&self, claims: &[MovingClaim]) -> Result<Result<Change, String>, StoreError> {
         let keys = &self.keys;
         let mut batch = self.batch();
@@ -207,7 +206,9 @@ impl Store {
             }
             // The index stays where a newer container of the pod has it: that one moves by itself.
             let newest = newest.and_then(|newest| answers.entry(newest));
-            if let Some(newest) = newest.filter(|newest| newest.value == claim.attachment.container.as_bytes()) {
+            if let Some(newest) = newest
+                && newest.value == claim.attachment.container.as_bytes()
+            {
                 change.require(Guard::Is(newest.key.clone(), newest.value)).delete(newest.key);
             }
         }
@@ -215,7 +216,7 @@ impl Store {
     }
 }
 
-/// Take a hold out of these books.
+/// The change that takes a hold out of these books.
 fn leave_hold(keys: &Keys, seen: &Seen<Hold>) -> Change {
     let mut change = Change::default();
     change.require(seen.guard_at(keys.hold(seen.record.address)));
@@ -224,7 +225,7 @@ fn leave_hold(keys: &Keys, seen: &Seen<Hold>) -> Change {
 }
 
 /// One change out of two of the same map: what leaves need not be absent for what enters in its place.
-fn both(leave: Change, enter: &Change) -> Change {
+fn join_changes(leave: Change, enter: &Change) -> Change {
     let mut change = leave.clone();
     for guard in enter.guards() {
         // Both are compared before either is written: what leaves is still there then.
@@ -245,7 +246,7 @@ fn both(leave: Change, enter: &Change) -> Change {
 }
 
 /// Claims that name each other move at once: an address that was ceded finds its way back at any moment.
-fn together(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
+fn group_by_cession(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
     let mut group_of: BTreeMap<Attachment, usize> = BTreeMap::new();
     for (nth, seen) in claims.iter().enumerate() {
         group_of.insert(seen.record.attachment.clone(), nth);

@@ -32,21 +32,18 @@ pub(super) struct Nearby {
     questions: u32,
 }
 
-/// A block that may have more keys than are read of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wide {
-    block: Span,
-    keys: usize,
-}
-
 impl Nearby {
-    /// Counts a question, and says how wide to look beside it: not at all for the first one.
+    /// Count a question, and return how wide to look beside it, in bits and keys: `None` for the first one.
     fn wider(&mut self) -> Option<(u32, usize)> {
         let question = self.questions;
         self.questions = question.saturating_add(1);
+        // A single question is as a rule the only one: it shall not pay for others.
+        if question == 0 {
+            return None;
+        }
         let bits = 8_u32.checked_shl(question).filter(|bits| *bits < 128).unwrap_or(128);
         let keys = WINDOW.saturating_mul(4_u128.saturating_pow(question)).min(WIDEST_WINDOW);
-        (question > 0).then(|| (bits, usize::try_from(keys).unwrap_or(usize::MAX)))
+        Some((bits, usize::try_from(keys).unwrap_or(usize::MAX)))
     }
 }
 
@@ -61,8 +58,12 @@ impl Reading {
         let mut batch = self.batch();
         // Its own block goes along every time: the wide one may be cut off before it gets there.
         let own = batch.window(own_block(span, snapshot));
-        let wide = self.nearby.wider().and_then(|(bits, keys)| wide_block(span.first(), bits, keys, snapshot));
-        let wide = wide.map(|Wide { block, keys }| batch.block(block, keys));
+        let mut wide = None;
+        if let Some((bits, keys)) = self.nearby.wider()
+            && let Some(block) = wide_block(span.first(), bits, snapshot)
+        {
+            wide = Some(batch.block(block, keys));
+        }
         let mut answers = self.read(batch).await?;
         self.learn_window(answers.block(own), snapshot, evidence);
         if let Some(wide) = wide {
@@ -78,14 +79,16 @@ impl Reading {
         snapshot: &mut Snapshot,
         evidence: &mut Evidence,
     ) -> Result<(), StoreError> {
-        let mut blocks = Vec::new();
+        let mut around = Vec::new();
         if let Some((bits, _)) = self.nearby.wider() {
-            blocks.extend(offered_part(aligned(address, 8), snapshot));
-            blocks.extend(offered_part(aligned(address, bits), snapshot).filter(|wide| !blocks.contains(wide)));
+            around.extend(offered_part(aligned(address, 8), snapshot));
+            around.extend(offered_part(aligned(address, bits), snapshot));
+            // Between few subnets both may be the same part.
+            around.dedup();
         }
         let mut batch = self.batch();
         let asked = batch.address(address);
-        let blocks: Vec<_> = blocks.into_iter().map(|block| batch.holders(block, HOLDERS_AT_ONCE)).collect();
+        let blocks: Vec<_> = around.into_iter().map(|block| batch.holders(block, HOLDERS_AT_ONCE)).collect();
         let mut answers = self.read(batch).await?;
         let at = answers.address(asked)?;
         for block in blocks {
@@ -147,10 +150,8 @@ fn own_block(span: Span, snapshot: &Snapshot) -> Span {
 }
 
 /// What is still unread of the block of so many bits around an address.
-fn wide_block(address: IpAddr, bits: u32, keys: usize, snapshot: &Snapshot) -> Option<Wide> {
-    let block = offered_part(aligned(address, bits), snapshot)?;
-    let block = snapshot.unread_rest(block)?;
-    Some(Wide { block, keys })
+fn wide_block(address: IpAddr, bits: u32, snapshot: &Snapshot) -> Option<Span> {
+    snapshot.unread_rest(offered_part(aligned(address, bits), snapshot)?)
 }
 
 /// The addresses that agree with this one in all but the last bits.

@@ -1,4 +1,4 @@
-//! How full the range sets are, in the operator's words: held, kept, free.
+//! How full the range sets are, in the operator's words: held, kept (on hold), free.
 
 use std::net::IpAddr;
 
@@ -8,21 +8,19 @@ use serde::Serialize;
 use super::Store;
 use super::error::StoreError;
 use super::map::MapView;
-use super::ordered::{Read, View};
 use super::pages::Pages;
 use super::record::{Hold, Seen};
-use ipam::{RangeSet, RangeSets};
+use ipam::RangeSets;
 
 /// The addresses of one range set. `held + kept + free = size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
-    /// What the range set offers.
+    /// How many addresses the range set offers.
     pub size: u128,
-    /// Held by attachments.
     pub held: u64,
-    /// Held by nobody, but kept for somebody or cooling down.
+    /// Addresses on hold, for an identity or to cool down.
     pub kept: u64,
-    /// What a pod that comes now could get.
+    /// Addresses that a pod that comes now could get.
     pub free: u128,
 }
 
@@ -37,23 +35,29 @@ impl Occupancy {
 }
 
 impl Store {
-    /// How full each range set is at one moment. What is held and kept is counted, not read; only what is over and waits
-    /// to be replaced is, by the index of when holds end.
+    /// How full each range set is at one moment. Allocations and holds are counted, not read; only holds that are over and
+    /// wait to be replaced are, by the index of when holds end.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {
-        let mut reads = Vec::new();
-        for span in range_sets.iter().flat_map(RangeSet::offered) {
-            reads.extend([Read::Count(self.keys.addresses_in(span)), Read::Count(self.keys.holds_in(span))]);
-        }
         self.at_one_moment(async |mut view| {
-            let mut counts = view.read(&reads).await?.into_iter().map(|page| page.count);
-            let over = self.over(&mut view, now).await?;
-            let mut occupancies = Vec::with_capacity(range_sets.len());
+            let mut batch = self.batch();
+            let mut counted = Vec::with_capacity(range_sets.len());
             for set in range_sets.iter() {
-                let (mut held, mut kept) = (0, 0_u64);
+                let mut spans = Vec::new();
                 for span in set.offered() {
-                    held += counts.next().unwrap_or_default();
+                    spans.push((span, batch.count_held(span), batch.count(self.keys.holds_in(span))));
+                }
+                counted.push((set, spans));
+            }
+            let mut answers = batch.read(&mut view).await?;
+            let over = self.read_over(&mut view, now).await?;
+            let mut occupancies = Vec::with_capacity(range_sets.len());
+            for (set, spans) in counted {
+                let (mut held, mut kept) = (0, 0_u64);
+                for (span, allocations, holds) in spans {
+                    held += answers.count(allocations);
+                    // The record of a hold that is over is counted, although it keeps the address from nobody.
                     let over = over.iter().filter(|address| span.contains(**address)).count() as u64;
-                    kept += counts.next().unwrap_or_default().saturating_sub(over);
+                    kept += answers.count(holds).saturating_sub(over);
                 }
                 let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
                 occupancies.push(Occupancy { size: set.size(), held, kept, free });
@@ -65,13 +69,18 @@ impl Store {
 
     /// The addresses whose hold is over, although its record is still there. There are few where pods come and go: each
     /// claim and each release removes some.
-    async fn over(&self, view: &mut MapView, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
+    async fn read_over(&self, view: &mut MapView, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
         // The index counts by whole seconds, and rounds up: what ends within this one is there under the next.
         let mut pages = Pages::of(self.keys.expired(now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now)));
         let mut over = Vec::new();
         while let Some(page) = pages.next(view).await? {
-            let records = page.into_iter().filter_map(|entry| Seen::<Hold>::readable(&self.keys, entry));
-            over.extend(records.filter(|seen| !seen.record.is_standing(now)).map(|seen| seen.record.address));
+            for entry in page {
+                if let Some(Seen { record: hold, .. }) = Seen::<Hold>::readable(&self.keys, entry)
+                    && !hold.is_standing(now)
+                {
+                    over.push(hold.address);
+                }
+            }
         }
         Ok(over)
     }

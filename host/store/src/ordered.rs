@@ -46,8 +46,8 @@ pub trait OrderedMap {
     /// Whether a commit could work now, as far as can be told without writing. `key` is one that would be read.
     async fn ping(&self, key: &str) -> Result<(), StoreError>;
 
-    /// Do what a commit that writes these keys does, and change nothing: whoever may not write, or cannot, gets the error
-    /// that a commit would get. None of the keys exists, before or after.
+    /// Do what a commit that writes these keys does, and change nothing: a caller that may not write, or cannot, gets the
+    /// error that a commit would get. None of the keys exists, before or after.
     async fn rehearse(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 

@@ -25,7 +25,7 @@ use super::map::MapView;
 use super::ordered::{Entry, KeyRange, Page, Read, View};
 use limits::store::PAGE;
 
-/// Is told how many entries a page had.
+/// A function that is told how many entries each page had.
 pub type Progress = Rc<dyn Fn(usize)>;
 
 /// What is left to read of a range.
@@ -53,7 +53,7 @@ impl Pages {
         Self { keys_only: true, ..Self::of(range) }
     }
 
-    /// So many entries at most on each page.
+    /// Read at most `limit` entries for each page.
     pub(crate) fn limited(self, limit: usize) -> Self {
         Self { limit: limit.clamp(1, PAGE), ..self }
     }
@@ -81,33 +81,50 @@ impl Pages {
         Ok(None)
     }
 
+    /// All entries that are left, at the moment of one view.
+    pub(crate) async fn all(mut self, view: &mut MapView) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        while let Some(page) = self.next(view).await? {
+            entries.extend(page);
+        }
+        Ok(entries)
+    }
+
+    /// Where the next page ends: as far as the stride reaches, and not behind the end of the range. A stride that leads
+    /// nowhere, as it may among keys of other characters, counts as none: all that is left is read.
     fn end(&self) -> String {
         let KeyRange { from, to } = &self.rest;
-        let end = self.stride.and_then(|stride| stride.from(from));
-        end.filter(|end| from < end && end < to).unwrap_or_else(|| to.clone())
+        match self.stride.and_then(|stride| stride.from(from)) {
+            Some(end) if *from < end && end < *to => end,
+            _ => to.clone(),
+        }
     }
 
     fn go_on_after(&mut self, slice: KeyRange, page: &Page) {
-        let (first, last) = (page.entries.first(), page.entries.last());
-        if let (true, Some(first), Some(last)) = (page.more, first, last) {
+        if page.more
+            && let (Some(first), Some(last)) = (page.entries.first(), page.entries.last())
+        {
             self.stride = Some(Stride::between(&first.key, &last.key));
             self.rest.from = format!("{}\0", last.key);
             return;
         }
-        let found = page.entries.len();
-        self.stride =
-            self.stride.map(|stride| if found == 0 { stride.widened() } else { stride.fitted(found, self.limit) });
+        // A page that is not full reaches the end of its slice. Before the first full one there is no stride to change.
+        self.stride = match (self.stride, page.entries.len()) {
+            (Some(stride), 0) => Some(stride.widened()),
+            (Some(stride), found) => Some(stride.fitted(found, self.limit)),
+            (None, _) => None,
+        };
         self.rest.from = slice.to;
     }
 }
 
 impl Store {
-    /// A range page by page; whoever watches the store is told of each.
+    /// A range page by page; the store's progress is told of each.
     pub(crate) fn pages(&self, range: KeyRange) -> Pages {
         Pages::of(range).telling(self.progress.clone())
     }
 
-    /// The same without values.
+    /// The keys of a range page by page, without values.
     pub(crate) fn pages_of_keys(&self, range: KeyRange) -> Pages {
         Pages::keys_of(range).telling(self.progress.clone())
     }

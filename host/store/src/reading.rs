@@ -69,9 +69,10 @@ impl Reading {
             Question::FirstFree(span) => self.first_free(span, snapshot, evidence).await,
             Question::HolderOf(address) => self.holder_and_neighbours(address, snapshot, evidence).await,
             Question::Usage(index) => {
-                let Some(set) = snapshot.range_sets().get(index) else { return Ok(()) };
-                let held = self.count_held([set]).await?.into_iter().sum();
-                snapshot.learn_usage(index, held);
+                if let Some(set) = snapshot.range_sets().get(index) {
+                    let held = self.count_held([set]).await?.into_iter().sum();
+                    snapshot.learn_usage(index, held);
+                }
                 Ok(())
             }
             Question::HeldFor(identity) => {
@@ -157,7 +158,7 @@ impl Reading {
         Ok(step_over_full(parts, counts.into_iter().map(|count| answers.count(count)), snapshot))
     }
 
-    /// Addresses of each range set held by attachments, in one read; what is only kept does not count.
+    /// How many addresses of each range set attachments hold, in one read. Addresses on hold do not count.
     pub(crate) async fn count_held<'a>(
         &mut self,
         sets: impl IntoIterator<Item = &'a RangeSet>,
@@ -169,7 +170,11 @@ impl Reading {
             counts.push(parts);
         }
         let mut answers = self.read(batch).await?;
-        Ok(counts.into_iter().map(|parts| parts.into_iter().map(|count| answers.count(count)).sum()).collect())
+        let mut held = Vec::with_capacity(counts.len());
+        for parts in counts {
+            held.push(parts.into_iter().map(|count| answers.count(count)).sum());
+        }
+        Ok(held)
     }
 
     /// A slot is taken whatever its value says: nobody else can take it.
@@ -205,16 +210,16 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
         if room == 0 {
             break;
         }
-        let span = match after {
+        let behind = match after {
             Some(after) => span.above(after),
             None => Some(span),
         };
-        let Some(span) = span else { continue };
-        let part = head(span, room);
+        let Some(behind) = behind else { continue };
+        let part = head(behind, room);
         room -= part.size();
         // A range with gaps for gateways and exclusions is still one read where the gaps are small.
         if let Some(last) = windows.last_mut()
-            && let Some(joined) = joined(last, &part)
+            && let Some(joined) = join(last, &part)
         {
             *last = joined;
         } else if windows.len() < WINDOW_SPANS {
@@ -226,11 +231,12 @@ pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
     windows
 }
 
-fn joined(one: &Span, two: &Span) -> Option<Span> {
-    let near = one.family() == two.family()
-        && one.last() < two.first()
-        && number(two.first()) - number(one.last()) <= WINDOW_GAP;
-    near.then(|| Span::new(one.first(), two.last())).flatten()
+fn join(one: &Span, two: &Span) -> Option<Span> {
+    let is_behind = one.family() == two.family() && one.last() < two.first();
+    if !is_behind || number(two.first()) - number(one.last()) > WINDOW_GAP {
+        return None;
+    }
+    Span::new(one.first(), two.last())
 }
 
 /// The first addresses of a span, at most so many.
@@ -264,13 +270,22 @@ fn cut(span: Span, mut length: u128, growth: u128) -> Vec<Span> {
     parts
 }
 
-/// Learn the full parts in front; returns the first that is not full.
+/// Teach the full parts in front to the snapshot; returns the first that is not full.
 fn step_over_full(parts: &[Span], counts: impl Iterator<Item = u64>, snapshot: &mut Snapshot) -> Option<Span> {
-    let full = parts.iter().zip(counts).take_while(|(part, count)| u128::from(*count) >= part.size()).count();
-    if let Some(all) = full.checked_sub(1).and_then(|last| Span::new(parts[0].first(), parts[last].last())) {
-        snapshot.learn_full(all);
+    let mut full: Option<Span> = None;
+    let mut partial = None;
+    for (part, count) in parts.iter().zip(counts) {
+        if u128::from(count) < part.size() {
+            partial = Some(*part);
+            break;
+        }
+        let first = full.map_or(part.first(), |full| full.first());
+        full = Span::new(first, part.last());
     }
-    parts.get(full).copied()
+    if let Some(full) = full {
+        snapshot.learn_full(full);
+    }
+    partial
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use super::keys::{Keys, Named, seconds_until};
 use super::ordered::{Entry, Guard};
 use ipam::{Allocation, Assignment, Claim, Holder};
 
-/// An address that nobody has, but that is kept for an identity, or only cools down, until a time.
+/// An address that nobody has, and that is on hold for an identity, or only cools down, until a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     pub address: IpAddr,
-    /// Who may have it meanwhile; nobody, when it only cools down.
+    /// The identity that may have it meanwhile; `None` where it only cools down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// From then on it is free, and the record only waits to be replaced.
+    /// From this moment on the address is free, and the record only waits to be replaced.
     pub until: Timestamp,
 }
 
@@ -27,15 +27,18 @@ impl Hold {
     /// How an address that only cools down is named to policies and people.
     pub const COOLING_DOWN: &str = "(cooling down)";
 
-    /// Whether it still keeps the address: its time is not over.
+    /// Whether its time is not over, so that it still keeps the address from others.
     pub fn is_standing(&self, now: Timestamp) -> bool {
         now < self.until
     }
 
-    /// Whom policies and people are told of; nobody once it is over.
+    /// The holder that policies and people are told of; `None` once the hold is over.
     pub(crate) fn holder(&self, now: Timestamp) -> Option<Holder> {
+        if !self.is_standing(now) {
+            return None;
+        }
         let identity = self.identity.clone().unwrap_or_else(|| Self::COOLING_DOWN.to_owned());
-        self.is_standing(now).then_some(Holder::Hold { identity, until: self.until })
+        Some(Holder::Hold { identity, until: self.until })
     }
 
     /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
@@ -107,7 +110,7 @@ impl<T: Keyed> Seen<T> {
         }
     }
 
-    /// The record, if it can be read; otherwise a line in the log, where everything else shall go on.
+    /// The record, if it can be read; otherwise `None` and a line in the log, for reads that go on without it.
     pub(crate) fn readable(keys: &Keys, entry: Entry) -> Option<Self> {
         Self::parse(keys, entry).inspect_err(|error| tracing::warn!(%error, "skipped")).ok()
     }
@@ -127,6 +130,11 @@ impl<T> Seen<T> {
     pub(crate) fn guard_at(&self, key: String) -> Guard {
         Guard::Is(key, self.bytes.clone())
     }
+}
+
+/// The address in the value of a slot or a cursor, which is its text; `None` where it is anything else.
+pub(crate) fn address_in_value(value: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// For an operator, who has not seen the types that records are decoded into.

@@ -29,7 +29,7 @@ use super::search::Search;
 use ipam::{Attachment, RangeSets, Span};
 use limits::store::REGISTERED_SUBNETS;
 
-/// Where a network has its books.
+/// Where a network keeps its allocations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub domain: String,
@@ -66,13 +66,13 @@ struct Found {
 }
 
 impl Registration {
-    /// With what a claim says on top; `None` where that is nothing new.
-    fn with(&self, ours: &Self) -> Option<Self> {
+    /// The registration with what a claim adds to it; `None` where that is nothing new.
+    fn extended_by(&self, ours: &Self) -> Option<Self> {
         if self.domain != ours.domain {
             return Some(Self { former: Some(self.domain.clone()), ..ours.clone() });
         }
         let mut all = self.clone();
-        // Nobody gets here who has not looked into the former domain.
+        // A claim gets here only after a look into the former domain, which found nobody there.
         all.former = None;
         all.explicit |= ours.explicit;
         for subnet in &ours.subnets {
@@ -97,24 +97,25 @@ impl Registration {
         self.subnets.len() >= REGISTERED_SUBNETS || ours.subnets.iter().all(|subnet| self.subnets.contains(subnet))
     }
 
-    /// What both networks may give out.
+    /// The addresses that both networks may give out.
     pub fn overlaps<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Span> + 'a {
         self.subnets.iter().flat_map(|one| other.subnets.iter().filter_map(|two| one.intersection(two)))
     }
 }
 
 impl Registering {
-    /// Whose registration is to be read.
     pub(crate) fn network(&self) -> &str {
         &self.network
     }
 
     /// A registration that cannot be read is none: the next claim writes it again.
     pub(crate) fn learn(&mut self, entry: Option<Entry>) {
-        self.found = entry.and_then(|entry| {
-            let registration = serde_json::from_slice(&entry.value).ok()?;
-            Some(Found { registration, bytes: entry.value })
-        });
+        self.found = None;
+        if let Some(Entry { value: bytes, .. }) = entry
+            && let Ok(registration) = serde_json::from_slice(&bytes)
+        {
+            self.found = Some(Found { registration, bytes });
+        }
     }
 
     /// Register the network with a claim.
@@ -123,8 +124,10 @@ impl Registering {
             change.put(self.key.clone(), encode(&self.ours));
             return;
         };
+        // Fenced also where there is nothing new: the claim rests on the network being registered here, and another claim may
+        // register it in another domain at this moment.
         change.require(Guard::Is(self.key.clone(), bytes.clone()));
-        if let Some(news) = registration.with(&self.ours) {
+        if let Some(news) = registration.extended_by(&self.ours) {
             change.put(self.key.clone(), encode(&news));
         }
     }
@@ -139,8 +142,7 @@ impl Store {
 
     /// Another domain of the same map.
     pub fn beside(&self, domain: &str) -> Store {
-        let (map, keys, progress) = (self.map.clone(), self.keys.beside(domain), self.progress.clone());
-        Store { map, keys, cooldown: self.cooldown, registers: None, progress }
+        self.with_keys(self.keys.beside(domain))
     }
 
     pub fn domain(&self) -> String {
@@ -170,7 +172,7 @@ impl Store {
         }
     }
 
-    /// The same without a claim at hand.
+    /// Refuse, without a claim at hand, what [`Self::refuse_moved`] refuses. Reads the registration itself.
     pub async fn check_registration(
         &self,
         network: &str,
@@ -189,7 +191,7 @@ impl Store {
         // Where it is registered somebody may hold an address that this domain would give out a second time.
         let elsewhere = found.and_then(|found| found.besides(&ours.domain));
         if let Some(former) = elsewhere
-            && let Some(attachment) = self.beside(former).found_by(search, network).await?
+            && let Some(attachment) = self.beside(former).find_by(search, network).await?
         {
             let (network, domain, former) = (network.clone(), ours.domain.clone(), former.to_owned());
             return Err(Moved::Domain { network, domain, former, container: attachment.container }.into());
@@ -209,24 +211,27 @@ impl Store {
             }
             let keys = self.keys.beside(&theirs.domain);
             let mut batch = self.batch();
-            let spans = ours.overlaps(theirs).flat_map(|span| search.part_of(span));
-            let first: Vec<_> = spans.map(|span| batch.first_keys(keys.addresses_in(span), 1)).collect();
+            let mut scans = Vec::new();
+            for span in ours.overlaps(theirs).flat_map(|span| search.part_of(span)) {
+                scans.push(batch.first_keys(keys.addresses_in(span), 1));
+            }
             let mut answers = self.read_now(batch).await?;
-            let mut held = first.into_iter().flat_map(|first| answers.scan(first).entries);
-            if let Some(address) = held.find_map(|entry| address_in(&entry.key)) {
-                return Err(Moved::Network { network: network.to_owned(), former: other.network, address }.into());
+            for entry in scans.into_iter().flat_map(|scan| answers.scan(scan).entries) {
+                if let Some(address) = address_in(&entry.key) {
+                    return Err(Moved::Network { network: network.to_owned(), former: other.network, address }.into());
+                }
             }
         }
         Ok(())
     }
 
-    /// Register the network without a claim. Whoever registers it meanwhile is right, too.
+    /// Register the network without a claim.
     pub async fn register(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
         let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
         registering.learn(self.registration_entry(network).await?);
         let mut change = Change::default();
         registering.write(&mut change);
-        // Losing is no failure here: whoever was faster has registered the same network a moment ago.
+        // A lost race is success here: whoever was faster has registered the same network a moment ago.
         if !change.writes().is_empty() {
             self.map.commit(&[change]).await?;
         }
@@ -236,8 +241,9 @@ impl Store {
     /// Forget where a network had its books, if that was in this domain.
     pub async fn deregister(&self, network: &str) -> Result<(), StoreError> {
         let Some(entry) = self.registration_entry(network).await? else { return Ok(()) };
-        // One that cannot be read is nobody's, and only in the way.
-        let is_ours = registered(&self.keys, &entry).is_none_or(|one| one.registration.domain == self.keys.domain());
+        // One that cannot be read belongs to no domain, and every later claim would only have to replace it.
+        let is_ours =
+            parse_registered(&self.keys, &entry).is_none_or(|one| one.registration.domain == self.keys.domain());
         if is_ours {
             let mut change = Change::default();
             change.require(Guard::Is(entry.key.clone(), entry.value)).delete(entry.key);
@@ -248,8 +254,8 @@ impl Store {
 
     /// Every network of this map and prefix, in the order of their names.
     pub async fn registry(&self) -> Result<Vec<Registered>, StoreError> {
-        let entries = self.scan_all(self.keys.registrations(), false).await?;
-        Ok(entries.into_iter().filter_map(|entry| registered(&self.keys, &entry)).collect())
+        let entries = self.scan_all(self.keys.registrations()).await?;
+        Ok(entries.into_iter().filter_map(|entry| parse_registered(&self.keys, &entry)).collect())
     }
 
     /// Where the network is registered. One read.
@@ -266,25 +272,24 @@ impl Store {
 
     /// Some attachment of a network that holds an address in this domain. Keys alone, page by page.
     pub async fn any_of(&self, network: &str) -> Result<Option<Attachment>, StoreError> {
-        self.at_one_moment(async |mut view| self.any_in(&mut view, network).await).await
+        self.at_one_moment(async |mut view| self.find_any(&mut view, network).await).await
     }
 
-    async fn any_in(&self, view: &mut MapView, network: &str) -> Result<Option<Attachment>, StoreError> {
+    async fn find_any(&self, view: &mut MapView, network: &str) -> Result<Option<Attachment>, StoreError> {
         let mut pages = Pages::keys_of(self.keys.attachments());
         while let Some(page) = pages.next(view).await? {
             for entry in page {
-                match self.keys.named(&entry.key) {
-                    Some(Named::Attachment(attachment)) if attachment.network == network => {
-                        return Ok(Some(attachment));
-                    }
-                    _ => {}
+                if let Some(Named::Attachment(attachment)) = self.keys.named(&entry.key)
+                    && attachment.network == network
+                {
+                    return Ok(Some(attachment));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Whether nobody holds or keeps an address in any domain of this map and prefix.
+    /// Whether no address is held or on hold in any domain of this map and prefix.
     pub async fn is_deserted(&self) -> Result<bool, StoreError> {
         for domain in self.domains().await? {
             let keys = self.keys.beside(&domain);
@@ -300,10 +305,10 @@ impl Store {
 
     /// Every domain of this map and prefix. One read for each.
     pub async fn domains(&self) -> Result<Vec<String>, StoreError> {
-        self.at_one_moment(async |mut view| self.domains_in(&mut view).await).await
+        self.at_one_moment(async |mut view| self.find_domains(&mut view).await).await
     }
 
-    async fn domains_in(&self, view: &mut MapView) -> Result<Vec<String>, StoreError> {
+    async fn find_domains(&self, view: &mut MapView) -> Result<Vec<String>, StoreError> {
         let mut domains: Vec<String> = Vec::new();
         loop {
             // The first key behind everything of the domain before: one short read each, however much a domain has.
@@ -332,21 +337,21 @@ impl Store {
     /// or under another network's name where this one is not registered. One read.
     pub async fn former_books(&self, network: &str) -> Result<Vec<Registered>, StoreError> {
         let Some(explicit) = self.registers else { return Ok(Vec::new()) };
-        let mut books = self.registry().await?;
         let own = self.keys.domain();
-        if books.iter().any(|one| one.network == network) {
-            books.retain(|one| one.network == network && one.registration.besides(&own).is_some());
-            for one in &mut books {
-                one.registration.domain = one.registration.besides(&own).unwrap_or_default().to_owned();
-            }
-        } else {
-            books.retain(|one| !explicit && !one.registration.explicit && one.registration.domain != own);
+        let mut books = self.registry().await?;
+        if let Some(at) = books.iter().position(|one| one.network == network) {
+            let mut registered = books.swap_remove(at);
+            let Some(domain) = registered.registration.besides(&own).map(str::to_owned) else { return Ok(Vec::new()) };
+            registered.registration.domain = domain;
+            return Ok(vec![registered]);
         }
+        // A domain that somebody chose, here or there, is meant to be another one: nobody was renamed.
+        books.retain(|one| !explicit && !one.registration.explicit && one.registration.domain != own);
         Ok(books)
     }
 }
 
-fn registered(keys: &Keys, entry: &Entry) -> Option<Registered> {
+fn parse_registered(keys: &Keys, entry: &Entry) -> Option<Registered> {
     let registration = serde_json::from_slice(&entry.value).ok()?;
     Some(Registered { network: keys.registered_in(&entry.key)?, registration })
 }

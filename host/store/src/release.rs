@@ -9,6 +9,7 @@ use super::hold::{self, free, give_back_slot};
 use super::keys::Named;
 use super::map::MapView;
 use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
+use super::pages::Pages;
 use super::record::{Hold, Seen, encode};
 use ipam::{Allocation, Attachment, Ceded, Claim};
 use limits::store::RELEASE_ATTEMPTS;
@@ -17,13 +18,14 @@ impl Store {
     /// Release all that an attachment holds; returns what that was. Holding nothing is success.
     ///
     /// One read and one write. It is fenced by the claim that was read and by the record under each address: what
-    /// somebody else holds by now stays theirs. Addresses are kept where their assignment or the cool-down says so;
+    /// somebody else holds by now stays theirs. Addresses go on hold where their assignment or the cool-down says so;
     /// a store too full for that still frees them. What a living pod ceded goes back to it in the same transaction.
     pub async fn release(&self, attachment: &Attachment, now: Timestamp) -> Result<Option<Claim>, StoreError> {
         self.release_if(attachment, |_| true, now).await
     }
 
-    /// The same for what was claimed before this moment of the same node's clock. A later claim stays as it is.
+    /// Release all that an attachment holds if it was claimed before this moment of the same node's clock. A later claim stays
+    /// as it is.
     pub async fn release_older(
         &self,
         attachment: &Attachment,
@@ -69,7 +71,8 @@ impl Store {
         machine: &str,
         network: &str,
     ) -> Result<Vec<Attachment>, StoreError> {
-        let entries = self.scan_all(self.keys.attachments_on(node, machine, network), true).await?;
+        let range = self.keys.attachments_on(node, machine, network);
+        let entries = self.at_one_moment(async |mut view| Pages::keys_of(range.clone()).all(&mut view).await).await?;
         let mut attachments = Vec::with_capacity(entries.len());
         for entry in entries {
             if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
@@ -108,8 +111,10 @@ impl Store {
     ) -> Result<Ending, StoreError> {
         let Claim { ceded, .. } = &claim.record;
         let mut batch = self.batch();
-        let counterparts: Vec<_> =
-            claim.record.counterparts().map(|counterpart| (counterpart.clone(), batch.claim(counterpart))).collect();
+        let mut counterparts = Vec::new();
+        for counterpart in claim.record.counterparts() {
+            counterparts.push((counterpart.clone(), batch.claim(counterpart)));
+        }
         let (mut addresses, mut ceded_addresses) = (Vec::new(), Vec::new());
         if fence == Fence::Read {
             addresses.extend(claim.record.addresses().map(|address| batch.allocation(address)));
@@ -130,10 +135,13 @@ impl Store {
                 (guards.collect(), vec![true; ceded.len()])
             }
             Fence::Read => {
-                let found = addresses.into_iter().map(|ticket| answers.record(ticket).ok().flatten());
-                let guards = found.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
-                let found = ceded.iter().zip(ceded_addresses).map(|(ceded, ticket)| (ceded, answers.entry(ticket)));
-                (guards, found.map(|(ceded, entry)| follows_from(&others, ceded, entry)).collect())
+                let records = addresses.into_iter().map(|ticket| answers.record(ticket));
+                let guards = records.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
+                let mut clearable = Vec::with_capacity(ceded.len());
+                for (ceded, ticket) in ceded.iter().zip(ceded_addresses) {
+                    clearable.push(follows_from(&others, ceded, answers.entry(ticket)));
+                }
+                (guards, clearable)
             }
         };
         Ok(Ending { claim, guards, others, expired, clearable })
@@ -155,9 +163,10 @@ impl Store {
         }
     }
 
-    /// `keep`: whether there is room to write. Without it nothing is kept for anybody, and marks of a former holder stay
-    /// where they are; but an address that a living pod ceded is never freed, it has to be given back.
-    fn release_change(&self, ending: &Ending, now: Timestamp, keep: bool) -> Change {
+    /// The change that ends a claim. `has_room`: whether anything may be written. Without room no address goes on hold, and
+    /// marks of a former holder stay where they are; but an address that a living pod ceded is never freed, it has to be
+    /// given back.
+    fn release_change(&self, ending: &Ending, now: Timestamp, has_room: bool) -> Change {
         let claim = &ending.claim.record;
         let mut change = Change::default();
         let mut drafts = Drafts::new(&self.keys, &ending.others);
@@ -167,10 +176,10 @@ impl Store {
             change.require(guard.clone());
             let address = assignment.address;
             let former = claim.former.get(&address);
-            // It is a living pod's: back to it first, in whatever state the disk is.
+            // The address is a living pod's, and goes back to it however full the disk is: freed, it could be given to a third.
             if former.is_some_and(|former| drafts.give_back(former, address, &claim.attachment, &mut change)) {
                 give_back_slot(&self.keys, assignment, &mut change);
-            } else if keep {
+            } else if has_room {
                 free(&self.keys, assignment, now, self.cooldown, &mut change);
             } else {
                 change.delete(self.keys.address(address));
@@ -178,7 +187,7 @@ impl Store {
             }
         }
         for (ceded, clearable) in claim.ceded.iter().zip(&ending.clearable) {
-            if keep && *clearable {
+            if has_room && *clearable {
                 drafts.forget_former(ceded, &claim.attachment, &mut change);
             } else {
                 // The mark that stays names a claim that is over, and so nobody.
@@ -207,20 +216,21 @@ impl Store {
 /// A claim that is about to end.
 pub(super) struct Ending {
     claim: Seen<Claim>,
-    /// One for each address of the claim.
+    /// How the address is fenced, for each address of the claim.
     guards: Vec<AddressGuard>,
-    /// Those that ceded one of its addresses, or have one that it ceded.
+    /// The claims that ceded one of its addresses, or have one that it ceded.
     others: Others,
     /// Holds that are over, found by the way.
     expired: Vec<Seen<Hold>>,
-    /// One for each address it ceded: whether the mark of it can be cleared.
+    /// Whether the mark on its record can be cleared, for each address that the claim ceded.
     clearable: Vec<bool>,
 }
 
-fn guard_as_read(found: Option<Seen<Allocation>>, attachment: &Attachment) -> AddressGuard {
-    match found.filter(|seen| seen.record.attachment == *attachment) {
-        Some(seen) => AddressGuard::Ours(seen.guard()),
-        None => AddressGuard::NotOurs,
+fn guard_as_read(found: Result<Option<Seen<Allocation>>, StoreError>, attachment: &Attachment) -> AddressGuard {
+    match found {
+        Ok(Some(seen)) if seen.record.attachment == *attachment => AddressGuard::Ours(seen.guard()),
+        // A record that cannot be read is not ours to free: it may be about somebody else.
+        _ => AddressGuard::NotOurs,
     }
 }
 

@@ -32,7 +32,6 @@ use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
 /// A container that lives, with the addresses it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occupant {
-    /// Its interface in a network.
     pub attachment: Attachment,
     /// The node it runs on.
     pub node: String,
@@ -40,7 +39,7 @@ pub struct Occupant {
     pub machine: String,
     /// The pod, when the runtime named one.
     pub pod: Option<PodName>,
-    /// As it was told them; at least one.
+    /// The assignments as the container was told them; at least one.
     pub addresses: Vec<Assignment>,
 }
 
@@ -76,7 +75,6 @@ pub enum Rival {
 /// How the store differs from what an occupant has, and what puts that right.
 #[derive(Clone, Debug)]
 pub struct Restoration {
-    /// Whose claim it is about.
     pub occupant: Occupant,
     /// Addresses that the store does not give to the occupant, nor to anybody else: they are claimed.
     pub missing: Vec<IpAddr>,
@@ -92,14 +90,21 @@ pub struct Restoration {
 }
 
 impl Restoration {
+    fn empty(occupant: &Occupant) -> Self {
+        Self {
+            occupant: occupant.clone(),
+            missing: Vec::new(),
+            moved: Vec::new(),
+            shared: Vec::new(),
+            unused: Vec::new(),
+            ended: Vec::new(),
+            change: Change::default(),
+        }
+    }
+
     /// Whether there is anything to write.
     pub fn is_needed(&self) -> bool {
         !self.change.writes().is_empty()
-    }
-
-    /// Whether the store and the occupant agree.
-    pub fn is_void(&self) -> bool {
-        !self.is_needed() && self.shared.is_empty() && self.unused.is_empty()
     }
 }
 
@@ -120,7 +125,7 @@ impl Store {
             for (occupant, tickets) in occupants.iter().zip(tickets) {
                 comparisons.push(self.compare(occupant, tickets, &mut answers));
             }
-            let rivals = self.rivals(&mut view, &comparisons).await?;
+            let rivals = self.read_rivals(&mut view, &comparisons).await?;
             Ok((comparisons, rivals))
         });
         let (comparisons, rivals) = read.await?;
@@ -128,7 +133,7 @@ impl Store {
         // Of two occupants of one address that the store has forgotten, the first gets it, and is in the other's way.
         let mut taken: BTreeMap<IpAddr, Allocation> = BTreeMap::new();
         for comparison in comparisons {
-            restorations.push(comparison.restoration(self, &rivals, &mut taken, &judge, now));
+            restorations.push(comparison.plan_restoration(self, &rivals, &mut taken, &judge, now));
         }
         Ok(restorations)
     }
@@ -155,7 +160,7 @@ impl Store {
     }
 
     /// The claims of everybody who holds an address of an occupant.
-    async fn rivals(
+    async fn read_rivals(
         &self,
         view: &mut MapView,
         comparisons: &[Comparison<'_>],

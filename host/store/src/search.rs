@@ -1,4 +1,4 @@
-//! How far is searched for addresses that are held in other books.
+//! How far a store searches for addresses that are held in other books.
 //!
 //! etcd walks every key of a range that it is asked about, also where it is to return one of them or only their number: 8 ms
 //! for 150,000. So a question that all nodes ask every few seconds is about keys of one node, or of few addresses.
@@ -25,7 +25,7 @@ pub enum Search<'a> {
 }
 
 impl Search<'_> {
-    /// Where in a span it is looked for a held address.
+    /// The parts of a span that are searched for a held address.
     pub(super) fn part_of(self, span: Span) -> Vec<Span> {
         match self {
             Self::Whole => vec![span],
@@ -39,14 +39,15 @@ impl Search<'_> {
 
 impl Store {
     /// Some attachment of the network that holds an address in this domain, as far as is searched.
-    pub(super) async fn found_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
+    pub(super) async fn find_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
         let Search::Glance { node, machine, .. } = search else { return self.any_of(network).await };
         let mut batch = self.batch();
         let first = batch.first_keys(self.keys.attachments_on(node, machine, network), 1);
-        let first = self.read_now(batch).await?.scan(first).entries.into_iter().next();
-        match first.and_then(|entry| self.keys.named(&entry.key)) {
-            Some(Named::Node { attachment, .. }) => Ok(Some(attachment)),
-            _ => Ok(None),
+        for entry in self.read_now(batch).await?.scan(first).entries {
+            if let Some(Named::Node { attachment, .. }) = self.keys.named(&entry.key) {
+                return Ok(Some(attachment));
+            }
         }
+        Ok(None)
     }
 }

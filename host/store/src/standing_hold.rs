@@ -13,32 +13,31 @@ use super::record::{Hold, Seen};
 pub struct StandingHold(Seen<Hold>);
 
 impl StandingHold {
-    /// What is kept, for whom, and until when.
     pub fn hold(&self) -> &Hold {
         &self.0.record
     }
 }
 
 impl Store {
-    /// What an address is kept for, also where that is over.
+    /// The hold of an address, also one that is over.
     pub async fn hold_of(&self, address: IpAddr) -> Result<Option<StandingHold>, StoreError> {
         Ok(self.holds_of(&[address]).await?.pop())
     }
 
-    /// What is kept for an identity, in the order of the addresses.
+    /// The holds for an identity, in the order of their addresses.
     pub async fn holds_for(&self, identity: &str) -> Result<Vec<StandingHold>, StoreError> {
-        let entries = self.scan_all(self.keys.addresses_for(identity), false).await?;
+        let entries = self.scan_all(self.keys.addresses_for(identity)).await?;
         let mut addresses = Vec::with_capacity(entries.len());
         for entry in entries {
             addresses.push(Seen::<Hold>::parse(&self.keys, entry)?.record.address);
         }
         let mut holds = self.holds_of(&addresses).await?;
-        // The index was read first: an address may be kept for another by now.
+        // The index was read first: an address may be on hold for another by now.
         holds.retain(|standing| standing.hold().identity.as_deref() == Some(identity));
         Ok(holds)
     }
 
-    /// End a hold if it is, to the byte, the one that was shown. Whether it was.
+    /// End a hold if it is, to the byte, the one that was shown. False where it is not: nothing was written then.
     pub async fn end_hold(&self, shown: &StandingHold) -> Result<bool, StoreError> {
         let mut change = Change::default();
         change.require(shown.0.guard());

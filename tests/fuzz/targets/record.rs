@@ -14,7 +14,7 @@ use workbench::lab::{TrialRequester, World};
 use engine::{Policy, Source};
 use store::memory::Memory;
 use store::ordered::{Change, Entry, KeyRange, OrderedMap, Read, View};
-use store::{Requester, Claimed, Filter, InUse, Store};
+use store::{Requester, Claimed, AllocationFilter, InUse, Store};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -71,8 +71,8 @@ const PREFIX: &str = store::EtcdConfig::DEFAULT_PREFIX;
 
 async fn read_everything(store: &Store) {
     let sets = &WHOLE.range_sets;
-    let _ = store.allocations(&Filter::default()).all().await;
-    let _ = store.kept(now()).await;
+    let _ = store.allocations(&AllocationFilter::default()).all().await;
+    let _ = store.standing_holds(now()).await;
     let _ = store.occupancy(sets, now()).await;
     let _ = store.claims(NETWORK).await;
     let _ = store.inspect().await;

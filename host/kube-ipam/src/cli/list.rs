@@ -8,7 +8,7 @@ use super::output::{self, Columns, Done, Format, JsonList, Output, or_dash};
 use crate::plugin;
 use crate::verbs;
 use ipam::{Allocation, Kind, Party};
-use store::{Allocations, Filter, Listing, Store};
+use store::{AllocationFilter, AllocationListing, Allocations, Store};
 
 const HEADER: [&str; 9] = ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
 
@@ -37,7 +37,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
 impl Printed {
     /// Returns false where the reader has gone (`| head`), so that the rest need not be read.
     async fn print_all(&mut self, store: &Store) -> Result<bool, verbs::Error> {
-        let mut pages = store.allocations(&Filter::default());
+        let mut pages = store.allocations(&AllocationFilter::default());
         while let Some(held) = next_page(&mut pages).await? {
             let text = match self {
                 Self::Table(columns) => {
@@ -70,7 +70,7 @@ pub(crate) async fn next_page(pages: &mut Allocations<'_>) -> Result<Option<Vec<
     Ok(Some(listing.held))
 }
 
-pub(crate) fn tell_damaged(listing: &Listing) {
+pub(crate) fn tell_damaged(listing: &AllocationListing) {
     for damaged in &listing.damaged {
         tracing::warn!("{damaged}");
     }

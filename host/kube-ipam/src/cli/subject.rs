@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipam::{Claim, Family};
-use store::Filter;
+use store::AllocationFilter;
 
 /// The argument `ADDRESS|NAMESPACE/POD|CONTAINER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +49,13 @@ impl FromStr for Subject {
 }
 
 impl Subject {
-    pub(super) fn filter(&self) -> Filter {
+    pub(super) fn filter(&self) -> AllocationFilter {
         match self {
-            Self::Address(address) => Filter { address: Some(*address), ..Filter::default() },
+            Self::Address(address) => AllocationFilter { address: Some(*address), ..AllocationFilter::default() },
             Self::Pod { namespace, name } => {
-                Filter { pod: Some((namespace.clone(), name.clone())), ..Filter::default() }
+                AllocationFilter { pod: Some((namespace.clone(), name.clone())), ..AllocationFilter::default() }
             }
-            Self::Container(id) => Filter { container: Some(id.clone()), ..Filter::default() },
+            Self::Container(id) => AllocationFilter { container: Some(id.clone()), ..AllocationFilter::default() },
         }
     }
 

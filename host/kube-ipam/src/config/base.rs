@@ -16,7 +16,7 @@ use cni::{NAME, NetConf, Version, is_name};
 /// Where addresses are kept and on whose behalf. Reading it looks at no range, no policy and no pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// `name` of the configuration.
+    /// The `name` of the configuration.
     pub network: String,
     /// The version to answer in.
     pub version: Version,
@@ -35,7 +35,7 @@ pub struct Base {
     pub store: StoreConfig,
     /// Directories of this node where the network may have kept its allocations before.
     pub earlier_dirs: Vec<PathBuf>,
-    /// For the whole invocation.
+    /// How long the whole invocation may take.
     pub timeout: Duration,
     /// What to log, and where.
     pub log: Log,
@@ -46,7 +46,7 @@ pub struct Base {
 pub struct Log {
     /// Without a file there is no log.
     pub file: Option<PathBuf>,
-    /// From which level on.
+    /// The least severe level that is logged.
     pub level: LevelFilter,
 }
 
@@ -67,7 +67,7 @@ impl Base {
         read
     }
 
-    /// The same without a word of keys that are not known.
+    /// Check what every verb needs, without looking at keys that are not known.
     pub(super) fn read_known(netconf: &NetConf) -> Result<Self, Error> {
         let (version, network, ipam) = (netconf.version()?, netconf.network()?, netconf.ipam()?);
         let domain = Held::given("ipam.domain", ipam.domain.value()).map(|held| held.name()).transpose()?;
@@ -85,7 +85,7 @@ impl Base {
                 // Not even a text: a DEL goes without, and no claim is made in the name of nobody.
                 Err(_) => String::new(),
             },
-            machine: machine::id(),
+            machine: machine::read_id(),
             earlier_dirs: store::earlier_dirs(ipam, &store),
             store,
             timeout: timeout(ipam).unwrap_or(DEFAULT_TIMEOUT),

@@ -6,8 +6,8 @@
 //! dummy, tap) have none of our names but `type`, `name`, `dns` and `args`, which are the protocol's.
 //!
 //! An ADD refuses only where an address would come out of the wrong store, or by the wrong rule: there it is given twice, or
-//! to the wrong pod. Everything else `config check` warns of. For a main plugin that is not in the table there is a way
-//! out: what `ipam` says itself, it has not left to a key beside it.
+//! to the wrong pod. Everything else `config check` warns of. A network with a main plugin that is not in the table can set
+//! the key in `ipam` itself: what is said there is not left to a key beside it.
 
 use serde_json::{Map, Value};
 
@@ -41,14 +41,21 @@ const MAIN_PLUGINS: [(&str, &[&str]); 8] = [
 
 /// Refuse the first key beside `ipam` that would decide the store or the policy inside it.
 pub(super) fn refuse(netconf: &NetConf) -> Result<(), Error> {
-    errors(netconf).into_iter().next().map_or(Ok(()), Err)
+    match errors(netconf).into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 pub fn errors(netconf: &NetConf) -> Vec<Error> {
     let mut errors = Vec::new();
     for IgnoredKey { object, key } in netconf.ignored().iter() {
-        let deciding = if object.is_empty() { decides(key) } else { None };
-        if let Some(ours) = deciding.filter(|ours| is_refused(netconf, ours)) {
+        if !object.is_empty() {
+            continue;
+        }
+        if let Some(ours) = decides(key)
+            && is_refused(netconf, ours)
+        {
             errors.push(error(key, ours));
         }
     }

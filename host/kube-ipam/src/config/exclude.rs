@@ -43,8 +43,10 @@ fn of_one_range<'a>(range: &PlacedRange, others: impl Iterator<Item = &'a Placed
         };
         excluded.push(part);
     }
-    for offered in others.filter_map(|other| Range::new(&other.spec).ok()).map(|other| other.span()) {
-        excluded = excluded.iter().flat_map(|part| part.without(&offered)).collect();
+    for other in others {
+        // A range that cannot be used offers nothing, and is an error of its own.
+        let Ok(other) = Range::new(&other.spec) else { continue };
+        excluded = excluded.iter().flat_map(|part| part.without(&other.span())).collect();
     }
     Ok(excluded)
 }
@@ -54,12 +56,13 @@ fn spans(path: &str, written: &[String]) -> Result<Vec<Span>, Error> {
     Held::entries(path, written).map(|held| span(&held)).collect()
 }
 
-/// One entry of a list.
+/// The addresses that one entry of a list excludes.
 pub(super) fn span(held: &Held<'_>) -> Result<Span, Error> {
     let span = match held.text.split_once('-') {
-        Some((first, last)) => {
-            parse_address(first.trim()).zip(parse_address(last.trim())).and_then(|(first, last)| Span::new(first, last))
-        }
+        Some((first, last)) => match (parse_address(first.trim()), parse_address(last.trim())) {
+            (Some(first), Some(last)) => Span::new(first, last),
+            _ => None,
+        },
         None => parse_subnet(held.text).map(|subnet| network_of(subnet).span()),
     };
     span.ok_or_else(|| held.wrong(EXPECTED))

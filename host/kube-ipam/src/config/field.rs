@@ -31,19 +31,19 @@ impl<'a> Held<'a> {
         Self { path: path.into(), text }
     }
 
-    /// Nothing where the text is absent or empty.
+    /// A text that is there; `None` where it is absent or empty.
     pub(super) fn given(path: impl Into<Cow<'a, str>>, text: Option<&'a String>) -> Option<Self> {
         text.filter(|text| !text.is_empty()).map(|text| Self::new(path, text))
     }
 
-    /// The same for a key of the object that has this path.
+    /// A text under a key of the object with this path; `None` where it is absent or empty.
     pub(super) fn key(object: &str, key: &str, text: Option<&'a String>) -> Option<Self> {
         // Most fields of a range are absent: no path is put together for those.
         let text = text?;
         Self::given(format!("{object}.{key}"), Some(text))
     }
 
-    /// Nothing where the text is absent or empty; an error where something else than a text was written.
+    /// A text as it was written; `None` where it is absent or empty, an error where it is not a text.
     pub(super) fn read(path: &'a str, field: Option<&'a Text>) -> Result<Option<Self>, Error> {
         let Some(field) = field else { return Ok(None) };
         let text = field.read(path)?;
@@ -69,7 +69,7 @@ impl<'a> Held<'a> {
 
     /// With a prefix length: a bare address would silently be a subnet of one.
     pub(super) fn subnet(&self) -> Result<IpNetwork, Error> {
-        let parsed = self.text.contains('/').then(|| parse_subnet(self.text)).flatten();
+        let parsed = if self.text.contains('/') { parse_subnet(self.text) } else { None };
         parsed.ok_or_else(|| self.wrong("a subnet in CIDR form, such as 10.188.0.0/16"))
     }
 
@@ -128,7 +128,7 @@ pub(super) fn stated<'a, T>(
     }
 }
 
-/// The same for a text: an empty one says nothing either.
+/// A text that decides about the store or the policy. `null` is refused, and so is an empty text.
 pub(super) fn stated_text<'a>(
     field: &'a Stated<String>,
     path: &'static str,
@@ -140,8 +140,8 @@ pub(super) fn stated_text<'a>(
     }
 }
 
-/// The same for a field that is a file's path, or an object with it: as an object, which `of_path` makes of a path, and the
-/// name of the field that has the path.
+/// A field that is a file's path, or an object with it. Returns the object, which `of_path` makes of a path, and the name of
+/// the field that has the path. `null` and an empty path are refused.
 pub(super) fn stated_object<'a, T: Clone>(
     field: &'a Stated<PathOr<T>>,
     [path, inside]: [&'static str; 2],

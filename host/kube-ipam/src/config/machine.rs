@@ -9,13 +9,13 @@ const FILES: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 /// machine-id(5) asks programs not to pass the ID itself on: with this in front, the hash means nothing to others.
 const LABEL: &str = "kube-ipam machine";
 
-/// Bytes of the hash that are kept: enough for machines that have one name.
-const KEPT: usize = 8;
+/// The bytes of the hash that are used: enough to tell apart machines that have one name.
+const HASH_BYTES: usize = 8;
 
 /// A hash of the machine's ID; empty where the machine has none. Never an error: an ADD works without.
-pub(super) fn id() -> String {
+pub(super) fn read_id() -> String {
     for file in FILES {
-        if let Some(hash) = read(file).as_deref().and_then(hash) {
+        if let Some(hash) = read_start(file).as_deref().and_then(hash_id) {
             return hash;
         }
     }
@@ -23,22 +23,20 @@ pub(super) fn id() -> String {
 }
 
 /// The beginning of a file. Every ADD reads this one: it takes half of the system calls that the standard library makes.
-fn read(file: &str) -> Option<String> {
+fn read_start(file: &str) -> Option<String> {
     let file = open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut bytes = [0; 64];
     let length = rustix::io::read(&file, &mut bytes).ok()?;
     String::from_utf8(bytes.get(..length)?.to_vec()).ok()
 }
 
-fn hash(text: &str) -> Option<String> {
+fn hash_id(text: &str) -> Option<String> {
     let id = text.trim().to_ascii_lowercase();
     // "uninitialized" until the first boot is over, and some images are shipped with nothing but zeros.
-    let is_set =
-        id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
-    if !is_set {
+    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) || id.bytes().all(|byte| byte == b'0') {
         return None;
     }
-    Some(format!("{:.1$x}", Sha256::digest(format!("{LABEL} {id}")), 2 * KEPT))
+    Some(format!("{:.1$x}", Sha256::digest(format!("{LABEL} {id}")), 2 * HASH_BYTES))
 }
 
 #[cfg(test)]
@@ -47,13 +45,17 @@ mod tests {
 
     #[test]
     fn the_hash_tells_machines_apart_and_never_the_id() {
-        let [one, two] = ["3d1219c7c4c5404aaa1f6d2a48adfda4\n", "3D1219C7C4C5404AAA1F6D2A48ADFDA5"].map(hash);
+        let [one, two] = ["3d1219c7c4c5404aaa1f6d2a48adfda4\n", "3D1219C7C4C5404AAA1F6D2A48ADFDA5"].map(hash_id);
         let (one, two) = (one.unwrap(), two.unwrap());
         assert!(
             one.len() == 16 && one != two && !"3d1219c7c4c5404aaa1f6d2a48adfda4".contains(&one[..4]),
             "{one} {two}"
         );
-        assert_eq!(hash("3D1219C7C4C5404AAA1F6D2A48ADFDA4").as_ref(), Some(&one), "hexadecimal digits of either case");
+        assert_eq!(
+            hash_id("3D1219C7C4C5404AAA1F6D2A48ADFDA4").as_ref(),
+            Some(&one),
+            "hexadecimal digits of either case"
+        );
     }
 
     #[test]
@@ -65,7 +67,7 @@ mod tests {
             "3d1219c7",
             "zd1219c7c4c5404aaa1f6d2a48adfda4",
         ] {
-            assert_eq!(hash(text), None, "{text:?}");
+            assert_eq!(hash_id(text), None, "{text:?}");
         }
     }
 }

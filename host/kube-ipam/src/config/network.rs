@@ -29,7 +29,7 @@ pub struct Network {
     /// Addresses the runtime asks for, each once.
     pub requested: Vec<Requested>,
     pub policy: PolicyConfig,
-    /// For how long a released address is kept from everybody.
+    /// How long a released address is on hold from everybody.
     pub cooldown: Option<Duration>,
     /// The pod, when the runtime names one.
     pub pod: Option<KnownPod>,
@@ -147,5 +147,6 @@ impl Network {
 pub fn cooldown(netconf: &NetConf) -> Result<Option<Duration>, Error> {
     let Some(held) = Held::read("ipam.cooldown", netconf.ipam()?.cooldown.as_ref())? else { return Ok(None) };
     let cooldown = held.duration(limits::COOLDOWN)?;
-    Ok(Some(cooldown).filter(|cooldown| !cooldown.is_zero()))
+    // `0s` is a way to write that there is none.
+    if cooldown.is_zero() { Ok(None) } else { Ok(Some(cooldown)) }
 }

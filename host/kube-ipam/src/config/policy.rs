@@ -17,7 +17,7 @@ pub(crate) const MODULE: &str = "ipam.policy.module";
 pub(crate) const SHADOW: &str = "ipam.policy.shadow";
 pub(crate) const RECORD: &str = "ipam.policy.record";
 
-/// Who decides where no module is configured.
+/// The name of the policy that decides where no module is configured.
 const BUILT_IN: &str = "range-fixed";
 
 // What becomes of the network without one of the keys.
@@ -34,7 +34,7 @@ pub struct PolicyConfig {
     pub settings: String,
     /// What one decision may spend.
     pub limits: Limits,
-    /// Where compiled modules are kept.
+    /// The directory of compiled modules.
     pub cache_dir: PathBuf,
     /// Asked as well; its answer is only logged and counted.
     pub shadow: Option<ShadowConfig>,
@@ -54,9 +54,8 @@ pub struct ShadowConfig {
     pub settings: String,
 }
 
-/// What happens when the policy cannot be loaded or faults. A refusal is not a fault, and where a limit ended the
-/// run, which
-/// a pod's author may bring about, the pod fails whatever is configured.
+/// What happens when the policy cannot be loaded or faults. A refusal is not a fault, and where a limit ended the run,
+/// which a pod's author may bring about, the pod fails whatever is configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFault {
     /// The pod gets no address.
@@ -67,7 +66,7 @@ pub enum OnFault {
 }
 
 impl PolicyConfig {
-    /// What people call the policy: its file's name.
+    /// The policy's name for people: its file's, or that of the built-in policy.
     pub fn file_name(&self) -> String {
         self.module.as_deref().map_or_else(|| BUILT_IN.to_owned(), file_name)
     }
@@ -79,7 +78,7 @@ impl PolicyConfig {
 }
 
 impl ShadowConfig {
-    /// What it is called as long as nobody has seen the module.
+    /// The shadow's name as long as its module was not loaded: without a digest.
     pub fn name(&self) -> PolicyName {
         let name = self.module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         PolicyName { name, sha256: String::new(), instead_of: None }
@@ -97,16 +96,16 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         None => netconf::Policy::default(),
     };
     let module = stated_text(&policy.module, MODULE, BUILT_IN_DECIDES)?;
-    let sha256 = stated_text(&policy.sha256, "ipam.policy.sha256", ANY_CONTENT)?;
-    let sha256 = sha256.map(|held| digest(&held)).transpose()?;
-    // Whoever pins a digest means a module: to let the built-in policy decide would be the opposite of it.
+    let pinned = stated_text(&policy.sha256, "ipam.policy.sha256", ANY_CONTENT)?;
+    let sha256 = pinned.map(|held| digest(&held)).transpose()?;
+    // A pinned digest means a module: to let the built-in policy decide would be the opposite of it.
     if module.is_none() && sha256.is_some() {
         let expected = "the module that has the digest ipam.policy.sha256";
         return Err(Error::Missing { path: MODULE.to_owned(), expected });
     }
     let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "the directory is policies in dataDir")?;
-    let settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
-    let settings = settings.map_or_else(|| "{}".to_owned(), as_json);
+    let own_settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
+    let settings = own_settings.map_or_else(|| "{}".to_owned(), as_json);
     let own_limits = stated(&policy.limits, "ipam.policy.limits", "the default limits hold")?;
     Ok(PolicyConfig {
         module: module.map(|held| held.absolute_path()).transpose()?,
@@ -123,7 +122,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     })
 }
 
-/// With the settings of the policy that decides, unless it has its own.
+/// The shadow, with the settings of the policy that decides unless it has its own.
 fn shadow(written: &Stated<PathOr<netconf::Shadow>>, settings: &str) -> Result<Option<ShadowConfig>, Error> {
     let fields = [SHADOW, "ipam.policy.shadow.module"];
     let stated_shadow = stated_object(written, fields, "no other module is asked", |module| netconf::Shadow {

@@ -37,9 +37,13 @@ pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig) -> Result<RangeSe
     for PlacedRange { path, spec, .. } in sets.iter().flat_map(|set| &set.ranges) {
         Range::new(spec).map_err(|error| Error::Range { path: path.clone(), source: Box::new(error) })?;
     }
-    let specs = sets.iter().map(|set| set.ranges.iter().map(|range| range.spec.clone()).collect()).collect();
-    let checked = RangeSets::new(specs, &exclude::read(ipam, sets.iter().flat_map(|set| &set.ranges))?);
-    let checked = checked.map_err(|error| Error::Range { path: culprit(&sets, &error), source: Box::new(error) })?;
+    let mut specs = Vec::with_capacity(sets.len());
+    for set in &sets {
+        specs.push(set.ranges.iter().map(|range| range.spec.clone()).collect());
+    }
+    let excluded = exclude::read(ipam, sets.iter().flat_map(|set| &set.ranges))?;
+    let checked = RangeSets::new(specs, &excluded)
+        .map_err(|error| Error::Range { path: culprit(&sets, &error), source: Box::new(error) })?;
 
     // An attachment gets one address of each set: a version without room for that cannot use this network at all.
     let one_of_each = checked.iter().filter_map(|set| set.offered().next()).map(|span| span.first());
@@ -74,7 +78,7 @@ fn of_subnet(ipam: &Ipam) -> [(&'static str, Option<&Text>); 5] {
 fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
     let Some(subnet) = Held::read(SUBNET, ipam.subnet.as_ref())? else { return Ok(None) };
     let [range_start, range_end, gateway, fixed_start, fixed_end] = of_subnet(ipam).map(read_owned);
-    let range = netconf::Range {
+    let written = netconf::Range {
         subnet: subnet.text.to_owned(),
         range_start: range_start?,
         range_end: range_end?,
@@ -83,7 +87,7 @@ fn top(ipam: &Ipam) -> Result<Option<PlacedSet>, Error> {
         fixed_end: fixed_end?,
         exclude: None, // that of the whole network
     };
-    let range = PlacedRange { path: SUBNET.to_owned(), spec: spec("ipam", &range)?, exclude: Vec::new() };
+    let range = PlacedRange { path: SUBNET.to_owned(), spec: spec("ipam", &written)?, exclude: Vec::new() };
     Ok(Some(PlacedSet { path: SUBNET.to_owned(), ranges: vec![range] }))
 }
 

@@ -52,12 +52,16 @@ impl<R: BufRead> Lines<R> {
         self.line.len() > RECORDED_DECISION && !self.line.ends_with(b"\n")
     }
 
-    fn decision(&self) -> Result<Decision, Damaged> {
-        let damaged = |why: String| Damaged { line: self.number, why };
-        if self.is_too_long() {
-            return Err(damaged(format!("it is longer than {RECORDED_DECISION} bytes")));
-        }
-        serde_json::from_slice(&self.line).map_err(|error| damaged(error.to_string()))
+    fn parse_decision(&self) -> Result<Decision, Damaged> {
+        let why = if self.is_too_long() {
+            format!("it is longer than {RECORDED_DECISION} bytes")
+        } else {
+            match serde_json::from_slice(&self.line) {
+                Ok(decision) => return Ok(decision),
+                Err(error) => error.to_string(),
+            }
+        };
+        Err(Damaged { line: self.number, why })
     }
 }
 
@@ -69,7 +73,7 @@ impl<R: BufRead> Iterator for Lines<R> {
             match self.read_line() {
                 Ok(false) => return None,
                 Ok(true) if self.line.trim_ascii().is_empty() => {}
-                Ok(true) => return Some(Ok(self.decision())),
+                Ok(true) => return Some(Ok(self.parse_decision())),
                 Err(error) => return Some(Err(error)),
             }
         }

@@ -32,7 +32,7 @@ pub fn append(config: &RecordConfig, mut decision: Decision, wait: Duration) -> 
     write(&config.file, config.most_bytes, &line, Instant::now() + wait)
 }
 
-/// What to do about a record that cannot be written.
+/// The hint of a journal that cannot be written.
 pub const HINT: &str = "set policy.record to a regular file in an existing directory, owned by root and without \
     other hard links; or remove policy.record";
 
@@ -108,22 +108,13 @@ fn append_whole(mut file: &File, length: u64, line: &[u8]) -> io::Result<()> {
     if length > 0 {
         file.read_exact_at(&mut last, length - 1)?;
     }
-    let ended;
-    let bytes = match last {
-        [b'\n'] => line,
-        _ => {
-            ended = [b"\n", line].concat();
-            &ended
-        }
-    };
-    match file.write(bytes) {
-        Ok(written) if written == bytes.len() => Ok(()),
-        Ok(_) => {
-            file.set_len(length)?;
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        Err(error) => Err(error),
+    // A line that a killed process left is ended in the same write: two writes could leave half a line between them.
+    let bytes = if last == [b'\n'] { line.to_vec() } else { [b"\n", line].concat() };
+    if file.write(&bytes)? < bytes.len() {
+        file.set_len(length)?;
+        return Err(io::ErrorKind::StorageFull.into());
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -292,7 +292,7 @@ impl Bench {
 
     /// Every key of the domain with its value.
     pub(crate) async fn entries(&self) -> Vec<Entry> {
-        self.store.scan_all(self.store.keys.everything(), false).await.unwrap()
+        self.store.scan_all(self.store.keys.everything()).await.unwrap()
     }
 
     /// Everything that is at rest, whether it agrees or not.
@@ -302,7 +302,7 @@ impl Bench {
 
     /// How many keys the domain has.
     pub(crate) async fn keys_at_rest(&self) -> usize {
-        self.store.scan_all(self.store.keys.everything(), true).await.unwrap().len()
+        self.store.scan_all(self.store.keys.everything()).await.unwrap().len()
     }
 
     /// What somebody asks: how many reads it takes, and how many keys a store that walks its ranges touches for it.

@@ -1,4 +1,4 @@
-//! Holds that are over leave nothing behind: what is kept at rest follows what is held and held back.
+//! Holds that are over leave nothing behind: the keys at rest follow what is held and on hold.
 
 use crate::map::Map;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) async fn cycles(map: Map, cycles: u64) {
             most = most.max(bench.keys_at_rest().await);
         }
     }
-    // Ten addresses cool down or are kept at a time, with at most three keys each, and there is one cursor.
+    // Ten addresses cool down or are on hold at a time, with at most three keys each, and there is one cursor.
     assert!(most <= 40, "{most} keys after {cycles} cycles");
     bench.pass(Duration::from_secs(20));
     bench.store.remove_expired(bench.now.get(), 100).await.unwrap();
@@ -60,7 +60,7 @@ pub(crate) async fn no_hold_lasts_longer_than_the_limit(map: Map) {
     let one = requester("one", "a");
     bench.hold(&one, &[held_for("me", u64::MAX, dynamic("10.0.0.2"))]).await;
     bench.release(&one).await;
-    let kept = bench.store.kept(bench.now.get()).await.unwrap();
+    let kept = bench.store.standing_holds(bench.now.get()).await.unwrap();
     assert_eq!((kept[0].address, kept[0].until), (ip("10.0.0.2"), bench.now.get() + HOLD));
     bench.agrees().await;
 }

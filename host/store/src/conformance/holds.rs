@@ -1,4 +1,4 @@
-//! Holds: an address kept for an identity, or from everybody for a while.
+//! Holds: an address on hold for an identity, or from everybody for a while.
 
 use crate::map::Map;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) async fn a_kept_address_goes_to_its_identity_alone(map: Map) {
     drop(look);
     // With or without having looked at the address by name: the first windows show its hold.
     bench.hold(&requester("three", "a"), &[held_for("sts/web-0", 60, dynamic("10.0.0.2"))]).await;
-    assert_eq!(bench.store.kept(bench.now.get()).await.unwrap(), []);
+    assert_eq!(bench.store.standing_holds(bench.now.get()).await.unwrap(), []);
     bench.agrees().await;
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn a_replaced_attachment_leaves_its_holds(map: Map) {
     bench.agrees().await;
 }
 
-/// Clocks of nodes differ, and jump. Who holds an address does not depend on them; only how long it is kept does: to a
+/// Clocks of nodes differ, and jump. Who holds an address does not depend on them; only how long it is on hold does: to a
 /// clock that is ahead the hold is over, and it is removed.
 pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
@@ -110,7 +110,7 @@ pub(crate) async fn a_clock_that_jumps_doubles_and_loses_nothing(map: Map) {
     bench.agrees().await;
 }
 
-/// No policy may name such an identity, but a record may: the address is freed, and kept for nobody.
+/// No policy may name such an identity, but a record may: the address is freed, and on hold for nobody.
 pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let one = requester("one", "a");

@@ -4,7 +4,7 @@ use super::bench::{Bench, MACHINE, addresses, dynamic, held_for, ip, requester, 
 use crate::map::Map;
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
-use crate::{Disagreement, Filter, Requester, StoreError};
+use crate::{AllocationFilter, Disagreement, Requester, StoreError};
 use ipam::{Allocation, Attachment, Claim, Slot};
 
 pub(crate) async fn everything_is_listed_in_pages(map: Map) {
@@ -12,7 +12,7 @@ pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     bench.fill(span("10.0.1.1", "10.0.2.150")).await;
     bench.fill(span("fd00::2", "fd00::65")).await;
     let mut listed = Vec::new();
-    let filter = Filter::default();
+    let filter = AllocationFilter::default();
     let mut pages = bench.store.allocations(&filter).in_pages_of(81);
     while let Some(listing) = pages.next().await.unwrap() {
         assert!(listing.damaged.is_empty() && listing.held.len() <= 81);
@@ -32,15 +32,35 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: M
     bench.hold(&net1, &[dynamic("10.0.0.3")]).await;
     bench.hold(&requester("two", "b"), &[dynamic("10.0.0.4")]).await;
     let cases = [
-        (Filter { container: Some("one".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
-        (Filter { container: Some("o".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
-        (Filter { container: Some("ones".into()), ..Filter::default() }, vec![]),
-        (Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
-        (Filter { network: Some("blue".into()), ..Filter::default() }, vec!["10.0.0.2", "10.0.0.4"]),
-        (Filter { address: Some(ip("10.0.0.4")), ..Filter::default() }, vec!["10.0.0.4"]),
-        (Filter { address: Some(ip("10.0.0.4")), container: Some("one".into()), ..Filter::default() }, vec![]),
         (
-            Filter { container: Some("one".into()), network: Some("green".into()), ..Filter::default() },
+            AllocationFilter { container: Some("one".into()), ..AllocationFilter::default() },
+            vec!["10.0.0.2", "10.0.0.3"],
+        ),
+        (AllocationFilter { container: Some("o".into()), ..AllocationFilter::default() }, vec!["10.0.0.2", "10.0.0.3"]),
+        (AllocationFilter { container: Some("ones".into()), ..AllocationFilter::default() }, vec![]),
+        (
+            AllocationFilter { pod: Some(("default".into(), "a".into())), ..AllocationFilter::default() },
+            vec!["10.0.0.2", "10.0.0.3"],
+        ),
+        (
+            AllocationFilter { network: Some("blue".into()), ..AllocationFilter::default() },
+            vec!["10.0.0.2", "10.0.0.4"],
+        ),
+        (AllocationFilter { address: Some(ip("10.0.0.4")), ..AllocationFilter::default() }, vec!["10.0.0.4"]),
+        (
+            AllocationFilter {
+                address: Some(ip("10.0.0.4")),
+                container: Some("one".into()),
+                ..AllocationFilter::default()
+            },
+            vec![],
+        ),
+        (
+            AllocationFilter {
+                container: Some("one".into()),
+                network: Some("green".into()),
+                ..AllocationFilter::default()
+            },
             vec!["10.0.0.3"],
         ),
     ];
@@ -54,7 +74,7 @@ pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: M
 
 pub(crate) async fn a_pod_is_found_in_every_cluster_and_with_what_it_ceded(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
-    let of_a = Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() };
+    let of_a = AllocationFilter { pod: Some(("default".into(), "a".into())), ..AllocationFilter::default() };
     assert_eq!(bench.store.allocations(&of_a).all().await.unwrap().held, []);
     for (nth, cluster) in ["", "one", "two", "two-b", "Z/"].into_iter().enumerate() {
         for (pod_nth, pod) in ["a", "b", "a-b"].into_iter().enumerate() {
@@ -86,7 +106,7 @@ pub(crate) async fn a_pod_is_found_without_reading_the_others(map: Map) {
     let mut one = requester("one", "a");
     one.pod.as_mut().unwrap().cluster = Some("6c1f".into());
     bench.hold(&one, &[dynamic("10.0.0.2")]).await;
-    let of_a = Filter { pod: Some(("default".into(), "a".into())), ..Filter::default() };
+    let of_a = AllocationFilter { pod: Some(("default".into(), "a".into())), ..AllocationFilter::default() };
     let mut costs = Vec::new();
     for held in [0, 200] {
         for nth in 0..held {
@@ -115,7 +135,7 @@ pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
 
     let claim = bench.hold_next(&requester("two", "b"), None).await.unwrap();
     assert_eq!(addresses(&claim), ["10.0.0.6"]);
-    let listing = bench.store.allocations(&Filter::default()).all().await.unwrap();
+    let listing = bench.store.allocations(&AllocationFilter::default()).all().await.unwrap();
     assert_eq!((listing.held.len(), listing.damaged.len()), (2, 2));
 
     let error = bench.store.held_by(&one.attachment).await.unwrap_err();

@@ -71,7 +71,7 @@ pub(crate) async fn a_renamed_network_takes_its_claims_along_in_one_domain_too(m
     assert_eq!(
         outcomes(&bench, &former, true, "green", false).await,
         [MoveOutcome::Done, MoveOutcome::Done, MoveOutcome::Already],
-        "what is kept in the domain is kept already"
+        "what is on hold in the domain is on hold already"
     );
     assert_eq!(bench.store.any_of("blue").await.unwrap(), None);
     bench.agrees().await;
@@ -178,7 +178,7 @@ async fn claim_in_green(bench: &Bench, container: &str) -> Claim {
     bench.store.held_by(&who.attachment).await.unwrap().unwrap()
 }
 
-/// Two pods, one of them with two addresses and a slot, and an address that is kept.
+/// Two pods, one of them with two addresses and a slot, and an address on hold.
 async fn populate(bench: &Bench, store: &Store) {
     let one = [with_slot("team", 3, dynamic("10.0.0.2")), fixed("fd00::2")];
     claim_in(bench, store, &requester("one", "a"), &one).await.unwrap();
@@ -203,7 +203,7 @@ async fn is_as_it_was(bench: &Bench) {
     assert_eq!(bench.holder_of("10.0.0.4").await.as_deref(), Some("kept for me"));
     assert_eq!(bench.holder_of("10.0.9.9").await, None);
     assert_eq!(bench.taken_slots(&requester("other", ""), "team").await, [3]);
-    assert_eq!(bench.store.kept(bench.tick()).await.unwrap().len(), 1);
+    assert_eq!(bench.store.standing_holds(bench.tick()).await.unwrap().len(), 1);
     bench.agrees().await;
     // A newer container of the pod finds the older one, as it would have before.
     let newer: Requester = requester("newer", "b");
@@ -226,6 +226,6 @@ async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, r
 }
 
 async fn everything(store: &Store) -> Vec<(String, Vec<u8>)> {
-    let entries = store.scan_all(store.keys.everything(), false).await.unwrap();
+    let entries = store.scan_all(store.keys.everything()).await.unwrap();
     entries.into_iter().filter(|entry| !entry.key.contains("/cursors/")).map(|entry| (entry.key, entry.value)).collect()
 }

@@ -10,7 +10,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::bench::{Bench, assignment, dynamic, held_for, requester};
 use crate::keys::address_in;
-use crate::list::Filter;
+use crate::list::AllocationFilter;
 use crate::ordered::{Change, Commit, Entry, OrderedMap};
 use crate::{Claimed, InUse, Requester};
 use ipam::Kind;
@@ -62,8 +62,8 @@ fn mutated(value: &[u8], random: &mut TestRng) -> Vec<u8> {
 /// Each read succeeds or says what is damaged.
 async fn read_everything(bench: &Bench, holders: &[Requester]) {
     let (store, now) = (&bench.store, bench.tick());
-    let _ = store.allocations(&Filter::default()).all().await;
-    let _ = store.kept(now).await;
+    let _ = store.allocations(&AllocationFilter::default()).all().await;
+    let _ = store.standing_holds(now).await;
     let _ = store.occupancy(&bench.sets, now).await;
     let _ = store.claims("blue").await;
     let _ = store.inspect().await;

@@ -9,7 +9,7 @@ use crate::record::encode;
 use crate::{Disagreement, InUse, Repair, Repaired};
 use ipam::{Allocation, Assignment, Claim};
 
-/// Every key of a domain in which pods hold one address and several, and one is kept; each key in turn is deleted,
+/// Every key of a domain in which pods hold one address and several, and one is on hold; each key in turn is deleted,
 /// and made unreadable.
 pub(crate) async fn any_one_damaged_key_is_mended(map: Map) {
     let bench = bench(map).await;
@@ -103,7 +103,7 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair(map: Map) {
     assert_eq!(state(&bench).await, before);
 
     overwrite(&bench, &damage[1..]).await;
-    assert_eq!(bench.store.inspect().await.unwrap(), [Disagreement::HeldAndKept(ip("10.0.0.2"))]);
+    assert_eq!(bench.store.inspect().await.unwrap(), [Disagreement::HeldAndOnHold(ip("10.0.0.2"))]);
     repair(&bench).await;
     assert_eq!(state(&bench).await, before);
 }
@@ -182,7 +182,7 @@ pub(crate) async fn no_repair_takes_anything_from_a_container_that_runs(map: Map
     assert!(seeing[0].is_left && !seeing[0].discards, "{seeing:?}");
 }
 
-/// Three pods, one of them with two addresses, and an address that is kept.
+/// Three pods, one of them with two addresses, and an address on hold.
 async fn bench(map: Map) -> Bench {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
     let range = |text| in_range(&bench, text);
@@ -216,7 +216,7 @@ async fn plan(bench: &Bench) -> Vec<Repair> {
 async fn repair(bench: &Bench) {
     let held = readable_addresses(bench).await;
     for repair in plan(bench).await {
-        assert!(!repair.mends.is_empty() && !repair.remedy.is_empty(), "{repair:?}");
+        assert!(!repair.disagreements.is_empty() && !repair.remedy.is_empty(), "{repair:?}");
         assert_eq!(bench.store.repair(&repair).await.unwrap(), Repaired::Done, "{repair:?}");
     }
     bench.agrees().await;

@@ -105,7 +105,7 @@ fn looks_of(file: &Path) -> Result<Option<Metadata>, StoreError> {
     Ok(Some(metadata))
 }
 
-/// Whoever may open a file may lock it, and with these two keep every pod of the node waiting.
+/// A user who may open a file may lock it, and with one of these two keep every pod of the node waiting.
 fn keep_private(file: &Path, metadata: &Metadata) {
     if metadata.mode() & 0o077 == 0 {
         return;
@@ -233,7 +233,7 @@ pub(super) fn could_create(file: &Path) -> Result<(), StoreError> {
     rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| failed("create a file in", existing, error.into()))?;
     let stat = rustix::fs::statvfs(existing).map_err(|error| failed("open", existing, error.into()))?;
-    // What the first claim reserves: the lock file, and beyond LMDB's two first pages what is kept for releases.
+    // What the first claim reserves: the lock file, and beyond LMDB's two first pages the room for releases.
     let block = stat.f_frsize.max(1);
     let needed = LOCK_BYTES.div_ceil(block) + (FIRST_PAGES + RESERVE_BYTES.start()).div_ceil(block);
     // Some file systems do not count their files, and say 0.
@@ -256,7 +256,7 @@ pub(super) fn disk_full(path: &Path, source: Option<io::Error>) -> StoreError {
     StoreError::DiskFull { path: path.to_owned(), source }
 }
 
-/// Say what an error of LMDB means for whoever runs the node.
+/// Turn an error of LMDB into what it means for the operator of the node.
 pub(super) fn explain(doing: &'static str, file: &Path, error: heed::Error) -> StoreError {
     match error {
         // LMDB reports a write cut short by a full disk as an I/O error.

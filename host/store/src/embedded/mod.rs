@@ -25,10 +25,10 @@ use file::{Mapped, Purpose};
 use limits::store::{KEY_BYTES, RESERVE_BYTES};
 use reserve::Reserve;
 
-/// From so many bytes on, what reads have passed is let go of.
+/// What reads have passed is let go of from this many bytes on; of less there is little to let go of.
 const LONG_READ: usize = 64 << 10;
 
-/// How often a commit is tried again with a larger map. Each time it doubles.
+/// How often a commit is tried again with a map of twice the size.
 const GROWTHS: u32 = 8;
 
 /// An ordered map in a directory.
@@ -87,7 +87,8 @@ impl Embedded {
         Ok(())
     }
 
-    /// Do something with the open file. A file that has outgrown this process's map is opened again with a larger one.
+    /// Do something with the open file. A file that has outgrown this process's map is opened again with a larger one, because
+    /// another process may have written meanwhile what this one's address space has no room for.
     fn with_env<T>(
         &self,
         purpose: Purpose,
@@ -151,8 +152,8 @@ impl Embedded {
             return Err(ActionFailure::Store(StoreError::TooLate));
         }
         for (index, change) in alternatives.iter().enumerate() {
-            if holds(&txn, &opened.entries, change)? {
-                // Releases go on where claims stop: for them the last blocks are kept.
+            if guards_hold(&txn, &opened.entries, change)? {
+                // Releases go on where claims stop: the last blocks are theirs.
                 if !change.ends_its_subject() {
                     self.check_room(opened, &txn)?;
                 }
@@ -182,9 +183,14 @@ impl OrderedMap for Embedded {
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         // Before the turn is taken: LMDB would refuse such a key half way through a change.
-        let guards = alternatives.iter().flat_map(Change::guards).map(Guard::key);
-        let writes = alternatives.iter().flat_map(Change::writes).map(Write::key);
-        guards.chain(writes).try_for_each(check_key)?;
+        for change in alternatives {
+            for guard in change.guards() {
+                check_key(guard.key())?;
+            }
+            for write in change.writes() {
+                check_key(write.key())?;
+            }
+        }
         self.with_env(Purpose::Write, "write", |opened| self.try_commit(opened, alternatives))
     }
 
@@ -206,6 +212,7 @@ impl OrderedMap for Embedded {
         }
     }
 
+    /// Reads no key: that the file opens and has room is what a claim needs.
     async fn ping(&self, _key: &str) -> Result<(), StoreError> {
         if self.opened.borrow().is_none() && file::is_absent(&self.file)? {
             return file::could_create(&self.file);
@@ -246,7 +253,7 @@ impl View for EmbeddedView {
             if let Read::Get(key) = read {
                 check_key(key)?;
             }
-            pages.push(page(txn, entries, passed, read).map_err(|error| file::explain("read", file, error))?);
+            pages.push(read_page(txn, entries, passed, read).map_err(|error| file::explain("read", file, error))?);
         }
         Ok(pages)
     }
@@ -272,7 +279,7 @@ fn entries(env: &Env<WithoutTls>) -> Result<Database<'static, Bytes, Bytes>, hee
     opened.commit().flatten().ok_or(heed::Error::Mdb(MdbError::Invalid))
 }
 
-fn page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, passed: &Passed, read: &Read) -> Result<Page, heed::Error> {
+fn read_page(txn: &RoTxn, entries: &Database<Bytes, Bytes>, passed: &Passed, read: &Read) -> Result<Page, heed::Error> {
     let mut page = Page::default();
     match read {
         Read::Get(key) => {
@@ -334,7 +341,7 @@ fn bounds(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (Bound::Included(range.from.as_bytes()), Bound::Excluded(range.to.as_bytes()))
 }
 
-fn holds(txn: &RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> Result<bool, heed::Error> {
+fn guards_hold(txn: &RwTxn, entries: &Database<Bytes, Bytes>, change: &Change) -> Result<bool, heed::Error> {
     for guard in change.guards() {
         let value = entries.get(txn, guard.key().as_bytes())?;
         let expected = match guard {

@@ -1,4 +1,4 @@
-//! Room on the disk that is kept for releases.
+//! Room on the disk that is reserved for releases.
 //!
 //! LMDB writes a new page before it frees the old one, so that even a DEL takes room, and on a full disk there is none: no
 //! address would ever be given back. So blocks beyond the end of the file are reserved ahead, which the next commits grow

@@ -24,13 +24,14 @@ pub(super) struct Cluster {
     turn: Cell<usize>,
     connected: RefCell<Option<Rc<Client>>>,
     round_trips: Cell<u32>,
-    /// Whether the connected member outlives whoever sends it a transaction that only reads. Not known at first.
+    /// Whether the connected member survives it when a caller is killed while its transaction of reads is on its way. `None`
+    /// at first.
     sturdy: Cell<Option<bool>>,
 }
 
 /// Why a member gave no answer that counts.
 pub(super) enum Failure {
-    /// Another member would say the same.
+    /// Any other member would say the same: nobody else is asked.
     Final(StoreError),
     /// Not connected, cut off, or too slow: what was asked may or may not have happened.
     Silence(String),
@@ -49,7 +50,7 @@ impl Cluster {
         }
     }
 
-    /// One of the members by itself.
+    /// A cluster of one of the members alone.
     pub(super) fn alone(&self, endpoint: &str) -> Self {
         let config = EtcdConfig { endpoints: vec![endpoint.to_owned()], ..self.config.clone() };
         Self::new(config, self.deadline)
@@ -128,18 +129,17 @@ impl Cluster {
             self.round_trips.set(self.round_trips.get() + 1);
             request(client).await.map_err(|error| explain(doing, endpoint, error))
         });
-        let answer = tokio::time::timeout(patience, answer);
-        let failure = match answer.await {
+        let failure = match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Silence(format!("{endpoint}: no answer within {patience:.1?}")),
         };
-        let failure = match (failure, &self.config.client) {
-            (Failure::Silence(why), Some(client)) if credentials::is_mismatch(&why) => {
-                Failure::Final(credentials::mismatch(client))
-            }
-            (failure, _) => failure,
-        };
+        // The library says of a wrong key only that the connection failed; no other member would take that key either.
+        if let (Failure::Silence(why), Some(client)) = (&failure, &self.config.client)
+            && credentials::is_mismatch(why)
+        {
+            return Err(Failure::Final(credentials::mismatch(client)));
+        }
         // Whatever came of the request, the connection is of no more use: the next request begins with another member.
         if matches!(failure, Failure::Silence(_)) {
             self.turn.set(self.turn.get().wrapping_add(1));
@@ -175,8 +175,8 @@ impl Cluster {
         if let Some((name, password)) = credentials::user(&self.config).map_err(Failure::Final)? {
             options = options.with_user(name, password);
         }
-        let client = Client::connect([endpoint], Some(options)).await;
-        let client = Rc::new(client.map_err(|error| explain("accept the login", endpoint, error))?);
+        let connected = Client::connect([endpoint], Some(options)).await;
+        let client = Rc::new(connected.map_err(|error| explain("accept the login", endpoint, error))?);
         self.connected.replace(Some(client.clone()));
         if let Some(directory) = &self.config.notes {
             self.sturdy.set(notes::sturdy(directory, endpoint, Timestamp::now()));

@@ -24,7 +24,7 @@ const PASSWORD: &str = "etcdPasswordFile";
 const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// What an encrypted connection takes.
+/// The certificates of an encrypted connection, each checked so that a bad one is told by its field and file.
 pub(super) fn tls(config: &EtcdConfig) -> Result<TlsOptions, StoreError> {
     let now = Timestamp::now();
     let mut tls = TlsOptions::new();
@@ -48,7 +48,7 @@ pub(super) fn is_mismatch(why: &str) -> bool {
     why.contains("KeyMismatch")
 }
 
-/// That, with the names of the files.
+/// The error for a key that is another certificate's, with the names of both files.
 pub(super) fn mismatch(client: &ClientCertificate) -> StoreError {
     unusable(KEY, &client.key, format!("it is not the key of {CERT} {}", client.cert.display()))
 }
@@ -64,9 +64,10 @@ pub(super) fn user(config: &EtcdConfig) -> Result<Option<(String, String)>, Stor
 
 fn certificates(field: &'static str, path: &Path, now: Timestamp) -> Result<Vec<u8>, StoreError> {
     let pem = read(field, path)?;
+    // All of them are parsed, although the first one alone is looked at: the TLS library takes the whole file.
     let parsed: Result<Vec<CertificateDer>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let parsed = parsed.map_err(|error| unusable(field, path, format!("it is not in PEM format: {error}")))?;
-    let Some(first) = parsed.first() else {
+    let certificates = parsed.map_err(|error| unusable(field, path, format!("it is not in PEM format: {error}")))?;
+    let Some(first) = certificates.first() else {
         return Err(unusable(field, path, "it does not contain a PEM CERTIFICATE".into()));
     };
     // Said here, by name: in a handshake it would be an alert that does not say whose certificate expired.

@@ -35,14 +35,15 @@ impl Member {
 
 /// 3.5.0 to 3.5.4 panic and, where the read took long, 3.5.5 and 3.5.6 run into a nil pointer.
 pub(super) fn is_fragile(version: &str) -> bool {
-    let patch = version.strip_prefix("3.5.").and_then(|patch| patch.split(['-', '+']).next());
-    patch.and_then(|patch| patch.parse().ok()).is_some_and(|patch: u32| patch < 7)
+    let Some(rest) = version.strip_prefix("3.5.") else { return false };
+    let patch = rest.split(['-', '+']).next().unwrap_or_default();
+    patch.parse().is_ok_and(|patch: u32| patch < 7)
 }
 
 /// Whether the version is known, and known to outlive a client that is killed while it reads.
 pub(super) fn is_sturdy(version: &str) -> bool {
-    let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
-    let is_known = (0..3).all(|_| matches!(numbers.next(), Some(Ok(_))));
+    let numbers: Vec<&str> = version.split(['.', '-', '+']).take(3).collect();
+    let is_known = numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok());
     is_known && !is_fragile(version)
 }
 

@@ -65,6 +65,7 @@ impl Etcd {
         let mut failures = Vec::new();
         for attempt in 0..=ETCD_RESENDS {
             let txn = transaction::nested(alternatives);
+            // Sent, not asked: a transaction must not go to a second member before it is known that the first did not do it.
             match self.cluster.send("commit", async |client| client.kv_client().txn(txn.clone()).await).await {
                 Ok(response) => match transaction::outcome(response) {
                     // Lost, perhaps, to the attempt before, of which nothing was heard.
@@ -93,7 +94,7 @@ impl Etcd {
         Err(StoreError::OutcomeUnknown { failures })
     }
 
-    /// Which change was applied, told by the subjects: `Lost` when none was so far.
+    /// Find out which change was applied by reading the subjects: `Lost` when none was so far.
     async fn read_back(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         let (mut expected, mut reads) = (Vec::new(), Vec::new());
         for (index, change) in alternatives.iter().enumerate() {
@@ -119,6 +120,7 @@ impl OrderedMap for Etcd {
     }
 
     async fn commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        // A part that loses writes nothing: so the parts together are still one choice of the first change that holds.
         let mut first = 0;
         for part in transaction::parts(alternatives) {
             if let Commit::Done(index) = self.commit_nested(part).await? {

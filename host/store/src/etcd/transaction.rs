@@ -14,14 +14,16 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     // A further part is a further round trip, but each alternative in the first one costs a lonely claim time: that part is
     // as deep as nearly always suffices, the others as deep as etcd allows.
     while !rest.is_empty() {
-        let mut operations = 0;
-        let fitting = rest.iter().take(depth).take_while(|change| {
-            // One more for the nested transaction itself, and for each that a conditional write is.
-            let nested = change.writes().iter().filter(|write| matches!(write, Write::DeleteIf(..))).count();
-            operations += change.guards().len().max(change.writes().len()).max(1) + nested + 1;
-            operations <= ETCD_OPERATIONS
-        });
-        let (part, after) = rest.split_at(fitting.count().max(1));
+        let (mut fitting, mut operations) = (0, 0);
+        for change in rest.iter().take(depth) {
+            operations += count_operations(change);
+            if operations > ETCD_OPERATIONS {
+                break;
+            }
+            fitting += 1;
+        }
+        // One that is too large by itself is sent alone: etcd says so by name.
+        let (part, after) = rest.split_at(fitting.max(1));
         parts.push(part);
         rest = after;
         depth = ETCD_NESTING;
@@ -29,20 +31,26 @@ pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     parts
 }
 
+fn count_operations(change: &Change) -> usize {
+    // One more for the nested transaction itself, and for each that a conditional write is.
+    let conditional = change.writes().iter().filter(|write| matches!(write, Write::DeleteIf(..))).count();
+    change.guards().len().max(change.writes().len()).max(1) + conditional + 1
+}
+
 /// One transaction that applies the first change whose guards hold.
 pub(super) fn nested(alternatives: &[Change]) -> Txn {
+    let mut whole: Option<Txn> = None;
     // From the last to the first: each is the `else` of the one before.
-    let innermost: Option<Txn> = None;
-    let txn = alternatives.iter().rev().fold(innermost, |otherwise, change| {
+    for change in alternatives.iter().rev() {
         let guards: Vec<Compare> = change.guards().iter().map(compare).collect();
         let writes: Vec<TxnOp> = change.writes().iter().map(operation).collect();
         let txn = Txn::new().when(guards).and_then(writes);
-        Some(match otherwise {
+        whole = Some(match whole {
             Some(otherwise) => txn.or_else([TxnOp::txn(otherwise)]),
             None => txn,
-        })
-    });
-    txn.unwrap_or_default()
+        });
+    }
+    whole.unwrap_or_default()
 }
 
 /// Which change it was: as many levels deep as transactions failed.

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::keys::{Keys, Named};
 use crate::map::MapView;
 use crate::ordered::{Page, Read, View};
-use crate::record::Hold;
+use crate::record::{Hold, address_in_value};
 use crate::repair::InUse;
 use ipam::{Allocation, Assignment, Attachment, Claim, PodName};
 use limits::store::PAGE;
@@ -29,6 +29,7 @@ impl Store {
         for (key, value) in known.iter() {
             wanted.extend(belonging(&self.keys, in_use, key, value.as_deref()));
         }
+        // Each key is read once, also one that is not there: so records that name each other in a circle end it, too.
         loop {
             wanted.retain(|key| !known.contains_key(key));
             wanted.sort_unstable();
@@ -85,21 +86,24 @@ fn belonging(keys: &Keys, in_use: &InUse, key: &str, value: Option<&[u8]>) -> Ve
         }
         Named::Hold(address) => {
             belonging.push(keys.address(*address));
-            if let Some(kept) = value.and_then(|value| readable::<Hold>(&named, value)) {
-                belonging.push(keys.expiry(kept.until, *address));
-                belonging.extend(kept.identity.iter().map(|identity| keys.identity(identity, *address)));
+            if let Some(hold) = value.and_then(|value| readable::<Hold>(&named, value)) {
+                belonging.push(keys.expiry(hold.until, *address));
+                belonging.extend(hold.identity.iter().map(|identity| keys.identity(identity, *address)));
             }
         }
         Named::Identity { address, .. } | Named::Expiry { address, .. } => belonging.push(keys.hold(*address)),
         Named::Node { attachment, .. } => belonging.push(keys.attachment(attachment)),
         Named::Pod { interface, network, .. } => {
-            let container = value.map(|value| String::from_utf8_lossy(value).into_owned());
-            let (network, interface) = (network.clone(), interface.clone());
-            belonging.extend(container.map(|container| keys.attachment(&Attachment { network, container, interface })));
+            if let Some(value) = value {
+                let container = String::from_utf8_lossy(value).into_owned();
+                let (network, interface) = (network.clone(), interface.clone());
+                belonging.push(keys.attachment(&Attachment { network, container, interface }));
+            }
         }
         Named::Slot(_) => {
-            let address = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-            belonging.extend(address.map(|address| keys.address(address)));
+            if let Some(address) = value.and_then(address_in_value) {
+                belonging.push(keys.address(address));
+            }
         }
         Named::Cursor => {}
     }
@@ -116,8 +120,7 @@ fn of_allocation(keys: &Keys, held: &Allocation, belonging: &mut Vec<String>) {
 }
 
 fn of_claim(keys: &Keys, claim: &Claim, belonging: &mut Vec<String>) {
-    let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-    for Assignment { address, slot, .. } in claim.addresses.iter().chain(ceded) {
+    for Assignment { address, slot, .. } in claim.assignments() {
         belonging.extend([keys.address(*address), keys.hold(*address)]);
         belonging.extend(slot.iter().map(|slot| keys.slot(slot)));
     }

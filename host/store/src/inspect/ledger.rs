@@ -29,10 +29,10 @@ use super::around::Entries;
 use super::readable;
 use crate::keys::{Keys, Named};
 use crate::ordered::Entry;
-use crate::record::{Hold, encode};
+use crate::record::{Hold, address_in_value, encode};
 use ipam::{Allocation, Claim};
 
-/// A power of two.
+/// How many sums there are: the more, the fewer keys an open one makes suspects. A power of two, half a megabyte in all.
 const ACCOUNTS: usize = 1 << 16;
 
 /// The sums over a domain, entry by entry in the order of the keys.
@@ -71,8 +71,8 @@ enum Record {
     Allocation(Box<Allocation>),
     Claim(Box<Claim>),
     Hold(Hold),
-    /// An identity or an expiry.
-    Kept(Hold),
+    /// The copy of a hold in the index of identities or of expiries.
+    HoldIndex(Hold),
     Node,
     /// The container that a pod's index points at.
     Pod(Vec<u8>),
@@ -115,6 +115,7 @@ impl<'a> Ledger<'a> {
                 }
                 !claim.ceded.is_empty() || !claim.former.is_empty()
             }
+            // All addresses were entered before: `addresses` comes before `holds` in the order of the keys.
             Record::Hold(_) => self.forbidden.has(self.hasher.hash_one(&entry.key)),
             Record::Pod(container) => {
                 let is_allowed = self.allowed.has(self.hasher.hash_one((&entry.key, container.as_slice())));
@@ -123,7 +124,7 @@ impl<'a> Ledger<'a> {
                 }
                 !is_allowed
             }
-            Record::Kept(_) | Record::Node | Record::Slot(_) | Record::Cursor => false,
+            Record::HoldIndex(_) | Record::Node | Record::Slot(_) | Record::Cursor => false,
         };
         if is_suspect {
             self.suspect(entry);
@@ -152,12 +153,13 @@ impl Suspects<'_> {
     /// Whether an entry has a sentence in an open account, or may have been pointed at by an entry of pods' index there.
     pub(super) fn include(&self, entry: &Entry) -> bool {
         let Some(record) = Record::parse(self.keys, entry) else { return false };
-        let mut keys: Vec<String> = Vec::new();
-        keys.extend(record.sentences(self.keys, &entry.key).into_iter().map(|sentence| sentence.key));
-        if let Record::Claim(claim) = &record {
-            keys.extend(index_of(self.keys, claim));
+        for Sentence { key, .. } in record.sentences(self.keys, &entry.key) {
+            if self.is_open[account_of(&self.hasher, &key)] {
+                return true;
+            }
         }
-        keys.iter().any(|key| self.is_open[account_of(&self.hasher, key)])
+        let Record::Claim(claim) = &record else { return false };
+        index_of(self.keys, claim).is_some_and(|key| self.is_open[account_of(&self.hasher, &key)])
     }
 }
 
@@ -173,26 +175,26 @@ impl Record {
             Named::Address(_) => Self::Allocation(Box::new(readable(&named, &entry.value)?)),
             Named::Attachment(_) => Self::Claim(Box::new(readable(&named, &entry.value)?)),
             Named::Hold(_) => Self::Hold(readable(&named, &entry.value)?),
-            Named::Identity { .. } | Named::Expiry { .. } => Self::Kept(readable(&named, &entry.value)?),
+            Named::Identity { .. } | Named::Expiry { .. } => Self::HoldIndex(readable(&named, &entry.value)?),
             Named::Node { .. } => Self::Node,
             Named::Pod { .. } => Self::Pod(entry.value.clone()),
-            Named::Slot(_) => Self::Slot(std::str::from_utf8(&entry.value).ok()?.parse().ok()?),
+            Named::Slot(_) => Self::Slot(address_in_value(&entry.value)?),
             Named::Cursor => Self::Cursor,
         })
     }
 
     /// What it says of keys whose sentences have to balance.
     fn sentences(&self, keys: &Keys, own_key: &str) -> Vec<Sentence> {
-        let is = |content| vec![Sentence { key: own_key.to_owned(), content, is_there: true }];
-        match self {
-            Self::Allocation(held) => is(encode(held)),
-            Self::Kept(kept) => is(encode(kept)),
-            Self::Node => is(Vec::new()),
-            Self::Slot(address) => is(address.to_string().into_bytes()),
-            Self::Claim(claim) => wanted_by_claim(keys, claim),
-            Self::Hold(kept) => wanted_by_hold(keys, kept),
-            Self::Pod(_) | Self::Cursor => Vec::new(),
-        }
+        let content = match self {
+            Self::Claim(claim) => return wanted_by_claim(keys, claim),
+            Self::Hold(hold) => return wanted_by_hold(keys, hold),
+            Self::Pod(_) | Self::Cursor => return Vec::new(),
+            Self::Allocation(held) => encode(held),
+            Self::HoldIndex(hold) => encode(hold),
+            Self::Node => Vec::new(),
+            Self::Slot(address) => address.to_string().into_bytes(),
+        };
+        vec![Sentence { key: own_key.to_owned(), content, is_there: true }]
     }
 }
 
@@ -206,8 +208,7 @@ fn wanted_by_claim(keys: &Keys, claim: &Claim) -> Vec<Sentence> {
     for held in claim.allocations() {
         wanted.push(Sentence { key: keys.address(held.address), content: encode(&held), is_there: false });
     }
-    let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-    for assignment in claim.addresses.iter().chain(ceded) {
+    for assignment in claim.assignments() {
         if let Some(slot) = &assignment.slot {
             let content = assignment.address.to_string().into_bytes();
             wanted.push(Sentence { key: keys.slot(slot), content, is_there: false });
@@ -216,13 +217,18 @@ fn wanted_by_claim(keys: &Keys, claim: &Claim) -> Vec<Sentence> {
     wanted
 }
 
-fn wanted_by_hold(keys: &Keys, kept: &Hold) -> Vec<Sentence> {
-    let mut wanted = vec![keys.expiry(kept.until, kept.address)];
-    wanted.extend(kept.identity.iter().map(|identity| keys.identity(identity, kept.address)));
-    wanted.into_iter().map(|key| Sentence { key, content: encode(kept), is_there: false }).collect()
+fn wanted_by_hold(keys: &Keys, hold: &Hold) -> Vec<Sentence> {
+    let key = keys.expiry(hold.until, hold.address);
+    let mut wanted = vec![Sentence { key, content: encode(hold), is_there: false }];
+    if let Some(identity) = &hold.identity {
+        let key = keys.identity(identity, hold.address);
+        wanted.push(Sentence { key, content: encode(hold), is_there: false });
+    }
+    wanted
 }
 
-/// A set of hashes that is complete before it is asked: first all are added, then they are looked up.
+/// A set of hashes that is complete before it is asked: first all are added, then they are looked up. A sorted vector
+/// takes 8 bytes an entry, and a hash set up to twice as many.
 #[derive(Default)]
 struct Hashes {
     hashes: Vec<u64>,

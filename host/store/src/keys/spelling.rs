@@ -41,7 +41,7 @@ pub(crate) fn seconds_until(until: Timestamp) -> u64 {
 
 pub(super) fn parse_number(digits: &str) -> Option<u32> {
     let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:08x}") == digits).then_some(number)
+    if format!("{number:08x}") == digits { Some(number) } else { None }
 }
 
 pub(super) fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
@@ -50,10 +50,12 @@ pub(super) fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
         "6" => Family::V6,
         _ => return None,
     };
-    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let complete = digits.len() == usize::from(family.bits()) / 4;
-    let number = u128::from_str_radix(digits, 16).ok()?;
-    (lower && complete).then(|| family.address(number))
+    // Only as we spell it: another spelling of the same number would be a second key of one address.
+    let is_lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_lower || digits.len() != usize::from(family.bits()) / 4 {
+        return None;
+    }
+    Some(family.address(u128::from_str_radix(digits, 16).ok()?))
 }
 
 /// The keys that begin with `start`, which ends in `/`.

@@ -1,4 +1,4 @@
-//! The claims of a pod, by the index of pods. Its keys begin with the pod's cluster, and whoever asks for
+//! The claims of a pod, by the index of pods. Its keys begin with the pod's cluster, and an operator who asks for
 //! "namespace/name" means the pods of this name in every cluster: so the clusters are found out first.
 
 use std::collections::BTreeSet;
@@ -8,8 +8,8 @@ use crate::error::StoreError;
 use crate::keys::{Named, gaps_between};
 use crate::map::MapView;
 use crate::nearby::aligned;
-use crate::ordered::{Entry, Page, Read, View};
-use crate::record::Seen;
+use crate::ordered::Entry;
+use crate::record::{Seen, address_in_value};
 use ipam::{Allocation, Attachment};
 use limits::store::PAGE;
 
@@ -24,21 +24,22 @@ impl Store {
         namespace: &str,
         name: &str,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut reads = Vec::new();
-        for cluster in self.clusters(view).await? {
-            reads.push(Read::scan(self.keys.interfaces_of(&cluster, namespace, name), PAGE));
+        let mut index = self.batch();
+        let mut scans = Vec::new();
+        for cluster in self.find_clusters(view).await? {
+            scans.push(index.scan(self.keys.interfaces_of(&cluster, namespace, name), PAGE));
         }
+        let mut indexed = index.read(view).await?;
+        let mut batch = self.batch();
         let mut claims = Vec::new();
-        for entry in view.read(&reads).await?.into_iter().flat_map(|page| page.entries) {
+        for entry in scans.into_iter().flat_map(|scan| indexed.scan(scan).entries) {
             if let Some(Named::Pod { interface, network, .. }) = self.keys.named(&entry.key) {
                 let container = String::from_utf8_lossy(&entry.value).into_owned();
-                claims.push(Read::Get(self.keys.attachment(&Attachment { network, container, interface })));
+                claims.push(batch.claim(&Attachment { network, container, interface }));
             }
         }
-        if claims.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(view.read(&claims).await?.into_iter().filter_map(Page::into_entry).collect())
+        let mut answers = batch.read(view).await?;
+        Ok(claims.into_iter().filter_map(|claim| answers.entry(claim)).collect())
     }
 
     /// The clusters that have pods here.
@@ -46,13 +47,15 @@ impl Store {
     /// A glance at the whole index would tell the first of them, but etcd walks all keys of a range that it is asked about.
     /// So it is asked about what lies between the clusters that are likely, none of which has to be: as a rule there is
     /// nothing between them, and nothing to walk.
-    async fn clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
+    async fn find_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
         let mut known = self.likely_clusters(view).await?;
         loop {
+            let mut batch = self.batch();
             let between = gaps_between(self.keys.pods(), known.iter().map(|cluster| self.keys.pods_of(cluster)));
-            let reads: Vec<Read> = between.into_iter().map(|range| Read::keys(range, 1)).collect();
+            let scans: Vec<_> = between.into_iter().map(|gap| batch.first_keys(gap, 1)).collect();
+            let mut answers = batch.read(view).await?;
             let count = known.len();
-            for entry in view.read(&reads).await?.into_iter().flat_map(|page| page.entries) {
+            for entry in scans.into_iter().flat_map(|scan| answers.scan(scan).entries) {
                 known.extend(self.keys.cluster_in(&entry.key));
             }
             // Either nobody else is there, or a key that is none of ours: it leads nowhere.
@@ -62,19 +65,26 @@ impl Store {
         }
     }
 
-    /// No cluster, and those of pods around the address that was claimed last: its own pod may be gone.
+    /// The empty name, of pods whose cluster is not known, and the clusters of pods around the address that was claimed
+    /// last: its own pod may be gone.
     async fn likely_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
-        let mut likely = BTreeSet::from([String::new()]);
-        let mut reads = Vec::new();
-        let cursors = view.read(&[Read::scan(self.keys.cursors(), PAGE)]).await?;
-        for entry in cursors.into_iter().flat_map(|page| page.entries) {
-            let address = std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok());
-            reads.extend(address.map(|address| Read::scan(self.keys.addresses_in(aligned(address, 8)), AROUND_CURSOR)));
+        let mut batch = self.batch();
+        let scan = batch.scan(self.keys.cursors(), PAGE);
+        let cursors = batch.read(view).await?.scan(scan).entries;
+        let mut around = self.batch();
+        let mut windows = Vec::with_capacity(cursors.len());
+        for cursor in cursors {
+            if let Some(address) = address_in_value(&cursor.value) {
+                windows.push(around.scan(self.keys.addresses_in(aligned(address, 8)), AROUND_CURSOR));
+            }
         }
-        if !reads.is_empty() {
-            for entry in view.read(&reads).await?.into_iter().flat_map(|page| page.entries) {
-                let held = Seen::<Allocation>::parse(&self.keys, entry).ok();
-                likely.extend(held.and_then(|held| held.record.pod?.cluster));
+        let mut answers = around.read(view).await?;
+        let mut likely = BTreeSet::from([String::new()]);
+        for window in windows {
+            for entry in answers.scan(window).entries {
+                if let Ok(held) = Seen::<Allocation>::parse(&self.keys, entry) {
+                    likely.extend(held.record.pod.and_then(|pod| pod.cluster));
+                }
             }
         }
         Ok(likely)

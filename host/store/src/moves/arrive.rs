@@ -41,7 +41,7 @@ impl ArrivalTickets {
 }
 
 impl Here<'_> {
-    /// Write claims into these books; or why not.
+    /// The change that writes claims into these books, or why they cannot be written.
     pub(super) async fn enter(
         &self,
         claims: &[MovingClaim],
@@ -84,18 +84,19 @@ impl Here<'_> {
         Ok(Ok(change))
     }
 
-    /// The pod's index, unless it points at a newer attachment already.
+    /// Let the pod's index point at the claim, unless it points at a newer attachment already.
     fn enter_pod(&self, claim: &Claim, has_newest: bool, change: &mut Change) {
-        if let Some(pod) = claim.pod.as_ref().filter(|_| !has_newest) {
+        if let Some(pod) = &claim.pod
+            && !has_newest
+        {
             let newest = self.store.keys.pod(pod, &claim.attachment);
             change.require(Guard::Absent(newest.clone())).put(newest, claim.attachment.container.as_str());
         }
     }
 
-    /// The slots of the addresses, and of those that are ceded. Gives one that is taken.
+    /// Take the slots of the addresses, and of those that are ceded. Returns one that another has.
     fn enter_slots(&self, claim: &Claim, taken: Vec<bool>, change: &mut Change) -> Option<Slot> {
-        let ceded = claim.ceded.iter().map(|ceded| &ceded.assignment);
-        let slots = claim.addresses.iter().chain(ceded).filter_map(|one| Some((one.slot.as_ref()?, one.address)));
+        let slots = claim.assignments().filter_map(|one| Some((one.slot.as_ref()?, one.address)));
         for ((slot, address), taken) in slots.zip(taken) {
             let key = self.store.keys.slot(slot);
             if !self.same {
@@ -109,7 +110,7 @@ impl Here<'_> {
         None
     }
 
-    /// One address of a claim that comes. Gives who has it, where it is somebody else.
+    /// Write one address of a claim that comes. Returns its holder where that is somebody else.
     fn enter_address(
         &self,
         allocation: &Allocation,

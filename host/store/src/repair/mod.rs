@@ -1,4 +1,4 @@
-//! Mending what [`Store::inspect`] finds.
+//! Repairing what [`Store::inspect`] finds.
 //!
 //! The rule above all: **an address that a readable record says is held is never freed.** A duplicate breaks two pods
 //! and their peers; an address held too long costs one address, until the DEL or the GC of its node.
@@ -9,11 +9,11 @@
 //! | a claim lists an address whose record is missing or damaged | the record is written again from the claim; of several claims the oldest |
 //! | a claim lists an address whose record is about another | the record wins: uniqueness rests on it. The claim loses the address, which stays held |
 //! | a claim or its record of an address differ in anything else | the claim wins: it is the fuller of the two |
-//! | a claim that is damaged, and no address names it | it goes: it keeps no address from anybody |
+//! | a claim that is damaged, and no address names it | it goes: it holds no address |
 //! | a claim ceded an address that is with another than it says, or whose holder does not name it | the two claims name each other again; an address that nobody holds is the former holder's again |
 //! | any of these, where a container that runs would lose its claim or an address that it uses | nothing: two share an address, or the container's own record of the ADD has to be asked (`restore.rs`) |
 //! | an index of nodes, pods, identities or expiries | it is written from what it points at, or goes |
-//! | an address both held and kept | it stays held, the hold goes |
+//! | an address both held and on hold | it stays held, the hold goes |
 //! | a hold that is damaged | written from the index of identities, or gone: it protects no container |
 //! | a damaged address that no claim lists, a key without meaning | left alone, unless the operator says *discard* |
 //!
@@ -22,8 +22,9 @@
 //!
 //! Each repair is one transaction, fenced by every record it was judged by: what has changed since is left alone.
 
+mod draft;
+mod holds;
 mod left;
-mod mend;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -37,17 +38,16 @@ use super::inspect::Disagreement;
 use super::ordered::{Change, Commit, OrderedMap};
 use ipam::{Attachment, RangeSets};
 
-/// Which addresses the containers of this node use, as far as the node knows: what no repair may take from them.
+/// The addresses that the containers of this node use, as far as the node knows: no repair may take one from them.
 pub type InUse = BTreeMap<Attachment, BTreeSet<IpAddr>>;
 
 /// Disagreements that are repaired together, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// What is wrong.
-    pub mends: Vec<Disagreement>,
-    /// What is done about it, in words.
+    pub disagreements: Vec<Disagreement>,
+    /// What is done about them, in words for the operator.
     pub remedy: String,
-    /// Whether it deletes what nobody can explain: for people who have looked themselves.
+    /// Whether it deletes what nothing readable explains: only for an operator who has looked for himself.
     pub discards: bool,
     /// Whether nothing is done, because a container that runs would lose its claim or an address.
     pub is_left: bool,
@@ -57,7 +57,6 @@ pub struct Repair {
 /// How a repair ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repaired {
-    /// Mended, durably.
     Done,
     /// A record it was judged by has changed; nothing was written.
     Changed,
@@ -68,7 +67,7 @@ impl Store {
     /// use stays where it is.
     pub async fn plan_repairs(&self, range_sets: &RangeSets, in_use: &InUse) -> Result<Vec<Repair>, StoreError> {
         let (all, found) = self.disagreements(in_use).await?;
-        Ok(plan::Plan::new(&self.keys, &all, range_sets, in_use).repairs(found))
+        Ok(plan::RepairPlan::new(&self.keys, &all, range_sets, in_use).repairs(found))
     }
 
     /// Carry one repair out.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::mend::Mend;
+use super::draft::RepairDraft;
 use super::{InUse, Repair};
 use crate::inspect::{Disagreement, Everything};
 use crate::keys::{Keys, Named};
-use crate::record::{Hold, encode};
+use crate::record::encode;
 use ipam::{Allocation, Assignment, Attachment, Claim, PodName, RangeSets, Slot};
 
 /// What disagreements have in common.
@@ -15,22 +15,22 @@ use ipam::{Allocation, Assignment, Attachment, Claim, PodName, RangeSets, Slot};
 pub(super) enum Subject {
     /// A claim, its addresses and its indexes.
     Attachment(Attachment),
-    /// What an address is kept for.
+    /// The hold of an address, with its indexes.
     Hold(IpAddr),
-    /// Who has a slot.
+    /// A slot, which several claims may name.
     Slot(Slot),
     /// A key that nothing readable explains.
     Unexplained(String),
 }
 
-pub(super) struct Plan<'a> {
+pub(super) struct RepairPlan<'a> {
     pub(super) keys: &'a Keys,
     pub(super) all: &'a Everything,
     range_sets: &'a RangeSets,
     pub(super) in_use: &'a InUse,
-    /// Who claims an address: where several do, whoever uses it, then who did first.
-    requesters: BTreeMap<IpAddr, &'a Attachment>,
-    /// The readable records of addresses, by who holds them.
+    /// The attachment that claims an address: of several the one that uses it, else the one that claimed first.
+    claimed_by: BTreeMap<IpAddr, &'a Attachment>,
+    /// The readable records of addresses, by their holders.
     held_by: BTreeMap<&'a Attachment, Vec<&'a Allocation>>,
     /// The claims of each name of a pod in a cluster.
     claims_of: BTreeMap<PodKey<'a>, Vec<&'a Claim>>,
@@ -41,16 +41,15 @@ pub(super) struct Plan<'a> {
 /// A pod by its cluster, namespace and name.
 type PodKey<'a> = (Option<&'a str>, &'a str, &'a str);
 
-impl<'a> Plan<'a> {
+impl<'a> RepairPlan<'a> {
     pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
         let mut claims: Vec<&Claim> = all.claims.values().collect();
         claims.sort_by_key(|claim| claim.since);
-        let mut requesters = BTreeMap::new();
+        let mut claimed_by = BTreeMap::new();
         for claim in claims {
             for address in claim.addresses() {
-                let uses = |attachment: &Attachment| in_use.get(attachment).is_some_and(|used| used.contains(&address));
-                let first = requesters.entry(address).or_insert(&claim.attachment);
-                if !uses(first) && uses(&claim.attachment) {
+                let first = claimed_by.entry(address).or_insert(&claim.attachment);
+                if !uses(in_use, first, address) && uses(in_use, &claim.attachment, address) {
                     *first = &claim.attachment;
                 }
             }
@@ -65,7 +64,7 @@ impl<'a> Plan<'a> {
                 claims_of.entry(key_of(pod)).or_default().push(claim);
             }
         }
-        Self { keys, all, range_sets, in_use, requesters, held_by, claims_of, slots_had: all.slots_had() }
+        Self { keys, all, range_sets, in_use, claimed_by, held_by, claims_of, slots_had: all.slots_had() }
     }
 
     pub(super) fn repairs(&self, found: Vec<Disagreement>) -> Vec<Repair> {
@@ -73,7 +72,7 @@ impl<'a> Plan<'a> {
         for disagreement in found {
             subjects.entry(self.subject(&disagreement)).or_default().push(disagreement);
         }
-        subjects.into_iter().map(|(subject, mends)| self.repair(subject, mends)).collect()
+        subjects.into_iter().map(|(subject, disagreements)| self.repair(subject, disagreements)).collect()
     }
 
     fn subject(&self, disagreement: &Disagreement) -> Subject {
@@ -87,7 +86,7 @@ impl<'a> Plan<'a> {
             | Disagreement::MissingFromNode { attachment, .. }
             | Disagreement::StaleNode { attachment, .. }
             | Disagreement::StalePod { attachment, .. } => Subject::Attachment(attachment.clone()),
-            Disagreement::HeldAndKept(address)
+            Disagreement::HeldAndOnHold(address)
             | Disagreement::Expiry(address)
             | Disagreement::Identity { address, .. } => self.subject_of_hold(*address),
             Disagreement::Slot { slot, .. } => Subject::Slot(slot.clone()),
@@ -100,16 +99,18 @@ impl<'a> Plan<'a> {
             Some(Named::Hold(address) | Named::Identity { address, .. } | Named::Expiry { address, .. }) => {
                 self.subject_of_hold(address)
             }
-            Some(Named::Address(address)) if self.requesters.contains_key(&address) => {
-                Subject::Attachment(self.requesters[&address].clone())
-            }
+            // The claim says what the record was; without one nothing tells whether a container uses the address.
+            Some(Named::Address(address)) => match self.claimed_by.get(&address) {
+                Some(attachment) => Subject::Attachment((*attachment).clone()),
+                None => Subject::Unexplained(key.to_owned()),
+            },
             _ => Subject::Unexplained(key.to_owned()),
         }
     }
 
     /// The hold of an address that is about to be held again ends in the same transaction.
     fn subject_of_hold(&self, address: IpAddr) -> Subject {
-        match self.requesters.get(&address) {
+        match self.claimed_by.get(&address) {
             Some(attachment) if !self.all.addresses.contains_key(&address) => {
                 Subject::Attachment((*attachment).clone())
             }
@@ -117,52 +118,54 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn repair(&self, subject: Subject, mends: Vec<Disagreement>) -> Repair {
+    fn repair(&self, subject: Subject, disagreements: Vec<Disagreement>) -> Repair {
         if let Some(why) = self.left_because(&subject) {
-            return Mend::leave(mends, why);
+            return RepairDraft::leave(disagreements, why);
         }
-        let mut mend = Mend::new(self.all);
+        let mut draft = RepairDraft::new(self.all);
         match &subject {
-            Subject::Attachment(attachment) => self.mend_attachment(attachment, &mends, &mut mend),
+            Subject::Attachment(attachment) => self.repair_attachment(attachment, &disagreements, &mut draft),
             Subject::Hold(address) => {
                 let held = self.all.bytes.contains_key(&self.keys.address(*address));
-                self.mend_hold(*address, held, &mends, &mut mend);
-                mend.fence(self.keys.hold(*address));
-                mend.fence(self.keys.address(*address));
+                self.repair_hold(*address, held, &disagreements, &mut draft);
+                draft.fence(self.keys.hold(*address));
+                draft.fence(self.keys.address(*address));
             }
-            Subject::Slot(slot) => self.mend_slot(slot, &mut mend),
+            Subject::Slot(slot) => self.repair_slot(slot, &mut draft),
             Subject::Unexplained(key) => match self.keys.named(key) {
                 Some(Named::Address(address)) => {
-                    mend.delete(key.clone(), format!("free {address}: be sure that no container uses it"));
+                    draft.delete(key.clone(), format!("free {address}: be sure that no container uses it"));
                 }
-                _ => mend.delete(key.clone(), format!("delete {key}")),
+                _ => draft.delete(key.clone(), format!("delete {key}")),
             },
         }
-        mend.finish(mends, matches!(subject, Subject::Unexplained(_)))
+        draft.finish(disagreements, matches!(subject, Subject::Unexplained(_)))
     }
 
-    fn mend_attachment(&self, attachment: &Attachment, mends: &[Disagreement], mend: &mut Mend) {
+    fn repair_attachment(&self, attachment: &Attachment, disagreements: &[Disagreement], draft: &mut RepairDraft) {
         let found = self.all.claims.get(attachment);
         let wanted = self.wanted_claim(attachment);
         match &wanted {
-            Some(claim) => self.mend_claim(claim, mends, mend),
+            Some(claim) => self.repair_claim(claim, disagreements, draft),
             None => {
-                mend.delete(
+                draft.delete(
                     self.keys.attachment(attachment),
                     format!("end the claim of {attachment}, which holds nothing"),
                 );
-                self.leave_indexes(attachment, found, mend);
+                self.leave_indexes(attachment, found, draft);
             }
         }
-        for disagreement in mends {
-            self.mend_index(disagreement, wanted.as_ref(), mend);
+        for disagreement in disagreements {
+            self.repair_index(disagreement, wanted.as_ref(), draft);
         }
-        mend.fence(self.keys.attachment(attachment));
-        let kept = wanted.iter().flat_map(|claim| &claim.addresses);
+        draft.fence(self.keys.attachment(attachment));
+        let remaining = wanted.iter().flat_map(|claim| &claim.addresses);
         // Not a missing address that is lost to another claim: that one's repair may come first.
         let listed = found.into_iter().flat_map(|claim| &claim.addresses);
         let lost = listed.filter(|assignment| self.all.addresses.contains_key(&assignment.address));
-        kept.chain(lost).for_each(|assignment| mend.fence(self.keys.address(assignment.address)));
+        for assignment in remaining.chain(lost) {
+            draft.fence(self.keys.address(assignment.address));
+        }
     }
 
     /// What the attachment's claim should be: every address whose record is its own, and those it alone claims.
@@ -170,7 +173,7 @@ impl<'a> Plan<'a> {
         let held = self.held_by.get(attachment).map(Vec::as_slice).unwrap_or_default();
         let mut claim = match self.all.claims.get(attachment) {
             Some(claim) => claim.clone(),
-            None => claim_from(held.first()?),
+            None => Claim::empty_like(held.first()?),
         };
         claim.addresses.retain(|assignment| self.holder(assignment.address) == Some(attachment));
         for held in held {
@@ -196,180 +199,114 @@ impl<'a> Plan<'a> {
             if claim.addresses.iter().any(|held| held.address == address) {
                 continue;
             }
-            let known = self.all.addresses.get(&address).map(Allocation::party);
-            let claimed = || self.all.claims.get(holder).map(Claim::party);
-            ceded.to = known.or_else(claimed).unwrap_or(ceded.to);
+            // The record is what uniqueness rests on; where it is damaged, the holder's claim says as much.
+            if let Some(held) = self.all.addresses.get(&address) {
+                ceded.to = held.party();
+            } else if let Some(claim) = self.all.claims.get(holder) {
+                ceded.to = claim.party();
+            }
             claim.ceded.push(ceded);
         }
     }
 
     pub(super) fn holder(&self, address: IpAddr) -> Option<&Attachment> {
         let recorded = self.all.addresses.get(&address).map(|held| &held.attachment);
-        recorded.or_else(|| self.requesters.get(&address).copied())
+        recorded.or_else(|| self.claimed_by.get(&address).copied())
     }
 
-    fn mend_claim(&self, claim: &Claim, mends: &[Disagreement], mend: &mut Mend) {
+    fn repair_claim(&self, claim: &Claim, disagreements: &[Disagreement], draft: &mut RepairDraft) {
         let Claim { attachment, node, machine, .. } = claim;
         let found = self.all.claims.get(attachment);
         if found != Some(claim) {
             let addresses: Vec<String> = claim.addresses.iter().map(|listed| listed.address.to_string()).collect();
             let words = format!("let the claim of {attachment} list {}", addresses.join(", "));
-            mend.put(self.keys.attachment(attachment), encode(claim), words);
+            draft.put(self.keys.attachment(attachment), encode(claim), words);
         }
         for held in claim.allocations() {
             let address = held.address;
             if self.all.addresses.get(&address) != Some(&held) {
-                mend.put(
+                draft.put(
                     self.keys.address(address),
                     encode(&held),
                     format!("write the record of {address} from the claim"),
                 );
-                self.mend_hold(address, true, mends, mend);
+                self.repair_hold(address, true, disagreements, draft);
             }
         }
         if !self.all.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
-            mend.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
+            draft.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
         }
-        let index = claim.pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
+        let (Some(pod), None) = (&claim.pod, found) else { return };
+        let index = self.keys.pod(pod, attachment);
         // Whatever the index of pods points at, it is newer than a claim that is only written again.
-        if let Some(index) = index.filter(|index| found.is_none() && !self.all.bytes.contains_key(index)) {
-            mend.put(index, attachment.container.as_str(), "let its pod's index point at it".to_owned());
+        if !self.all.bytes.contains_key(&index) {
+            draft.put(index, attachment.container.as_str(), "let its pod's index point at it".to_owned());
         }
     }
 
     /// A claim that ends leaves the indexes that still lead to it.
-    fn leave_indexes(&self, attachment: &Attachment, found: Option<&Claim>, mend: &mut Mend) {
+    fn leave_indexes(&self, attachment: &Attachment, found: Option<&Claim>, draft: &mut RepairDraft) {
         let Some(claim @ Claim { node, pod, .. }) = found else { return };
-        mend.delete(self.keys.node_of(claim), format!("take it off the index of node {node:?}"));
-        let index = pod.as_ref().map(|pod| self.keys.pod(pod, attachment));
-        let points_here = |index: &String| {
-            self.all.bytes.get(index).is_some_and(|container| *container == attachment.container.as_bytes())
-        };
-        if let Some(index) = index.filter(points_here) {
-            mend.delete(index, "take it off its pod's index".to_owned());
+        draft.delete(self.keys.node_of(claim), format!("take it off the index of node {node:?}"));
+        let Some(pod) = pod else { return };
+        let index = self.keys.pod(pod, attachment);
+        if self.all.bytes.get(&index).is_some_and(|container| *container == attachment.container.as_bytes()) {
+            draft.delete(index, "take it off its pod's index".to_owned());
         }
     }
 
-    fn mend_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, mend: &mut Mend) {
+    fn repair_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, draft: &mut RepairDraft) {
         match disagreement {
             Disagreement::StaleNode { node, machine, attachment }
                 if wanted.is_none_or(|claim| claim.node != *node || claim.machine != *machine) =>
             {
-                mend.delete(
+                draft.delete(
                     self.keys.node(node, machine, attachment),
                     format!("take it off the index of node {node:?}"),
                 );
             }
             Disagreement::StalePod { pod, attachment } if wanted.is_none_or(|claim| !is_of(claim, pod)) => {
-                self.mend_pod(pod, attachment, mend);
+                self.repair_pod(pod, attachment, draft);
             }
             _ => {}
         }
     }
 
     /// Let a pod's index point at the newest claim there is, or go.
-    fn mend_pod(&self, pod: &PodName, stale: &Attachment, mend: &mut Mend) {
+    fn repair_pod(&self, pod: &PodName, stale: &Attachment, draft: &mut RepairDraft) {
         let index = self.keys.pod(pod, stale);
-        let claims =
-            self.claims_of.get(&key_of(pod)).into_iter().flatten().filter(|claim| {
-                claim.attachment.network == stale.network && claim.attachment.interface == stale.interface
-            });
-        match claims.max_by_key(|claim| claim.since) {
+        let claims = self.claims_of.get(&key_of(pod)).map(Vec::as_slice).unwrap_or_default();
+        let of_interface = claims
+            .iter()
+            .filter(|claim| claim.attachment.network == stale.network && claim.attachment.interface == stale.interface);
+        match of_interface.max_by_key(|claim| claim.since) {
             Some(newest) => {
                 let container = newest.attachment.container.as_str();
-                mend.put(index, container, format!("let the index of pod {pod} point at container {container}"));
-                mend.fence(self.keys.attachment(&newest.attachment));
+                draft.put(index, container, format!("let the index of pod {pod} point at container {container}"));
+                draft.fence(self.keys.attachment(&newest.attachment));
             }
-            None => mend.delete(index, format!("end the index of pod {pod}")),
+            None => draft.delete(index, format!("end the index of pod {pod}")),
         }
     }
 
-    /// Taken for the address that has it, as long as that is held; given back where none has it.
-    fn mend_slot(&self, slot: &Slot, mend: &mut Mend) {
+    /// Let a slot be taken for the address that has it, as long as that is held; give it back where none has it.
+    fn repair_slot(&self, slot: &Slot, draft: &mut RepairDraft) {
         let key = self.keys.slot(slot);
         let Some(address) = self.slots_had.get(slot).and_then(BTreeSet::first).copied() else {
-            return mend.delete(key, format!("give back {slot}"));
+            return draft.delete(key, format!("give back {slot}"));
         };
-        mend.put(key, address.to_string(), format!("let {slot} be taken for {address}"));
-        mend.fence(self.keys.address(address));
-        let claims = self.all.claims.values().filter(|claim| claim.slots().any(|taken| taken == slot));
-        claims.for_each(|claim| mend.fence(self.keys.attachment(&claim.attachment)));
-    }
-
-    fn mend_hold(&self, address: IpAddr, held: bool, mends: &[Disagreement], mend: &mut Mend) {
-        let wanted = if held { None } else { self.wanted_hold(address) };
-        let key = self.keys.hold(address);
-        match wanted {
-            None => mend.delete(key, format!("end the hold of {address}")),
-            Some(kept) if self.all.kept.get(&address) != Some(kept) => {
-                mend.put(key, encode(kept), format!("write the hold of {address} from the index of its identity"));
+        draft.put(key, address.to_string(), format!("let {slot} be taken for {address}"));
+        draft.fence(self.keys.address(address));
+        for claim in self.all.claims.values() {
+            if claim.slots().any(|taken| taken == slot) {
+                draft.fence(self.keys.attachment(&claim.attachment));
             }
-            Some(_) => {}
         }
-        self.mend_expiry(address, wanted, mend);
-        let identity = wanted.and_then(|kept| kept.identity.as_ref());
-        for stale in self.identities_of(address, mends).into_iter().filter(|known| Some(known) != identity) {
-            mend.delete(self.keys.identity(&stale, address), format!("take {address} off the index of {stale:?}"));
-        }
-        let Some((kept, identity)) = wanted.zip(identity) else { return };
-        if self.all.identities.get(&(address, identity.clone())) != Some(kept) {
-            let words = format!("list {address} in the index of {identity:?}");
-            mend.put(self.keys.identity(identity, address), encode(kept), words);
-        }
-    }
-
-    fn mend_expiry(&self, address: IpAddr, wanted: Option<&Hold>, mend: &mut Mend) {
-        let right = wanted.map(|kept| self.keys.expiry(kept.until, address));
-        let listed = self.all.expiry_keys.get(&address).into_iter().flatten();
-        for stale in listed.filter(|key| Some(*key) != right.as_ref()) {
-            mend.delete(stale.clone(), format!("take {address} off the index of when holds end"));
-        }
-        let Some((kept, key)) = wanted.zip(right) else { return };
-        if self.all.bytes.get(&key) != Some(&encode(kept)) {
-            mend.put(key, encode(kept), format!("list {address} in the index of when holds end"));
-        }
-    }
-
-    /// The hold as it is, or, where nobody can read it, as the index of identities has it.
-    fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
-        let damaged = || self.all.bytes.contains_key(&self.keys.hold(address));
-        let indexed = || self.identities_in(address).map(|(_, kept)| kept).max_by_key(|kept| kept.until);
-        self.all.kept.get(&address).or_else(|| damaged().then(indexed).flatten())
-    }
-
-    /// Whose index has an entry for the address, readable or damaged.
-    fn identities_of(&self, address: IpAddr, mends: &[Disagreement]) -> Vec<String> {
-        let readable = self.identities_in(address).map(|(identity, _)| identity.clone());
-        let damaged = mends.iter().filter_map(|disagreement| match disagreement {
-            Disagreement::Damaged { key, .. } => match self.keys.named(key)? {
-                Named::Identity { identity, address: known } if known == address => Some(identity),
-                _ => None,
-            },
-            _ => None,
-        });
-        readable.chain(damaged).collect()
-    }
-
-    fn identities_in(&self, address: IpAddr) -> impl Iterator<Item = (&String, &Hold)> {
-        let from_here = self.all.identities.range((address, String::new())..);
-        let here = from_here.take_while(move |((known, _), _)| *known == address);
-        here.map(|((_, identity), kept)| (identity, kept))
     }
 }
 
-/// A claim without addresses, with everything else one of its records says.
-fn claim_from(held: &Allocation) -> Claim {
-    Claim {
-        attachment: held.attachment.clone(),
-        node: held.node.clone(),
-        machine: held.machine.clone(),
-        pod: held.pod.clone(),
-        addresses: Vec::new(),
-        ceded: Vec::new(),
-        former: BTreeMap::new(),
-        policy: held.policy.clone(),
-        since: held.since,
-    }
+fn uses(in_use: &InUse, attachment: &Attachment, address: IpAddr) -> bool {
+    in_use.get(attachment).is_some_and(|used| used.contains(&address))
 }
 
 fn is_of(claim: &Claim, pod: &PodName) -> bool {

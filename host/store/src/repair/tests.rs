@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::plan::Plan;
+use super::plan::RepairPlan;
 use super::*;
 use crate::conformance::{Bench, block_on, dynamic, held_for, requester};
 use crate::inspect::Everything;
@@ -36,7 +36,7 @@ fn what_is_wrong_is_judged_as_among_everything() {
     block_on(async {
         let bench = Bench::new(Memory::default(), &["10.0.0.0/24"]);
         populate(&bench).await;
-        let whole = bench.store.scan_all(bench.store.keys.everything(), false).await.unwrap();
+        let whole = bench.store.scan_all(bench.store.keys.everything()).await.unwrap();
         let mut random = Random(TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]));
         let mut wrong = 0;
         for round in 0..ROUNDS {
@@ -47,12 +47,12 @@ fn what_is_wrong_is_judged_as_among_everything() {
             bench.store.map.commit(&[change]).await.unwrap();
             let in_use = in_use(&whole, &bench, &mut random);
 
-            let entries = bench.store.scan_all(bench.store.keys.everything(), false).await.unwrap();
+            let entries = bench.store.scan_all(bench.store.keys.everything()).await.unwrap();
             let (all, expected) = Everything::of(&bench.store.keys, entries);
             let (part, found) = bench.store.disagreements(&in_use).await.unwrap();
             assert_eq!(found, expected, "round {round}");
-            let repairs = Plan::new(&bench.store.keys, &part, &bench.sets, &in_use).repairs(found);
-            let expected = Plan::new(&bench.store.keys, &all, &bench.sets, &in_use).repairs(expected);
+            let repairs = RepairPlan::new(&bench.store.keys, &part, &bench.sets, &in_use).repairs(found);
+            let expected = RepairPlan::new(&bench.store.keys, &all, &bench.sets, &in_use).repairs(expected);
             assert_eq!(repairs, expected, "round {round}");
             wrong += usize::from(!repairs.is_empty());
             restore(&bench, &whole).await;
@@ -151,7 +151,7 @@ fn in_use(whole: &[Entry], bench: &Bench, random: &mut Random) -> InUse {
 async fn restore(bench: &Bench, whole: &[Entry]) {
     let whole: BTreeMap<&String, &Vec<u8>> = whole.iter().map(|entry| (&entry.key, &entry.value)).collect();
     let mut change = Change::default();
-    for entry in bench.store.scan_all(bench.store.keys.everything(), true).await.unwrap() {
+    for entry in bench.store.scan_all(bench.store.keys.everything()).await.unwrap() {
         if !whole.contains_key(&entry.key) {
             change.delete(entry.key);
         }

@@ -54,12 +54,14 @@ pub(super) struct Comparison<'a> {
     pub(super) claim: Option<Found<Claim>>,
     /// Whether its pod's index points at anybody: whoever that is, it is newer than a claim that is only written again.
     pub(super) has_index: bool,
-    /// One for each address.
+    /// One for each address of the occupant, in its order.
     pub(super) places: Vec<Place>,
 }
 
 impl Comparison<'_> {
-    pub(super) fn restoration(
+    /// Work out what puts the store right. `taken` has the addresses that occupants before this one get, and gains this
+    /// one's.
+    pub(super) fn plan_restoration(
         self,
         store: &Store,
         rivals: &BTreeMap<Attachment, Seen<Claim>>,
@@ -68,15 +70,7 @@ impl Comparison<'_> {
         now: Timestamp,
     ) -> Restoration {
         let occupant = self.occupant;
-        let mut found = Restoration {
-            occupant: occupant.clone(),
-            missing: Vec::new(),
-            moved: Vec::new(),
-            shared: Vec::new(),
-            unused: Vec::new(),
-            ended: Vec::new(),
-            change: Change::default(),
-        };
+        let mut found = Restoration::empty(occupant);
         let mut claim = self.claim_so_far(now);
         let mut claimed: Vec<(&Assignment, &Place)> = Vec::new();
         for (assignment, place) in occupant.addresses.iter().zip(&self.places) {
@@ -140,12 +134,13 @@ impl Comparison<'_> {
 
     /// The assignment as the container was told it, with what only its record knows.
     fn known(&self, assignment: &Assignment, place: &Place) -> Assignment {
-        match self.own(place) {
-            Some(own) => {
-                Assignment { kind: own.kind, hold: own.hold.clone(), slot: own.slot.clone(), ..assignment.clone() }
-            }
-            None => assignment.clone(),
+        let mut known = assignment.clone();
+        if let Some(own) = self.own(place) {
+            known.kind = own.kind;
+            known.hold = own.hold.clone();
+            known.slot = own.slot.clone();
         }
+        known
     }
 
     fn unused(&self, claim: &Claim) -> Vec<IpAddr> {
@@ -164,46 +159,77 @@ impl Comparison<'_> {
         let keys = &store.keys;
         let key = keys.attachment(&claim.attachment);
         let change = &mut found.change;
-        change.require(self.claim.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+        change.require(guard_of(self.claim.as_ref(), &key));
         for held in &found.moved {
             claim.former.insert(held.address, held.party());
         }
-        // Who gives way goes on naming the address, so that it is free only when both are released. One claim may cede
-        // several, and is written once.
-        let mut ceding: BTreeMap<&Attachment, Claim> = BTreeMap::new();
-        for held in &found.moved {
-            let Some(rival) = rivals.get(&held.attachment) else { continue };
-            change.require(rival.guard());
-            let ceding = ceding.entry(&held.attachment).or_insert_with(|| rival.record.clone());
-            cede(ceding, held.address, &claim);
-        }
-        for (holder, ceding) in ceding {
-            change.put(keys.attachment(holder), encode(&ceding));
-        }
+        cede_moved(keys, rivals, &found.moved, &claim, change);
         for (assignment, place) in claimed {
-            let (key, hold) = (keys.address(assignment.address), keys.hold(assignment.address));
+            let key = keys.address(assignment.address);
             // What is damaged is compared as well, to the byte: somebody may be repairing it at this moment.
-            change.require(place.held.as_ref().map_or_else(|| Guard::Absent(key.clone()), Found::guard));
+            change.require(guard_of(place.held.as_ref(), &key));
             if let Some(listed) = claim.addresses.iter().find(|listed| listed.address == assignment.address) {
                 change.put(key, encode(&claim.allocation(listed)));
             }
-            change.require(place.hold.as_ref().map_or_else(|| Guard::Absent(hold.clone()), Found::guard));
-            match &place.hold {
-                // Whoever uses the address needs it now; for whom it was kept, it was kept from nobody who has it.
-                Some(Found::Readable(hold)) => {
-                    end_hold(keys, &hold.record, change);
-                    found.ended.push(hold.record.clone());
-                }
-                Some(Found::Damaged(_)) => drop(change.delete(hold)),
-                None => {}
-            }
+            found.ended.extend(end_hold_of(keys, assignment.address, place, change));
         }
         change.put(key, encode(&claim)).put(keys.node_of(&claim), "");
         // Whatever the pod's index points at is newer than a claim that is only written again.
-        let index = claim.pod.as_ref().map(|pod| keys.pod(pod, &claim.attachment));
-        if let Some(index) = index.filter(|_| !self.has_index && claim.pod == self.occupant.pod) {
+        if let Some(pod) = &claim.pod
+            && !self.has_index
+            && claim.pod == self.occupant.pod
+        {
+            let index = keys.pod(pod, &claim.attachment);
             change.require(Guard::Absent(index.clone())).put(index, claim.attachment.container.as_str());
         }
+    }
+}
+
+/// Let the claims of those who give way go on naming the addresses that move, so that each is free only when both are
+/// released.
+fn cede_moved(
+    keys: &Keys,
+    rivals: &BTreeMap<Attachment, Seen<Claim>>,
+    moved: &[Allocation],
+    to: &Claim,
+    change: &mut Change,
+) {
+    // One claim may cede several, and is written once.
+    let mut edited: BTreeMap<&Attachment, Claim> = BTreeMap::new();
+    for held in moved {
+        let Some(rival) = rivals.get(&held.attachment) else { continue };
+        change.require(rival.guard());
+        let ceding = edited.entry(&held.attachment).or_insert_with(|| rival.record.clone());
+        cede(ceding, held.address, to);
+    }
+    for (holder, ceding) in edited {
+        change.put(keys.attachment(holder), encode(&ceding));
+    }
+}
+
+/// End the hold of an address that a container uses, whatever it says: no address is held and on hold at once. Returns the
+/// hold, where it can be read.
+fn end_hold_of(keys: &Keys, address: IpAddr, place: &Place, change: &mut Change) -> Option<Hold> {
+    let key = keys.hold(address);
+    change.require(guard_of(place.hold.as_ref(), &key));
+    match &place.hold {
+        Some(Found::Readable(hold)) => {
+            end_hold(keys, &hold.record, change);
+            Some(hold.record.clone())
+        }
+        Some(Found::Damaged(_)) => {
+            change.delete(key);
+            None
+        }
+        None => None,
+    }
+}
+
+/// What lies under a key is as it was found, or still absent.
+fn guard_of<T: Keyed>(found: Option<&Found<T>>, key: &str) -> Guard {
+    match found {
+        Some(found) => found.guard(),
+        None => Guard::Absent(key.to_owned()),
     }
 }
 

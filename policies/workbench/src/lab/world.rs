@@ -57,7 +57,7 @@ use limits::store::PAGE;
 use store::EtcdConfig;
 use store::memory::Memory;
 use store::ordered::{Change, OrderedMap};
-use store::{Claimed, Filter, Hold, Look, Requester, Store, StoreError};
+use store::{AllocationFilter, Claimed, Hold, Look, Requester, Store, StoreError};
 
 /// The network's name, where none is given.
 pub const NETWORK: &str = "lab";
@@ -213,12 +213,12 @@ impl World {
 
     /// All allocations, in the order of their addresses.
     pub fn held(&self) -> Result<Vec<Allocation>, StoreError> {
-        Ok(at_once(self.store.allocations(&Filter::default()).all())?.held)
+        Ok(at_once(self.store.allocations(&AllocationFilter::default()).all())?.held)
     }
 
     /// All addresses that are kept after their release, with the identity and the time they are kept for.
     pub fn kept(&self) -> Result<Vec<Hold>, StoreError> {
-        at_once(self.store.kept(self.now()))
+        at_once(self.store.standing_holds(self.now()))
     }
 
     /// Write everything that is at rest here into an empty map, such as one on a disk where processes find it.

@@ -5,7 +5,7 @@ use crate::cli::list;
 use crate::cli::network::Opened;
 use crate::verbs;
 use ipam::{Allocation, RangeSets};
-use store::Filter;
+use store::AllocationFilter;
 
 /// Such addresses are held like any other, but no ADD gives one out again, and `usage` does not count them. No check where
 /// there are none.
@@ -39,7 +39,7 @@ pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<C
 
 /// How many there are, and the first of them. Only what lies outside the subnets is read, where as a rule there is nothing.
 async fn count_outside(opened: &Opened, range_sets: &RangeSets) -> Result<Option<(usize, Allocation)>, verbs::Error> {
-    let filter = Filter { network: Some(opened.base.network.clone()), ..Filter::default() };
+    let filter = AllocationFilter { network: Some(opened.base.network.clone()), ..AllocationFilter::default() };
     let mut pages = opened.store.search_spans(&filter, &range_sets.outside());
     let (mut count, mut example) = (0, None);
     while let Some(held) = list::next_page(&mut pages).await? {

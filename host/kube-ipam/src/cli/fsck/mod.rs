@@ -144,7 +144,7 @@ fn found(repair: &Repair, options: &FsckOptions) -> Inconsistency {
     } else if repair.discards && !options.discard {
         outcome = RepairOutcome::NeedsDiscard;
     }
-    let problems = repair.mends.iter().map(ToString::to_string).collect();
+    let problems = repair.disagreements.iter().map(ToString::to_string).collect();
     Inconsistency { problems, remedy: repair.remedy.clone(), outcome }
 }
 

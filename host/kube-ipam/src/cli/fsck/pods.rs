@@ -11,7 +11,7 @@ use crate::cli::network::Opened;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Home, Inventory, PodAddresses};
 use ipam::{Allocation, Claim, Holder, PodName, RangeSets};
-use store::Standing;
+use store::StandingClaim;
 
 /// The findings, and the sentence to print where there are none.
 ///
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let home = opened.home(server).await?;
     let standing = opened.store.claims(&opened.base.network).await?;
     let mut claims: Vec<&Claim> = Vec::new();
-    for claim in standing.iter().map(Standing::claim) {
+    for claim in standing.iter().map(StandingClaim::claim) {
         // Pods of another cluster are not in this API server: it would seem that they are gone.
         if claim.pod.as_ref().is_none_or(|pod| home.foreign(pod).is_none()) {
             claims.push(claim);

@@ -20,7 +20,7 @@ use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
-use store::Standing;
+use store::StandingClaim;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReclaimOptions {
@@ -94,19 +94,19 @@ pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: F
 async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
     let standing = opened.store.claims(&opened.base.network).await?;
     let home = opened.home(server).await?;
-    let sight = Sight::of(standing.iter().map(Standing::claim), &home);
-    let ours: Vec<Standing> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
+    let sight = Sight::of(standing.iter().map(StandingClaim::claim), &home);
+    let ours: Vec<StandingClaim> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut refused = sight.doubt();
-    let candidates: Vec<Standing> =
+    let candidates: Vec<StandingClaim> =
         ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned().collect();
-    let mut suspects: Vec<(Standing, String)> = Vec::new();
+    let mut suspects: Vec<(StandingClaim, String)> = Vec::new();
     // A list of all pods is expensive for the API server, so it is asked for one only if there is something to judge.
     if !candidates.is_empty() {
         let inventory = server.inventory().await?;
         suspects = gone(candidates, &inventory);
         if refused.is_none() && !suspects.is_empty() {
             let going = suspects.iter().map(|(standing, _)| standing.claim());
-            refused = Balance::of(ours.iter().map(Standing::claim), going, &inventory).doubt();
+            refused = Balance::of(ours.iter().map(StandingClaim::claim), going, &inventory).doubt();
         }
     }
     if options.force {
@@ -139,7 +139,7 @@ fn is_candidate(claim: &Claim, options: &ReclaimOptions) -> bool {
 
 /// The claims whose pod is gone or finished, each with the reason. A finished pod may still wait for its DEL, but it has
 /// had the time between the two lists for that.
-fn gone(claims: impl IntoIterator<Item = Standing>, inventory: &Inventory) -> Vec<(Standing, String)> {
+fn gone(claims: impl IntoIterator<Item = StandingClaim>, inventory: &Inventory) -> Vec<(StandingClaim, String)> {
     let mut gone = Vec::new();
     for standing in claims {
         let Some(pod) = &standing.claim().pod else { continue };
@@ -150,7 +150,7 @@ fn gone(claims: impl IntoIterator<Item = Standing>, inventory: &Inventory) -> Ve
     gone
 }
 
-async fn release(opened: &Opened, judged: &Standing, why: &str) -> ReclaimOutcome {
+async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> ReclaimOutcome {
     match opened.store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
             let addresses: Vec<_> = judged.claim().addresses().collect();

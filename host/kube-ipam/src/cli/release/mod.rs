@@ -23,7 +23,7 @@ use cni::Fail;
 use ipam::Claim;
 use ipam::shown::joined;
 use life::Life;
-use store::{Hold, Standing, StandingHold};
+use store::{Hold, StandingClaim, StandingHold};
 
 #[derive(Args, Debug)]
 pub(crate) struct ReleaseOptions {
@@ -55,7 +55,7 @@ struct Target {
 }
 
 enum TargetRecord {
-    Claim(Box<Standing>),
+    Claim(Box<StandingClaim>),
     Hold(Box<StandingHold>),
 }
 
@@ -137,7 +137,7 @@ async fn find_holds(identity: &str, opened: &Opened) -> Result<Vec<Target>, verb
 }
 
 async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, CommandError> {
-    let mut claims: Vec<Standing> = opened.store.all_claims().await.map_err(verbs::Error::from)?;
+    let mut claims: Vec<StandingClaim> = opened.store.all_claims().await.map_err(verbs::Error::from)?;
     claims.retain(|standing| subject.fits(standing.claim()));
     if let Subject::Container(id) = subject {
         narrow_to_one(&mut claims, id)?;
@@ -152,7 +152,7 @@ async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, Command
 
 /// Leaves the claims of the one container that an ID means, or an error where its beginning fits several: what is released
 /// must not depend on which containers happen to run.
-fn narrow_to_one(claims: &mut Vec<Standing>, id: &str) -> Result<(), ReleaseError> {
+fn narrow_to_one(claims: &mut Vec<StandingClaim>, id: &str) -> Result<(), ReleaseError> {
     // An ID that is written out in full is meant, even where a longer one begins with it.
     if claims.iter().any(|standing| standing.claim().attachment.container == id) {
         claims.retain(|standing| standing.claim().attachment.container == id);
@@ -207,7 +207,7 @@ async fn carry_out(opened: &Opened, targets: &mut [Target]) {
 }
 
 impl Target {
-    fn claim(standing: Standing) -> Self {
+    fn claim(standing: StandingClaim) -> Self {
         let life = Life::Unknown { why: Vec::new() };
         Self { record: TargetRecord::Claim(Box::new(standing)), life, outcome: ReleaseOutcome::Found }
     }

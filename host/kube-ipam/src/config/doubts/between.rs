@@ -33,7 +33,6 @@ impl Claimed {
         one.network == two.network && one.domain == two.domain && is_one_store(&one.store, &two.store)
     }
 
-    /// The network's name.
     pub fn network(&self) -> &str {
         &self.base.network
     }

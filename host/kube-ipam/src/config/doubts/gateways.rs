@@ -46,8 +46,8 @@ fn out_of_reach(
     ranges: &[WrittenRange],
 ) -> Option<Doubt> {
     let address = IpAddr::V4(gateway);
-    let usable: Vec<&Range> = ranges.iter().filter_map(|range| range.range.as_ref()).collect();
-    let of_family: Vec<&Range> = usable.into_iter().filter(|range| range.family() == Family::V4).collect();
+    let usable = ranges.iter().filter_map(|written| written.range.as_ref());
+    let of_family: Vec<&Range> = usable.filter(|range| range.family() == Family::V4).collect();
     let routes = routes::read(netconf).unwrap_or_default();
     let is_told = of_family.first().is_some_and(|first| first.gateway() == Some(address))
         && routes.iter().any(|route| route.gw.is_none() && Family::of(route.dst.ip()) == Family::V4);

@@ -31,12 +31,11 @@ fn default_routes(netconf: &NetConf, ranges: &[WrittenRange]) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     for family in [Family::V4, Family::V6] {
         let is_given = ranges.iter().any(|written| written.range.as_ref().is_some_and(|one| one.family() == family));
-        let is_default = |route: &Route| route.dst.prefix() == 0 && Family::of(route.dst.ip()) == family;
-        let has_next_hop = routes.iter().any(|route| is_default(route) && route.gw.is_some());
+        let has_next_hop = routes.iter().any(|route| is_default(route, family) && route.gw.is_some());
         if !is_given || has_next_hop {
             continue;
         }
-        let Some(nth) = routes.iter().position(is_default) else { continue };
+        let Some(nth) = routes.iter().position(|route| is_default(route, family)) else { continue };
         let message = format!(
             "ipam.routes[{nth}] is a default route, and isDefaultGateway makes the bridge plugin add another: the kernel \
              refuses it (file exists)"
@@ -44,6 +43,10 @@ fn default_routes(netconf: &NetConf, ranges: &[WrittenRange]) -> Vec<Doubt> {
         doubts.push(Doubt::new(message, "remove the route, or write isGateway in place of isDefaultGateway"));
     }
     doubts
+}
+
+fn is_default(route: &Route, family: Family) -> bool {
+    route.dst.prefix() == 0 && Family::of(route.dst.ip()) == family
 }
 
 /// The bridge takes the gateway for its own address, and has one of IPv4.

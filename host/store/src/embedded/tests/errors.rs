@@ -175,7 +175,7 @@ fn a_claim_in_the_directory_of_the_environment() {
             println!("{error}: {:?}; {}", std::error::Error::source(&error), error.hint().unwrap());
             let store = Store::new(Embedded::new(Path::new(&dir), None), "/test", "blue");
             println!("ping: {:?}", block_on(store.ping()).is_ok());
-            println!("list: {:?}", block_on(store.allocations(&crate::Filter::default()).all()).is_ok());
+            println!("list: {:?}", block_on(store.allocations(&crate::AllocationFilter::default()).all()).is_ok());
             return;
         }
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::errors::{claim, in_a_shell};
 use super::*;
 use crate::conformance::{block_on, requester};
-use crate::{Filter, Store};
+use crate::{AllocationFilter, Store};
 
 fn store(dir: &Path) -> Store {
     Store::new(Embedded::new(dir, None), "/test", "blue")
@@ -60,7 +60,7 @@ fn fill_and_empty() {
         let released = block_on(store.release(&attachment, jiff::Timestamp::now()));
         assert!(matches!(&released, Ok(Some(_))), "{nth} of {}: {released:?}", holders.len());
     }
-    let listing = block_on(store(&dir).allocations(&Filter::default()).all()).unwrap();
+    let listing = block_on(store(&dir).allocations(&AllocationFilter::default()).all()).unwrap();
     assert!(listing.held.is_empty());
     ask(&dir).into_iter().for_each(Result::unwrap);
     claim(&dir, "next").unwrap();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::conformance::{assignment, block_on, range_sets, requester};
 use crate::embedded::Embedded;
-use crate::{Claimed, Filter, Store};
+use crate::{AllocationFilter, Claimed, Store};
 use ipam::{Claim, RangeSets};
 
 const DIR: &str = "STORE_WORKER_DIR";
@@ -84,7 +84,7 @@ fn ninety_six_processes_race_for_61_addresses() {
         assert!(worker.wait().unwrap().success());
     }
     let store = store(&data);
-    let listing = block_on(store.allocations(&Filter::default()).all()).unwrap();
+    let listing = block_on(store.allocations(&AllocationFilter::default()).all()).unwrap();
     assert_eq!(listing.held.len(), 61);
     let containers: BTreeSet<_> = listing.held.iter().map(|held| &held.attachment.container).collect();
     assert_eq!(containers.len(), 61);
@@ -121,7 +121,7 @@ fn processes_killed_at_any_moment_leave_a_sound_store() {
     block_on(async {
         // The last commit of one that was killed shows once somebody has had a turn; a release of nothing takes one.
         assert_eq!(store.release(&requester("nobody", "").attachment, Timestamp::now()).await.unwrap(), None);
-        for held in store.allocations(&Filter::default()).all().await.unwrap().held {
+        for held in store.allocations(&AllocationFilter::default()).all().await.unwrap().held {
             store.release(&held.attachment, Timestamp::now()).await.unwrap();
         }
         for nth in 0..61 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::conformance::{MACHINE, span};
-use crate::{Filter, Requester, Search};
+use crate::{AllocationFilter, Requester, Search};
 use limits::store::ETCD_ANSWER;
 
 #[test]
@@ -249,7 +249,7 @@ fn a_crowd_at_once_gets_every_address_once() {
     assert_eq!(claims, 61);
     block_on(async {
         let store = Store::new(Etcd::new(at(&[&url]), None), &prefix, "blue");
-        let listing = store.allocations(&Filter::default()).all().await.unwrap();
+        let listing = store.allocations(&AllocationFilter::default()).all().await.unwrap();
         assert_eq!(listing.held.len(), 61);
         assert_eq!(store.inspect().await.unwrap(), []);
     });

@@ -10,7 +10,7 @@ use super::*;
 use crate::conformance::{MACHINE, range_sets};
 use crate::ordered::{KeyRange, Page};
 use crate::record::encode;
-use crate::{Filter, InUse, Occupant, Rival};
+use crate::{AllocationFilter, InUse, Occupant, Rival};
 use ipam::Claim;
 use limits::store::READ_AGAIN;
 
@@ -206,7 +206,7 @@ const READERS: [&str; 11] = [
 async fn read(reader: &str, store: &Store, occupants: &[Occupant]) -> Result<usize, StoreError> {
     let sets = range_sets(&["10.0.0.0/16"]);
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    let container = Filter { container: Some("c".into()), ..Filter::default() };
+    let container = AllocationFilter { container: Some("c".into()), ..AllocationFilter::default() };
     Ok(match reader {
         "doctor" => store.inspect().await?.len(),
         "fsck" => store.plan_repairs(&sets, &InUse::new()).await?.len(),

@@ -1,22 +1,22 @@
-//! One repair while it is worked out: a change that is fenced by everything it looked at, and its words.
+//! One repair while it is worked out: a change that is fenced by everything it looked at, and what it does in words.
 
 use super::Repair;
 use crate::inspect::{Disagreement, Everything};
 use crate::ordered::{Change, Guard};
 
 /// A change and what it does in words. Writes come before fences: a change begins with a key it writes.
-pub(super) struct Mend<'a> {
+pub(super) struct RepairDraft<'a> {
     all: &'a Everything,
     change: Change,
     words: Vec<String>,
 }
 
-impl<'a> Mend<'a> {
+impl<'a> RepairDraft<'a> {
     pub(super) fn new(all: &'a Everything) -> Self {
         Self { all, change: Change::default(), words: Vec::new() }
     }
 
-    /// The key is as it was when it was read.
+    /// Let the change happen only where the key is as it was when it was read.
     pub(super) fn fence(&mut self, key: String) {
         let guard = match self.all.bytes.get(&key) {
             Some(bytes) => Guard::Is(key, bytes.clone()),
@@ -41,12 +41,12 @@ impl<'a> Mend<'a> {
         self.words.push(words);
     }
 
-    pub(super) fn finish(self, mends: Vec<Disagreement>, discards: bool) -> Repair {
-        Repair { mends, remedy: self.words.join("; "), discards, is_left: false, change: self.change }
+    pub(super) fn finish(self, disagreements: Vec<Disagreement>, discards: bool) -> Repair {
+        Repair { disagreements, remedy: self.words.join("; "), discards, is_left: false, change: self.change }
     }
 
-    /// Nothing is written.
-    pub(super) fn leave(mends: Vec<Disagreement>, why: String) -> Repair {
-        Repair { mends, remedy: why, discards: false, is_left: true, change: Change::default() }
+    /// A repair that writes nothing, and why.
+    pub(super) fn leave(disagreements: Vec<Disagreement>, why: String) -> Repair {
+        Repair { disagreements, remedy: why, discards: false, is_left: true, change: Change::default() }
     }
 }
