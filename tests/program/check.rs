@@ -102,7 +102,7 @@ fn every_mistake_is_found_by_name_in_a_small_world() {
         ("serves-one-family", "proposals-are-usable", "although the network has"),
         ("panics-at-annotations", "proposals-are-usable", "an address"),
         ("echoes-annotations", "proposals-are-usable", "returned too long a text"),
-        ("refuses-silently", "refusals-say-why", "without a word"),
+        ("refuses-silently", "refusals-say-why", "gives no reason"),
         ("leaves-out-the-last", "exhaustion-is-exact", "it gives every address of"),
         ("full-at-nine-tenths", "exhaustion-is-exact", "when there is room"),
         ("taken-when-full", "exhaustion-is-exact", "refuses as taken"),

@@ -32,6 +32,10 @@ pub const COUNTED_PARTS: u128 = 64;
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 
+/// Records that `doctor` compares with each other, which takes some tenths of a second; an address has four. Where there are
+/// more it says so, and names `fsck`.
+pub const RECORDS_COMPARED: u64 = 40_000;
+
 /// Holds that are over and are removed by the way: by each claim and each release, and by each transaction of GC and
 /// reclaim. A release makes at most a few new ones, so that none pile up. Three keys each, well below the 128
 /// operations of an etcd transaction.

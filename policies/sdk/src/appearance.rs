@@ -185,5 +185,5 @@ pub(crate) fn explain(misfit: Misfit) -> String {
         Misfit::Gateway(..) => misfit.to_string(),
         Misfit::GatewayAtEnd(..) => format!("{misfit} and could not be reached"),
     };
-    format!("{unreachable}; leave out the length, or name a gateway inside by annotation {GATEWAY}")
+    format!("{unreachable}; leave out the length, or name a gateway in that subnet with annotation {GATEWAY}")
 }

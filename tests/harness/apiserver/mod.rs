@@ -4,7 +4,7 @@
 //!   ApiServer::start()   the double, or the real server that KUBE_IPAM_APISERVER names
 //!   ApiServer::double()  the double, for what a real server does not do on demand: faults, a record of requests
 //!        │
-//!        ├─ double.rs    HTTPS on loopback; read-only for its clients, changed by the test through the methods below
+//!        ├─ double/      HTTPS on loopback; read-only for its clients, changed by the test through the methods below
 //!        └─ real.rs      kube-apiserver on real etcd; changed by the same methods, through its REST API
 //! ```
 //!

@@ -120,10 +120,8 @@ fn says(ipam: &Ipam, ours: &str) -> bool {
 
 fn error(key: &str, ours: &'static str) -> Error {
     let hint = match ours {
-        "etcdConfig" => "move it into ipam: as it stands, the embedded store of this node would serve".to_owned(),
-        "etcdURL" => {
-            "move it into ipam.etcdConfig: as it stands, the embedded store of this node would serve".to_owned()
-        }
+        "etcdConfig" => "move it into ipam: otherwise the node's embedded store is used".to_owned(),
+        "etcdURL" => "move it into ipam.etcdConfig: otherwise the node's embedded store is used".to_owned(),
         ours => format!("move it into ipam; where the main plugin has a key of that name, set ipam.{ours} as well"),
     };
     Error::Misplaced { path: key.to_owned(), which: "beside ipam", hint }

@@ -29,7 +29,7 @@ pub struct Network {
     /// Addresses the runtime asks for, each once.
     pub requested: Vec<Requested>,
     pub policy: PolicyConfig,
-    /// How long a released address is on hold from everybody.
+    /// How long a released dynamic address is withheld from reuse.
     pub cooldown: Option<Duration>,
     /// The pod, when the runtime names one.
     pub pod: Option<KnownPod>,

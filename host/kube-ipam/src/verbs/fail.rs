@@ -107,7 +107,7 @@ fn of_misfit(misfit: &Misfit) -> &'static str {
     match misfit {
         Misfit::Network(..) | Misfit::Broadcast(..) => "ask for it without a prefix, or for another address",
         Misfit::Gateway(..) | Misfit::GatewayAtEnd(..) => {
-            "ask for it without a prefix, or name a gateway inside by annotation kube-ipam.gateway"
+            "ask for it without a prefix, or name a gateway in that subnet with annotation kube-ipam.gateway"
         }
     }
 }
@@ -130,8 +130,8 @@ fn asks_again(cause: &Error) -> bool {
 fn older_text(older: &OlderThanBoot) -> String {
     let OlderThanBoot { count, is_least, booted } = older;
     let least = if *is_least { "at least " } else { "" };
-    let claims = if *count == 1 { "claim of this node is" } else { "claims of this node are" };
-    format!("{least}{count} {claims} older than its boot at {booted:.0}, so that their containers are gone")
+    let claims = if *count == 1 { "claim of this node was" } else { "claims of this node were" };
+    format!("{least}{count} {claims} made before it booted at {booted:.0}: their containers are gone")
 }
 
 /// The policy says what is wrong; this is where to put it right.

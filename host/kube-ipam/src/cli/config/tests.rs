@@ -130,7 +130,7 @@ fn programs_get_every_finding_with_its_file() {
         {
           "severity": "warning",
           "file": "subnet-host-bits.conf",
-          "message": "ipam.subnet is 10.188.0.7/16, which has host bits: it is taken for 10.188.0.0/16",
+          "message": "ipam.subnet is 10.188.0.7/16, which has host bits: it is treated as 10.188.0.0/16",
           "hint": "write 10.188.0.0/16; to begin at 10.188.0.7, set rangeStart, and if it is the router's, gateway"
         }
       ]

@@ -27,9 +27,6 @@ mod members;
 mod outside;
 mod watched;
 
-/// The most records that are compared with each other here, which takes some tenths of a second. An address has four.
-const RECORDS_COMPARED: u64 = 40_000;
-
 /// The percentage of addresses in use from which on a range set gets a warning.
 const NEARLY_FULL: u8 = 90;
 
@@ -236,7 +233,7 @@ async fn predecessor(opened: &Opened) -> Check {
 async fn records(opened: &Opened) -> Check {
     let name = "records";
     let inspected = match opened.store.count_records().await {
-        Ok(count) if count > RECORDS_COMPARED => {
+        Ok(count) if count > limits::store::RECORDS_COMPARED => {
             return Check::good(name, format!("{count}, too many to compare them here: `kube-ipam fsck` does"));
         }
         Ok(_) => opened.store.inspect().await,

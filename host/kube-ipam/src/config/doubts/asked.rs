@@ -44,8 +44,7 @@ fn capabilities(netconf: &NetConf) -> Vec<Doubt> {
             doubts.push(Doubt::new(message, "write true, or remove the capability"));
         } else if !CAPABILITIES.contains(&capability.as_str()) {
             let Some(nearest) = nearest(capability, CAPABILITIES) else { continue };
-            let message =
-                format!("capabilities.{capability} is not a capability that runtimes know: nothing comes of it");
+            let message = format!("capabilities.{capability} is a capability that no runtime knows: it has no effect");
             doubts.push(Doubt::new(message, format!("did you mean {nearest:?}?")));
         }
     }

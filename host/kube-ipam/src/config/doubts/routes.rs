@@ -37,7 +37,7 @@ fn host_bits(field: &str, dst: IpNetwork) -> Option<Doubt> {
     }
     let consequence = match Family::of(dst.ip()) {
         Family::V4 => "the kernel refuses such a route (invalid argument)".to_owned(),
-        Family::V6 => format!("it is taken for {meant}"),
+        Family::V6 => format!("it is treated as {meant}"),
     };
     let message = format!("{field}.dst is {dst}, which has host bits: {consequence}");
     let host = format!("{}/{}", dst.ip(), Family::of(dst.ip()).bits());
@@ -195,7 +195,7 @@ mod tests {
             "ipam.routes[3].gw is 10.7.0.1, outside 10.0.0.0/24: the kernel refuses a route through what it cannot reach",
             "ipam.routes[4].gw is fd00::1, and ipam.routes[4].dst 10.7.0.0/16 is IPv4: the kernel refuses the route",
             "ipam.routes[5].gw is 10.0.0.255, the broadcast address of 10.0.0.0/24: the kernel refuses the route",
-            "ipam.routes[6].dst is fd09::1/64, which has host bits: it is taken for fd09::/64",
+            "ipam.routes[6].dst is fd09::1/64, which has host bits: it is treated as fd09::/64",
             "ipam.routes[8].gw is 10.5.0.1, outside 10.0.0.0/24: the kernel refuses a route through what it cannot reach",
             "ipam.routes[9].dst is 0.0.0.0/0 like that of ipam.routes[0], by the same next hop: the kernel refuses the second \
              (file exists)",

@@ -56,7 +56,7 @@ fn host_bits(field: &str, written: IpNetwork) -> Option<Doubt> {
     if address == meant.address() {
         return None;
     }
-    let message = format!("{field} is {written}, which has host bits: it is taken for {meant}");
+    let message = format!("{field} is {written}, which has host bits: it is treated as {meant}");
     let hint = format!("write {meant}; to begin at {address}, set rangeStart, and if it is the router's, gateway");
     Some(Doubt::new(message, hint))
 }
@@ -91,8 +91,8 @@ mod tests {
         let ipam =
             json!({"ranges": [[{"subnet": "10.188.1.7/24"}], [{"subnet": "fd00::/64"}, {"subnet": "fd01::1/64"}]]});
         let expected = [
-            "ipam.ranges[0][0].subnet is 10.188.1.7/24, which has host bits: it is taken for 10.188.1.0/24",
-            "ipam.ranges[1][1].subnet is fd01::1/64, which has host bits: it is taken for fd01::/64",
+            "ipam.ranges[0][0].subnet is 10.188.1.7/24, which has host bits: it is treated as 10.188.1.0/24",
+            "ipam.ranges[1][1].subnet is fd01::1/64, which has host bits: it is treated as fd01::/64",
         ];
         assert_eq!(doubts_of(ipam), expected);
     }

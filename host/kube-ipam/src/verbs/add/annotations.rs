@@ -91,14 +91,14 @@ impl Unfollowed {
             }
             Self::Interface { meant, interface: None, .. } => format!("did you mean {meant}?"),
             Self::Interface { meant, interface: Some(interface), .. } => format!(
-                "did you mean {meant}? If it is for a network called {interface:?}, put one of its interfaces behind that \
-                 name"
+                "did you mean {meant}? If it is for a network called {interface:?}, append the name of an \
+                 interface"
             ),
             Self::Families { name, .. } if name == FAMILIES => format!(
-                "name what the network has, or leave it out for all; if it is for another network, name that: \
-                 {FAMILIES}.NETWORK"
+                "use a family that the network has, or remove the annotation; if it is meant for another network, append \
+                 that name: {FAMILIES}.NETWORK"
             ),
-            Self::Families { .. } => "name what the network has, or leave it out for all".to_owned(),
+            Self::Families { .. } => "use a family that the network has, or remove the annotation".to_owned(),
         }
     }
 }
@@ -225,7 +225,7 @@ fn parse_families(value: &str, network: &str, range_sets: &RangeSets) -> Result<
     Ok(wanted)
 }
 
-/// Whether it is taken for one of ours, whichever way it is written.
+/// Whether it is treated as one of ours, whichever way it is written.
 fn is_ours(name: &str) -> bool {
     MISSPELT.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(prefix)))
 }

@@ -37,8 +37,8 @@ impl RequesterMetadata {
     }
 }
 
-/// What there is to know of the requester. A pod may want a fixed address: where the runtime did not tell its annotations and the API server cannot, that is an
-/// error: no other address is given in its place.
+/// What there is to know of the requester. A pod may want a fixed address: where neither the runtime nor the API server
+/// tells its annotations, that is an error, and no other address is given.
 pub(super) async fn find_metadata(
     base: &Base,
     network: &Network,

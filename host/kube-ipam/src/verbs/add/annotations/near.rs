@@ -36,7 +36,7 @@ pub(super) fn warn_of_near(metadata: &RequesterMetadata, attachment: &Attachment
         tracing::warn!(
             annotation = engine::text::tame(&name, QUOTED),
             meant = engine::text::tame(&meant, QUOTED),
-            "an annotation is left to another network or interface, whose name is nearly that of this one"
+            "an annotation names another network or interface, and is ignored here; that name is nearly that of this one"
         );
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         };
         let hint = refused(&["kube-ipam.ip.net1"]).unwrap();
         assert!(hint.starts_with("did you mean kube-ipam.ip.blue.net1?"), "{hint}");
-        assert!(hint.ends_with("a network called \"net1\", put one of its interfaces behind that name"), "{hint}");
+        assert!(hint.ends_with("a network called \"net1\", append the name of an interface"), "{hint}");
         assert_eq!(refused(&["kube-ipam.ip-pool.net1.blue"]).unwrap(), "did you mean kube-ipam.ip-pool.blue.net1?");
         assert!(refused(&["kube-ipam.families.net1"]).is_some());
         for name in ["kube-ipam.ip.net2", "kube-ipam.ip.net1.net2", "kube-ipam.ip.blue.net1", "kube-ipam.ip"] {

@@ -74,8 +74,8 @@ fn hint_of(keeps: &Keeps, when: &str) -> String {
             format!("that pod has the address from {}, which still exists and gets it back; {when}", name_of(former))
         }
         Keeps::Former(former) => format!(
-            "that pod is gone, but {} had ceded the address to it and still exists: the DEL or a reclaim of the former gives \
-             it back to the latter",
+            "that pod is gone, but {} had ceded the address to it and still exists: it gets the address back when the claim \
+             of the deleted pod is released (by its DEL, or by `kube-ipam reclaim`)",
             name_of(former)
         ),
         Keeps::Unknowable(why) => format!("{when} (kube-ipam cannot tell whether it is gone: {why})"),

@@ -47,7 +47,7 @@ pub(super) fn say_why(bench: &Bench, scene: &Scene) -> Finding {
     let Some(refusal) = proposed.verdict.as_ref().err().and_then(refusal) else { return Ok(false) };
     if refusal.to_string().trim().is_empty() {
         let kind = refusal.kind();
-        let what = format!("it refuses as {kind} without a word");
+        let what = format!("it refuses as {kind} and gives no reason");
         return Err(trial.broken_asking(&scene.requester, what, Expect::refused(kind, Some(""))));
     }
     Ok(true)

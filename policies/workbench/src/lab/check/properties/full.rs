@@ -42,7 +42,7 @@ pub(super) fn exhaustion_is_exact(bench: &Bench, scene: &Scene) -> Finding {
             return Err(trial.broken(what, Expect::refused("exhausted", None)));
         }
         Err(Error::Contended { .. } | Error::Repetitive { .. }) if filled.left_nothing(&trial, scene)? => {
-            let what = "when everything is held it proposes on and on";
+            let what = "when everything is held it keeps proposing addresses that are held";
             return Err(trial.broken(what, Expect::refused("exhausted", None)));
         }
         Err(_) => return Ok(false),
