@@ -57,6 +57,54 @@ fn real() -> Arrows {
     packages.iter().filter(is_drawn).map(|package| (name(package), arrows(package))).collect()
 }
 
+/// The rooms of the node's program, the first one on top, as the line `main → {plugin, cli} → …` of ARCHITECTURE.md has them.
+/// Rooms between braces are neighbours.
+fn floors() -> Vec<BTreeSet<String>> {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let line = text.split('`').find(|part| part.starts_with("main → ")).unwrap();
+    let mut floors = Vec::new();
+    for floor in line.split(" → ") {
+        floors.push(floor.trim_matches(['{', '}']).split(", ").map(str::to_owned).collect());
+    }
+    floors
+}
+
+/// Every source file below a directory.
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_room_of_the_nodes_program_uses_one_above_or_beside_it() {
+    let floors = floors();
+    let floor_of = |room: &str| floors.iter().position(|rooms| rooms.contains(room));
+    let home = root().join("host/kube-ipam/src");
+    let mut files = Vec::new();
+    sources(&home, &mut files);
+    let mut judged = 0;
+    for file in files {
+        let place = file.strip_prefix(&home).unwrap();
+        let room = place.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let Some(floor) = floor_of(room) else { continue };
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("crate::{"), "{}: a `use` for each room, so that this test sees them", place.display());
+        for used in text.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            let Some(of_used) = floor_of(&used) else { continue };
+            assert!(used == room || of_used > floor, "{}: {room} uses {used}", place.display());
+            judged += 1;
+        }
+    }
+    assert!(judged > 100, "{judged} uses of a room were judged");
+}
+
 #[test]
 fn the_map_has_every_arrow_and_no_other() {
     assert_eq!(drawn(), real(), "left: ARCHITECTURE.md; right: the manifests");

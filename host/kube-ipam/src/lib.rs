@@ -1,6 +1,6 @@
 //! kube-ipam: a CNI IPAM plugin whose allocation rules are sandboxed WebAssembly modules.
 //!
-//! Arrows between the modules point one way only: `main → {plugin, cli} → verbs → {journal, containers} → config`.
+//! Arrows between the modules point one way only: `main → {plugin, cli} → runtime → verbs → {journal, containers} → config`.
 //! ARCHITECTURE.md draws them together with the crates below.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -10,5 +10,6 @@ pub mod config;
 pub mod containers;
 pub mod journal;
 pub mod plugin;
+mod runtime;
 pub mod telemetry;
 pub mod verbs;

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::config::{self, Base, Network};
+use crate::config::{Base, Network};
+use crate::runtime::{block_on, open};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, Waited};
 use cni::{self, Args, Call, Fail, Failure, NetConf, Response, Version, respond};
@@ -103,21 +104,6 @@ fn call_span(call: &Call, base: &Base) -> tracing::Span {
         _ => String::new(),
     };
     tracing::info_span!("call", verb = %call.verb(), network = base.network, container, interface, pod)
-}
-
-/// The store of a network. Without a deadline it waits for a turn to write as long as it takes, which is for commands.
-pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -> Store {
-    // A cool-down that cannot be read must not keep a DEL from releasing. An ADD reports it.
-    let cooldown = config::network::cooldown(netconf).unwrap_or_default();
-    let store = Store::configured(&base.store, &base.domain, deadline.map(|deadline| deadline.at()));
-    store.with_cooldown(cooldown).with_registry(base.domain_given)
-}
-
-/// Runs the one task of this process on its one thread. The process ends soon after, so the event loop is not dropped.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;
-    ManuallyDrop::new(runtime).block_on(work)
 }
 
 fn defect(panic: &(dyn Any + Send)) -> Error {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::network::NetworkArgs;
 use super::output::{self, Columns, Done, Format, JsonList, Output, or_dash};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use ipam::{Allocation, Kind, Party};
 use store::{AllocationFilter, AllocationListing, Allocations, Store};
@@ -25,7 +25,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
     };
     // One store after the other: two may be domains of one file, which LMDB lets a process open only once.
     for opened in network.open_books()? {
-        let is_read = plugin::block_on(printed.print_all(&opened.store))?;
+        let is_read = runtime::block_on(printed.print_all(&opened.store))?;
         if !is_read {
             return Ok(Output::text(""));
         }

@@ -9,7 +9,7 @@ use super::output::{CommandError, counted};
 use super::progress;
 use crate::config::file::{Section, sections};
 use crate::config::{Base, Network};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Home};
 use cni::syntax::problem;
@@ -67,7 +67,7 @@ impl Opened {
     fn new(configuration: &[u8]) -> Result<Self, CommandError> {
         let netconf = NetConf::parse(configuration)?;
         let base = Base::read(&netconf)?;
-        let store = progress::shown(plugin::open(&base, &netconf, None));
+        let store = progress::shown(runtime::open(&base, &netconf, None));
         Ok(Self { netconf, base, store })
     }
 

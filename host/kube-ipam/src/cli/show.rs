@@ -6,7 +6,7 @@ use super::list::tell_damaged;
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output};
 use super::subject::Subject;
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use crate::verbs::add::hand_over::name_of;
 use ipam::shown::one_line;
@@ -48,7 +48,7 @@ fn in_books(
 ) -> Result<(Vec<Allocation>, Vec<Allocation>), CommandError> {
     let (mut held, mut lent) = (Vec::new(), Vec::new());
     for Opened { store, .. } in network.open_books()? {
-        let listing = plugin::block_on(async { Ok::<_, verbs::Error>(ask(&store).all().await?) })?;
+        let listing = runtime::block_on(async { Ok::<_, verbs::Error>(ask(&store).all().await?) })?;
         tell_damaged(&listing);
         held.extend(listing.held);
         lent.extend(listing.lent);
@@ -61,7 +61,7 @@ fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandEr
     let not_found = format!("no address found for {subject}");
     let Subject::Address(address) = subject else { return Ok(not_found) };
     for opened in network.open_books()? {
-        let holders = plugin::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
+        let holders = runtime::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
         if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
             if identity == Hold::COOLING_DOWN {
                 return Ok(format!("{address} is cooling down until {until}"));

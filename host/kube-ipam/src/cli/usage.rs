@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::network::{NetworkArgs, Opened};
 use super::output::{self, Done, Format, Output};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use store::Occupancy;
 
@@ -36,7 +36,7 @@ pub(crate) fn usage(network: &NetworkArgs, format: Format) -> Done {
 
 fn rows_of(opened: &Opened) -> Result<Vec<UsageRow>, verbs::Error> {
     let range_sets = opened.range_sets()?;
-    let occupancies = plugin::block_on(async { Ok(opened.store.occupancy(&range_sets, Timestamp::now()).await?) })?;
+    let occupancies = runtime::block_on(async { Ok(opened.store.occupancy(&range_sets, Timestamp::now()).await?) })?;
     let mut rows = Vec::new();
     for (range_set, (set, occupancy)) in range_sets.iter().zip(occupancies).enumerate() {
         rows.push(UsageRow {

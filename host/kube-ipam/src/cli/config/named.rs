@@ -19,7 +19,7 @@ use crate::config::policy::{MODULE, POLICY, RECORD, SHADOW};
 use crate::config::store::{DATA_DIR, files_of};
 use crate::config::{Base, KubernetesConfig, Network, OnFault, PolicyConfig, RecordConfig};
 use crate::journal::record;
-use crate::plugin;
+use crate::runtime;
 use crate::telemetry;
 use cluster::ApiServer;
 use cni::NetConf;
@@ -244,7 +244,7 @@ fn kubeconfig(file: &Path, place: &Place) -> Option<ConfigFinding> {
         return None;
     }
     let server = ApiServer::of_kubeconfig(file);
-    let error = plugin::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
+    let error = runtime::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
     Some(place.error(format!("{KUBECONFIG}: {error}"), error.hint()))
 }
 

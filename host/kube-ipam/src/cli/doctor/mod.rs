@@ -10,7 +10,7 @@ use super::config;
 use super::network::{NetworkArgs, Opened};
 use super::output::{Done, Format, Output};
 use crate::config::{KubernetesConfig, Network, OnFault};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs::{self, Deadline};
 use check::{Check, Verdict};
 use cluster::{self, ApiServer};
@@ -37,7 +37,7 @@ pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -
         Ok(networks) => {
             let several = networks.len() > 1;
             for opened in networks {
-                for mut check in plugin::block_on(async { Ok(checks_of(&opened, cache).await) })? {
+                for mut check in runtime::block_on(async { Ok(checks_of(&opened, cache).await) })? {
                     if several {
                         check.detail = format!("network {}: {}", opened.base.network, check.detail);
                     }
@@ -155,7 +155,7 @@ async fn store(opened: &Opened) -> Check {
     // Opened again, with a deadline: commands wait for a turn to write as long as it takes, but a turn that another process
     // never gives back is one of the faults that this check has to find. It waits as long as an ADD would.
     let deadline = Deadline::after(opened.base.timeout);
-    let store = plugin::open(&opened.base, &opened.netconf, Some(deadline));
+    let store = runtime::open(&opened.base, &opened.netconf, Some(deadline));
     let tried = match store.ping().await {
         Ok(()) => store.rehearse().await,
         Err(error) => Err(error),

@@ -14,7 +14,7 @@ use super::cache::CacheArgs;
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output};
 use crate::containers::Containers;
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use cni::Fail;
 use inconsistency::{Inconsistency, RepairOutcome, report};
@@ -74,18 +74,18 @@ pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format)
 fn fsck_of(options: &FsckOptions, opened: &Opened) -> Result<(Vec<Inconsistency>, String), CommandError> {
     if options.containers {
         let containers = options.cache.read_known()?;
-        let compared = plugin::block_on(run_on_containers(options, opened, &containers))?;
+        let compared = runtime::block_on(run_on_containers(options, opened, &containers))?;
         return Ok((compared.findings, compared.praise));
     }
     if options.pods {
         let server = opened.api_server(options.kubeconfig.as_deref())?;
-        return Ok(plugin::block_on(pods::run(opened, &server, options.cache.grace))?);
+        return Ok(runtime::block_on(pods::run(opened, &server, options.cache.grace))?);
     }
     let range_sets = opened.range_sets().unwrap_or_else(|error| {
         tracing::warn!("the ranges cannot be read, so claims are restored without a gateway: {error}");
         RangeSets::default()
     });
-    let findings = plugin::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
+    let findings = runtime::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
     Ok((findings, "all records are consistent".to_owned()))
 }
 

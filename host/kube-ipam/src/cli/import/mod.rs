@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use super::network::{NetworkArgs, Opened};
 use super::output::{Done, Format, Output};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use cni::is_name;
 use error::ImportError;
@@ -61,7 +61,7 @@ pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: For
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
-    plugin::block_on(async { Ok(work.await) })?
+    runtime::block_on(async { Ok(work.await) })?
 }
 
 fn import_bookings(

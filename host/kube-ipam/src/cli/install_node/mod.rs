@@ -30,7 +30,7 @@ pub(crate) use place::Directory;
 use super::cache::CacheArgs;
 use super::fsck;
 use super::output::{self, Done, Output};
-use crate::plugin;
+use crate::runtime;
 use cluster::ApiServer;
 use limits::{LAST_WRITE, WATCH};
 
@@ -73,7 +73,7 @@ pub(crate) struct InstallNodeOptions {
 
 pub(crate) fn install(options: InstallNodeOptions) -> Done {
     // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    plugin::block_on(async { Ok(keep_installed(Arc::new(options)).await) })??;
+    runtime::block_on(async { Ok(keep_installed(Arc::new(options)).await) })??;
     Ok(Output::text(""))
 }
 

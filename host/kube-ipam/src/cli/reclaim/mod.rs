@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::network::{NetworkArgs, Opened};
 use super::output::{Done, Format, Output, counted, table};
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
 use ipam::Claim;
@@ -80,7 +80,7 @@ struct ReclaimReport {
 pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
     let opened = network.open()?;
     let server = opened.api_server(options.kubeconfig.as_deref())?;
-    let report = plugin::block_on(run(options, &opened, &server))?;
+    let report = runtime::block_on(run(options, &opened, &server))?;
     let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&report)?,

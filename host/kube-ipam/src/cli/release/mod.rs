@@ -16,7 +16,7 @@ use super::output::{CommandError, Done, Format, Output, all_addresses};
 use super::subject::Subject;
 use crate::config::Network;
 use crate::containers::Containers;
-use crate::plugin;
+use crate::runtime;
 use crate::verbs;
 use cluster::ApiServer;
 use cni::Fail;
@@ -101,7 +101,7 @@ pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: F
     let kubernetes = Network::kubernetes(&opened.netconf)?;
     let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
     // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    let targets = plugin::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;
+    let targets = runtime::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;
     let aim = if options.dry_run { ReleaseOutcome::Found } else { ReleaseOutcome::Released };
     let exit = u8::from(targets.is_empty() || targets.iter().any(|target| target.outcome != aim));
     let text = match format {
