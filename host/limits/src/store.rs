@@ -32,6 +32,10 @@ pub const COUNTED_PARTS: u128 = 64;
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 
+/// Bytes of a note that kube-ipam keeps for itself on a node, such as which members of etcd are safe, or how a shadow answered: far
+/// more than it ever writes. One that is longer counts as damaged.
+pub const NOTE: u64 = 1 << 20;
+
 /// Records that `doctor` compares with each other, which takes some tenths of a second; an address has four. Where there are
 /// more it says so, and names `fsck`.
 pub const RECORDS_COMPARED: u64 = 40_000;

@@ -74,8 +74,17 @@ impl Store {
         let mut pages = Pages::of(self.keys.expired(now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now)));
         let mut over = Vec::new();
         while let Some(page) = pages.next(view).await? {
+            let mut batch = self.batch();
+            let mut holds = Vec::with_capacity(page.len());
             for entry in page {
-                if let Some(Seen { record: hold, .. }) = Seen::<Hold>::readable(&self.keys, entry)
+                if let Some(Seen { record: ended, .. }) = Seen::<Hold>::readable(&self.keys, entry) {
+                    holds.push(batch.hold(ended.address));
+                }
+            }
+            // The index may be stale: what keeps an address is the hold's own record.
+            let mut answers = batch.read(view).await?;
+            for ticket in holds {
+                if let Some(Seen { record: hold, .. }) = answers.readable(ticket)
                     && !hold.is_standing(now)
                 {
                     over.push(hold.address);

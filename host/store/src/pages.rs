@@ -105,7 +105,7 @@ impl Pages {
             && let (Some(first), Some(last)) = (page.entries.first(), page.entries.last())
         {
             self.stride = Some(Stride::between(&first.key, &last.key));
-            self.rest.from = format!("{}\0", last.key);
+            self.rest.from = key_after(&last.key);
             return;
         }
         // A page that is not full reaches the end of its slice. Before the first full one there is no stride to change.
@@ -116,6 +116,23 @@ impl Pages {
         };
         self.rest.from = slice.to;
     }
+}
+
+/// Where a range goes on behind a key.
+///
+/// A key that is not text is read with a mark in the place of what is not. Behind that mark nothing can be found again: it may
+/// sort before the key, and the same page would come for ever. Such keys are none of ours, and lie behind all of ours that
+/// begin alike, so that all of them are passed over at once.
+pub(crate) fn key_after(key: &str) -> String {
+    let Some(at) = key.find(char::REPLACEMENT_CHARACTER) else { return format!("{key}\0") };
+    let mut next = key[..at].to_owned();
+    while let Some(last) = next.pop() {
+        if let Some(following) = (last..=char::MAX).nth(1) {
+            next.push(following);
+            return next;
+        }
+    }
+    format!("{key}\0")
 }
 
 impl Store {

@@ -43,7 +43,18 @@ pub(crate) enum NetworkError {
     NoNetwork { path: PathBuf },
 }
 
-impl Fail for NetworkError {}
+impl Fail for NetworkError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Unreadable { .. } => "name a network's file with --conf FILE, as it lies in /etc/cni/net.d",
+            Self::NotJson { path, .. } => {
+                return Some(format!("`kube-ipam config check {}` says where", path.display()));
+            }
+            Self::NoNetwork { .. } => "name the file of a network that uses kube-ipam with --conf FILE",
+        };
+        Some(text.to_owned())
+    }
+}
 
 /// Why a command that asks about the whole cluster cannot ask.
 #[derive(Debug, thiserror::Error)]

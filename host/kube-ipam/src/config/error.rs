@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::gateway::GatewayUser;
+use super::requested;
 use cni::{self, Fail, code};
 use ipam::Prefix;
 use ipam::RangeError;
@@ -111,6 +112,7 @@ impl Fail for Error {
             Self::Unsaid { without, .. } => {
                 format!("set the intended value (a template may have had none), or remove the key: then {without}")
             }
+            Self::TooMany { path, .. } if path == requested::ALL => "ask for fewer addresses".to_owned(),
             Self::TooMany { .. } => "join neighbours into subnets or ranges, or use several networks".to_owned(),
             Self::Range { source, .. } => {
                 let advice = "correct the range: it has to lie in one subnet, lowest address first, and must not \

@@ -7,7 +7,7 @@ use cni::netconf::RuntimeConfig;
 use cni::{Args, NetConf};
 
 /// What errors call all of them together.
-const ALL: &str = "the list of requested addresses";
+pub(super) const ALL: &str = "the list of requested addresses";
 
 /// `args.cni.ips` beats `IP` in `CNI_ARGS`; `runtimeConfig.ips` comes on top. Some callers say the same thing twice.
 pub(super) fn read(netconf: &NetConf, runtime: &RuntimeConfig, args: &Args) -> Result<Vec<Requested>, Error> {

@@ -1,7 +1,7 @@
 //! How often a shadow answered otherwise than the policy that decided: a few counters a node, in one small file. They
 //! are worth no wait for a disk; when the power fails, some of the last are lost.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -91,7 +91,7 @@ pub fn count(
 
 /// What is counted in this directory; the pair that was asked last comes last.
 pub fn read(directory: &Path) -> io::Result<Vec<Tally>> {
-    match fs::read(directory.join(FILE)) {
+    match files::read_regular(&directory.join(FILE), limits::store::NOTE) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
@@ -116,6 +116,8 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use ipam::Refusal;
 

@@ -118,9 +118,18 @@ pub(crate) async fn usage_counts_what_is_held(map: Map) {
     bench.hold(&two, &[held_for("me", 60, dynamic("10.0.0.4"))]).await;
     bench.release(&two).await;
     let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
-    assert_eq!((occupancy[0].size, occupancy[0].held), (253, 2));
+    assert_eq!((occupancy[0].size, occupancy[0].held, occupancy[0].kept), (253, 2, 1));
     assert_eq!(occupancy[1].held, 2);
     bench.agrees().await;
+
+    // An entry of the index that is stale frees nothing: there is no hold on .10, and the one on .4 stands.
+    let long_over = "2023-01-01T00:00:00Z".parse().unwrap();
+    for address in [ip("10.0.0.4"), ip("10.0.0.10")] {
+        let stale = Hold { address, identity: None, until: long_over };
+        bench.scribble(&bench.store.keys.expiry(long_over, address), &encode(&stale)).await;
+    }
+    let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
+    assert_eq!((occupancy[0].held, occupancy[0].kept), (2, 1));
 }
 
 pub(crate) async fn a_wide_area_of_holds_is_crossed(map: Map) {

@@ -4,7 +4,7 @@
 //! some tenths of a millisecond. So only the first call in a while asks, beside its first read.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -12,8 +12,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use files::{Replacement, Survives, Turn};
-use limits::store::MEMBER_NOTED;
+use files::{Replacement, Survives, Turn, read_regular};
+use limits::store::{MEMBER_NOTED, NOTE};
 
 const FILE: &str = "etcd-members.json";
 
@@ -43,7 +43,7 @@ pub(super) fn note(directory: &Path, endpoint: &str, sturdy: bool, now: Timestam
 }
 
 fn read(directory: &Path) -> Notes {
-    let text = fs::read(directory.join(FILE)).unwrap_or_default();
+    let text = read_regular(&directory.join(FILE), NOTE).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
@@ -62,6 +62,7 @@ fn put(directory: &Path, endpoint: &str, sturdy: bool, now: Timestamp) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 

@@ -41,10 +41,12 @@ impl Keys {
                     (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
                 Named::Pod { cluster, namespace, name, interface, network }
             }
-            "expiries" => Named::Expiry {
-                seconds: u64::from_str_radix(&parts.part()?, 16).ok()?,
-                address: parse_digits(&parts.part()?, &parts.part()?)?,
-            },
+            "expiries" => {
+                let digits = parts.part()?;
+                let seconds =
+                    u64::from_str_radix(&digits, 16).ok().filter(|seconds| format!("{seconds:016x}") == digits)?;
+                Named::Expiry { seconds, address: parse_digits(&parts.part()?, &parts.part()?)? }
+            }
             "identities" => {
                 Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? }
             }
@@ -80,5 +82,14 @@ mod tests {
             assert_eq!(keys.named(key), None, "{key}");
         }
         assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
+        assert!(keys.named("/v1/blue/attachments/c3/eth0/blue").is_some());
+        // What we would write otherwise is found by no DEL.
+        for container in ["%633", "c%2F", "c%+f", "c/"] {
+            assert_eq!(keys.named(&format!("/v1/blue/attachments/{container}/eth0/blue")), None, "{container}");
+        }
+        assert!(keys.named("/v1/blue/expiries/00000000713fb300/4/0abc0002").is_some());
+        for seconds in ["713fb300", "00000000713FB300", "+0000000713fb300"] {
+            assert_eq!(keys.named(&format!("/v1/blue/expiries/{seconds}/4/0abc0002")), None, "{seconds}");
+        }
     }
 }

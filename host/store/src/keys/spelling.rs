@@ -82,6 +82,8 @@ pub(super) fn escape(part: &str) -> String {
     escaped
 }
 
+/// The inverse of [`escape`]; `None` for what it never writes. Two spellings of one name would be two keys, of which DEL and
+/// GC know one.
 pub(super) fn unescape(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
@@ -95,5 +97,6 @@ pub(super) fn unescape(part: &str) -> Option<String> {
             rest = after;
         }
     }
-    String::from_utf8(bytes).ok()
+    let text = String::from_utf8(bytes).ok()?;
+    (escape(&text) == part).then_some(text)
 }

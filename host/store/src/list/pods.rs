@@ -8,7 +8,8 @@ use crate::error::StoreError;
 use crate::keys::{Named, gaps_between};
 use crate::map::MapView;
 use crate::nearby::aligned;
-use crate::ordered::Entry;
+use crate::ordered::{Entry, KeyRange};
+use crate::pages::key_after;
 use crate::record::{Seen, address_in_value};
 use ipam::{Allocation, Attachment};
 use limits::store::PAGE;
@@ -49,19 +50,31 @@ impl Store {
     /// nothing between them, and nothing to walk.
     async fn find_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
         let mut known = self.likely_clusters(view).await?;
+        // Keys of others, which are no cluster's. There may be clusters behind them.
+        let mut foreign: Vec<KeyRange> = Vec::new();
+        let mut limit = 1;
         loop {
             let mut batch = self.batch();
-            let between = gaps_between(self.keys.pods(), known.iter().map(|cluster| self.keys.pods_of(cluster)));
-            let scans: Vec<_> = between.into_iter().map(|gap| batch.first_keys(gap, 1)).collect();
+            let ours = known.iter().map(|cluster| self.keys.pods_of(cluster));
+            let between = gaps_between(self.keys.pods(), ours.chain(foreign.iter().cloned()));
+            let scans: Vec<_> = between.into_iter().map(|gap| batch.first_keys(gap, limit)).collect();
             let mut answers = batch.read(view).await?;
-            let count = known.len();
+            let before = known.len() + foreign.len();
             for entry in scans.into_iter().flat_map(|scan| answers.scan(scan).entries) {
-                known.extend(self.keys.cluster_in(&entry.key));
+                if let Some(cluster) = self.keys.cluster_in(&entry.key) {
+                    known.insert(cluster);
+                    continue;
+                }
+                let passed = KeyRange { to: key_after(&entry.key), from: entry.key };
+                if !foreign.contains(&passed) {
+                    foreign.push(passed);
+                }
             }
-            // Either nobody else is there, or a key that is none of ours: it leads nowhere.
-            if known.len() == count {
+            // Nobody else is there.
+            if known.len() + foreign.len() == before {
                 return Ok(known);
             }
+            limit = (limit * 2).min(PAGE);
         }
     }
 

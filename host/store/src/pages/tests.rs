@@ -177,3 +177,12 @@ fn what_is_walked_grows_with_the_keys_and_no_faster() {
         }
     }
 }
+
+#[test]
+fn behind_a_key_that_is_not_text_a_range_goes_on_with_what_begins_otherwise() {
+    assert_eq!(key_after("/v1/blue/a"), "/v1/blue/a\0");
+    // `/v1/blue/attachments/\xff…`, as it is read.
+    assert_eq!(key_after("/v1/blue/attachments/\u{fffd}00"), "/v1/blue/attachments0");
+    assert_eq!(key_after("/v1/blue/b\u{fffd}"), "/v1/blue/c");
+    assert_eq!(key_after("\u{fffd}"), "\u{fffd}\0");
+}

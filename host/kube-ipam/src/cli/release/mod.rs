@@ -88,11 +88,25 @@ struct TargetRow<'a> {
 /// Why nothing can be released.
 #[derive(Debug, thiserror::Error)]
 enum ReleaseError {
-    #[error("the ID of more than one container begins with {begins:?}: {}", containers.join(", "))]
+    #[error("the ID of more than one container begins with {begins:?}: {}", some_of(containers))]
     Ambiguous { begins: String, containers: Vec<String> },
 }
 
-impl Fail for ReleaseError {}
+impl Fail for ReleaseError {
+    fn hint(&self) -> Option<String> {
+        Some("write more of the container's ID; `kube-ipam list` has them whole".to_owned())
+    }
+}
+
+/// A few names, and how many more there are: thousands would not help to tell them apart.
+fn some_of(containers: &[String]) -> String {
+    const NAMED: usize = 5;
+    let named = containers.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match containers.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
 
 /// The exit code is 0 where everything that was found is released, or would be.
 pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: Format) -> Done {

@@ -95,7 +95,9 @@ async fn decide_in_time(
     look: &mut Look,
     share: Duration,
 ) -> VerdictOrFault {
-    let mut answers = TimedAnswers { look, share, until: Instant::now() + share / 2 };
+    // A run that begins at the end of the first half ends in the second.
+    let half = share / 2;
+    let mut answers = TimedAnswers { look, share: half, until: Instant::now() + half };
     match policy.decide(request, settings, &mut answers).await {
         Ok(verdict) => verdict.into(),
         Err(undecided) => VerdictOrFault::Fault(undecided.to_string()),
