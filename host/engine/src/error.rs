@@ -257,7 +257,7 @@ impl Flaw {
     fn another_file(&self, module: &str) -> String {
         let install = "kube-ipam policy install --conf NETWORK.conflist FILE";
         match self {
-            Self::Missing => format!("put it there on this node ({install}), or correct policy.module"),
+            Self::Missing => format!("check the path; on a node, put the module there first ({install})"),
             Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
             Self::BadPin(_) => format!("`kube-ipam policy inspect {module}` shows the digest for policy.sha256"),
             Self::TooLarge { .. } => "build it without debug information: kube-ipam policy build".to_owned(),

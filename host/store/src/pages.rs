@@ -121,7 +121,7 @@ impl Pages {
 /// Where a range goes on behind a key.
 ///
 /// A key that is not text is read with a mark in the place of what is not. Behind that mark nothing can be found again: it may
-/// sort before the key, and the same page would come for ever. Such keys are none of ours, and lie behind all of ours that
+/// sort before the key, and the same page would come forever. Such keys are none of ours, and lie behind all of ours that
 /// begin alike, so that all of them are passed over at once.
 pub(crate) fn key_after(key: &str) -> String {
     let Some(at) = key.find(char::REPLACEMENT_CHARACTER) else { return format!("{key}\0") };

@@ -42,6 +42,8 @@ static bool read_offset(const request_t *request, uint64_t *offset, refusal_t *r
   const text_t *value = annotation_of(request, OFFSET);
   *offset = 0;
   if (value == NULL || read_number(value, offset)) return true;
+  // A refusal has at most 4,096 bytes, and a character must not be cut in two.
+  if (value->len > 40) return refuse(refusal, INVALID, "annotation " OFFSET ": expected a whole number");
   return refuse(refusal, INVALID, "annotation " OFFSET " \"%.*s\": expected a whole number", TEXT(*value));
 }
 

@@ -81,7 +81,8 @@ function parse(text) {
 function offsetOf(request) {
   const [, value] = request.pod?.annotations.find(([name]) => name === OFFSET) ?? [OFFSET, "0"];
   if (!/^[0-9]{1,18}$/.test(value)) {
-    throw refusal("invalid", `annotation ${OFFSET} ${JSON.stringify(value)}: expected a whole number`);
+    // The beginning is enough to find it; a refusal has at most 4,096 bytes.
+    throw refusal("invalid", `annotation ${OFFSET} ${JSON.stringify(value.slice(0, 40))}: expected a whole number`);
   }
   return BigInt(value);
 }

@@ -88,7 +88,8 @@ def offset_of(request):
     """A value that cannot be followed is refused, never ignored."""
     value = dict(request.pod.annotations).get(OFFSET, "0") if request.pod else "0"
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise Err(Refusal_Invalid(f"annotation {OFFSET} {json.dumps(value)}: expected a whole number"))
+        # The beginning is enough to find it; a refusal has at most 4,096 bytes.
+        raise Err(Refusal_Invalid(f"annotation {OFFSET} {json.dumps(value[:40])}: expected a whole number"))
     return int(value)
 
 

@@ -59,7 +59,9 @@ pub(crate) fn check(options: &CheckOptions) -> Done {
     }
     let report = check::check(&subject, &effort, |result| {
         if for_people {
-            output::line(&line(result));
+            for text in line(result).lines() {
+                output::line(text);
+            }
         }
     });
     let report = report.map_err(|error| explained(error, &subject))?;

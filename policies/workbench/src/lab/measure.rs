@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::simulate::{Space, Spread};
 use super::world::NETWORK;
 use super::{Mishap, TrialRequester, World};
-use cni::Fail;
+use cni::{Fail, code};
 use engine::{Compiler, Policy, PolicyError, Source};
 use ipam::{Kind, Pod, PodName, Span};
 use limits::Limits;
@@ -223,14 +223,17 @@ impl Bench {
         ipam.insert("dataDir".to_owned(), json!(data_dir));
         if let Some(module) = module {
             // Nothing else of the section: a journal or a shadow would cost every process what it does not cost a module.
-            let given = self.ipam.get("policy").unwrap_or(&Value::Null);
-            let policy = json!({
-                "module": module,
-                "cacheDir": self.directory.path().join("cache"),
-                "settings": given.get("settings"),
-                "limits": given.get("limits"),
-            });
-            ipam.insert("policy".to_owned(), policy);
+            let given = self.ipam.get("policy").and_then(Value::as_object);
+            let mut policy = Map::new();
+            policy.insert("module".to_owned(), json!(module));
+            policy.insert("cacheDir".to_owned(), json!(self.directory.path().join("cache")));
+            for key in ["settings", "limits"] {
+                // An ADD refuses `null` here: what was not given is left out.
+                if let Some(value) = given.and_then(|given| given.get(key)) {
+                    policy.insert(key.to_owned(), value.clone());
+                }
+            }
+            ipam.insert("policy".to_owned(), policy.into());
         }
         Ok(json!({"cniVersion": "1.1.0", "name": NETWORK, "type": "bridge", "ipam": ipam}).to_string())
     }
@@ -296,7 +299,7 @@ fn time(program: &Path, verb: &str, nth: u32, network: &str) -> io::Result<u64> 
     let began = Instant::now();
     let output = start(program, verb, nth, network)?.wait_with_output()?;
     let took = began.elapsed();
-    expect_json(&output)?;
+    expect_work(&output)?;
     Ok(micros(took))
 }
 
@@ -326,7 +329,7 @@ fn peak_kib(program: &Path, nth: u32, network: &str) -> io::Result<u64> {
     while let Some(mark) = high_water_mark(&std::fs::read_to_string(&status)?) {
         peak = mark;
     }
-    expect_json(&child.wait_with_output()?)?;
+    expect_work(&child.wait_with_output()?)?;
     Ok(peak)
 }
 
@@ -356,10 +359,21 @@ fn start(program: &Path, verb: &str, nth: u32, network: &str) -> io::Result<Chil
     Ok(child)
 }
 
-/// A refusal costs what a success costs, so that both are measured; a plugin that prints nothing has not done its work.
-fn expect_json(output: &Output) -> io::Result<()> {
-    let Err(error) = serde_json::from_slice::<Value>(&output.stdout) else { return Ok(()) };
-    Err(io::Error::other(format!("its output is not JSON ({error}), and it ended with {}", output.status)))
+/// A refusal costs what a success costs, so that both are measured. Any other error comes before the policy was asked: then
+/// there is nothing to measure.
+fn expect_work(output: &Output) -> io::Result<()> {
+    let answer: Value = match serde_json::from_slice(&output.stdout) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let status = output.status;
+            return Err(io::Error::other(format!("its output is not JSON ({error}), and it ended with {status}")));
+        }
+    };
+    let Some(code) = answer["code"].as_u64() else { return Ok(()) };
+    if (u64::from(code::EXHAUSTED)..=u64::from(code::POLICY_FAULT)).contains(&code) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("it answered with code {code}: {}", answer["msg"].as_str().unwrap_or_default())))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::config::unknown::schema;
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum ConfigCommand {
-    /// ConfigReport errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail
+    /// Report errors, unknown keys and doubtful settings in configurations; exits 1 where an ADD would fail
     Check {
         /// Configuration files, directories of them, or NetworkAttachmentDefinitions in YAML or JSON. Default: /etc/cni/net.d
         #[arg(value_name = "PATH")]

@@ -55,7 +55,11 @@ impl Policy for NewPolicy {
 /// A value that cannot be followed is refused, never ignored.
 fn offset(request: &Request) -> Result<u64, Refusal> {
     let Some(value) = request.annotation(OFFSET) else { return Ok(0) };
-    value.parse().map_err(|_| Refusal::Invalid(format!("annotation {OFFSET} {value:?}: expected a whole number")))
+    value.parse().map_err(|_| {
+        // The beginning is enough to find it; a refusal has at most 4,096 bytes.
+        let beginning: String = value.chars().take(40).collect();
+        Refusal::Invalid(format!("annotation {OFFSET} {beginning:?}: expected a whole number"))
+    })
 }
 
 /// One address out of a range set: outside the part kept for fixed addresses, at the offset or above.
