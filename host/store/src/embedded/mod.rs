@@ -330,7 +330,10 @@ impl Passed {
 
     /// Let go of all of it, where much was passed since the last time: the kernel maps some pages beside each that is read.
     fn let_go(&self) {
-        if let Some((first, last)) = self.places.get().filter(|_| self.bytes.get() >= LONG_READ) {
+        if self.bytes.get() < LONG_READ {
+            return;
+        }
+        if let Some((first, last)) = self.places.get() {
             self.bytes.set(0);
             file::let_go(first, last);
         }

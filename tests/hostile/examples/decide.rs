@@ -3,11 +3,10 @@
 //! one. For the benchmark.
 #![allow(clippy::unwrap_used, clippy::exit, reason = "a tool for the benchmark")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine::{Compiler, Outcome, Policy, Source};
-use ipam::{Attachment, RangeSets, RangeSpec, Request, Snapshot, Verdict};
+use ipam::{RangeSets, RangeSpec, Request, Snapshot, Verdict};
 use kube_ipam::arena::Arena;
 use limits::Limits;
 
@@ -30,18 +29,7 @@ fn main() {
     let range_sets = RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet.parse().unwrap())]], &[]).unwrap();
     let mut snapshot = Snapshot::new(range_sets.clone(), vec![None]);
     snapshot.learn_span(subnet.parse().unwrap(), []);
-    let request = Request {
-        attachment: Attachment { network: "blue".into(), container: "c1".into(), interface: "eth0".into() },
-        node: "node-1".into(),
-        pod: None,
-        annotations: BTreeMap::new(),
-        requested: Vec::new(),
-        previous: Vec::new(),
-        range_sets,
-        attempt: 0,
-        namespace: None,
-        node_metadata: None,
-    };
+    let request = Request { range_sets, ..hostile::request() };
     let outcome = Policy::load(&source).unwrap().allocate(&request, "{}", &snapshot).unwrap();
     assert!(matches!(outcome, Outcome::Verdict(Verdict::Propose(_))), "{outcome:?}");
     // As the program does: nothing that is left in memory is worth the time to drop it.
