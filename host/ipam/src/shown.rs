@@ -21,6 +21,15 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'), escaped)
 }
 
+/// Some of them by name, and how many there are besides.
+pub fn first_of<T>(all: &[T], most: usize, between: &str, text: impl Fn(&T) -> String) -> String {
+    let mut named = all.iter().take(most).map(text).collect::<Vec<_>>().join(between);
+    if let Some(more @ 1..) = all.len().checked_sub(most) {
+        named.push_str(&format!("{between}and {more} more"));
+    }
+    named
+}
+
 /// An error and everything that caused it, outermost first, with colons between.
 pub fn joined(error: &(impl Error + ?Sized)) -> String {
     let mut links = vec![error.to_string()];

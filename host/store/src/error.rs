@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::moved::Moved;
+use ipam::shown::first_of;
 use limits::store::COMMANDS_TURN;
 
 /// Why the store could not answer. Losing a race is not here: it is a value.
@@ -209,11 +210,7 @@ impl StoreError {
 
 /// The first failures, as many as fit into an event with the names of the members, and how many there were besides.
 fn some(failures: &[String]) -> String {
-    const NAMED: usize = 3;
-    if failures.len() <= NAMED {
-        return failures.join("; ");
-    }
-    format!("{}; and {} more", failures[..NAMED].join("; "), failures.len() - NAMED)
+    first_of(failures, 3, "; ", String::clone)
 }
 
 /// Whether LMDB says that the file itself is broken.

@@ -27,6 +27,14 @@ impl Hold {
     /// How an address that only cools down is named to policies and people.
     pub const COOLING_DOWN: &str = "(cooling down)";
 
+    /// What an address on hold waits for, and until when, behind "it is" or a colon.
+    pub fn describe(identity: &str, until: Timestamp) -> String {
+        if identity == Self::COOLING_DOWN {
+            return format!("cooling down until {until}");
+        }
+        format!("reserved for {identity:?} until {until}")
+    }
+
     /// Whether its time is not over, so that it still keeps the address from others.
     pub fn is_standing(&self, now: Timestamp) -> bool {
         now < self.until

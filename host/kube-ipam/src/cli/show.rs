@@ -31,12 +31,7 @@ fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, Com
     if held.is_empty() && lent.is_empty() && matches!(subject, Subject::Pod { .. }) {
         (held, lent) = in_books(network, |store| store.search(&filter))?;
     }
-    // An ID that is written out in full is meant, even where a longer one begins with it.
-    if let Subject::Container(id) = subject
-        && held.iter().any(|held| held.attachment.container == *id)
-    {
-        held.retain(|held| held.attachment.container == *id);
-    }
+    subject.prefer_whole(&mut held, |held| &held.attachment);
     held.extend(lent);
     Ok(held)
 }
@@ -63,10 +58,7 @@ fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandEr
     for opened in network.open_books()? {
         let holders = runtime::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
         if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
-            if identity == Hold::COOLING_DOWN {
-                return Ok(format!("{address} is cooling down until {until}"));
-            }
-            return Ok(format!("{address} is reserved for {identity:?} until {until}"));
+            return Ok(format!("{address} is {}", Hold::describe(&identity, until)));
         }
     }
     Ok(not_found)

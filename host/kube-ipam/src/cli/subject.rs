@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipam::{Claim, Family};
+use ipam::{Attachment, Claim, Family};
 use store::AllocationFilter;
 
 /// The argument `ADDRESS|NAMESPACE/POD|CONTAINER`.
@@ -56,6 +56,16 @@ impl Subject {
                 AllocationFilter { pod: Some((namespace.clone(), name.clone())), ..AllocationFilter::default() }
             }
             Self::Container(id) => AllocationFilter { container: Some(id.clone()), ..AllocationFilter::default() },
+        }
+    }
+
+    /// Leave only the container whose ID is written out in full, where there is one: that one is meant, even if longer IDs
+    /// begin with it.
+    pub(super) fn prefer_whole<T>(&self, found: &mut Vec<T>, attachment: impl Fn(&T) -> &Attachment) {
+        if let Self::Container(id) = self
+            && found.iter().any(|one| attachment(one).container == *id)
+        {
+            found.retain(|one| attachment(one).container == *id);
         }
     }
 

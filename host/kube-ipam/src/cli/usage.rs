@@ -7,6 +7,7 @@ use super::network::{NetworkArgs, Opened};
 use super::output::{self, Done, Format, Output};
 use crate::runtime;
 use crate::verbs;
+use ipam::shown::first_of;
 use store::Occupancy;
 
 /// How many spans of a range set the table shows; JSON has all of them.
@@ -57,10 +58,7 @@ fn table(rows: &[UsageRow]) -> String {
 
 fn cells(row: &UsageRow) -> Vec<String> {
     let Occupancy { size, held, kept, free } = row.occupancy;
-    let mut spans = row.spans[..row.spans.len().min(SPANS_SHOWN)].join(", ");
-    if row.spans.len() > SPANS_SHOWN {
-        spans.push_str(&format!(", and {} more", row.spans.len() - SPANS_SHOWN));
-    }
+    let spans = first_of(&row.spans, SPANS_SHOWN, ", ", String::clone);
     vec![
         row.network.clone(),
         row.range_set.to_string(),

@@ -11,7 +11,7 @@ use crate::config;
 use cluster::HAND_OVER;
 use cni::Fail;
 use engine::Undecided;
-use ipam::shown::joined;
+use ipam::shown::{first_of, joined};
 use ipam::{Attachment, Ceded, Holder, Misfit, Refusal};
 use limits::{Limit, Thousands};
 use store::Hold;
@@ -151,10 +151,7 @@ fn holder_text(holder: &Holder) -> String {
             let pod = held.pod.as_ref().map_or_else(String::new, |pod| format!("pod {pod}, "));
             format!("held by {pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
-        Holder::Hold { identity, until } if identity == Hold::COOLING_DOWN => {
-            format!("cooling down until {until}")
-        }
-        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
+        Holder::Hold { identity, until } => Hold::describe(identity, *until),
     }
 }
 
@@ -174,13 +171,4 @@ fn failures_text(failures: &[(Attachment, store::StoreError)], stopped: Option<&
         text.push_str(&format!("; the rest could not be looked at: {}", error.message()));
     }
     text
-}
-
-/// Some of them by name, and how many there are besides.
-fn first_of<T>(all: &[T], most: usize, between: &str, text: impl Fn(&T) -> String) -> String {
-    let mut named = all.iter().take(most).map(text).collect::<Vec<_>>().join(between);
-    if let Some(more @ 1..) = all.len().checked_sub(most) {
-        named.push_str(&format!("{between}and {more} more"));
-    }
-    named
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::output;
 use ipam::Holder;
-use store::Imported;
+use store::{Hold, Imported};
 
 /// The detail of a row whose records another process changed between the read and the write.
 pub(super) const CHANGED: &str = "its records changed meanwhile: run it again";
@@ -55,7 +55,7 @@ impl ImportRow {
 pub(super) fn describe(holder: &Holder) -> String {
     match holder {
         Holder::Attachment(held) => format!("{} on node {}", held.attachment, held.node),
-        Holder::Hold { identity, until } => format!("reserved for {identity:?} until {until}"),
+        Holder::Hold { identity, until } => Hold::describe(identity, *until),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::verbs;
 use cluster::ApiServer;
 use cni::Fail;
 use ipam::Claim;
-use ipam::shown::joined;
+use ipam::shown::{first_of, joined};
 use life::Life;
 use store::{Hold, StandingClaim, StandingHold};
 
@@ -88,7 +88,10 @@ struct TargetRow<'a> {
 /// Why nothing can be released.
 #[derive(Debug, thiserror::Error)]
 enum ReleaseError {
-    #[error("the ID of more than one container begins with {begins:?}: {}", some_of(containers))]
+    #[error(
+        "the ID of more than one container begins with {begins:?}: {}",
+        first_of(containers, NAMED, ", ", String::clone)
+    )]
     Ambiguous { begins: String, containers: Vec<String> },
 }
 
@@ -98,15 +101,8 @@ impl Fail for ReleaseError {
     }
 }
 
-/// A few names, and how many more there are: thousands would not help to tell them apart.
-fn some_of(containers: &[String]) -> String {
-    const NAMED: usize = 5;
-    let named = containers.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match containers.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
-}
+/// How many containers are named: thousands would not help to tell them apart.
+const NAMED: usize = 5;
 
 /// The exit code is 0 where everything that was found is released, or would be.
 pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: Format) -> Done {
@@ -153,8 +149,9 @@ async fn find_holds(identity: &str, opened: &Opened) -> Result<Vec<Target>, verb
 async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, CommandError> {
     let mut claims: Vec<StandingClaim> = opened.store.all_claims().await.map_err(verbs::Error::from)?;
     claims.retain(|standing| subject.fits(standing.claim()));
+    subject.prefer_whole(&mut claims, |standing| &standing.claim().attachment);
     if let Subject::Container(id) = subject {
-        narrow_to_one(&mut claims, id)?;
+        refuse_several(&claims, id)?;
     }
     let mut targets: Vec<Target> = claims.into_iter().map(Target::claim).collect();
     if let Subject::Address(address) = subject {
@@ -164,13 +161,9 @@ async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, Command
     Ok(targets)
 }
 
-/// Leaves the claims of the one container that an ID means, or an error where its beginning fits several: what is released
-/// must not depend on which containers happen to run.
-fn narrow_to_one(claims: &mut Vec<StandingClaim>, id: &str) -> Result<(), ReleaseError> {
-    // An ID that is written out in full is meant, even where a longer one begins with it.
-    if claims.iter().any(|standing| standing.claim().attachment.container == id) {
-        claims.retain(|standing| standing.claim().attachment.container == id);
-    }
+/// An error where the beginning of an ID fits several containers: what is released must not depend on which of them happen
+/// to run.
+fn refuse_several(claims: &[StandingClaim], id: &str) -> Result<(), ReleaseError> {
     let mut containers: Vec<String> = Vec::new();
     for standing in claims {
         containers.push(standing.claim().attachment.container.clone());
@@ -263,10 +256,7 @@ fn describe_claim(claim: &Claim) -> String {
 
 fn describe_hold(kept: &Hold, now: Timestamp) -> String {
     let Hold { address, identity, until } = kept;
-    let whom = match identity {
-        Some(identity) => format!("reserved for {identity:?} until {until}"),
-        None => format!("cooling down until {until}"),
-    };
+    let whom = Hold::describe(identity.as_deref().unwrap_or(Hold::COOLING_DOWN), *until);
     let over = if kept.is_standing(now) { "" } else { ", which is over" };
     format!("{address}: {whom}{over}")
 }
