@@ -134,7 +134,8 @@ impl Keys {
 
     /// The cluster that a key under `pods` begins with.
     pub(crate) fn cluster_in(&self, key: &str) -> Option<String> {
-        unescape(key.strip_prefix(&self.join("pods", &[]))?.split('/').next()?)
+        let (cluster, _) = key.strip_prefix(&self.join("pods", &[]))?.split_once('/')?;
+        unescape(cluster)
     }
 
     pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
@@ -204,12 +205,8 @@ impl Keys {
     }
 
     /// The keys of all domains behind this one, or of all domains there are.
-    pub(crate) fn domains_after(&self, domain: Option<&str>) -> KeyRange {
-        let all = under(format!("{}/v1/", self.prefix()));
-        match domain {
-            Some(domain) => KeyRange { from: self.beside(domain).everything().to, ..all },
-            None => all,
-        }
+    pub(crate) fn all_domains(&self) -> KeyRange {
+        under(format!("{}/v1/", self.prefix()))
     }
 
     /// The domain that a key belongs to.
@@ -335,7 +332,8 @@ mod tests {
             assert_eq!(keys.registered_in(&key).as_deref(), Some("x/y"));
             let first = keys.address("10.0.0.2".parse().unwrap());
             assert_eq!(keys.domain_of(&first).as_deref(), Some(domain));
-            assert!(keys.domains_after(None).from < first && first < keys.domains_after(Some(domain)).from);
+            assert!(keys.all_domains().from < first && first < keys.beside(domain).everything().to);
+            assert!(keys.beside(domain).everything().to <= keys.all_domains().to);
         }
     }
 }

@@ -48,6 +48,7 @@ mod map;
 mod moment;
 mod moved;
 mod moves;
+mod names;
 mod nearby;
 mod occupancy;
 mod other;

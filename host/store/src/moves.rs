@@ -253,9 +253,8 @@ fn group_by_cession(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
     }
     for seen in &claims {
         let claim = &seen.record;
-        let parties = claim.former.values().chain(claim.ceded.iter().map(|ceded| &ceded.to));
-        for party in parties {
-            let (own, other) = (group_of.get(&claim.attachment), group_of.get(&party.attachment));
+        for counterpart in claim.counterparts() {
+            let (own, other) = (group_of.get(&claim.attachment), group_of.get(counterpart));
             let (Some(&own), Some(&other)) = (own, other) else { continue };
             // Few share an address, so that groups may be merged by walking all of them.
             for group in group_of.values_mut().filter(|group| **group == other) {

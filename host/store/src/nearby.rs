@@ -22,8 +22,7 @@ use super::keys::address_in;
 use super::ordered::Page;
 use super::reading::Reading;
 use super::record::Hold;
-use ipam::address::number;
-use ipam::{Allocation, Holder, Snapshot, Span};
+use ipam::{Allocation, Family, Holder, Prefix, Snapshot, Span};
 use limits::store::{HOLDERS_AT_ONCE, WIDEST_WINDOW, WINDOW};
 
 /// How often a view was asked about few addresses.
@@ -156,12 +155,9 @@ fn wide_block(address: IpAddr, bits: u32, snapshot: &Snapshot) -> Option<Span> {
 
 /// The addresses that agree with this one in all but the last bits.
 pub(super) fn aligned(address: IpAddr, bits: u32) -> Span {
-    let single = Span::single(address);
-    let family = single.family();
-    let width = bits.min(u32::from(family.bits()));
-    let inside = u128::MAX.checked_shr(128 - width).unwrap_or(0);
-    let first = number(address) & !inside;
-    Span::new(family.address(first), family.address(first | inside)).unwrap_or(single)
+    let length = u32::from(Family::of(address).bits()).saturating_sub(bits);
+    let block = Prefix::new(address, u8::try_from(length).unwrap_or(0));
+    block.map_or(Span::single(address), |block| block.span())
 }
 
 /// The part of a block that lies between the first and the last subnet of its family: what else is in the domain, other

@@ -1,5 +1,6 @@
 //! How full the range sets are, in the operator's words: held, kept (on hold), free.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -69,10 +70,11 @@ impl Store {
 
     /// The addresses whose hold is over, although its record is still there. There are few where pods come and go: each
     /// claim and each release removes some.
-    async fn read_over(&self, view: &mut MapView, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
+    async fn read_over(&self, view: &mut MapView, now: Timestamp) -> Result<BTreeSet<IpAddr>, StoreError> {
         // The index counts by whole seconds, and rounds up: what ends within this one is there under the next.
         let mut pages = Pages::of(self.keys.expired(now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now)));
-        let mut over = Vec::new();
+        // An address once, however many entries of the index it has.
+        let mut over = BTreeSet::new();
         while let Some(page) = pages.next(view).await? {
             let mut batch = self.batch();
             let mut holds = Vec::with_capacity(page.len());
@@ -87,7 +89,7 @@ impl Store {
                 if let Some(Seen { record: hold, .. }) = answers.readable(ticket)
                     && !hold.is_standing(now)
                 {
-                    over.push(hold.address);
+                    over.insert(hold.address);
                 }
             }
         }

@@ -124,15 +124,8 @@ impl Pages {
 /// sort before the key, and the same page would come forever. Such keys are none of ours, and lie behind all of ours that
 /// begin alike, so that all of them are passed over at once.
 pub(crate) fn key_after(key: &str) -> String {
-    let Some(at) = key.find(char::REPLACEMENT_CHARACTER) else { return format!("{key}\0") };
-    let mut next = key[..at].to_owned();
-    while let Some(last) = next.pop() {
-        if let Some(following) = (last..=char::MAX).nth(1) {
-            next.push(following);
-            return next;
-        }
-    }
-    format!("{key}\0")
+    let foreign = key.find(char::REPLACEMENT_CHARACTER);
+    foreign.and_then(|at| following(&key[..at])).unwrap_or_else(|| format!("{key}\0"))
 }
 
 impl Store {
@@ -262,11 +255,11 @@ fn text_after(before: &str, mut number: u128) -> String {
 
 /// What comes after everything that begins with this.
 fn following(text: &str) -> Option<String> {
-    let mut characters: Vec<char> = text.chars().collect();
-    while let Some(last) = characters.pop() {
-        if let Some(next) = char::from_u32(u32::from(last) + 1) {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
+    let mut next = text.to_owned();
+    while let Some(last) = next.pop() {
+        if let Some(character) = (last..=char::MAX).nth(1) {
+            next.push(character);
+            return Some(next);
         }
     }
     None

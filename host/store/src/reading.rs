@@ -24,7 +24,7 @@ use super::nearby::{Nearby, part_in_pages};
 use super::ordered::Entry;
 use super::record::{Hold, Keyed, Seen};
 use ipam::address::number;
-use ipam::{Family, Question, RangeSet, Snapshot, Span};
+use ipam::{Question, RangeSet, Snapshot, Span};
 use limits::store::{COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, WIDEST_WINDOW, WINDOW, WINDOW_GAP, WINDOW_SPANS};
 
 /// A view, and how far it was read for a policy.
@@ -241,13 +241,8 @@ fn join(one: &Span, two: &Span) -> Option<Span> {
 
 /// The first addresses of a span, at most so many.
 pub(super) fn head(span: Span, length: u128) -> Span {
-    part(span.family(), number(span.first()), length, number(span.last()))
-}
-
-/// `length` addresses from a number on, or fewer where the limit comes first.
-fn part(family: Family, first: u128, length: u128, limit: u128) -> Span {
-    let last = first.saturating_add(length - 1).min(limit);
-    Span::new(family.address(first), family.address(last)).unwrap_or(Span::single(family.address(first)))
+    let last = span.nth(length - 1);
+    last.and_then(|last| Span::new(span.first(), last)).unwrap_or(span)
 }
 
 fn doubling_parts(span: Span, length: u128) -> Vec<Span> {

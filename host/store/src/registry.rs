@@ -305,22 +305,16 @@ impl Store {
 
     /// Every domain of this map and prefix. One read for each.
     pub async fn domains(&self) -> Result<Vec<String>, StoreError> {
-        self.at_one_moment(async |mut view| self.find_domains(&mut view).await).await
-    }
-
-    async fn find_domains(&self, view: &mut MapView) -> Result<Vec<String>, StoreError> {
-        let mut domains: Vec<String> = Vec::new();
-        loop {
-            // The first key behind everything of the domain before: one short read each, however much a domain has.
-            let mut batch = self.batch();
-            let next = batch.first_keys(self.keys.domains_after(domains.last().map(String::as_str)), 1);
-            let page = batch.read(view).await?.scan(next);
-            match page.entries.first().and_then(|entry| self.keys.domain_of(&entry.key)) {
-                // A key that is none of ours could lead back to where we were.
-                Some(domain) if !domains.contains(&domain) => domains.push(domain),
-                _ => return Ok(domains),
-            }
-        }
+        let domains = self.at_one_moment(async |mut view| {
+            let all = vec![self.keys.all_domains()];
+            self.names_in(&mut view, all, |key| {
+                let domain = self.keys.domain_of(key)?;
+                let everything = self.keys.beside(&domain).everything();
+                Some((domain, everything))
+            })
+            .await
+        });
+        Ok(domains.await?.into_iter().collect())
     }
 
     /// The domain that the network is registered in, where that is another one. One read.

@@ -160,6 +160,13 @@ pub(crate) async fn domains_are_found_by_their_keys(map: Map) {
     let mut domains = bench.store.domains().await.unwrap();
     domains.sort();
     assert_eq!(domains, names);
+
+    // Keys that are none of ours hide no domain that lies behind them.
+    let all = bench.store.keys.all_domains().from;
+    for key in ["%zz/x", "a%zz/x", "a-a", "a0", "b%zz/x", "b%zz/y"] {
+        bench.scribble(&format!("{all}{key}"), b"?").await;
+    }
+    assert_eq!(bench.store.domains().await.unwrap(), names);
 }
 
 /// Claim in another store of the bench's map, as the ADD of a network with the bench's ranges.

@@ -135,21 +135,17 @@ impl Embedded {
         let stat = opened.entries.stat(txn)?;
         let used = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         let free = (opened.env.info().last_page_number).saturating_sub(used) as u64 * u64::from(stat.page_size);
-        if free >= *RESERVE_BYTES.start() {
-            Ok(())
-        } else {
-            Err(ActionFailure::Store(file::disk_full(&self.file, None)))
-        }
+        if free >= *RESERVE_BYTES.start() { Ok(()) } else { Err(file::disk_full(&self.file, None).into()) }
     }
 
     fn try_commit(&self, opened: &Opened, alternatives: &[Change]) -> Result<Commit, ActionFailure> {
-        let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
+        let _turn = turn::take_turn(&self.file, self.deadline)?;
         // A reader that was killed pins the past forever, and no page of it would be used again.
         opened.env.clear_stale_readers()?;
         let mut txn = opened.env.write_txn()?;
         // Looked at when the turn has come, which may have been waited for: nothing is committed that nobody waits for.
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(ActionFailure::Store(StoreError::TooLate));
+            return Err(StoreError::TooLate.into());
         }
         for (index, change) in alternatives.iter().enumerate() {
             if guards_hold(&txn, &opened.entries, change)? {
@@ -201,7 +197,7 @@ impl OrderedMap for Embedded {
             return Ok(true);
         }
         let absent = self.with_env(Purpose::Write, "read", |opened| {
-            let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
+            let _turn = turn::take_turn(&self.file, self.deadline)?;
             let txn = opened.env.write_txn()?;
             Ok(opened.entries.get(&txn, key.as_bytes())?.is_none())
         });
@@ -230,7 +226,7 @@ impl OrderedMap for Embedded {
             return file::could_create(&self.file);
         }
         self.with_env(Purpose::Write, "write", |opened| {
-            let _turn = turn::take_turn(&self.file, self.deadline).map_err(ActionFailure::Store)?;
+            let _turn = turn::take_turn(&self.file, self.deadline)?;
             let mut txn = opened.env.write_txn()?;
             // A rehearsal stands for an ADD, and an ADD is what stops first on a full disk.
             self.check_room(opened, &txn)?;
@@ -263,6 +259,12 @@ impl View for EmbeddedView {
 enum ActionFailure {
     Lmdb(heed::Error),
     Store(StoreError),
+}
+
+impl From<StoreError> for ActionFailure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<heed::Error> for ActionFailure {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Keys;
-use super::spelling::{parse_digits, parse_number, unescape};
+use super::spelling::{parse_digits, parse_hex, parse_number, unescape};
 use ipam::{Attachment, Slot};
 
 /// What a key names.
@@ -42,9 +42,7 @@ impl Keys {
                 Named::Pod { cluster, namespace, name, interface, network }
             }
             "expiries" => {
-                let digits = parts.part()?;
-                let seconds =
-                    u64::from_str_radix(&digits, 16).ok().filter(|seconds| format!("{seconds:016x}") == digits)?;
+                let seconds = u64::try_from(parse_hex(&parts.part()?, 16)?).ok()?;
                 Named::Expiry { seconds, address: parse_digits(&parts.part()?, &parts.part()?)? }
             }
             "identities" => {

@@ -39,9 +39,14 @@ pub(crate) fn seconds_until(until: Timestamp) -> u64 {
     until.as_second().saturating_add(begun).max(0).unsigned_abs()
 }
 
+/// A number in so many digits, only as we spell it: another spelling of the same number would be a second key of one thing.
+pub(super) fn parse_hex(digits: &str, width: usize) -> Option<u128> {
+    let is_ours = digits.len() == width && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_ours { u128::from_str_radix(digits, 16).ok() } else { None }
+}
+
 pub(super) fn parse_number(digits: &str) -> Option<u32> {
-    let number = u32::from_str_radix(digits, 16).ok()?;
-    if format!("{number:08x}") == digits { Some(number) } else { None }
+    u32::try_from(parse_hex(digits, 8)?).ok()
 }
 
 pub(super) fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
@@ -50,12 +55,7 @@ pub(super) fn parse_digits(family: &str, digits: &str) -> Option<IpAddr> {
         "6" => Family::V6,
         _ => return None,
     };
-    // Only as we spell it: another spelling of the same number would be a second key of one address.
-    let is_lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_lower || digits.len() != usize::from(family.bits()) / 4 {
-        return None;
-    }
-    Some(family.address(u128::from_str_radix(digits, 16).ok()?))
+    Some(family.address(parse_hex(digits, usize::from(family.bits()) / 4)?))
 }
 
 /// The keys that begin with `start`, which ends in `/`.

@@ -8,8 +8,7 @@ use crate::error::StoreError;
 use crate::keys::{Named, gaps_between};
 use crate::map::MapView;
 use crate::nearby::aligned;
-use crate::ordered::{Entry, KeyRange};
-use crate::pages::key_after;
+use crate::ordered::Entry;
 use crate::record::{Seen, address_in_value};
 use ipam::{Allocation, Attachment};
 use limits::store::PAGE;
@@ -50,32 +49,14 @@ impl Store {
     /// nothing between them, and nothing to walk.
     async fn find_clusters(&self, view: &mut MapView) -> Result<BTreeSet<String>, StoreError> {
         let mut known = self.likely_clusters(view).await?;
-        // Keys of others, which are no cluster's. There may be clusters behind them.
-        let mut foreign: Vec<KeyRange> = Vec::new();
-        let mut limit = 1;
-        loop {
-            let mut batch = self.batch();
-            let ours = known.iter().map(|cluster| self.keys.pods_of(cluster));
-            let between = gaps_between(self.keys.pods(), ours.chain(foreign.iter().cloned()));
-            let scans: Vec<_> = between.into_iter().map(|gap| batch.first_keys(gap, limit)).collect();
-            let mut answers = batch.read(view).await?;
-            let before = known.len() + foreign.len();
-            for entry in scans.into_iter().flat_map(|scan| answers.scan(scan).entries) {
-                if let Some(cluster) = self.keys.cluster_in(&entry.key) {
-                    known.insert(cluster);
-                    continue;
-                }
-                let passed = KeyRange { to: key_after(&entry.key), from: entry.key };
-                if !foreign.contains(&passed) {
-                    foreign.push(passed);
-                }
-            }
-            // Nobody else is there.
-            if known.len() + foreign.len() == before {
-                return Ok(known);
-            }
-            limit = (limit * 2).min(PAGE);
-        }
+        let between = gaps_between(self.keys.pods(), known.iter().map(|cluster| self.keys.pods_of(cluster)));
+        let others = self.names_in(view, between, |key| {
+            let cluster = self.keys.cluster_in(key)?;
+            let all = self.keys.pods_of(&cluster);
+            Some((cluster, all))
+        });
+        known.extend(others.await?);
+        Ok(known)
     }
 
     /// The empty name, of pods whose cluster is not known, and the clusters of pods around the address that was claimed
