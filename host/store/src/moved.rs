@@ -53,18 +53,18 @@ impl Moved {
     /// The command that moves them, and what else may have been meant.
     pub fn hint(&self) -> String {
         match self {
-            Self::Domain { former, .. } => format!(
-                "kube-ipam import --from kube-ipam --domain {former} --conf FILE moves them (see --dry-run); or set \
-                 ipam.domain back to {former:?}; another network of the same name needs another name or etcdPrefix"
+            Self::Domain { network, former, .. } => format!(
+                "`kube-ipam import --from kube-ipam --domain {former} --network {network}` moves them (see --dry-run); or \
+                 set ipam.domain back to {former:?}; another network of the same name needs another name or etcdPrefix"
             ),
-            Self::Network { former, .. } => format!(
-                "if {former:?} was renamed, kube-ipam import --from kube-ipam --network {former} --conf FILE moves them (see \
-                 --dry-run); if both exist, set ipam.domain: the same one in both to share the addresses, different ones \
+            Self::Network { network, former, .. } => format!(
+                "if {former:?} was renamed, `kube-ipam import --from kube-ipam --former-network {former} --network \
+                 {network}` moves them (see --dry-run); if both exist, set ipam.domain: the same one in both to share the addresses, different ones \
                  where both may give out the same address"
             ),
-            Self::Dir { dir, former, .. } => format!(
-                "kube-ipam import --from kube-ipam --data-dir {} --domain {former} --conf FILE on this node moves them (see \
-                 --dry-run)",
+            Self::Dir { network, dir, former, .. } => format!(
+                "`kube-ipam import --from kube-ipam --data-dir {} --domain {former} --network {network}` on this node moves \
+                 them (see --dry-run)",
                 dir.display()
             ),
         }

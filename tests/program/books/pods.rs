@@ -50,11 +50,11 @@ fn what_pods_have_is_held_against_the_store() {
         for expected in [
             "pod shop/second on node node-1 has 10.1.0.50, of which the store does not know",
             "pod shop/forgotten on node node-1 has 10.1.0.40, of which the store does not know",
-            "run `kube-ipam fsck --containers --repair` on node node-1",
+            "run `kube-ipam fsck --containers --repair --conf ",
             "pod shop/shares on node node-1 has 10.1.0.2, and according to the store so does pod shop/well, container c-well",
             "the store has 10.1.0.3 for pod shop/other on node node-1, which reports other addresses",
             "container c-gone on node node-1 holds 10.1.0.4, but pod shop/gone is deleted",
-            "`kube-ipam reclaim` releases it",
+            "`kube-ipam reclaim --conf ",
         ] {
             assert!(printed.contains(expected), "{expected}: {printed}");
         }

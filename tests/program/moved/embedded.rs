@@ -26,7 +26,7 @@ fn etcd_that_is_added_takes_over_what_the_node_held() {
     let taken = |network| held(network).into_values().collect::<Vec<_>>();
 
     let text = refused("c9", &now);
-    assert!(text.contains(&format!("--data-dir {dir} --domain blue --conf FILE on this node")), "{text}");
+    assert!(text.contains(&format!("--data-dir {dir} --domain blue --network blue` on this node")), "{text}");
     check("c1", &answer, &now).run().success();
     del("c2", &now).run().success();
     gc(&["c1", "c3", "c4"], &now).run().success();

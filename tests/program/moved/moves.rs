@@ -32,7 +32,7 @@ fn a_domain_that_is_added_takes_over_what_the_network_holds() {
     let (before, answer) = populated(&etcd);
     let now = with(&before, &json!({"domain": "shared"}));
     let text = refused("c4", &now);
-    assert!(text.contains("\"shared\"") && text.contains("--domain blue --conf FILE"), "{text}");
+    assert!(text.contains("\"shared\"") && text.contains("--domain blue --network blue"), "{text}");
     assert_eq!(held(&before).len(), 3);
 
     // The pods of before live on, and end.
@@ -82,7 +82,7 @@ fn a_network_that_is_renamed_takes_over_what_it_held() {
     let (blue, answer) = populated(&etcd);
     let green = named(&blue, "green");
     let text = refused("c4", &green);
-    for part in ["\"green\" is new here", "\"blue\"", "--network blue --conf FILE", "set ipam.domain"] {
+    for part in ["\"green\" is new here", "\"blue\"", "--former-network blue --network green", "set ipam.domain"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     check("c1", &answer, &green).run().success();
@@ -94,7 +94,7 @@ fn a_network_that_is_renamed_takes_over_what_it_held() {
         "a runtime's list is of the network by its name: GC of green frees nothing of blue"
     );
 
-    assert_eq!(import(&green, &["--network", "blue"]), (0, rows("imported", &["10.1.0.2", "10.1.0.3"])));
+    assert_eq!(import(&green, &["--former-network", "blue"]), (0, rows("imported", &["10.1.0.2", "10.1.0.3"])));
     assert_eq!(add("c1", &green).run().json(), answer);
     assert_eq!(add("c4", &green).run().addresses(), ["10.1.0.4"]);
     let registry = etcd.keys("/kube-ipam/networks/");

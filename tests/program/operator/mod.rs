@@ -1,5 +1,6 @@
 //! The operators' commands as operators run them: usage, fsck, import and doctor, over both stores.
 
+mod networks;
 mod told;
 
 use std::fs;
@@ -273,13 +274,14 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
             .map(|check| (check["name"].as_str().unwrap().to_owned(), check["verdict"].clone()));
         (status, Value::Object(pairs.collect()))
     };
-    let well = json!({"configuration": "good", "node": "good", "policy": "good", "cache": "good", "store": "good",
+    let well = json!({"network": "good", "configuration": "good", "node": "good", "policy": "good", "cache": "good", "store": "good",
         "ranges": "good", "machine": "good", "books": "good", "predecessor": "good", "records": "good"});
     let site = Site::embedded(&json!({"subnet": "10.1.0.0/24"}));
     assert_eq!(verdicts(&site), (0, well));
     let (_, printed) = site.run(&["doctor"]);
     assert!(
-        printed.starts_with("✓ configuration") && printed.contains("✓ policy         range-fixed, sha256"),
+        printed.starts_with(&format!("✓ network        blue ({})\n✓ configuration", site.file().display()))
+            && printed.contains("✓ policy         range-fixed, sha256"),
         "{printed}"
     );
 

@@ -24,7 +24,7 @@ pub(crate) fn list(network: &NetworkArgs, format: Format) -> Done {
         Format::Json => Printed::Json(JsonList::default()),
     };
     // One store after the other: two may be domains of one file, which LMDB lets a process open only once.
-    for opened in network.open_books()? {
+    for opened in network.read_books()? {
         let is_read = runtime::block_on(printed.print_all(&opened.store))?;
         if !is_read {
             return Ok(Output::text(""));

@@ -36,13 +36,13 @@ fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, Com
     Ok(held)
 }
 
-/// What is held and what is ceded, in every network of the file.
+/// What is held and what is ceded, in every network.
 fn in_books(
     network: &NetworkArgs,
     ask: impl Fn(&Store) -> Allocations<'_>,
 ) -> Result<(Vec<Allocation>, Vec<Allocation>), CommandError> {
     let (mut held, mut lent) = (Vec::new(), Vec::new());
-    for Opened { store, .. } in network.open_books()? {
+    for Opened { store, .. } in network.read_books()? {
         let listing = runtime::block_on(async { Ok::<_, verbs::Error>(ask(&store).all().await?) })?;
         tell_damaged(&listing);
         held.extend(listing.held);
@@ -55,7 +55,7 @@ fn in_books(
 fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandError> {
     let not_found = format!("no address found for {subject}");
     let Subject::Address(address) = subject else { return Ok(not_found) };
-    for opened in network.open_books()? {
+    for opened in network.read_books()? {
         let holders = runtime::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
         if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
             return Ok(format!("{address} is {}", Hold::describe(&identity, until)));

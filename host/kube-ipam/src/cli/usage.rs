@@ -26,7 +26,7 @@ struct UsageRow {
 
 pub(crate) fn usage(network: &NetworkArgs, format: Format) -> Done {
     let mut rows = Vec::new();
-    for opened in network.open_all()? {
+    for opened in network.read_each()? {
         rows.extend(rows_of(&opened)?);
     }
     match format {

@@ -126,8 +126,7 @@ pub(crate) async fn a_new_name_is_refused_while_another_network_holds_addresses_
     };
     let refused = check(&green, "10.0.0.0/16").await.unwrap_err();
     let text = format!("{refused} {}", refused.hint().unwrap());
-    for part in ["\"green\"", "\"blue\"", "10.0.0.9", "kube-ipam import --from kube-ipam --network blue", "ipam.domain"]
-    {
+    for part in ["\"green\"", "\"blue\"", "10.0.0.9", "--former-network blue --network green", "ipam.domain"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.len() < 700, "{text}");

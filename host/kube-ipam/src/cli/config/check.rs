@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::named::{self, FileRole, Files, NamedFile};
 use super::report::{ConfigFinding, ConfigReport, Place, Severity};
-use super::sources::{FoundNetwork, sources};
+use super::sources::{NetworkSection, sources};
 use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
 use crate::config::unknown::unknown_keys;
@@ -20,7 +20,7 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> ConfigReport {
     for source in paths.iter().flat_map(|path| sources(path.as_ref())) {
         report.networks += source.found.len();
         report.findings.extend(source.findings);
-        for FoundNetwork { place, section } in &source.found {
+        for NetworkSection { place, section } in &source.found {
             let netconf = NetConf::parse(&section.json());
             report.findings.extend(check_section(section, &netconf, place, files.for_file(&source.file)));
             let Some(claimed) = netconf.ok().and_then(|netconf| Claimed::by(&netconf)) else { continue };

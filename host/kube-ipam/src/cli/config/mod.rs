@@ -22,10 +22,13 @@ use std::path::PathBuf;
 pub use check::check;
 pub use named::Files;
 pub use report::{ConfigFinding, ConfigReport, Severity};
+pub(super) use sources::sources;
 
-use super::network::DIRECTORY;
 use super::output::{Done, Format, Output, OutputArgs};
 use crate::config::unknown::schema;
+
+/// Where runtimes look for networks.
+pub(super) const NETWORKS: &str = "/etc/cni/net.d";
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum ConfigCommand {
@@ -50,7 +53,7 @@ pub(crate) fn run(command: ConfigCommand) -> Done {
         ConfigCommand::Schema => Output::json(&schema()),
         ConfigCommand::Check { mut paths, on_node, output } => {
             if paths.is_empty() {
-                paths.push(PathBuf::from(DIRECTORY));
+                paths.push(PathBuf::from(NETWORKS));
             }
             let report = check(&paths, if on_node { Files::OnNode } else { Files::Elsewhere });
             let exit = u8::from(report.has_errors());

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use super::NETWORKS;
 use super::report::{ConfigFinding, Place, Severity};
-use crate::cli::network::DIRECTORY;
 use crate::config::base::LOG_FILE;
 use crate::config::kubernetes::KUBECONFIG;
 use crate::config::policy::{MODULE, POLICY, RECORD, SHADOW};
@@ -68,7 +68,7 @@ pub(super) enum FileRole {
 impl Files {
     /// Treats this machine as the node for a configuration that lies where runtimes look for networks.
     pub(super) fn for_file(self, file: &str) -> Self {
-        let is_in_use = fs::canonicalize(file).is_ok_and(|file| file.starts_with(DIRECTORY));
+        let is_in_use = fs::canonicalize(file).is_ok_and(|file| file.starts_with(NETWORKS));
         if is_in_use && self == Self::Elsewhere { Self::OnNode } else { self }
     }
 }

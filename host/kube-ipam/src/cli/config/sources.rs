@@ -10,11 +10,13 @@ use serde_json::Value;
 use super::attachment::{Unpacked, unpack};
 use super::report::{ConfigFinding, Place, Severity};
 use super::twice;
-use crate::cli::network::EXTENSIONS;
 use crate::config::beside;
 use crate::config::file::{Section, sections};
 use cni::syntax::problem;
 use cni::{Fail, NetConf};
+
+/// The extensions of the files that runtimes read.
+const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
 /// The extensions of files of Kubernetes objects. Runtimes do not read them, but they are in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];
@@ -25,12 +27,12 @@ const YAML: &str = "documents are separated by a line with three dashes; text wi
 
 /// A file that was read, or a directory with a finding about it as a whole.
 #[derive(Default)]
-pub(super) struct ConfigSource {
-    pub(super) file: String,
+pub(in crate::cli) struct ConfigSource {
+    pub(in crate::cli) file: String,
     pub(super) is_directory: bool,
-    pub(super) found: Vec<FoundNetwork>,
+    pub(in crate::cli) found: Vec<NetworkSection>,
     /// What is wrong with the file itself.
-    pub(super) findings: Vec<ConfigFinding>,
+    pub(in crate::cli) findings: Vec<ConfigFinding>,
     /// Whether the name of kube-ipam is anywhere in the text.
     mentions_us: bool,
     /// The types of the `ipam` sections for other plugins.
@@ -38,13 +40,13 @@ pub(super) struct ConfigSource {
 }
 
 /// A kube-ipam network, and where it is.
-pub(super) struct FoundNetwork {
+pub(in crate::cli) struct NetworkSection {
     pub(super) place: Place,
-    pub(super) section: Section,
+    pub(in crate::cli) section: Section,
 }
 
 /// Reads what a path names: a file, or the files of a directory that a runtime would read.
-pub(super) fn sources(path: &Path) -> Vec<ConfigSource> {
+pub(in crate::cli) fn sources(path: &Path) -> Vec<ConfigSource> {
     if path.is_dir() {
         return directory(path);
     }
@@ -159,7 +161,7 @@ impl ConfigSource {
     /// Adds the kube-ipam networks of a configuration.
     fn add(&mut self, configuration: &Value, place: &Place) {
         for section in sections(configuration) {
-            self.found.push(FoundNetwork { place: place.part(&section.path), section });
+            self.found.push(NetworkSection { place: place.part(&section.path), section });
         }
         if self.found.is_empty() {
             collect_types(configuration, &mut self.others);

@@ -58,8 +58,8 @@ async fn default_prefix(opened: &Opened) -> Option<Check> {
             holder.container
         ),
         hint: Some(format!(
-            "if they are this network's, kube-ipam import --from kube-ipam --etcd-prefix {prefix} --domain {domain} moves \
-             them; if they are another cluster's, there is nothing to do"
+            "if they are this network's, `{}` moves them; if they are another cluster's, there is nothing to do",
+            opened.command(&format!("import --from kube-ipam --etcd-prefix {prefix} --domain {domain}"))
         )),
     })
 }
@@ -84,7 +84,7 @@ fn overlaps(registry: &[Registered]) -> Vec<Check> {
                 ),
                 hint: Some(
                     "set ipam.domain: the same one in both to share the addresses, different ones where both may give out \
-                     the same address; kube-ipam import --from kube-ipam --network moves those of a renamed one"
+                     the same address; kube-ipam import --from kube-ipam --former-network moves those of a renamed one"
                         .to_owned(),
                 ),
             });

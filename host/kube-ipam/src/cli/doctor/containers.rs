@@ -36,5 +36,5 @@ pub(super) async fn containers(opened: &Opened, cache: &CacheArgs) -> Option<Che
         let risk = "their addresses may be given out again";
         (Verdict::Bad, format!("{cached}, the store does not know {unknown} of them: {risk}"))
     };
-    Some(Check { name, verdict, detail, hint: Some("`kube-ipam fsck --containers` shows them".to_owned()) })
+    Some(Check { name, verdict, detail, hint: Some(format!("`{}` shows them", opened.command("fsck --containers"))) })
 }

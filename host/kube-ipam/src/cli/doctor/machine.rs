@@ -33,8 +33,9 @@ pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
     for (former, under) in strays.former_names {
         let detail = format!("{} of this machine under its former name {former:?}", counted(&under));
         let hint = format!(
-            "GC releases none of them: set ipam.nodeName back to {former:?}; or leave them to their DEL, and to kube-ipam \
-             reclaim once their pods are gone"
+            "GC releases none of them: set ipam.nodeName back to {former:?}; or leave them to their DEL, and to `{}` once \
+             their pods are gone",
+            opened.command("reclaim")
         );
         checks.push(warning(detail, hint));
     }
@@ -42,9 +43,12 @@ pub(super) async fn machine(opened: &Opened) -> Vec<Check> {
         let whose =
             if other.is_empty() { "an unknown machine".to_owned() } else { format!("another machine ({other})") };
         let detail = format!("{} of {whose} under this node's name", counted(&under));
-        let hint = "where another machine has this name, give each its own (ipam.nodeName, or the host name); where this \
-                    node was installed again, kube-ipam reclaim releases them once their pods are gone";
-        checks.push(warning(detail, hint.to_owned()));
+        let hint = format!(
+            "where another machine has this name, give each its own (ipam.nodeName, or the host name); where this node \
+             was installed again, `{}` releases them once their pods are gone",
+            opened.command("reclaim")
+        );
+        checks.push(warning(detail, hint));
     }
     if checks.is_empty() {
         let name = if machine.is_empty() { "unknown" } else { machine };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::cache::CacheArgs;
 use super::config;
-use super::network::{NetworkArgs, Opened};
+use super::network::{FoundNetwork, NetworkArgs, Opened};
 use super::output::{Done, Format, Output};
 use crate::config::{KubernetesConfig, Network, OnFault};
 use crate::runtime;
@@ -31,23 +31,28 @@ mod watched;
 const NEARLY_FULL: u8 = 90;
 
 pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
-    let (file, _) = network.found()?;
-    let mut checks = vec![configuration(&file)];
-    match network.open_all() {
-        Ok(networks) => {
-            let several = networks.len() > 1;
-            for opened in networks {
+    let found = network.find()?;
+    let mut checks = vec![looked_at(&found)];
+    let mut files: Vec<&str> = found.iter().map(|network| network.file.as_str()).collect();
+    files.dedup();
+    for file in files {
+        checks.push(configuration(Path::new(file)));
+    }
+    let is_valid = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    for network in &found {
+        match network.open() {
+            Ok(opened) => {
                 for mut check in runtime::block_on(async { Ok(checks_of(&opened, cache).await) })? {
-                    if several {
+                    if found.len() > 1 {
                         check.detail = format!("network {}: {}", opened.base.network, check.detail);
                     }
                     checks.push(check);
                 }
             }
+            // The check of its configuration has reported why.
+            Err(_) if !is_valid => {}
+            Err(error) => return Err(error),
         }
-        // The first check has reported why the network cannot be opened.
-        Err(_) if checks[0].verdict == Verdict::Bad => {}
-        Err(error) => return Err(error),
     }
     let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
     let text = match format {
@@ -87,6 +92,12 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
         checks.extend(containers::containers(opened, libcni).await);
     }
     checks
+}
+
+/// What the rest is about.
+fn looked_at(found: &[FoundNetwork]) -> Check {
+    let networks: Vec<String> = found.iter().map(FoundNetwork::title).collect();
+    Check::good("network", networks.join(", "))
 }
 
 fn configuration(file: &Path) -> Check {
@@ -205,10 +216,10 @@ async fn predecessor(opened: &Opened) -> Check {
                     format!("{count} addresses given out by kube-ipam 0.x are not imported, and may be given out again")
                 }
             },
-            hint: Some(
-                "kube-ipam import --from kube-ipam-v0 --dry-run; --set-aside moves away what cannot be imported"
-                    .to_owned(),
-            ),
+            hint: Some(format!(
+                "`{}`; --set-aside moves away what cannot be imported",
+                opened.command("import --from kube-ipam-v0 --dry-run")
+            )),
         },
         // A role that can read only our own keys is a good role. It just leaves this question open.
         Err(StoreError::Refused { .. }) => Check {
@@ -234,7 +245,8 @@ async fn records(opened: &Opened) -> Check {
     let name = "records";
     let inspected = match opened.store.count_records().await {
         Ok(count) if count > limits::store::RECORDS_COMPARED => {
-            return Check::good(name, format!("{count}, too many to compare them here: `kube-ipam fsck` does"));
+            let fsck = opened.command("fsck");
+            return Check::good(name, format!("{count}, too many to compare them here: `{fsck}` does"));
         }
         Ok(_) => opened.store.inspect().await,
         Err(error) => Err(error),
@@ -248,6 +260,6 @@ async fn records(opened: &Opened) -> Check {
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
     };
-    let hint = "`kube-ipam fsck` shows them all and how to repair them";
-    Check { name, verdict: Verdict::Bad, detail, hint: Some(hint.to_owned()) }
+    let hint = format!("`{}` shows them all and how to repair them", opened.command("fsck"));
+    Check { name, verdict: Verdict::Bad, detail, hint: Some(hint) }
 }

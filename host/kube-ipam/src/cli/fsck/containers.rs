@@ -55,7 +55,7 @@ pub(crate) async fn compare(opened: &Opened, containers: &Containers) -> Result<
 pub(crate) async fn rebuild(file: &Path, cache: &CacheArgs) -> Result<Vec<String>, CommandError> {
     let containers = cache.read()?;
     let mut lines = Vec::new();
-    for opened in NetworkArgs::of(file).open_all()? {
+    for opened in NetworkArgs::of(file).read_each()? {
         let range_sets = opened.range_sets()?;
         let living = containers.living(&opened.base.network, &range_sets);
         let mut compared = restorations(&opened, &containers, &living).await?;
@@ -93,7 +93,7 @@ async fn restorations(
     let mut compared = Compared { findings, praise, plans, living: living.len(), unknown: 0 };
     for (restoration, container) in restorations.into_iter().zip(living) {
         compared.unknown += usize::from(restoration.is_needed() || !restoration.shared.is_empty());
-        compared.add(restoration, container, containers);
+        compared.add(opened, restoration, container, containers);
     }
     Ok(compared)
 }
@@ -159,7 +159,10 @@ async fn gone(opened: &Opened, containers: &Containers) -> Result<Vec<Inconsiste
             addresses.push_str("nothing");
         }
         let problem = format!("{} holds {addresses}, but {reason}", name(claim.pod.as_ref(), container, interface));
-        findings.push(Inconsistency::left(problem, format!("its DEL was lost: `kube-ipam release {container}`")));
+        findings.push(Inconsistency::left(
+            problem,
+            format!("its DEL was lost: `{}`", opened.command(&format!("release {container}"))),
+        ));
     }
     Ok(findings)
 }
@@ -176,7 +179,7 @@ pub(crate) fn is_gone_by_libcni(opened: &Opened, containers: &Containers, claim:
 }
 
 impl Compared {
-    fn add(&mut self, restoration: Restoration, container: &Container, containers: &Containers) {
+    fn add(&mut self, opened: &Opened, restoration: Restoration, container: &Container, containers: &Containers) {
         let name = name(container.pod.as_ref(), &container.attachment.container, &container.attachment.interface);
         // `container` has only its addresses inside today's ranges. The cache has all that its ADD returned, also those of
         // another plugin and those of ranges that were changed since: they are in use, whatever the ranges are now.
@@ -194,10 +197,12 @@ impl Compared {
         for held in &restoration.shared {
             let problem =
                 format!("{name} has {}, and according to the store so does {}", held.address, holder_name(held));
-            let remedy = match held.pod.as_ref().or(container.pod.as_ref()) {
-                Some(_) => "the two share it: delete one of the pods, or `kube-ipam release` whichever is gone",
-                None => "the two share it: remove one of them, or `kube-ipam release` whichever is gone",
+            let first = match held.pod.as_ref().or(container.pod.as_ref()) {
+                Some(_) => "delete one of the pods",
+                None => "remove one of them",
             };
+            let release = opened.command("release CONTAINER");
+            let remedy = format!("the two share it: {first}, or `{release}` whichever is gone");
             self.findings.push(Inconsistency::left(problem, remedy));
         }
         if restoration.is_needed() {
@@ -252,7 +257,7 @@ fn missing(name: &str, restoration: &Restoration) -> Inconsistency {
         let whom = kept.identity.as_deref().unwrap_or("nobody (it is cooling down)");
         remedy.push(format!("end the hold of {} for {whom} until {}", kept.address, kept.until));
     }
-    Inconsistency { problems, remedy: remedy.join("; "), outcome: RepairOutcome::Found }
+    Inconsistency { network: None, problems, remedy: remedy.join("; "), outcome: RepairOutcome::Found }
 }
 
 fn holder_name(held: &Allocation) -> String {

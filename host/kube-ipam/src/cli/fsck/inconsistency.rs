@@ -7,6 +7,9 @@ use ipam::shown::one_line;
 /// Problems that one remedy ends, and what becomes of them.
 #[derive(Debug, Serialize)]
 pub(crate) struct Inconsistency {
+    /// Where it was found, if several networks were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) network: Option<String>,
     pub(super) problems: Vec<String>,
     /// What the repair does, or for an operator what to do.
     pub(super) remedy: String,
@@ -29,7 +32,7 @@ pub(super) enum RepairOutcome {
 
 impl Inconsistency {
     pub(super) fn left(problem: String, remedy: impl Into<String>) -> Self {
-        Self { problems: vec![problem], remedy: remedy.into(), outcome: RepairOutcome::Left }
+        Self { network: None, problems: vec![problem], remedy: remedy.into(), outcome: RepairOutcome::Left }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -41,8 +44,9 @@ impl Inconsistency {
 pub(super) fn report(findings: &[Inconsistency], repairing: bool) -> String {
     let mut text = String::new();
     for finding in findings {
+        let network = finding.network.as_ref().map_or_else(String::new, |network| format!("network {network}: "));
         for problem in &finding.problems {
-            text.push_str(&format!("✗ {}\n", one_line(problem)));
+            text.push_str(&format!("✗ {network}{}\n", one_line(problem)));
         }
         let done = match finding.outcome {
             RepairOutcome::Found | RepairOutcome::Left => "",

@@ -51,11 +51,19 @@ pub(crate) struct FsckOptions {
 pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format) -> Done {
     // Containers and pods belong to a network; records agree or disagree with those of every network of their store.
     let by_network = options.containers || options.pods;
-    let networks = if by_network { network.open_all()? } else { network.open_books()? };
+    let networks = match (by_network, options.repair) {
+        (true, true) => network.write_each()?,
+        (true, false) => network.read_each()?,
+        (false, true) => network.write_books()?,
+        (false, false) => network.read_books()?,
+    };
     let several = networks.len() > 1;
     let (mut findings, mut consistent) = (Vec::new(), Vec::new());
     for opened in networks {
-        let (found, praise) = fsck_of(options, &opened)?;
+        let (mut found, praise) = fsck_of(options, &opened)?;
+        if several {
+            found.iter_mut().for_each(|finding| finding.network = Some(opened.base.network.clone()));
+        }
         if found.is_empty() {
             consistent.push(if several { format!("network {}: {praise}", opened.base.network) } else { praise });
         }
@@ -145,7 +153,7 @@ fn found(repair: &Repair, options: &FsckOptions) -> Inconsistency {
         outcome = RepairOutcome::NeedsDiscard;
     }
     let problems = repair.disagreements.iter().map(ToString::to_string).collect();
-    Inconsistency { problems, remedy: repair.remedy.clone(), outcome }
+    Inconsistency { network: None, problems, remedy: repair.remedy.clone(), outcome }
 }
 
 async fn carry_out(store: &Store, repairs: &[Repair], findings: &mut [Inconsistency]) -> Result<(), verbs::Error> {

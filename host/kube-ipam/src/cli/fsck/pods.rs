@@ -45,7 +45,7 @@ pub(super) async fn run(
         }
         findings.extend(other_addresses(&by_pod, pod, &addresses));
     }
-    findings.extend(gone(&claims, &inventory, grace));
+    findings.extend(gone(opened, &claims, &inventory, grace));
     let network = &opened.base.network;
     let praise = match inside {
         1 => format!("1 pod has addresses of network {network:?}, and the store knows them"),
@@ -116,11 +116,15 @@ async fn missing(
                     "pod {name} on node {node} has {address}, and according to the store so does {}",
                     holder_name(&held)
                 ),
-                format!("`kube-ipam fsck --containers` on nodes {node} and {} shows which one still runs", held.node),
+                format!(
+                    "`{}` on nodes {node} and {} shows which one still runs",
+                    opened.command("fsck --containers"),
+                    held.node
+                ),
             ),
             _ => Inconsistency::left(
                 format!("pod {name} on node {node} has {address}, of which the store does not know"),
-                format!("run `kube-ipam fsck --containers --repair` on node {node}"),
+                format!("run `{}` on node {node}", opened.command("fsck --containers --repair")),
             ),
         });
     }
@@ -158,7 +162,7 @@ fn other_addresses(claims: &ClaimsByPod<'_>, pod: &PodAddresses, addresses: &[Ip
 }
 
 /// Finds claims of pods that do not exist.
-fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<Inconsistency> {
+fn gone(opened: &Opened, claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<Inconsistency> {
     let mut findings = Vec::new();
     for claim in claims {
         let Some(pod) = &claim.pod else { continue };
@@ -169,7 +173,7 @@ fn gone(claims: &[&Claim], inventory: &Inventory, grace: SignedDuration) -> Vec<
         let addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
         let container = &claim.attachment.container;
         let problem = format!("container {container} on node {} holds {}, but {why}", claim.node, addresses.join(", "));
-        findings.push(Inconsistency::left(problem, "`kube-ipam reclaim` releases it"));
+        findings.push(Inconsistency::left(problem, format!("`{}` releases it", opened.command("reclaim"))));
     }
     findings
 }

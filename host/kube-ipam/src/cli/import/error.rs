@@ -19,7 +19,7 @@ pub(super) enum ImportError {
     NoStore { dir: PathBuf },
     #[error(
         "network {network:?} already uses these records: select the former ones with --domain, --etcd-prefix, \
-         --data-dir or --network"
+         --data-dir or --former-network"
     )]
     OwnBooks { network: String },
     #[error(transparent)]

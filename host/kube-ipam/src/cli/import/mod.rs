@@ -39,12 +39,14 @@ pub(crate) use options::ImportOptions;
 /// former records of kube-ipam did not move with them.
 pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: Format) -> Done {
     options.check()?;
-    let opened = network.open()?;
-    let range_sets = opened.range_sets()?;
-    let rows = match options.from {
-        ImportSource::Own => block_on(own::import(options, &opened, &range_sets))?,
-        ImportSource::Predecessor | ImportSource::HostLocal => import_bookings(options, &opened, &range_sets)?,
-    };
+    let mut rows = Vec::new();
+    for opened in network.write_each()? {
+        let range_sets = opened.range_sets()?;
+        rows.extend(match options.from {
+            ImportSource::Own => block_on(own::import(options, &opened, &range_sets))?,
+            ImportSource::Predecessor | ImportSource::HostLocal => import_bookings(options, &opened, &range_sets)?,
+        });
+    }
     // Other plugins may have entries that mean nothing here; of our own records nothing may stay behind unnoticed.
     let may_skip = options.from != ImportSource::Own;
     let exit = u8::from(rows.iter().any(|row| match row.action {

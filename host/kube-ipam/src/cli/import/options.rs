@@ -37,7 +37,7 @@ pub(crate) struct ImportOptions {
     pub(super) domain: Option<String>,
     /// From kube-ipam: the name that the network had
     #[arg(long, value_name = "NAME")]
-    pub(super) network: Option<String>,
+    pub(super) former_network: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ impl ImportOptions {
             ("--data-dir", self.data_dir.is_some()),
             ("--etcd-prefix", self.etcd_prefix.is_some()),
             ("--domain", self.domain.is_some()),
-            ("--network", self.network.is_some()),
+            ("--former-network", self.former_network.is_some()),
         ];
         for (option, is_given) in for_own {
             if is_given && self.from != ImportSource::Own {

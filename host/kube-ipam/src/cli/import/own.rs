@@ -90,7 +90,7 @@ impl<'a> Moving<'a> {
             return Err(ImportError::NoStore { dir: dir.to_owned() });
         }
         let network = opened.base.network.as_str();
-        let former_network = options.network.as_deref().unwrap_or(network);
+        let former_network = options.former_network.as_deref().unwrap_or(network);
         let whole = verbs::elsewhere::open(dir, None);
         let domain = match &options.domain {
             Some(domain) => domain.clone(),
@@ -116,7 +116,7 @@ impl<'a> Moving<'a> {
     ) -> Result<Self, ImportError> {
         let (base, here) = (&opened.base, &opened.store);
         let network = base.network.as_str();
-        let former_network = options.network.as_deref().unwrap_or(network);
+        let former_network = options.former_network.as_deref().unwrap_or(network);
         let own_prefix = prefix(&base.store);
         let prefix = match (&options.etcd_prefix, &base.store) {
             (Some(prefix), StoreConfig::Etcd(_)) => prefix.trim_end_matches('/'),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::site::{DIRECTORY, Site, default_cache};
 use crate::cli::install_node::{Directory, InstallError};
 use crate::cli::network::NetworkArgs;
-use crate::cli::output::{Done, Format, Output, OutputArgs};
+use crate::cli::output::{CommandError, Done, Format, Output, OutputArgs};
 use crate::verbs;
 use engine::install::{self, Ready};
 use engine::{Compiler, Source};
@@ -24,12 +24,8 @@ pub(crate) struct PolicyInstallOptions {
     /// The module to install
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
-    /// A network (.conf or .conflist) that will use it: the module must understand its settings, and is compiled into
-    /// its cache
-    #[arg(long, value_name = "FILE")]
-    conf: Option<PathBuf>,
     /// Keep the compiled module in this directory [default: the cache used by networks that set neither dataDir nor cacheDir]
-    #[arg(long, value_name = "DIR", conflicts_with = "conf")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["conf", "names", "all"])]
     cache_dir: Option<PathBuf>,
     /// The digest the file must have, 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
@@ -37,6 +33,10 @@ pub(crate) struct PolicyInstallOptions {
     /// Directory to install the module in
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     to: PathBuf,
+    /// The networks that will use it: the module must understand their settings, and is compiled into their caches. Without
+    /// one of these options it is made ready for any network
+    #[command(flatten)]
+    network: NetworkArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -60,45 +60,75 @@ struct Installed {
     note: Option<String>,
 }
 
+/// A module that was examined and compiled for a network, or for none, and is not in its place yet.
+struct Prepared {
+    ready: Ready,
+    cache_dir: PathBuf,
+    note: Option<String>,
+}
+
 pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
-    let site = match &options.conf {
-        Some(file) => Some(Site::of(&NetworkArgs { conf: Some(file.clone()) })?),
-        None => None,
-    };
     let name = options.file.file_name().ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
-    let cache_dir = cache_dir(options, site.as_ref());
+    let module = std::path::absolute(options.to.join(name))?;
+    // For all networks before it is put in its place for any: one of them may refuse it.
+    let mut all_prepared = Vec::new();
+    for site in sites(&options.network)? {
+        all_prepared.push(prepare(options, &module, site.as_ref())?);
+    }
+    let mut installed = Vec::new();
+    for Prepared { ready, cache_dir, note } in all_prepared {
+        let placed = place(&options.to, name, &ready)?;
+        let description = ready.description;
+        installed.push(Installed {
+            module: module.clone(),
+            sha256: ready.name.sha256,
+            name: description.name,
+            version: description.version,
+            summary: description.summary,
+            placed,
+            cache_dir,
+            not_kept: ready.kept.err(),
+            note,
+        });
+    }
+    match options.output.output {
+        Format::Json if options.network.asks_for_several() => Output::json(&installed),
+        Format::Json => Output::json(&installed[0]),
+        Format::Table => Ok(Output::text(installed.iter().map(tell).collect::<Vec<_>>().join("\n"))),
+    }
+}
+
+/// The networks that a module is installed for; a single `None` where it is for none in particular.
+fn sites(network: &NetworkArgs) -> Result<Vec<Option<Site>>, CommandError> {
+    if !network.is_given() {
+        return Ok(vec![None]);
+    }
+    let found = network.find()?;
+    network.refuse_several(&found)?;
+    let mut sites = Vec::new();
+    for network in &found {
+        sites.push(Some(Site::of(network)?));
+    }
+    Ok(sites)
+}
+
+fn prepare(options: &PolicyInstallOptions, module: &Path, site: Option<&Site>) -> Result<Prepared, CommandError> {
+    let cache_dir = cache_dir(options, site);
     let source = Source {
         module: Some(&options.file),
         sha256: options.sha256.as_deref(),
         cache_dir: Some(&cache_dir),
-        limits: site.as_ref().map_or_else(Limits::default, |site| site.policy.limits),
+        limits: site.map_or_else(Limits::default, |site| site.policy.limits),
         compiler: Compiler::Child,
         deadline: None,
     };
-    let settings = site.as_ref().map(|site| site.policy.settings.as_str());
+    let settings = site.map(|site| site.policy.settings.as_str());
     let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;
-    let module = std::path::absolute(options.to.join(name))?;
-    let note = match &site {
-        Some(site) => note(site, &module, &ready)?,
+    let note = match site {
+        Some(site) => note(site, module, &ready)?,
         None => None,
     };
-    let placed = place(&options.to, name, &ready)?;
-    let description = ready.description;
-    let installed = Installed {
-        module,
-        sha256: ready.name.sha256,
-        name: description.name,
-        version: description.version,
-        summary: description.summary,
-        placed,
-        cache_dir,
-        not_kept: ready.kept.err(),
-        note,
-    };
-    match options.output.output {
-        Format::Json => Output::json(&installed),
-        Format::Table => Ok(Output::text(tell(&installed))),
-    }
+    Ok(Prepared { ready, cache_dir, note })
 }
 
 fn cache_dir(options: &PolicyInstallOptions, site: Option<&Site>) -> PathBuf {

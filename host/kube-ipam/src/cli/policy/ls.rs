@@ -7,15 +7,16 @@ use clap::Args;
 use serde::Serialize;
 
 use super::site::{DIRECTORY, Site, default_cache};
-use crate::cli::network::{NetworkArgs, NetworkError};
+use crate::cli::network::NetworkArgs;
 use crate::cli::output::{CommandError, Done, Format, Output, OutputArgs, or_dash, table};
+use cni::Fail;
 use engine::inspect::{self, Inspection};
 use engine::{Compiler, Source};
 use limits::Limits;
 
 #[derive(Args, Debug)]
 pub(crate) struct LsOptions {
-    /// List the modules in this directory [default: the directory of the network's module, or else /opt/cni/policies]
+    /// List the modules in this directory [default: the directories of the networks' modules, or else /opt/cni/policies]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     #[command(flatten)]
@@ -30,17 +31,29 @@ struct ModuleRow {
     /// Absent for the built-in module.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
-    /// Whether the network uses it. Absent where there is no network.
+    /// Whether one of the networks uses it. Absent where there is no network.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_use: Option<bool>,
     #[serde(flatten)]
     inspection: Inspection,
 }
 
+/// Why the modules of a directory cannot be listed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", path.display())]
+struct UnreadableDirectory {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Fail for UnreadableDirectory {}
+
 pub(crate) fn ls(options: &LsOptions) -> Done {
-    let site = site(&options.network)?;
-    let mut rows = vec![row(None, site.as_ref())];
-    rows.extend(files(options, site.as_ref())?.into_iter().map(|file| row(Some(file), site.as_ref())));
+    let sites = sites(&options.network)?;
+    let mut rows = vec![row(None, &sites)];
+    for file in files(options, &sites)? {
+        rows.push(row(Some(file), &sites));
+    }
     match options.output.output {
         Format::Json => Output::json(&rows),
         Format::Table => Ok(Output::text(tell(&rows))),
@@ -48,46 +61,60 @@ pub(crate) fn ls(options: &LsOptions) -> Done {
 }
 
 /// A node may have modules before it has a network.
-fn site(network: &NetworkArgs) -> Result<Option<Site>, CommandError> {
-    match network.found() {
-        Err(_) if network.conf.is_none() => Ok(None),
-        found => Ok(Some(Site::read(&found?.1)?)),
-    }
+fn sites(network: &NetworkArgs) -> Result<Vec<Site>, CommandError> {
+    let found = match network.find() {
+        Err(_) if !network.is_given() => return Ok(Vec::new()),
+        found => found?,
+    };
+    Ok(found.iter().map(Site::of).collect::<Result<_, _>>()?)
 }
 
-/// The modules of the directory, and the network's own wherever it is.
-fn files(options: &LsOptions, site: Option<&Site>) -> Result<Vec<PathBuf>, NetworkError> {
-    let module = site.and_then(|site| site.policy.module.as_deref());
-    let beside_module = module.and_then(Path::parent);
-    let directory = options.dir.as_deref().or(beside_module).unwrap_or(Path::new(DIRECTORY));
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(directory) {
-        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
-        // A directory that nobody named need not exist: a node may have the built-in policy only.
-        Err(_) if options.dir.is_none() => Vec::new(),
-        Err(cause) => return Err(NetworkError::Unreadable { path: directory.to_owned(), cause }),
+/// The modules of the directories, and the networks' own wherever they are.
+fn files(options: &LsOptions, sites: &[Site]) -> Result<Vec<PathBuf>, UnreadableDirectory> {
+    let modules: Vec<&Path> = sites.iter().filter_map(|site| site.policy.module.as_deref()).collect();
+    let mut directories: Vec<&Path> = match &options.dir {
+        Some(directory) => vec![directory],
+        None => modules.iter().filter_map(|module| module.parent()).collect(),
     };
+    if directories.is_empty() {
+        directories.push(Path::new(DIRECTORY));
+    }
+    directories.sort();
+    directories.dedup();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for directory in directories {
+        match std::fs::read_dir(directory) {
+            Ok(entries) => files.extend(entries.filter_map(Result::ok).map(|entry| entry.path())),
+            // A directory that nobody named need not exist: a node may have the built-in policy only.
+            Err(_) if options.dir.is_none() => {}
+            Err(source) => return Err(UnreadableDirectory { path: directory.to_owned(), source }),
+        }
+    }
     files.retain(|file| file.extension() == Some(OsStr::new("wasm")));
-    if let (Some(site), Some(module)) = (site, module)
-        && !files.iter().any(|file| site.uses(file))
-    {
-        files.push(module.to_owned());
+    for site in sites {
+        if let Some(module) = &site.policy.module
+            && !files.iter().any(|file| site.uses(file))
+        {
+            files.push(module.clone());
+        }
     }
     files.sort();
     Ok(files)
 }
 
 /// A module as its network would load it; `None` is the built-in one.
-fn row(file: Option<PathBuf>, site: Option<&Site>) -> ModuleRow {
+fn row(file: Option<PathBuf>, sites: &[Site]) -> ModuleRow {
     let (mut in_use, mut pin, mut cache_dir, mut limits) = (None, None, default_cache(), Limits::default());
-    if let Some(site) = site {
+    let user = sites.iter().find(|site| match &file {
+        Some(file) => site.uses(file),
+        None => site.policy.module.is_none(),
+    });
+    // One that no network uses is shown as the first of them would load it.
+    if let Some(site) = user.or(sites.first()) {
         let policy = &site.policy;
-        let is_used = match &file {
-            Some(file) => site.uses(file),
-            None => policy.module.is_none(),
-        };
-        in_use = Some(is_used);
+        in_use = Some(user.is_some());
         // The pin is for the module of the network; any other one may have any digest.
-        if is_used {
+        if user.is_some() {
             pin = policy.sha256.as_deref();
         }
         cache_dir = policy.cache_dir.clone();

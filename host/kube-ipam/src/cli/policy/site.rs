@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::network::NetworkArgs;
-use crate::cli::output::CommandError;
+use crate::cli::network::FoundNetwork;
 use crate::config::{DEFAULT_DATA_DIR, Network, PolicyConfig};
 use crate::verbs;
 use cni::NetConf;
@@ -18,13 +17,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn of(network: &NetworkArgs) -> Result<Self, CommandError> {
-        let (_, configuration) = network.found()?;
-        Ok(Self::read(&configuration)?)
-    }
-
-    pub(super) fn read(configuration: &[u8]) -> Result<Self, verbs::Error> {
-        let netconf = NetConf::parse(configuration)?;
+    pub(super) fn of(network: &FoundNetwork) -> Result<Self, verbs::Error> {
+        let netconf = NetConf::parse(&network.configuration)?;
         let policy = Network::policy(&netconf)?;
         let network = netconf.network()?;
         Ok(Self { network: network.to_owned(), policy })

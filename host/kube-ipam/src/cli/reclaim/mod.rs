@@ -69,6 +69,7 @@ enum ReclaimOutcome {
 
 #[derive(Debug, Serialize)]
 struct ReclaimReport {
+    network: String,
     #[serde(flatten)]
     sight: Sight,
     leaks: Vec<Leak>,
@@ -78,15 +79,28 @@ struct ReclaimReport {
 }
 
 pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
-    let opened = network.open()?;
-    let server = opened.api_server(options.kubeconfig.as_deref())?;
-    let report = runtime::block_on(run(options, &opened, &server))?;
-    let failed = report.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)));
+    let mut reports = Vec::new();
+    for opened in network.write_each()? {
+        let server = opened.api_server(options.kubeconfig.as_deref())?;
+        reports.push(runtime::block_on(run(options, &opened, &server))?);
+    }
+    let exit = u8::from(reports.iter().any(ReclaimReport::is_bad_news));
     let text = match format {
-        Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Table => render(&report, options),
+        // What a script reads depends on what it asked for, not on how many networks there happen to be.
+        Format::Json if network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
+        Format::Json => serde_json::to_string_pretty(&reports[0])?,
+        Format::Table => {
+            let several = reports.len() > 1;
+            reports.iter().map(|report| render(report, options, several)).collect::<Vec<_>>().join("\n")
+        }
     };
-    Ok(Output { text, exit: u8::from(failed || report.refused.is_some()) })
+    Ok(Output { text, exit })
+}
+
+impl ReclaimReport {
+    fn is_bad_news(&self) -> bool {
+        self.refused.is_some() || self.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)))
+    }
 }
 
 /// Claims are read before pods. A pod exists before its claim is made, so that a later list of pods has the pod of every
@@ -129,7 +143,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
         };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
-    Ok(ReclaimReport { sight, leaks, refused })
+    Ok(ReclaimReport { network: opened.base.network.clone(), sight, leaks, refused })
 }
 
 fn is_candidate(claim: &Claim, options: &ReclaimOptions) -> bool {
@@ -162,7 +176,7 @@ async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> ReclaimO
     }
 }
 
-fn render(report: &ReclaimReport, options: &ReclaimOptions) -> String {
+fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> String {
     let claims = counted(report.sight.claims, "claim");
     let released = report.leaks.iter().filter(|leak| leak.outcome == ReclaimOutcome::Released).count();
     let mut text = if options.dry_run {
@@ -170,6 +184,9 @@ fn render(report: &ReclaimReport, options: &ReclaimOptions) -> String {
     } else {
         format!("{released} of {claims} released")
     };
+    if several {
+        text.insert_str(0, &format!("network {}: ", report.network));
+    }
     match report.sight.without_pod {
         0 => {}
         1 => text.push_str("; skipped 1 that belongs to no pod"),

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::agree::agreed_to;
 use super::cache::CacheArgs;
-use super::network::{NetworkArgs, Opened};
+use super::network::{FoundNetwork, NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output, all_addresses};
 use super::subject::Subject;
 use crate::config::Network;
@@ -45,6 +45,12 @@ pub(crate) struct ReleaseOptions {
     force: bool,
     #[command(flatten)]
     cache: CacheArgs,
+}
+
+/// What is to be released of one network, or of several that keep their addresses together.
+struct Place {
+    network: FoundNetwork,
+    targets: Vec<Target>,
 }
 
 /// A claim or a hold to release, and what becomes of it.
@@ -106,39 +112,51 @@ const NAMED: usize = 5;
 
 /// The exit code is 0 where everything that was found is released, or would be.
 pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: Format) -> Done {
-    let opened = network.open()?;
+    let mut places = Vec::new();
+    for opened in network.write_books()? {
+        let targets = wait_for(search(options, &opened))?;
+        places.push(Place { network: opened.found, targets });
+    }
+    if let Some(Subject::Container(id)) = &options.subject {
+        leave_one_container(&mut places, id)?;
+    }
     let containers = options.cache.read()?;
-    let kubernetes = Network::kubernetes(&opened.netconf)?;
-    let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
-    // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    let targets = runtime::block_on(async { Ok(run(options, &opened, &containers, server.as_ref()).await) })??;
+    for place in &mut places {
+        let opened = place.network.open()?;
+        wait_for(judge(options, &opened, &containers, &mut place.targets))?;
+    }
+    let any = targets_in(&places).any(|target| target.outcome == ReleaseOutcome::Found);
+    if any && !options.dry_run && (options.yes || agreed_to(&plan(&places))) {
+        for place in &mut places {
+            let opened = place.network.open()?;
+            wait_for(async { Ok(carry_out(&opened, &mut place.targets).await) })?;
+        }
+    }
     let aim = if options.dry_run { ReleaseOutcome::Found } else { ReleaseOutcome::Released };
-    let exit = u8::from(targets.is_empty() || targets.iter().any(|target| target.outcome != aim));
+    let is_empty = targets_in(&places).next().is_none();
+    let exit = u8::from(is_empty || targets_in(&places).any(|target| target.outcome != aim));
     let text = match format {
-        Format::Json => serde_json::to_string_pretty(&targets.iter().map(Target::row).collect::<Vec<_>>())?,
-        Format::Table if targets.is_empty() => nothing(options),
-        Format::Table => format!("{}\n{}", plan(&targets), conclusion(options, &targets)),
+        Format::Json => serde_json::to_string_pretty(&targets_in(&places).map(Target::row).collect::<Vec<_>>())?,
+        Format::Table if is_empty => nothing(options),
+        Format::Table => format!("{}\n{}", plan(&places), conclusion(options, &places)),
     };
     Ok(Output { text, exit })
 }
 
-/// Finds what is meant, judges whether it is still in use, shows the plan, asks, and releases.
-async fn run(
-    options: &ReleaseOptions,
-    opened: &Opened,
-    containers: &Containers,
-    server: Option<&ApiServer>,
-) -> Result<Vec<Target>, CommandError> {
-    let mut targets = match &options.subject {
-        Some(subject) => find(subject, opened).await?,
-        None => find_holds(options.identity.as_deref().unwrap_or_default(), opened).await?,
-    };
-    judge(options, opened, containers, server, &mut targets).await;
-    let any = targets.iter().any(|target| target.outcome == ReleaseOutcome::Found);
-    if any && !options.dry_run && (options.yes || agreed_to(&plan(&targets))) {
-        carry_out(opened, &mut targets).await;
+/// Two results: the outer one is the event loop's, which takes errors of verbs only.
+fn wait_for<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    runtime::block_on(async { Ok(work.await) })?
+}
+
+fn targets_in(places: &[Place]) -> impl Iterator<Item = &Target> {
+    places.iter().flat_map(|place| &place.targets)
+}
+
+async fn search(options: &ReleaseOptions, opened: &Opened) -> Result<Vec<Target>, CommandError> {
+    match &options.subject {
+        Some(subject) => find(subject, opened).await,
+        None => Ok(find_holds(options.identity.as_deref().unwrap_or_default(), opened).await?),
     }
-    Ok(targets)
 }
 
 async fn find_holds(identity: &str, opened: &Opened) -> Result<Vec<Target>, verbs::Error> {
@@ -149,10 +167,6 @@ async fn find_holds(identity: &str, opened: &Opened) -> Result<Vec<Target>, verb
 async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, CommandError> {
     let mut claims: Vec<StandingClaim> = opened.store.all_claims().await.map_err(verbs::Error::from)?;
     claims.retain(|standing| subject.fits(standing.claim()));
-    subject.prefer_whole(&mut claims, |standing| &standing.claim().attachment);
-    if let Subject::Container(id) = subject {
-        refuse_several(&claims, id)?;
-    }
     let mut targets: Vec<Target> = claims.into_iter().map(Target::claim).collect();
     if let Subject::Address(address) = subject {
         let hold = opened.store.hold_of(*address).await.map_err(verbs::Error::from)?;
@@ -161,12 +175,18 @@ async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, Command
     Ok(targets)
 }
 
-/// An error where the beginning of an ID fits several containers: what is released must not depend on which of them happen
-/// to run.
-fn refuse_several(claims: &[StandingClaim], id: &str) -> Result<(), ReleaseError> {
+/// Leaves the container whose ID is written out in full, where there is one. An error where the beginning of an ID fits
+/// several: what is released must not depend on which of them happen to run.
+fn leave_one_container(places: &mut [Place], id: &str) -> Result<(), ReleaseError> {
     let mut containers: Vec<String> = Vec::new();
-    for standing in claims {
-        containers.push(standing.claim().attachment.container.clone());
+    for target in targets_in(places) {
+        containers.extend(target.container().map(str::to_owned));
+    }
+    if containers.iter().any(|container| container == id) {
+        for place in places {
+            place.targets.retain(|target| target.container() == Some(id));
+        }
+        return Ok(());
     }
     containers.sort();
     containers.dedup();
@@ -180,17 +200,19 @@ async fn judge(
     options: &ReleaseOptions,
     opened: &Opened,
     containers: &Containers,
-    server: Option<&ApiServer>,
     targets: &mut [Target],
-) {
+) -> Result<(), CommandError> {
+    let kubernetes = Network::kubernetes(&opened.netconf)?;
+    let server = kubernetes.map(|kubernetes| ApiServer::of_kubeconfig(&kubernetes.kubeconfig));
     for target in targets {
         if let TargetRecord::Claim(standing) = &target.record {
-            target.life = life::of(opened, containers, server, standing.claim()).await;
+            target.life = life::of(opened, containers, server.as_ref(), standing.claim()).await;
         }
         if !matches!(target.life, Life::Gone { .. }) && !options.force {
             target.outcome = ReleaseOutcome::Refused;
         }
     }
+    Ok(())
 }
 
 async fn carry_out(opened: &Opened, targets: &mut [Target]) {
@@ -223,6 +245,13 @@ impl Target {
     fn hold(hold: StandingHold) -> Self {
         let life = Life::Gone { why: "it is not in use".to_owned() };
         Self { record: TargetRecord::Hold(Box::new(hold)), life, outcome: ReleaseOutcome::Found }
+    }
+
+    fn container(&self) -> Option<&str> {
+        match &self.record {
+            TargetRecord::Claim(standing) => Some(&standing.claim().attachment.container),
+            TargetRecord::Hold(_) => None,
+        }
     }
 
     fn describe(&self) -> String {
@@ -261,9 +290,9 @@ fn describe_hold(kept: &Hold, now: Timestamp) -> String {
     format!("{address}: {whom}{over}")
 }
 
-fn plan(targets: &[Target]) -> String {
+fn plan(places: &[Place]) -> String {
     let mut lines = Vec::new();
-    for target in targets {
+    for target in targets_in(places) {
         lines.push(format!("{}\n  → {}", target.describe(), describe_outcome(target)));
     }
     lines.join("\n")
@@ -279,9 +308,10 @@ fn describe_outcome(target: &Target) -> String {
     }
 }
 
-fn conclusion(options: &ReleaseOptions, targets: &[Target]) -> String {
-    let (mut found, mut released, total) = (0, 0, targets.len());
-    for target in targets {
+fn conclusion(options: &ReleaseOptions, places: &[Place]) -> String {
+    let (mut found, mut released, mut total) = (0, 0, 0);
+    for target in targets_in(places) {
+        total += 1;
         match target.outcome {
             ReleaseOutcome::Found => found += 1,
             ReleaseOutcome::Released => released += 1,
