@@ -50,7 +50,7 @@ fn main() {
             ("STATUS", "c2", String::new()),
         ] {
             let file = directory.path().join("network.json");
-            std::fs::write(&file, network(&store).to_string()).unwrap();
+            std::fs::write(&file, network(&store, &directory.path().join("log")).to_string()).unwrap();
             follow(plugin(Path::new(program), &file, verb, container, &args), |address| {
                 let after = functions.partition_point(|function| function.address <= address);
                 let Some(function) = after.checked_sub(1).map(|nth| &functions[nth]) else { return };
@@ -63,8 +63,9 @@ fn main() {
 }
 
 /// A network on this store. A call that is followed has to be given time.
-fn network(store: &Value) -> Value {
-    let mut ipam = json!({"type": "kube-ipam", "nodeName": "n", "timeout": "60s", "subnet": "10.1.0.0/16"});
+fn network(store: &Value, log: &Path) -> Value {
+    let mut ipam =
+        json!({"type": "kube-ipam", "nodeName": "n", "timeout": "60s", "subnet": "10.1.0.0/16", "logFile": log});
     for (key, value) in store.as_object().unwrap() {
         ipam[key] = value.clone();
     }

@@ -34,6 +34,9 @@ pub fn check_settings(project: &Path) -> Vec<Value> {
     }
 }
 
+/// What keeps the program from logging where the network names no file.
+pub const NO_LOG: (&str, &str) = ("KUBE_IPAM_LOG_FILE", "none");
+
 /// One invocation, yet to be made.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -64,6 +67,8 @@ impl Call {
             ("CNI_NETNS", "/var/run/netns/absent"),
             ("CNI_IFNAME", "eth0"),
             ("CNI_PATH", "/usr/lib/cni"),
+            // Where a network names no log, the program writes into that of this machine.
+            NO_LOG,
         ];
         Self {
             program: program(),

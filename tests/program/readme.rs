@@ -45,6 +45,7 @@ fn run(page: &str, root: &Path, directory: &Path, steps: &[Step]) {
             .args(["-c", &step.command])
             .current_dir(directory)
             .env("PATH", path)
+            .envs([kube_ipam_tests::program::NO_LOG])
             .env("PROJECT", root.canonicalize().unwrap())
             .output()
             .unwrap();

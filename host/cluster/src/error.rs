@@ -74,33 +74,47 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Kubeconfig { .. } => Some(
-                "correct the file that ipam.kubeConfig names, or let the runtime pass the annotations: \
-                 \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network"
+                "correct the file that ipam.kubeConfig names (`kube-ipam doctor --network NETWORK` tries it), or let the \
+                 runtime pass the annotations: \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} in the network"
                     .to_owned(),
             ),
             Self::Unauthorized { .. } => Some(
-                "tokens expire: renew the token in this file regularly, as `kube-ipam install-node --watch` does"
+                "tokens expire: renew the token in this file regularly, as `kube-ipam install-node --watch` does, and compare this \
+                 node's clock; `kube-ipam doctor --network NETWORK` shows whether it is accepted"
                     .to_owned(),
             ),
             Self::Forbidden { verb, resource, .. } => Some(format!(
-                "the ClusterRole needs {{apiGroups: [\"{}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}",
+                "the ClusterRole needs {{apiGroups: [\"{}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}; `kube-ipam \
+                 doctor --network NETWORK` tries each right",
                 group_of(resource)
             )),
             Self::Absent { what: "node", .. } => {
-                Some("set ipam.nodeName to the name of the node in Kubernetes".to_owned())
+                Some("set ipam.nodeName to the name of the node in Kubernetes: `kubectl get nodes`".to_owned())
             }
             Self::NoPod { .. } | Self::OtherPod { .. } => {
                 Some("the pod was deleted while its sandbox started; the runtime takes the sandbox down".to_owned())
             }
-            Self::Unreachable { .. } | Self::Slow { .. } | Self::Refused { .. } => {
-                Some("the runtime tries again; no other address is given meanwhile".to_owned())
-            }
+            Self::Unreachable { why, .. } if is_of_a_clock(why) => Some(
+                "a certificate is not valid at this node's time: compare the clock, `date -u`, with that of the control plane; \
+                 `kube-ipam doctor --network NETWORK` does"
+                    .to_owned(),
+            ),
+            Self::Unreachable { .. } | Self::Slow { .. } | Self::Refused { .. } => Some(
+                "the runtime tries again; no other address is given meanwhile; `kube-ipam doctor --network NETWORK` on that \
+                 node tries the kubeconfig, \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} saves the question"
+                    .to_owned(),
+            ),
             Self::Absent { what, .. } => Some(format!(
                 "it was deleted, or the file of ipam.kubeConfig leads to another cluster; it is read because \
                  ipam.kubernetes.include names the {what}"
             )),
         }
     }
+}
+
+/// Whether TLS refused a certificate for the time that this node believes it is.
+fn is_of_a_clock(why: &str) -> bool {
+    ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| why.contains(word))
 }
 
 /// The API group of a resource that is asked for.

@@ -39,6 +39,15 @@ impl Fail for serde_json::Error {
     }
 }
 
+/// How a hint writes the network whose command it names. Errors know objects, and not for which network they were asked:
+/// whoever answers does, and puts its name here.
+const ANY_NETWORK: &str = "--network NETWORK";
+
+/// A hint with the name of the network that it is about.
+pub fn for_network(hint: &str, network: &str) -> String {
+    hint.replace(ANY_NETWORK, &format!("--network {network}"))
+}
+
 /// The error codes this plugin answers with. 9, 10, 12 to 49 and 52 to 99 are reserved by the specification; 3 is
 /// never used, because from an ADD it would tell the runtime that no DEL is needed.
 pub mod code {
@@ -89,9 +98,15 @@ const LEAST_MESSAGE: usize = 200;
 
 impl<E: Fail> From<&E> for Failure {
     fn from(error: &E) -> Self {
-        let hint = error.hint().unwrap_or_default();
+        Self::hinting(error, &error.hint().unwrap_or_default())
+    }
+}
+
+impl Failure {
+    /// The failure of an error with this hint in the place of its own.
+    pub fn hinting<E: Fail>(error: &E, hint: &str) -> Self {
         // An event is cut at its end, where the hint stands. So the message is cut here first; the log has all of it.
-        let details = shortened(&one_line(&hint), EVENT - LEAST_MESSAGE);
+        let details = shortened(&one_line(hint), EVENT - LEAST_MESSAGE);
         let msg = shortened(&one_line(&error.message()), EVENT - details.chars().count());
         Self { code: error.code(), msg, details }
     }
@@ -137,6 +152,14 @@ mod tests {
         let failure = failure("interface \x1b[2Jeth0\n", "end\r\u{202e}it");
         assert_eq!(failure.msg, "interface \\u{1b}[2Jeth0\\n");
         assert_eq!(failure.details, "end\\r\\u{202e}it");
+    }
+
+    #[test]
+    fn a_hint_names_the_network_that_it_is_about() {
+        let error = Told { message: "full".into(), hint: "`kube-ipam list --network NETWORK` or --conf FILE".into() };
+        let failure = Failure::hinting(&error, &for_network(&error.hint, "blue"));
+        assert_eq!(failure.details, "`kube-ipam list --network blue` or --conf FILE");
+        assert_eq!(Failure::from(&error).details, error.hint);
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub struct Ipam {
     pub cooldown: Option<Text>,
     /// How long one invocation may take, for example `10s`, which is the default.
     pub timeout: Option<Text>,
-    /// A file to log to. Default: no log.
+    /// A file to log to, or `none` for no log. Default: /var/log/kube-ipam.log.
     pub log_file: Option<Text>,
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
     pub log_level: Option<Text>,

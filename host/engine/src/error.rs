@@ -104,11 +104,16 @@ impl PolicyError {
             }
             Self::Faulted { .. } if self.may_be_replaced() => Some(
                 "this is a bug in the module, and policy.record keeps the decision for its author; until it is \
-                 fixed, policy.onFault: \"default\" lets the built-in policy decide"
+                 fixed, policy.onFault: \"default\" lets the built-in policy decide; `kube-ipam doctor --network NETWORK` \
+                 tries the module and counts its faults"
                     .to_owned(),
             ),
             Self::Faulted { .. } => {
-                Some("this is a bug in the module, and policy.record keeps the decision for its author".to_owned())
+                Some(
+                    "this is a bug in the module, and policy.record keeps the decision for its author; `kube-ipam doctor \
+                     --network NETWORK` tries the module and counts its faults"
+                        .to_owned(),
+                )
             }
             Self::Inquisitive { .. } => Some(
                 "each question about a part of the ranges that was not read yet costs a read: the policy should ask \
@@ -255,7 +260,7 @@ impl Flaw {
 
     /// Where nothing can be told of how it was built.
     fn another_file(&self, module: &str) -> String {
-        let install = "kube-ipam policy install --conf NETWORK.conflist FILE";
+        let install = "`kube-ipam policy install FILE --network NETWORK`";
         match self {
             Self::Missing => format!("check the path; on a node, put the module there first ({install})"),
             Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
@@ -278,8 +283,8 @@ impl Flaw {
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
             Self::CompileTime(_) | Self::Unfinished(_) => format!(
-                "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; an ADD may \
-                 take policy.limits.compileSeconds"
+                "compile it ahead of time: `kube-ipam policy install {module} --network NETWORK`; an ADD may take \
+                 policy.limits.compileSeconds"
             ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,

@@ -3,33 +3,67 @@
 use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
-use crate::config::{Base, Network};
+use crate::config::{Base, Log, Network};
 use crate::runtime::{block_on, open};
 use crate::telemetry;
-use crate::verbs::{self, Deadline, Error, Waited};
-use cni::{self, Args, Call, Fail, Failure, NetConf, Response, Version, respond};
+use crate::verbs::{self, Deadline, Error, OUTCOME, Waited};
+use cni::failure::for_network;
+use cni::{self, Args, Call, Fail, Failure, NetConf, Response, Verb, respond};
 use store::Store;
 
 /// Serves the one call that this process was started for. Returns the exit code.
 pub fn run() -> u8 {
+    let began = Instant::now();
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let configuration = match NetConf::bytes(std::io::stdin().lock()) {
         Ok(configuration) => configuration,
-        Err(error) => return respond(&failed(Version::NEWEST, &error.into())),
+        Err(error) => return end(&[], Err(error.into()), began),
     };
-    let served = catch_unwind(AssertUnwindSafe(|| answer(&configuration)));
+    let served = catch_unwind(AssertUnwindSafe(|| answer(&configuration, began)));
     let served = served.unwrap_or_else(|panic| Err(defect(&*panic)));
+    end(&configuration, served, began)
+}
+
+/// Answers, and then ends the log: whatever the disk of the log does, the runtime has its answer.
+fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) -> u8 {
+    let error = match served {
+        Ok(Response::Versions(version)) => return respond(&Response::Versions(version)),
+        Ok(response) => {
+            let exit = respond(&response);
+            // Runtimes poll STATUS of every network every few seconds: its successes would drive all else out of the log.
+            if is_polled() {
+                tracing::debug!(target: telemetry::END, code = 0);
+            } else {
+                tracing::info!(target: telemetry::END, code = 0);
+            }
+            return exit;
+        }
+        Err(error) => error,
+    };
+    // Where not even the configuration can be read, nobody has begun a log. The second beginning of one is nothing.
+    telemetry::begin(&Log::default(), began);
     // The version is searched for in the whole configuration, which may not even be JSON: only a failure pays for that.
-    respond(&served.unwrap_or_else(|error| failed(NetConf::version_to_answer_in(&configuration), &error)))
+    let version = NetConf::version_to_answer_in(configuration);
+    let hint = hint_of(&error, configuration);
+    let exit = respond(&Response::Failure(version, Failure::hinting(&error, &hint)));
+    tracing::error!(target: telemetry::END, code = error.code(), error = error.message(), hint, "failed");
+    exit
 }
 
-fn failed(version: Version, error: &Error) -> Response {
-    tracing::error!(error = error.message(), "failed");
-    Response::Failure(version, Failure::from(error))
+/// The hint of an error, with the name of the network where the configuration has one.
+fn hint_of(error: &Error, configuration: &[u8]) -> String {
+    let hint = error.hint().unwrap_or_default();
+    let Ok(netconf) = NetConf::parse(configuration) else { return hint };
+    netconf.network().map_or_else(|_| hint.clone(), |network| for_network(&hint, network))
 }
 
-fn answer(configuration: &[u8]) -> Result<Response, Error> {
+fn is_polled() -> bool {
+    std::env::var_os("CNI_COMMAND").is_some_and(|verb| verb == Verb::Status.as_str())
+}
+
+fn answer(configuration: &[u8], began: Instant) -> Result<Response, Error> {
     let Some(call) = Call::read(|name| std::env::var_os(name))? else {
         return Err(cni::Error::NoCommand.into());
     };
@@ -39,12 +73,11 @@ fn answer(configuration: &[u8]) -> Result<Response, Error> {
     // The process ends with the response. Dropping these values would make the pod wait for nothing, so they are not dropped.
     let call = ManuallyDrop::new(call);
     let netconf = ManuallyDrop::new(NetConf::parse(configuration)?);
+    telemetry::begin(&Log::of(&netconf), began);
+    log_call(&call, netconf.network().unwrap_or_default());
     netconf.version()?.admit(call.verb())?;
     let base = ManuallyDrop::new(Base::read(&netconf)?);
-    if let Some(file) = &base.log.file {
-        telemetry::to_file(file, base.log.level);
-    }
-    let _span = call_span(&call, &base).entered();
+    tracing::info!(target: OUTCOME, node = base.node);
     let timeout = if *call == Call::Status { base.timeout.min(limits::STATUS) } else { base.timeout };
     let deadline = Deadline::after(timeout);
     let store = ManuallyDrop::new(open(&base, &netconf, Some(deadline)));
@@ -91,19 +124,20 @@ async fn serve(
     Ok(Response::Nothing)
 }
 
-/// The span of an invocation, always with the same fields.
-fn call_span(call: &Call, base: &Base) -> tracing::Span {
+/// Tells the log who calls, and for whom.
+fn log_call(call: &Call, network: &str) {
     let (container, interface) = match call {
         Call::Add(container, _) | Call::Del(container) | Call::Check(container) => {
             (container.id.as_str(), container.interface.as_str())
         }
         Call::Gc | Call::Status | Call::Version => ("", ""),
     };
-    let pod = match call {
-        Call::Add(_, args) => args.pod().map(|pod| pod.to_string()).unwrap_or_default(),
-        _ => String::new(),
-    };
-    tracing::info_span!("call", verb = %call.verb(), network = base.network, container, interface, pod)
+    tracing::info!(target: OUTCOME, verb = %call.verb(), network, container, interface);
+    if let Call::Add(_, args) = call
+        && let Some(pod) = args.pod()
+    {
+        tracing::info!(target: OUTCOME, %pod);
+    }
 }
 
 fn defect(panic: &(dyn Any + Send)) -> Error {

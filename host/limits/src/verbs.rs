@@ -26,3 +26,7 @@ pub const JUDGED_BY_BOOT: usize = 64;
 /// How long after the release of a container's addresses its result may still be in libcni's cache, the other plugins of
 /// the network having to be called first.
 pub const DEL_MAY_TAKE: Duration = Duration::from_secs(1);
+
+/// Bytes of the log from which on it is put aside as FILE.1, whose predecessor goes. A call takes some 300 bytes, so that
+/// a busy node keeps the last 50,000 calls at least. Never seen.
+pub const LOG_BYTES: u64 = 16 << 20;

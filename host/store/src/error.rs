@@ -7,6 +7,12 @@ use super::moved::Moved;
 use ipam::shown::first_of;
 use limits::store::COMMANDS_TURN;
 
+/// What finds out the rest, for hints.
+const ASK_THE_DOCTOR: &str = "`kube-ipam doctor --network NETWORK` says what is wrong";
+
+/// What shows whether that helped, for hints.
+const ASK_AGAIN: &str = "`kube-ipam doctor --network NETWORK` shows whether that helped";
+
 /// Why the store could not answer. Losing a race is not here: it is a value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -127,16 +133,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What to do next, a command where there is one.
+    /// What to do next, a command where there is one. Commands are for `NETWORK`: whoever shows the hint knows its name.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Damaged { .. } => {
-                "on the pod's node, `kube-ipam fsck` shows what it should be and `kube-ipam fsck --repair --yes` \
-                 writes it; other pods are not affected"
+                "on the pod's node, `kube-ipam fsck --network NETWORK` shows what it should be and `kube-ipam fsck --repair \
+                 --network NETWORK` writes it; other pods are not affected"
                     .into()
             }
             Self::TooLate | Self::Contended { .. } | Self::Busy { .. } | Self::OutcomeUnknown { .. } => {
-                "the runtime tries again".into()
+                format!("the runtime tries again; if that does not help, {ASK_THE_DOCTOR}")
             }
             Self::Compacted => {
                 "a runtime tries again by itself; run a command again, and if that does not help, let etcd keep its \
@@ -148,22 +154,27 @@ impl StoreError {
                  file open, for example one that was stopped",
                 path.display()
             ),
-            Self::Credentials { .. } => "replace the file; it is read at every call".into(),
-            Self::Unreachable { .. } => {
-                "check that the etcd members are up and that etcdConfig.etcdURL and the certificate files match \
-                 them"
-                    .into()
-            }
-            Self::Refused { .. } => {
+            Self::Credentials { what, .. } if what.contains("expired") => format!(
+                "renew the file, which is read at every call; if it should still be valid, compare this node's clock, `date \
+                 -u`; {ASK_THE_DOCTOR}"
+            ),
+            Self::Credentials { .. } => format!("replace the file, which is read at every call; then {ASK_AGAIN}"),
+            Self::Unreachable { failures } if failures.iter().any(|failure| is_of_a_clock(failure)) => format!(
+                "a certificate is not valid at this node's time: compare the clock, `date -u`, with that of the members, or \
+                 renew the certificate; {ASK_THE_DOCTOR}"
+            ),
+            Self::Unreachable { .. } => format!(
+                "check that the etcd members are up and that etcdConfig.etcdURL and the certificate files match them; \
+                 {ASK_THE_DOCTOR}"
+            ),
+            Self::Refused { .. } => format!(
                 "check the user, its role and etcd's request limits; the role must allow reading and writing under \
-                 etcdPrefix"
-                    .into()
-            }
-            Self::Full { .. } => {
-                "releases may still succeed; raise etcd's quota (--quota-backend-bytes), or compact and defragment \
-                 it, and disarm its NOSPACE alarm"
-                    .into()
-            }
+                 etcdPrefix (etcdctl role get ROLE); {ASK_THE_DOCTOR}"
+            ),
+            Self::Full { .. } => format!(
+                "releases may still succeed; compact etcd (etcdctl compact REVISION), defragment it (etcdctl defrag), or raise \
+                 --quota-backend-bytes, and then etcdctl alarm disarm; {ASK_THE_DOCTOR}"
+            ),
             Self::DiskFull { path, .. } => {
                 let dir = path.parent().unwrap_or(path).display();
                 format!(
@@ -171,22 +182,36 @@ impl StoreError {
                 )
             }
             Self::Moved(moved) => moved.hint(),
-            Self::Unreadable { source, .. } if source.is_transient() => "the runtime tries again".into(),
+            Self::Unreadable { source, .. } if source.is_transient() => {
+                format!("the runtime tries again; if that does not help, {ASK_THE_DOCTOR}")
+            }
             Self::Unreadable { .. } => {
-                "containers on this node may have addresses from it: once none of them is running, move the file away"
+                "containers on this node may have addresses from it: once none of them is running (`kube-ipam fsck \
+                 --containers --network NETWORK`), move the file away"
                     .into()
             }
-            Self::KeyTooLong { .. } => "use shorter names for the network, the domain or etcdPrefix".into(),
-            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "the plugin runs as root; dataDir must belong to root".into()
+            Self::KeyTooLong { .. } => {
+                "use shorter names for the network, the domain or etcdPrefix; `kube-ipam config check` reads the network's file"
+                    .into()
+            }
+            Self::File { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                format!("the plugin runs as root; dataDir must belong to root: `ls -ld {}`", directory(path))
+            }
+            Self::File { source, path, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                let dir = directory(path);
+                format!("its file system is mounted read-only, perhaps after an error: `findmnt -T {dir}` and `dmesg` say more")
             }
             Self::Embedded { path, source, .. } if is_damage(source) => replacing(path),
-            Self::File { .. } | Self::Embedded { .. } => "check dataDir and its disk".into(),
+            Self::File { path, .. } | Self::Embedded { path, .. } => {
+                format!("check dataDir and its disk: `ls -ld {dir}`, `df -h {dir}`; {ASK_THE_DOCTOR}", dir = directory(path))
+            }
             Self::NetworkFileSystem { .. } => {
                 "set dataDir to a local directory, or configure etcdConfig to share addresses between nodes".into()
             }
             Self::NotADatabase { path } => replacing(path),
-            Self::AddressSpace { .. } => "raise ulimit -v of the container runtime".into(),
+            Self::AddressSpace { .. } => {
+                "raise ulimit -v of the container runtime (systemd: LimitAS=infinity), and start it again".into()
+            }
         })
     }
 
@@ -213,6 +238,16 @@ fn some(failures: &[String]) -> String {
     first_of(failures, 3, "; ", String::clone)
 }
 
+/// The directory of a file, for a command that looks at it.
+fn directory(path: &Path) -> std::path::Display<'_> {
+    path.parent().unwrap_or(path).display()
+}
+
+/// Whether TLS refused a certificate for the time that this node believes it is.
+fn is_of_a_clock(failure: &str) -> bool {
+    ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| failure.contains(word))
+}
+
 /// Whether LMDB says that the file itself is broken.
 fn is_damage(error: &heed::Error) -> bool {
     use heed::MdbError::{Corrupted, PageNotFound, Panic};
@@ -225,7 +260,7 @@ fn replacing(file: &Path) -> String {
     format!(
         "if dataDir is the right directory: running pods still use their addresses, so before any new pod starts take the \
          network's file out of /etc/cni/net.d, move {file} away, run `kube-ipam fsck --containers --repair --conf \
-         NETWORK` and put the network's file back; see \"When the store is lost\" in README.md",
+         FILE` and put the network's file back; see \"When the store is lost\" in README.md",
         file = file.display()
     )
 }

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing::level_filters::LevelFilter;
-
 use super::error::Error;
 use super::field::{Held, wrong};
+use super::log::{self, Log};
 use super::store::{self, read_store};
 use super::{machine, unknown};
 use ::store::StoreConfig;
@@ -41,19 +40,9 @@ pub struct Base {
     pub log: Log,
 }
 
-/// What to log, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Without a file there is no log.
-    pub file: Option<PathBuf>,
-    /// The least severe level that is logged.
-    pub level: LevelFilter,
-}
-
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NODE_NAME: &str = "ipam.nodeName";
-pub(crate) const LOG_FILE: &str = "ipam.logFile";
 
 impl Base {
     /// Check what every verb needs. What a DEL can do without has its default where it cannot be used: an ADD is told of it
@@ -89,7 +78,7 @@ impl Base {
             earlier_dirs: store::earlier_dirs(ipam, &store),
             store,
             timeout: timeout(ipam).unwrap_or(DEFAULT_TIMEOUT),
-            log: Log { file: log_file(ipam).unwrap_or_default(), level: log_level(ipam).unwrap_or(LevelFilter::INFO) },
+            log: Log::read(ipam),
         })
     }
 
@@ -128,28 +117,12 @@ fn is_anybodys(node: &str) -> bool {
 
 /// What an ADD insists on, and a DEL, CHECK or GC goes without.
 pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 3] {
-    [timeout(ipam).err(), log_level(ipam).err(), log_file(ipam).err()]
+    [timeout(ipam).err(), log::level(ipam).err(), log::file(ipam).err()]
 }
 
 pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {
     match Held::read("ipam.timeout", ipam.timeout.as_ref())? {
         Some(held) => held.duration(limits::TIMEOUT),
         None => Ok(DEFAULT_TIMEOUT),
-    }
-}
-
-fn log_file(ipam: &Ipam) -> Result<Option<PathBuf>, Error> {
-    Held::read(LOG_FILE, ipam.log_file.as_ref())?.map(|held| held.absolute_path()).transpose()
-}
-
-fn log_level(ipam: &Ipam) -> Result<LevelFilter, Error> {
-    let Some(held) = Held::read("ipam.logLevel", ipam.log_level.as_ref())? else { return Ok(LevelFilter::INFO) };
-    match held.text.to_lowercase().as_str() {
-        "error" => Ok(LevelFilter::ERROR),
-        "warn" | "warning" => Ok(LevelFilter::WARN),
-        "info" => Ok(LevelFilter::INFO),
-        "debug" => Ok(LevelFilter::DEBUG),
-        "trace" => Ok(LevelFilter::TRACE),
-        _ => Err(held.wrong("error, warn, info, debug or trace")),
     }
 }

@@ -18,6 +18,7 @@ mod field;
 pub mod file;
 mod gateway;
 pub mod kubernetes;
+pub mod log;
 mod machine;
 pub mod network;
 pub mod pod;
@@ -34,10 +35,11 @@ pub mod unknown;
 #[cfg(test)]
 mod tests;
 
-pub use base::{Base, Log};
+pub use base::Base;
 pub use error::Error;
 pub use gateway::GatewayUser;
 pub use kubernetes::{Include, KubernetesConfig};
+pub use log::Log;
 pub use network::Network;
 pub use pod::KnownPod;
 pub use policy::{OnFault, PolicyConfig, ShadowConfig};

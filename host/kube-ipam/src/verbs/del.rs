@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Deadline, Error, elsewhere};
+use super::{Deadline, Error, OUTCOME, address_list, elsewhere};
 use crate::config::Base;
 use ipam::Attachment;
 use store::Store;
@@ -16,8 +16,11 @@ pub async fn del(attachment: &Attachment, base: &Base, store: &Store, deadline: 
         released = elsewhere::release(attachment, base, store, deadline, Timestamp::now()).await?;
     }
     match released {
-        Some(claim) => tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), "released"),
-        None => tracing::info!("nothing to release"),
+        Some(claim) => {
+            let pod = claim.pod.as_ref().map(ToString::to_string);
+            tracing::info!(target: OUTCOME, pod, addresses = address_list(&claim), "released");
+        }
+        None => tracing::info!(target: OUTCOME, "nothing to release"),
     }
     Ok(())
 }

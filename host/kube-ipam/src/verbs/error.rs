@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Waited;
 use super::add::annotations::Unfollowed;
-use super::add::exhausted::OlderThanBoot;
+use super::add::exhausted::Shortage;
 use super::add::hand_over::{Stays, sum_up};
 use crate::config;
 use cluster::HAND_OVER;
@@ -33,13 +33,9 @@ pub enum Error {
     /// does the runtime that passes the error on.
     #[error("{refusal}")]
     Refused { refusal: Refusal },
-    /// The policy found no free address, and the node was started after some of the claims that stand in the way were made.
+    /// The policy found no free address, and this is what stands in the way.
     #[error("{refusal}")]
-    Exhausted {
-        refusal: Refusal,
-        /// What nobody can be using any more.
-        older: OlderThanBoot,
-    },
+    Exhausted { refusal: Refusal, shortage: Shortage },
     /// The API server, asked about the pod.
     #[error(transparent)]
     Kubernetes(#[from] cluster::Error),

@@ -2,7 +2,6 @@
 //! new one can forget neither.
 
 use super::Error;
-use super::add::exhausted::OlderThanBoot;
 use super::add::hand_over::sum_up;
 use super::deadline::Waited;
 use cni::{Fail, code};
@@ -15,8 +14,11 @@ pub(crate) const ONE_PLUGIN_OF_A_LIST: &str = "keep ipam of type kube-ipam in on
                                                make a second network, with a file and a name of its own";
 
 /// What to do about a range without a free address.
-pub(crate) const WHEN_FULL: &str = "`kube-ipam list` shows who holds the addresses; `kube-ipam reclaim` and the runtime's \
-    GC release those of pods and containers that are gone; otherwise enlarge the range or delete pods";
+pub(crate) const WHEN_FULL: &str = "`kube-ipam reclaim --network NETWORK` releases what pods that are gone still hold (as the \
+    runtime's GC does on its node), `kube-ipam list --network NETWORK` shows who holds the rest; otherwise enlarge the range";
+
+/// Where the API server, the store or a clock may be the reason.
+const ASK_THE_DOCTOR: &str = "`kube-ipam doctor --network NETWORK` on that node says what is wrong";
 
 impl Fail for Error {
     fn code(&self) -> u32 {
@@ -57,19 +59,24 @@ impl Fail for Error {
             Self::Policy(error) => return error.hint(),
             Self::Kubernetes(error) => return error.hint(),
             Self::Annotated(unfollowed) => return Some(unfollowed.hint()),
-            Self::Taken { holder, stays, .. } => return Some(stays.hint(holder)),
+            Self::Taken { address, holder, stays } => return Some(stays.hint(*address, holder)),
             Self::Garbage { failures, .. } => return failures.first().and_then(|(_, error)| error.hint()),
-            Self::NotReady { cause, .. } if asks_again(cause) => "the runtime tries again",
+            Self::NotReady { cause, .. } if asks_again(cause) => {
+                return Some(format!("the runtime tries again; {ASK_THE_DOCTOR}"));
+            }
             Self::NotReady { cause, .. } => return cause.hint(),
             Self::NotHeld { ceded, .. } if !ceded.is_empty() => return Some(sum_up(ceded)),
             Self::NotHeld { .. } => {
                 "another pod may get it: delete this one, so that it starts again with an address of its own; on its node \
-                 `kube-ipam fsck --containers` shows what else the store does not know"
+                 `kube-ipam fsck --containers --network NETWORK` shows what else the store does not know"
             }
-            Self::Exhausted { older, .. } => return Some(format!("{}; {WHEN_FULL}", older_text(older))),
+            Self::Exhausted { shortage, .. } => return Some(shortage.hint()),
             Self::Refused { refusal } => of_refusal(refusal),
             Self::RequestedPrefix { misfit, .. } => of_misfit(misfit),
-            Self::Ceded { .. } => "the runtime retries; to keep a pod's address, leave out kube-ipam.hand-over",
+            Self::Ceded { .. } => {
+                "the runtime retries; to keep a pod's address, leave out kube-ipam.hand-over; `kube-ipam list --network \
+                 NETWORK` shows who has it now"
+            }
             Self::AskedTwice { .. } => {
                 return Some(format!(
                     "an interface gets its addresses once: {ONE_PLUGIN_OF_A_LIST}. `kube-ipam config check` names both \
@@ -85,18 +92,23 @@ impl Fail for Error {
             }
             Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => {
                 return Some(format!(
-                    "compile it ahead of time: kube-ipam policy install --conf NETWORK.conflist {module}; or raise \
-                     ipam.timeout"
+                    "compile it ahead of time: `kube-ipam policy install {module} --network NETWORK`; or raise ipam.timeout"
                 ));
             }
             Self::Late { .. } => {
-                "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised"
+                return Some(format!(
+                    "the runtime tries again; a DEL releases whatever was claimed; ipam.timeout may be raised; {ASK_THE_DOCTOR}"
+                ));
             }
-            Self::Contended { .. } => "the runtime retries; a larger range has fewer races",
+            Self::Contended { .. } => {
+                "the runtime retries; a larger range has fewer races: `kube-ipam usage --network NETWORK` shows how full it is"
+            }
             Self::Repetitive { .. } => {
-                "`kube-ipam list` shows who holds them; a policy has to ask the pool what is free"
+                "a policy has to ask the pool what is free; `kube-ipam list --network NETWORK` shows who holds them"
             }
-            Self::Defect { .. } => "please report this, with the log",
+            Self::Defect { .. } => {
+                "please report this, with the log and what `kube-ipam doctor --network NETWORK --bundle FILE` writes"
+            }
         };
         Some(text.to_owned())
     }
@@ -127,25 +139,21 @@ fn asks_again(cause: &Error) -> bool {
     matches!(cause, Error::Late { waited: Waited::ApiServer | Waited::Store | Waited::Nothing, .. })
 }
 
-fn older_text(older: &OlderThanBoot) -> String {
-    let OlderThanBoot { count, is_least, booted } = older;
-    let least = if *is_least { "at least " } else { "" };
-    let claims = if *count == 1 { "claim of this node was" } else { "claims of this node were" };
-    format!("{least}{count} {claims} made before it booted at {booted:.0}: their containers are gone")
-}
-
 /// The policy says what is wrong; this is where to put it right.
 fn of_refusal(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Exhausted(_) => WHEN_FULL,
-        Refusal::Taken(_) => "the address is free as soon as its holder is deleted; the runtime retries until then",
+        Refusal::Taken(_) => {
+            "the address is free as soon as its holder is deleted; the runtime retries until then; `kube-ipam list \
+             --network NETWORK` shows who holds it"
+        }
         Refusal::Invalid(_) => {
             "correct it in the pod, in the template of its workload, or in what the runtime asks for (CNI_ARGS, \
-             args.cni.ips, runtimeConfig.ips)"
+             args.cni.ips, runtimeConfig.ips); `kube-ipam usage --network NETWORK` shows the ranges"
         }
         Refusal::Denied(_) => {
             "that is a rule of the network's policy: change the pod, or ipam.policy in the network's configuration; \
-             `kube-ipam policy run` tries a rule"
+             `kube-ipam policy run --conf FILE` tries a rule"
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Deadline, Error, elsewhere};
+use super::{Deadline, Error, OUTCOME, address_list, elsewhere};
 use crate::config::Base;
 use cni::ValidAttachments;
 use ipam::Attachment;
@@ -20,13 +20,14 @@ pub async fn gc(base: &Base, valid: &ValidAttachments, store: &Store, deadline: 
     if *valid == ValidAttachments::Unsaid {
         return Ok(());
     }
-    let mut garbage = Garbage { base, valid, began: Timestamp::now(), failures: Vec::new() };
+    let mut garbage = Garbage { base, valid, began: Timestamp::now(), released: 0, failures: Vec::new() };
     let walked = garbage.collect_everywhere(store, deadline).await;
     if walked.is_ok()
         && let Err(error) = store.remove_expired(garbage.began, EXPIRED_BY_GC).await
     {
         tracing::warn!(%error, "expired holds are left for the next GC");
     }
+    tracing::info!(target: OUTCOME, released = garbage.released, "collected");
     outcome(garbage.failures, walked)
 }
 
@@ -43,6 +44,7 @@ struct Garbage<'a> {
     base: &'a Base,
     valid: &'a ValidAttachments,
     began: Timestamp,
+    released: u32,
     failures: Vec<(Attachment, StoreError)>,
 }
 
@@ -76,7 +78,13 @@ impl Garbage<'_> {
                 continue;
             }
             match store.release_older(&attachment, self.began, Timestamp::now()).await {
-                Ok(Some(_)) => tracing::info!(%attachment, "released"),
+                Ok(Some(claim)) => {
+                    // Beside the call's own fields, which are empty where a list of containers is judged.
+                    let Attachment { container, interface, .. } = &claim.attachment;
+                    let pod = claim.pod.as_ref().map(ToString::to_string);
+                    tracing::info!(container, interface, pod, addresses = address_list(&claim), "released");
+                    self.released += 1;
+                }
                 Ok(None) => tracing::info!(%attachment, "nothing to release that was claimed before this call"),
                 Err(error) => {
                     // Logged at once: if the call runs out of time, its error does not get to the runtime.

@@ -1,6 +1,6 @@
 //! Loads the policy that decides: that of the network, or the built-in one in its place.
 
-use tracing::debug_span;
+use tracing::info_span;
 
 use super::{Deadline, Error, Waited};
 use crate::config::{Network, OnFault, PolicyConfig};
@@ -18,7 +18,7 @@ fn load_by(
     compiler: Compiler,
     deadline: Option<&Deadline>,
 ) -> Result<Policy, Error> {
-    let _inside = debug_span!("load").entered();
+    let _inside = info_span!("load").entered();
     let PolicyConfig { module, sha256, settings, cache_dir, .. } = &network.policy;
     let source = Source {
         module: module.as_deref(),

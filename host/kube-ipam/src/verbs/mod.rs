@@ -24,3 +24,14 @@ pub use gc::gc;
 pub(crate) use load::load;
 pub(crate) use status::not_ready;
 pub use status::status;
+
+use ipam::Claim;
+
+/// The target of events that tell what came of a call: the log gathers their fields in the one line of the call.
+pub(crate) const OUTCOME: &str = "kube_ipam::outcome";
+
+/// The addresses of a claim for the log, with commas between.
+fn address_list(claim: &Claim) -> String {
+    let addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();
+    addresses.join(",")
+}

@@ -199,7 +199,8 @@ impl Bench {
         let data_dir = self.directory.path().join(name);
         world.copy_to(&Embedded::new(&data_dir, None))?;
         let mut ipam = self.ipam.clone();
-        ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "kubeConfig" | "logFile" | "domain" | "policy"));
+        ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "kubeConfig" | "domain" | "policy"));
+        ipam.insert("logFile".to_owned(), json!("none"));
         ipam.insert("type".to_owned(), json!("kube-ipam"));
         ipam.insert("dataDir".to_owned(), json!(data_dir));
         if let Some(module) = module {

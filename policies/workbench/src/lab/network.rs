@@ -38,7 +38,8 @@ pub fn trial_netconf(name: &str, ipam: &Map<String, Value>) -> Result<NetConf, E
     let mut ipam = ipam.clone();
     ipam.insert("type".to_owned(), json!("kube-ipam"));
     ipam.entry("nodeName").or_insert_with(|| json!("node-1"));
-    ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig" | "logFile"));
+    ipam.retain(|key, _| !matches!(key.as_str(), "etcdConfig" | "dataDir" | "kubeConfig"));
+    ipam.insert("logFile".to_owned(), json!("none"));
     if ipam.contains_key("kubernetes") {
         // Nobody is asked here, but the section demands that somebody could be.
         ipam.insert("kubeConfig".to_owned(), json!("/absent"));

@@ -13,8 +13,8 @@ use rustix::io::Errno;
 
 use super::NETWORKS;
 use super::report::{ConfigFinding, Place, Severity};
-use crate::config::base::LOG_FILE;
 use crate::config::kubernetes::KUBECONFIG;
+use crate::config::log::LOG_FILE;
 use crate::config::policy::{MODULE, POLICY, RECORD, SHADOW};
 use crate::config::store::{DATA_DIR, files_of};
 use crate::config::{Base, KubernetesConfig, Network, OnFault, PolicyConfig, RecordConfig};
@@ -146,10 +146,16 @@ fn named(parts: &Parts) -> Vec<NamedFile> {
     if let Some(kubernetes) = &parts.kubernetes {
         named.push(NamedFile::new(KUBECONFIG, &kubernetes.kubeconfig, FileRole::Needed));
     }
-    if let Some(file) = parts.base.as_ref().and_then(|base| base.log.file.as_ref()) {
+    if let Some(file) = log_file(parts) {
         named.extend(directory_of(LOG_FILE, file));
     }
     named
+}
+
+/// The file that the configuration names for its log. Of the default one nobody is told here: `doctor` says where it is.
+fn log_file(parts: &Parts) -> Option<&PathBuf> {
+    let log = &parts.base.as_ref()?.log;
+    if log.given { log.file.as_ref() } else { None }
 }
 
 fn directory_of(field: &'static str, file: &Path) -> Option<NamedFile> {
@@ -258,7 +264,7 @@ fn appended(parts: &Parts, place: &Place) -> Vec<ConfigFinding> {
         let message = format!("{RECORD} is {}, and no decision is recorded: {error}", file.display());
         findings.push(place.warning(message, Some(record::HINT.to_owned())));
     }
-    if let Some(file) = parts.base.as_ref().and_then(|base| base.log.file.as_ref())
+    if let Some(file) = log_file(parts)
         && let Err(error) = check_appendable(file)
         && is_told(file, &error)
     {

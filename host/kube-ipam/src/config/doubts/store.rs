@@ -15,8 +15,8 @@ pub(super) fn doubts(netconf: &NetConf) -> Vec<Doubt> {
     let level = netconf.ipam().ok().and_then(|ipam| ipam.log_level.as_ref()?.read("ipam.logLevel").ok());
     let level = level.unwrap_or_default();
     if base.log.file.is_none() && !level.is_empty() {
-        let message = format!("ipam.logLevel is {level:?}, but there is no ipam.logFile: nothing is logged");
-        doubts.push(Doubt::new(message, "set ipam.logFile, or remove ipam.logLevel"));
+        let message = format!("ipam.logLevel is {level:?}, but ipam.logFile is \"none\": nothing is logged");
+        doubts.push(Doubt::new(message, "set ipam.logFile to a file, or remove ipam.logLevel"));
     }
     doubts
 }
@@ -63,10 +63,11 @@ mod tests {
     fn what_is_configured_and_not_used_is_told() {
         let etcd =
             json!({"etcdURL": "https://10.0.0.1:2379,http://10.0.0.2:2379", "etcdTrustedCAFileFile": "/pki/ca.pem"});
-        let doubts = doubts_of(json!({"subnet": "10.0.0.0/24", "etcdConfig": etcd, "logLevel": "debug"}));
+        let doubts =
+            doubts_of(json!({"subnet": "10.0.0.0/24", "etcdConfig": etcd, "logLevel": "debug", "logFile": "none"}));
         let expected = [
             "ipam.etcdConfig.etcdURL has http://10.0.0.2:2379: the certificates are not used there, nor is anything encrypted",
-            "ipam.logLevel is \"debug\", but there is no ipam.logFile: nothing is logged",
+            "ipam.logLevel is \"debug\", but ipam.logFile is \"none\": nothing is logged",
         ];
         assert_eq!(doubts, expected);
         assert_eq!(doubts_of(json!({"subnet": "10.0.0.0/24", "logLevel": "debug", "logFile": "/var/log/x"})), [""; 0]);

@@ -1,13 +1,13 @@
 //! One attempt of an ADD: decide on what was seen, and commit.
 
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, info_span};
 
 use super::answer::whole;
 use super::context::AddContext;
 use super::decide::{Decided, Deciders};
 use super::hand_over::Way;
 use crate::config::Network;
-use crate::verbs::{Deadline, Error};
+use crate::verbs::{Deadline, Error, OUTCOME, address_list};
 use cni::args::Requested;
 use cni::result::check_room;
 use ipam::{Claim, Kind, Proposal, Refusal, Snapshot};
@@ -46,10 +46,10 @@ impl AddContext<'_> {
         // that has stopped listening: only its DEL would give it back.
         deadline.check()?;
         let claim = store.claim(look, &proposals, Some(policy), &handed_over);
-        match claim.instrument(debug_span!("commit", attempt)).await? {
+        match claim.instrument(info_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
                 let claim = whole(claim)?;
-                tracing::info!(addresses = ?claim.addresses().collect::<Vec<_>>(), attempt, "claimed");
+                tracing::info!(target: OUTCOME, addresses = address_list(&claim), "claimed");
                 Ok(Attempt::Won(claim))
             }
             Claimed::Lost => Ok(Attempt::Lost(proposals)),
@@ -69,7 +69,7 @@ impl AddContext<'_> {
             Box::pin(look.succeed()).await?;
         }
         let request = self.request(look, attempt);
-        let decided = deciders.decide(request, look, deadline).instrument(debug_span!("decide", attempt)).await;
+        let decided = deciders.decide(request, look, deadline).instrument(info_span!("decide", attempt)).await;
         let is_exhausted = matches!(&decided, Err(Error::Refused { refusal: Refusal::Exhausted(_) }));
         // Where a policy is tried, full ranges are what it is tried on, and there is no log.
         if is_exhausted && self.base.log.file.is_some() {

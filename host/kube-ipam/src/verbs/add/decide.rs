@@ -17,7 +17,7 @@ use super::shadow::Shadow;
 use crate::config::{OnFault, PolicyConfig, RecordConfig};
 use crate::journal::{Pair, record, tally};
 use crate::verbs::load::stand_in;
-use crate::verbs::{Deadline, Error};
+use crate::verbs::{Deadline, Error, OUTCOME};
 use engine::{Answers, Policy};
 use ipam::{Decision, PolicyName, Proposal, Question, Request, Shadowed, Snapshot, Verdict, VerdictOrFault};
 use limits::{RECORD_WAIT, SHADOW_SHARE};
@@ -79,8 +79,10 @@ impl<'a> Deciders<'a> {
         look: &mut Look,
         deadline: &Deadline,
     ) -> Result<Decided, Error> {
+        let attempt = request.attempt;
         let decided = self.propose(&request, look).await;
         let policy = self.decider().0.name().clone();
+        tracing::info!(target: OUTCOME, %policy, attempt);
         if self.config.is_watched() {
             self.watch(request, look, &decided, deadline).await;
         }

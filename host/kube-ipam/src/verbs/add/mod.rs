@@ -26,13 +26,13 @@ mod which_cluster;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, info_span};
 
 pub use attempt::Attempt;
 pub use context::AddContext;
 
 use super::load::{load_if_compiled, load_whoever_decides};
-use super::{Deadline, Error, Waited, elsewhere};
+use super::{Deadline, Error, OUTCOME, Waited, address_list, elsewhere};
 use crate::config::{Base, Network};
 use answer::{refuse_second_plugin, success, whole};
 use cni::{Container, Success};
@@ -72,6 +72,7 @@ pub async fn add(
     if let Some(claim) = look.claim {
         let claim = whole(claim)?;
         refuse_second_plugin(&claim, network)?;
+        tracing::info!(target: OUTCOME, addresses = address_list(&claim), "held already");
         return Ok(success(&claim.addresses, network));
     }
 
@@ -84,7 +85,7 @@ pub async fn add(
     let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
     match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
         Ok(claim) => Ok(success(&claim.addresses, network)),
-        Err(error) => Err(Box::pin(exhausted::explain(error, base, store, deadline)).await),
+        Err(error) => Err(Box::pin(exhausted::explain(error, base, network, store, deadline)).await),
     }
 }
 
@@ -127,7 +128,7 @@ pub async fn look_up(
     now: Timestamp,
 ) -> Result<Look, Error> {
     let look = store.look_up(requester, &network.range_sets, contested, now);
-    let look = look.instrument(debug_span!("look_up")).await?;
+    let look = look.instrument(info_span!("look_up")).await?;
     store.refuse_moved(&look).await?;
     Ok(look)
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, info_span};
 
 use crate::config::{PolicyConfig, ShadowConfig};
 use crate::verbs::Deadline;
@@ -38,7 +38,7 @@ impl<'a> Shadow<'a> {
         let answer = match policy {
             Ok(policy) => {
                 look.aside(async |look| decide_in_time(policy, request, &config.settings, look, share).await)
-                    .instrument(debug_span!("shadow"))
+                    .instrument(info_span!("shadow"))
                     .await
             }
             Err(fault) => VerdictOrFault::Fault(fault.to_string()),
@@ -65,7 +65,7 @@ fn load(
     cache_dir: &Path,
     deadline: Option<Instant>,
 ) -> Result<Policy, PolicyError> {
-    let _inside = debug_span!("load the shadow").entered();
+    let _inside = info_span!("load_shadow").entered();
     let source = Source {
         module: Some(&config.module),
         sha256: config.sha256.as_deref(),

@@ -5,21 +5,22 @@
 
 /// Examples of every variant of an error type: `Pattern => [example, …]`.
 macro_rules! every {
-    ($type:ty { $($variant:pat => [$($example:expr),+ $(,)?]),+ $(,)? }) => {{
+    ($type:ty { $($variant:pat => $examples:expr),+ $(,)? }) => {{
         fn is_known(error: &$type) {
             match error { $($variant => ()),+ }
         }
         let mut all: Vec<$type> = Vec::new();
-        $($(
-            let example: $type = $example;
+        $(for example in $examples {
+            let example: $type = example;
             assert!(matches!(&example, $variant), "{example:?} is not {}", stringify!($variant));
             all.push(example);
-        )+)+
+        })+
         all.iter().for_each(is_known);
         all
     }};
 }
 
+mod catalogue;
 mod configuration;
 mod kubernetes;
 mod of_policy;
@@ -29,6 +30,7 @@ mod people;
 
 use super::{Error, not_ready};
 use cni::{Fail, Failure, code};
+use engine::{Fault, PolicyError};
 use limits::EVENT;
 
 /// What decoders say, and operators should not have to read.
@@ -110,4 +112,56 @@ fn what_keeps_a_node_from_being_ready_is_told_with_its_hint() {
         assert!(hint.is_none() || !failure.details.is_empty(), "{failure:?}");
         assert!(failure.msg.chars().count() + failure.details.chars().count() <= EVENT);
     }
+}
+
+/// Commands that work on a network.
+const OF_A_NETWORK: [&str; 8] = ["list", "show", "usage", "release", "reclaim", "fsck", "doctor", "policy install"];
+
+/// On a node with several networks a command takes the first of them, and a hint without a name would lead elsewhere.
+#[test]
+fn a_command_in_a_hint_names_the_network() {
+    let mut wrong = Vec::new();
+    for hint in all().iter().filter_map(Error::hint) {
+        for command in hint.split('`').skip(1).step_by(2) {
+            let Some(words) = command.strip_prefix("kube-ipam ") else { continue };
+            let is_of_a_network = OF_A_NETWORK.iter().any(|of| words.starts_with(of));
+            if is_of_a_network && !command.contains("--network ") && !command.contains("--conf FILE") {
+                wrong.push(command.to_owned());
+            }
+        }
+        if hint.matches("kube-ipam doctor").count() != hint.matches("`kube-ipam doctor").count() {
+            wrong.push(hint);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What happens at night, and the command with which its hint has to end up.
+#[test]
+fn the_faults_of_a_bad_night_have_a_command_that_helps() {
+    let helps = |error: &Error| match error {
+        Error::Exhausted { .. } => Some("kube-ipam reclaim --network"),
+        Error::Store(store::StoreError::Unreachable { .. }) => Some("kube-ipam doctor --network"),
+        Error::Kubernetes(cluster::Error::Unreachable { .. }) => Some("kube-ipam doctor --network"),
+        Error::Policy(PolicyError::Flawed { flaw: engine::Flaw::Missing, .. }) => Some("kube-ipam policy install FILE"),
+        Error::Policy(PolicyError::Faulted { fault: Fault::Trapped { .. }, .. }) => Some("kube-ipam doctor --network"),
+        Error::Taken { stays: super::add::hand_over::Stays::NotAsked, .. } => Some("kube-ipam release 10.188.0.216"),
+        Error::Taken { stays: super::add::hand_over::Stays::Judged(cluster::Keeps::Alive), .. } => {
+            Some("kubectl taint node")
+        }
+        Error::Taken { stays: super::add::hand_over::Stays::Kept, .. } => Some("kube-ipam release 10.188.0.216"),
+        _ => None,
+    };
+    let mut found = std::collections::BTreeSet::new();
+    for error in all() {
+        let Some(command) = helps(&error) else { continue };
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains(command), "{error}: {hint}");
+        found.insert(command);
+    }
+    assert_eq!(found.len(), 5, "{found:?}");
+    let clock = store::StoreError::Unreachable {
+        failures: vec!["https://a:2379: invalid peer certificate: certificate not valid yet".to_owned()],
+    };
+    assert!(clock.hint().is_some_and(|hint| hint.contains("date -u") && hint.contains("kube-ipam doctor")));
 }

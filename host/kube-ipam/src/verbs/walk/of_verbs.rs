@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::people::{NETWORK, addresses, attachment, ceded, file, holder, ip, party, pod};
 use crate::config;
 use crate::verbs::add::annotations::Unfollowed;
-use crate::verbs::add::exhausted::OlderThanBoot;
+use crate::verbs::add::exhausted::{FullSet, OlderThanBoot, Shortage};
 use crate::verbs::add::hand_over::Stays;
 use crate::verbs::{Error, Waited};
 use cluster::{self, Keeps};
 use engine::{Flaw, PolicyError};
 use ipam::{Holder, Misfit, Refusal};
 use limits::{ANNOTATION, ANNOTATIONS};
-use store::StoreError;
+use store::{Fullness, Occupancy, StoreError};
 
 const MODULE: &str = "/opt/cni/policies/by-namespace.wasm";
 
@@ -23,7 +23,6 @@ pub(super) fn examples() -> Vec<Error> {
         "network \"production-blue\" has no free address in 10.188.0.2-10.188.255.254: 65533 of 65533 addresses of \
                 range set 0 are held"
             .to_owned();
-    let older = OlderThanBoot { count: 2, is_least: true, booted: Timestamp::UNIX_EPOCH };
     let (network, pod, timeout) = (NETWORK.to_owned(), Box::new(pod()), Duration::from_secs(10));
     let policy = "by-namespace".to_owned();
     let mut all = every!(Error {
@@ -32,10 +31,9 @@ pub(super) fn examples() -> Vec<Error> {
         Error::Store(_) => [StoreError::TooLate.into()],
         Error::Policy(_) => [PolicyError::Flawed { module: MODULE.to_owned(), flaw: Flaw::Missing }.into()],
         Error::Refused { .. } => [Error::Refused { refusal: Refusal::Exhausted(text.clone()) }],
-        Error::Exhausted { .. } => [
-            Error::Exhausted { refusal: Refusal::Exhausted(text.clone()), older },
-            Error::Exhausted { refusal: Refusal::Exhausted(text), older: OlderThanBoot { count: 1, ..older } },
-        ],
+        Error::Exhausted { .. } => shortages().map(|shortage| {
+            Error::Exhausted { refusal: Refusal::Exhausted(text.clone()), shortage }
+        }),
         Error::Kubernetes(_) => [cluster::Error::NoPod { pod: pod.clone() }.into()],
         Error::Taken { .. } => [taken(holder(), Stays::NotAsked)],
         Error::Ceded { .. } => [Error::Ceded { attachment: attachment(), ceded: vec![ceded()] }],
@@ -79,6 +77,23 @@ pub(super) fn examples() -> Vec<Error> {
     let hold = Holder::Hold { identity: "shop-production/frontend-0".to_owned(), until: Timestamp::UNIX_EPOCH };
     all.push(taken(hold, Stays::Kept));
     all
+}
+
+/// A range whose addresses are all held, one that is held back, and as much as fits into a hint.
+fn shortages() -> [Shortage; 3] {
+    let set = |held, kept, reserved| {
+        let occupancy = Occupancy { size: 65_533, held, kept, free: 0 };
+        let first_free = (kept > 0).then_some(Timestamp::UNIX_EPOCH);
+        FullSet { range_set: 0, fullness: Fullness { occupancy, first_free }, reserved, excluded: 0 }
+    };
+    let older = OlderThanBoot { count: 2, is_least: true, booted: Timestamp::UNIX_EPOCH };
+    let (held, kept) = (set(65_533, 0, 0), set(60_000, 5_533, 256));
+    let both = [held, FullSet { range_set: 1, excluded: 512, ..kept }];
+    [
+        Shortage { full: vec![held], older: Some(OlderThanBoot { count: 1, is_least: false, ..older }) },
+        Shortage { full: vec![kept], older: None },
+        Shortage { full: both.to_vec(), older: Some(older) },
+    ]
 }
 
 fn unknown_annotation() -> Unfollowed {

@@ -1,5 +1,6 @@
 //! Why the holder of a wanted address keeps it, and what to do about it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cluster::{self, Keeps};
@@ -34,23 +35,31 @@ impl Stays {
     }
 
     /// What will release the address.
-    pub(in crate::verbs) fn hint(&self, holder: &Holder) -> String {
-        if let Holder::Hold { until, .. } = holder {
-            return format!("it is free again at {until}");
-        }
+    pub(in crate::verbs) fn hint(&self, address: IpAddr, holder: &Holder) -> String {
+        let by_hand = format!("`kube-ipam release {address} --network NETWORK`");
+        let held = match holder {
+            Holder::Hold { until, .. } => return format!("it is free again at {until}; {by_hand} frees it at once"),
+            Holder::Attachment(held) => held,
+        };
         let when = "the address is free as soon as its holder is deleted; the runtime retries until then";
         match self {
-            Self::NoPod => format!("{when} (the holder is not a pod, so kube-ipam cannot tell whether it is gone)"),
-            Self::NotAsked => {
-                format!("{when}; with ipam.kubeConfig, addresses of deleted pods would be taken over at once")
+            Self::NoPod => {
+                format!("{when}; once that container is gone and its DEL was lost, {by_hand} frees the address")
             }
-            Self::Unknown(error) => format!("{when}; could not find out whether that pod gives way: {error}"),
-            Self::Judged(keeps) => hint_of(keeps, when),
-            Self::Leaving(waited) if waited.is_zero() => format!("that pod is being deleted; {when}"),
+            Self::NotAsked => format!(
+                "{when}; with ipam.kubeConfig, addresses of deleted pods would be taken over at once; without it, {by_hand} \
+                 frees the address of a pod that is gone"
+            ),
+            Self::Unknown(error) => format!(
+                "{when}; could not find out whether that pod gives way: {error}; `kube-ipam doctor --network NETWORK` says \
+                 what is wrong"
+            ),
+            Self::Judged(keeps) => hint_of(keeps, when, &by_hand, &held.node),
             Self::Leaving(waited) => format!(
                 "that pod is being deleted, and did not release the address within the {:.1} s that this call waited \
-                 (ipam.handOverWait); the runtime tries again",
-                waited.as_secs_f64()
+                 (ipam.handOverWait); the runtime tries again; {}",
+                waited.as_secs_f64(),
+                where_a_node_is_lost(&held.node)
             ),
             Self::Kept => when.to_owned(),
             Self::Sibling(asks) => format!(
@@ -62,9 +71,16 @@ impl Stays {
     }
 }
 
-fn hint_of(keeps: &Keeps, when: &str) -> String {
+/// What an operator declares of a node that will not come back: its pods count as gone then, also to kube-ipam.
+fn where_a_node_is_lost(node: &str) -> String {
+    format!(
+        "if that node is lost for good: `kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`"
+    )
+}
+
+fn hint_of(keeps: &Keeps, when: &str, by_hand: &str, node: &str) -> String {
     match keeps {
-        Keeps::Alive | Keeps::Leaving => format!("that pod still exists; {when}"),
+        Keeps::Alive | Keeps::Leaving => format!("that pod still exists; {when}; {}", where_a_node_is_lost(node)),
         Keeps::OlderRevision => "that pod is of an older revision of the same Deployment and still exists, and the \
              address of a living pod is not taken over: set the Deployment's strategy to Recreate, or to RollingUpdate \
              with maxSurge: 0 and maxUnavailable: 1, or annotate its pods with kube-ipam.hand-over: \"rolling-update\", \
@@ -75,10 +91,12 @@ fn hint_of(keeps: &Keeps, when: &str) -> String {
         }
         Keeps::Former(former) => format!(
             "that pod is gone, but {} had ceded the address to it and still exists: it gets the address back when the claim \
-             of the deleted pod is released (by its DEL, or by `kube-ipam reclaim`)",
+             of the deleted pod is released (by its DEL, or by `kube-ipam reclaim --network NETWORK`)",
             name_of(former)
         ),
-        Keeps::Unknowable(why) => format!("{when} (kube-ipam cannot tell whether it is gone: {why})"),
+        Keeps::Unknowable(why) => {
+            format!("{when} (kube-ipam cannot tell whether it is gone: {why}); once it is, {by_hand} frees the address")
+        }
     }
 }
 
@@ -128,7 +146,7 @@ mod tests {
             former: None,
         }));
         for keeps in all {
-            let hint = Stays::Judged(keeps).hint(&holder);
+            let hint = Stays::Judged(keeps).hint("10.0.0.1".parse().unwrap(), &holder);
             assert!(hint.len() < 420, "{} in {hint}", hint.len());
         }
     }
