@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::program;
+use crate::program::NO_LOG;
 
 /// Each held address and its container, by `kube-ipam list`.
 pub fn held(configuration: &Value) -> BTreeMap<String, String> {
@@ -24,5 +25,5 @@ pub fn held(configuration: &Value) -> BTreeMap<String, String> {
 pub fn operate(command: &[&str], configuration: &Value) -> Output {
     let mut file = tempfile::Builder::new().suffix(".conf").tempfile().unwrap();
     file.write_all(configuration.to_string().as_bytes()).unwrap();
-    Command::new(program()).args(command).arg("--conf").arg(file.path()).output().unwrap()
+    Command::new(program()).envs([NO_LOG]).args(command).arg("--conf").arg(file.path()).output().unwrap()
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use untested::is_root;
 
 use crate::guest::Guest;
-use crate::program::{self, Answer, Call, program};
+use crate::program::{self, Answer, Call, NO_LOG, program};
 
 /// A directory with all that a node has of ours.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Node {
 /// A command of ours, yet to be run.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(arguments).env_remove("CNI_COMMAND").stdin(Stdio::null());
+    command.args(arguments).env_remove("CNI_COMMAND").envs([NO_LOG]).stdin(Stdio::null());
     command
 }
 

@@ -21,6 +21,7 @@ mod error;
 mod fate;
 mod inventory;
 mod revision;
+mod rights;
 mod succession;
 
 use std::path::Path;
@@ -38,6 +39,7 @@ pub use cluster::{Home, Known};
 pub use error::Error;
 pub use fate::Fate;
 pub use inventory::Inventory;
+pub use rights::{RIGHTS, Right};
 pub use succession::{Judgement, Keeps, Succession};
 
 use cluster::Note;

@@ -41,11 +41,11 @@ impl Fail for serde_json::Error {
 
 /// How a hint writes the network whose command it names. Errors know objects, and not for which network they were asked:
 /// whoever answers does, and puts its name here.
-const ANY_NETWORK: &str = "--network NETWORK";
+pub const ANY_NETWORK: &str = " --network NETWORK";
 
 /// A hint with the name of the network that it is about.
 pub fn for_network(hint: &str, network: &str) -> String {
-    hint.replace(ANY_NETWORK, &format!("--network {network}"))
+    hint.replace(ANY_NETWORK, &format!(" --network {network}"))
 }
 
 /// The error codes this plugin answers with. 9, 10, 12 to 49 and 52 to 99 are reserved by the specification; 3 is

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod decisions;
+mod doctor;
 mod install;
 mod kubernetes;
 mod policy;
@@ -13,6 +14,7 @@ mod verbs;
 mod page;
 
 pub use decisions::*;
+pub use doctor::*;
 pub use install::*;
 pub use kubernetes::*;
 pub use policy::*;

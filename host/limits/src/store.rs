@@ -98,6 +98,9 @@ pub const OPEN_ATTEMPTS: u32 = 5;
 /// milliseconds; a member that is frozen or cut off gives none at all. The operator sees "no answer within 3s".
 pub const ETCD_ANSWER: Duration = Duration::from_secs(3);
 
+/// Bytes of the metrics of an etcd member that `doctor` reads: a member has some hundred KiB. Of a longer page nothing is read.
+pub const ETCD_METRICS: usize = 8 << 20;
+
 /// How often a transaction is sent again when etcd did not say how it ended and it is found not to have happened.
 pub const ETCD_RESENDS: u32 = 2;
 

@@ -138,7 +138,7 @@ impl StoreError {
         Some(match self {
             Self::Damaged { .. } => {
                 "on the pod's node, `kube-ipam fsck --network NETWORK` shows what it should be and `kube-ipam fsck --repair \
-                 --network NETWORK` writes it; other pods are not affected"
+                 --yes --network NETWORK` writes it; other pods are not affected"
                     .into()
             }
             Self::TooLate | Self::Contended { .. } | Self::Busy { .. } | Self::OutcomeUnknown { .. } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use kube_ipam_tests::etcd::{Etcd, Setup};
-use kube_ipam_tests::program::network;
+use kube_ipam_tests::program::{NO_LOG, network};
 use kube_ipam_tests::{Call, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -163,7 +163,7 @@ impl Node {
     /// Run a command on this node; its exit status and what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(program());
-        command.args(arguments).arg("--conf").arg(self.file()).arg("--cache-dir").arg(self.cache());
+        command.envs([NO_LOG]).args(arguments).arg("--conf").arg(self.file()).arg("--cache-dir").arg(self.cache());
         let output = command.args(["--grace", "0s"]).stdin(Stdio::null()).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), printed)

@@ -122,14 +122,14 @@ fn the_doctor_tries_what_an_add_does_and_leaves_nothing() {
     for user in ["reader", "half"] {
         let network = network_of(&etcd, user);
         let (code, text) = doctor(&network);
-        assert_eq!(code, Some(1), "{text}");
+        assert_eq!(code, Some(2), "{text}");
         assert!(text.contains("✗ store") && text.contains("refused to write: etcdserver: permission denied"), "{text}");
         assert!(text.contains("the role must allow reading and writing under etcdPrefix"), "{text}");
         assert_eq!(add("c1", &network).run().failure().0, 11, "and so an ADD finds");
     }
     let network = network_of(&etcd, "writer");
     let (code, text) = doctor(&network);
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("✓ store") && text.contains("; an ADD could write"), "{text}");
     assert!(text.contains("! predecessor    etcd does not let this user read /etcd-cni/networks/blue/used/"), "{text}");
     assert!(

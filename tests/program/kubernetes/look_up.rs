@@ -283,13 +283,13 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = doctor(&network);
-    assert!(code == Some(0) && text.contains("✓ API server"), "{text}");
+    assert!(code == Some(0) && text.contains("✓ API server") && text.contains("✓ rights"), "{text}");
     assert!(text.contains(&format!("reachable with {} (ipam.kubeConfig); the node exists", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
-    assert!(code == Some(0) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
+    assert!(code == Some(1) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
     site.server.stop();
     let (code, text) = doctor(&network);
-    assert!(code == Some(1) && text.contains("✗ API server"), "{text}");
+    assert!(code == Some(2) && text.contains("✗ API server"), "{text}");
     assert!(text.contains(&format!("with {} (ipam.kubeConfig): cannot reach", site.kubeconfig)), "{text}");
 }
 

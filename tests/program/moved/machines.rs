@@ -85,7 +85,7 @@ fn doctor_names_claims_of_a_former_name_and_of_another_machine() {
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
     let doctor = || {
         let output = operate(&["doctor"], &network);
-        assert!(output.status.success(), "pods get addresses all the same: {}", printed(&output));
+        assert!(output.status.code() < Some(2), "pods get addresses all the same: {}", printed(&output));
         printed(&output)
     };
     add("mine", &network).run().success();

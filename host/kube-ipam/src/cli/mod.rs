@@ -95,8 +95,10 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Check whether pods on this node can get addresses
+    /// Check whether pods on this node can get addresses; exits 0 (all well), 1 (something to look at) or 2 (something fails)
     Doctor {
+        #[command(flatten)]
+        options: doctor::DoctorOptions,
         #[command(flatten)]
         cache: CacheArgs,
         #[command(flatten)]
@@ -136,7 +138,9 @@ pub fn run() -> u8 {
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
         Command::Release { options, network, output } => release::release(&options, &network, output.output),
-        Command::Doctor { cache, network, output } => doctor::doctor(&cache, &network, output.output),
+        Command::Doctor { options, cache, network, output } => {
+            doctor::doctor(&options, &cache, &network, output.output)
+        }
         Command::InstallNode(options) => install_node::install(options),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),

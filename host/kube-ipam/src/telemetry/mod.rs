@@ -27,6 +27,7 @@ use tracing_subscriber::fmt;
 use crate::config::Log;
 use crate::verbs::OUTCOME;
 use file::LogFile;
+pub(crate) use file::older;
 use ipam::shown::{self, OneLineEach};
 use line::Fields;
 

@@ -16,6 +16,7 @@ mod walk;
 
 pub use add::add;
 pub(crate) use add::shadow::Shadow;
+pub(crate) use add::trial::{TRIED_NAMESPACE, try_policy};
 pub use check::check;
 pub use deadline::{Deadline, Waited};
 pub use del::del;

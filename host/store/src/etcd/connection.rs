@@ -56,6 +56,10 @@ impl Cluster {
         Self::new(config, self.deadline)
     }
 
+    pub(super) fn config(&self) -> &EtcdConfig {
+        &self.config
+    }
+
     pub(super) fn endpoints(&self) -> &[String] {
         &self.config.endpoints
     }

@@ -2,7 +2,7 @@
 //! one is told by its name before a handshake fails for reasons nobody can read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use etcd_client::{Certificate, Identity, TlsOptions};
 use jiff::Timestamp;
@@ -41,6 +41,35 @@ pub(super) fn tls(config: &EtcdConfig) -> Result<TlsOptions, StoreError> {
         tls = tls.identity(Identity::from_pem(certificates(CERT, cert, now)?, private_key(key)?));
     }
     Ok(tls)
+}
+
+/// The authorities that members are judged by, in PEM.
+pub(super) fn authorities(config: &EtcdConfig) -> Option<Vec<u8>> {
+    match &config.trusted_ca {
+        Some(ca) => read(CA, ca).ok(),
+        None => SYSTEM_AUTHORITIES.iter().find_map(|path| fs::read(path).ok()),
+    }
+}
+
+/// A certificate that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatedCertificate {
+    pub field: &'static str,
+    pub path: PathBuf,
+    pub until: Timestamp,
+}
+
+/// Until when the certificates of a configuration are valid. Those that cannot be read are left out: every call tells of them.
+pub fn dated_certificates(config: &EtcdConfig) -> Vec<DatedCertificate> {
+    let client = config.client.as_ref().map(|client| (CERT, &client.cert));
+    let named = client.into_iter().chain(config.trusted_ca.as_ref().map(|ca| (CA, ca)));
+    let mut certificates = Vec::new();
+    for (field, path) in named {
+        let Ok(pem) = read(field, path) else { continue };
+        let until = CertificateDer::from_pem_slice(&pem).ok().and_then(|certificate| valid_until(&certificate));
+        certificates.extend(until.map(|until| DatedCertificate { field, path: path.clone(), until }));
+    }
+    certificates
 }
 
 /// Whether this is what the TLS library says, before anything is sent, of a key that is another certificate's.

@@ -1,35 +1,132 @@
-//! The members of a cluster and the versions they run: for `doctor`, which warns of those that others can bring down.
+//! How the members of a cluster are: for `doctor`, which asks each of them alone.
+//!
+//! ```text
+//!   status     gRPC    version, size, leader                    of every member that answers
+//!   aside      HTTP    its clock, its certificate, its quota    on the same port; not every site lets it through
+//!   history    gRPC    how old a revision can still be read     whether anybody compacts it
+//! ```
 
-use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+
+use etcd_client::{AlarmAction, AlarmType, GetOptions};
+use futures_util::future::{join, join_all};
 
 use super::Etcd;
+use super::aside::{self, Aside};
 use crate::error::StoreError;
 
 /// One member, by the endpoint that the configuration names.
 #[derive(Debug)]
 pub struct Member {
     pub endpoint: String,
-    /// As the member tells it: `3.5.1`.
-    pub version: Result<String, StoreError>,
+    pub status: Result<MemberStatus, StoreError>,
+    /// What it told by plain HTTP, or why not.
+    pub aside: Result<Aside, String>,
 }
 
+/// What a member says of itself.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// As the member tells it: `3.5.1`.
+    pub version: String,
+    /// How long the answer took, with connecting.
+    pub took: Duration,
+    /// The ID of its cluster.
+    pub cluster: u64,
+    pub is_leader: bool,
+    /// Whether it knows of a leader.
+    pub has_leader: bool,
+    /// A member that does not vote yet.
+    pub is_learner: bool,
+    /// Bytes of its database on disk.
+    pub size: u64,
+    /// Those of them that would be left by defragmenting.
+    pub in_use: u64,
+    /// `--quota-backend-bytes`, which members tell since 3.6.
+    pub quota: Option<u64>,
+    pub revision: i64,
+}
+
+/// How far back etcd keeps what was overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Everything since the cluster was created: nobody ever compacted it.
+    Whole {
+        revisions: i64,
+    },
+    /// More than these many revisions.
+    Long {
+        kept: i64,
+    },
+    Compacted,
+}
+
+/// Revisions that a cluster which is compacted regularly does not keep: at ten writes a second they are a day.
+const LONG: i64 = 1_000_000;
+
 impl Etcd {
-    /// Ask every member for its version, all at once.
+    /// Asks every member how it is, all at once.
     pub async fn members(&self) -> Vec<Member> {
         let asked = self.cluster.endpoints().iter().map(async |endpoint| {
+            let began = Instant::now();
             let alone = self.cluster.alone(endpoint);
-            let status = alone.ask("tell its version", async |client| client.maintenance_client().status().await);
-            let version = status.await.map(|status| status.version().to_owned());
-            Member { endpoint: endpoint.clone(), version }
+            let status = alone.ask("tell its status", async |client| client.maintenance_client().status().await);
+            let (status, aside) = join(status, aside::ask(self.cluster.config(), endpoint)).await;
+            let status = status.map(|status| MemberStatus {
+                version: status.version().to_owned(),
+                took: began.elapsed(),
+                cluster: status.header().map_or(0, etcd_client::ResponseHeader::cluster_id),
+                is_leader: status.header().is_some_and(|header| header.member_id() == status.leader()),
+                has_leader: status.leader() != 0,
+                is_learner: status.is_learner(),
+                size: status.db_size().unsigned_abs(),
+                in_use: status.raft_used_db_size().unsigned_abs(),
+                quota: Some(status.db_size_quota().unsigned_abs()).filter(|quota| *quota > 0),
+                revision: status.header().map_or(0, etcd_client::ResponseHeader::revision),
+            });
+            Member { endpoint: endpoint.clone(), status, aside }
         });
         join_all(asked).await
     }
-}
 
-impl Member {
-    /// Whether any client that is killed while a transaction of reads is on its way may end this member.
-    pub fn is_ended_by_killed_clients(&self) -> bool {
-        self.version.as_ref().is_ok_and(|version| is_fragile(version))
+    /// How far back a key of ours can be read. etcd does not tell how it is compacted, but what it forgot it refuses.
+    pub async fn history(&self, key: &str) -> Result<History, StoreError> {
+        let options = || GetOptions::new().with_keys_only().with_limit(1);
+        let now = self.cluster.ask("read", async |client| client.kv_client().get(key, Some(options())).await).await?;
+        let revisions = now.header().map_or(0, etcd_client::ResponseHeader::revision);
+        for (revision, history) in
+            [(1, History::Whole { revisions }), (revisions.saturating_sub(LONG), History::Long { kept: LONG })]
+        {
+            if revision < 1 {
+                continue;
+            }
+            let at = async |client: std::rc::Rc<etcd_client::Client>| {
+                client.kv_client().get(key, Some(options().with_revision(revision))).await
+            };
+            match self.cluster.ask("read an old revision", at).await {
+                Ok(_) => return Ok(history),
+                Err(StoreError::Compacted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(History::Compacted)
+    }
+
+    /// The alarms that stand, by the name that etcdctl has for them. Only etcd's root may ask where users are told apart.
+    pub async fn alarms(&self) -> Result<Vec<&'static str>, StoreError> {
+        let alarms = self.cluster.ask("read alarms", async |client| {
+            client.maintenance_client().alarm(AlarmAction::Get, AlarmType::None, None).await
+        });
+        let mut names = Vec::new();
+        for alarm in alarms.await?.alarms() {
+            match alarm.alarm() {
+                AlarmType::Nospace => names.push("NOSPACE"),
+                AlarmType::Corrupt => names.push("CORRUPT"),
+                AlarmType::None => {}
+            }
+        }
+        names.dedup();
+        Ok(names)
     }
 }
 
@@ -53,15 +150,11 @@ mod tests {
 
     #[test]
     fn the_versions_that_a_killed_client_ends() {
-        let is_ended = |version: &str| {
-            let member = Member { endpoint: String::new(), version: Ok(version.to_owned()) };
-            member.is_ended_by_killed_clients()
-        };
         for bad in ["3.5.0", "3.5.1", "3.5.4", "3.5.5", "3.5.6", "3.5.0-rc.1", "3.5.4+suffix"] {
-            assert!(is_ended(bad) && !is_sturdy(bad), "{bad}");
+            assert!(is_fragile(bad) && !is_sturdy(bad), "{bad}");
         }
         for good in ["3.4.23", "3.5.7", "3.5.10", "3.5.27", "3.6.0", "3.5", "", "v3.5.1x"] {
-            assert!(!is_ended(good), "{good}");
+            assert!(!is_fragile(good), "{good}");
         }
         for known in ["3.4.23", "3.5.7", "3.5.27", "3.6.0", "3.6.0-rc.1"] {
             assert!(is_sturdy(known), "{known}");

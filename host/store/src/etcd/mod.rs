@@ -14,6 +14,7 @@
 //! lease and no watch. Members are asked one after the other until one answers; what a broken connection left open is
 //! read back.
 
+mod aside;
 mod connection;
 mod credentials;
 mod members;
@@ -21,6 +22,7 @@ mod moment;
 mod notes;
 mod transaction;
 mod validity;
+mod versions;
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -31,8 +33,11 @@ use super::ordered::{Change, Commit, Guard, OrderedMap, Read, View};
 use connection::{Cluster, Failure};
 use limits::store::ETCD_RESENDS;
 
-pub use members::Member;
+pub use aside::Aside;
+pub use credentials::{DatedCertificate, dated_certificates};
+pub use members::{History, Member, MemberStatus};
 pub use moment::EtcdView;
+pub use versions::{FaultKind, VersionFault, faults_of, is_outdated};
 
 /// What is wrong with the files that say who we are to etcd, and whom to trust. Connects to nobody.
 pub fn check_credentials(config: &EtcdConfig) -> Vec<StoreError> {

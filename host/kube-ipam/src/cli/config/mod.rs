@@ -20,6 +20,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use check::check;
+pub(crate) use check::rivalries;
 pub use named::Files;
 pub use report::{ConfigFinding, ConfigReport, Severity};
 pub(super) use sources::sources;

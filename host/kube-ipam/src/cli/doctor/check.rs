@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::cli::network::Opened;
 use crate::verbs;
 use cni::Fail;
+use cni::failure::ANY_NETWORK;
 use ipam::shown::one_line;
 
 /// One check and how it went.
@@ -28,9 +30,33 @@ pub(super) enum Verdict {
     Bad,
 }
 
+impl Verdict {
+    pub(super) fn exit(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Warning => 1,
+            Self::Bad => 2,
+        }
+    }
+}
+
 impl Check {
     pub(super) fn good(name: &'static str, detail: String) -> Self {
         Self { name, verdict: Verdict::Good, detail, hint: None }
+    }
+
+    pub(super) fn warning(name: &'static str, detail: String, hint: Option<String>) -> Self {
+        Self { name, verdict: Verdict::Warning, detail, hint }
+    }
+
+    pub(super) fn bad(name: &'static str, detail: String, hint: Option<String>) -> Self {
+        Self { name, verdict: Verdict::Bad, detail, hint }
+    }
+
+    /// With the options that lead to this network in the commands of its hint.
+    pub(super) fn naming(self, opened: &Opened) -> Self {
+        let hint = self.hint.map(|hint| hint.replace(ANY_NETWORK, &opened.found.option));
+        Self { hint, ..self }
     }
 
     pub(super) fn failed(name: &'static str, error: &verbs::Error) -> Self {

@@ -1,7 +1,9 @@
 //! `kube-ipam doctor`: whether pods on this node can get addresses. One check for each thing that an ADD needs, and a hint
-//! with each that fails. Changes nothing.
+//! with each that fails. Changes nothing. Exits 0 where all is well, 1 where something is to be looked at, 2 where pods get no
+//! addresses or something that the configuration asks for does not happen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -9,44 +11,68 @@ use super::cache::CacheArgs;
 use super::config;
 use super::network::{FoundNetwork, NetworkArgs, Opened};
 use super::output::{Done, Format, Output};
-use crate::config::{KubernetesConfig, Network, OnFault};
+use crate::config::{Network, OnFault};
 use crate::runtime;
 use crate::verbs::{self, Deadline};
+use bundle::Bundle;
 use check::{Check, Verdict};
-use cluster::{self, ApiServer};
 use cni::{Args, Fail};
+use engine::Policy;
 use ipam::RangeSets;
 use store::StoreConfig;
 use store::{StoreError, predecessors_keys};
 
 mod books;
+mod bundle;
+mod calls;
 mod check;
+mod clock;
 mod containers;
+mod etcd;
+mod folder;
+mod leftovers;
 mod machine;
-mod members;
 mod outside;
+mod permissions;
+mod rights;
+mod trial;
 mod watched;
 
 /// The percentage of addresses in use from which on a range set gets a warning.
 const NEARLY_FULL: u8 = 90;
 
-pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
+/// The options of `doctor`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct DoctorOptions {
+    /// Also write a support archive (tar): what doctor says, the networks' files, the end of their logs. Passwords, keys and
+    /// tokens are left out, names of pods and nodes are not
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
+pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
     let found = network.find()?;
     let mut checks = vec![looked_at(&found)];
     let mut files: Vec<&str> = found.iter().map(|network| network.file.as_str()).collect();
     files.dedup();
-    for file in files {
+    for file in &files {
         checks.push(configuration(Path::new(file)));
     }
     let is_valid = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    checks.extend(files.first().map(|file| folder::folder(Path::new(file))).unwrap_or_default());
+    let mut bundle = Bundle::default();
     for network in &found {
         match network.open() {
             Ok(opened) => {
-                for mut check in runtime::block_on(async { Ok(checks_of(&opened, cache).await) })? {
+                for check in runtime::block_on(async { Ok(checks_of(&opened, cache).await) })? {
+                    let mut check = check.naming(&opened);
                     if found.len() > 1 {
                         check.detail = format!("network {}: {}", opened.base.network, check.detail);
                     }
                     checks.push(check);
+                }
+                if options.bundle.is_some() {
+                    bundle.add_network(&opened);
                 }
             }
             // The check of its configuration has reported why.
@@ -54,7 +80,12 @@ pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -
             Err(error) => return Err(error),
         }
     }
-    let exit = u8::from(checks.iter().any(|check| check.verdict == Verdict::Bad));
+    if let Some(path) = &options.bundle {
+        bundle.add_checks(&checks);
+        bundle.write(path)?;
+        checks.push(Check::good("bundle", format!("{}: {}", path.display(), bundle.names().join(", "))));
+    }
+    let exit = checks.iter().map(|check| check.verdict.exit()).max().unwrap_or_default();
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&checks)?,
         Format::Table => checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
@@ -65,21 +96,29 @@ pub(crate) fn doctor(cache: &CacheArgs, network: &NetworkArgs, format: Format) -
 async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
     let mut checks = vec![machine::node(&opened.base)];
     checks.extend(watched::log(&opened.base));
+    checks.extend(calls::calls(&opened.base));
     let network = Network::read(&opened.netconf, &Args::default());
+    checks.extend(permissions::permissions(opened, network.as_ref().ok()));
+    let mut loaded = None;
     if let Ok(network) = &network {
-        checks.push(policy(network));
+        let (check, policy) = policy(network);
+        checks.push(check);
+        loaded = policy;
         checks.push(cache(network));
         checks.extend(watched::shadow(&opened.base, network));
         checks.extend(watched::record(network));
-        checks.extend(api_server(opened, network).await);
+        checks.extend(rights::api_server(opened, network).await);
     }
-    checks.extend(members::members(opened).await);
+    checks.extend(etcd::etcd(opened).await);
     // Everything below reads the store: were it asked while it does not answer, each check would wait for its time-out.
     let store = store(opened).await;
     let reachable = store.verdict == Verdict::Good;
     checks.push(store);
     if reachable {
         if let Ok(network) = &network {
+            if let Some(policy) = &loaded {
+                checks.push(trial::trial(opened, network, policy).await);
+            }
             checks.extend(ranges(opened, &network.range_sets).await);
             checks.extend(outside::outside(opened, &network.range_sets).await);
         }
@@ -87,6 +126,7 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
         if let Ok(network) = &network {
             checks.extend(books::books(opened, &network.range_sets).await);
         }
+        checks.extend(leftovers::leftovers(opened).await);
         checks.push(predecessor(opened).await);
         checks.push(records(opened).await);
         checks.extend(containers::containers(opened, libcni).await);
@@ -116,15 +156,18 @@ fn configuration(file: &Path) -> Check {
     Check { name, verdict, detail, hint }
 }
 
-fn policy(network: &Network) -> Check {
+/// The policy is there for a trial decision, unless another one decides in its place.
+fn policy(network: &Network) -> (Check, Option<Policy>) {
     match verbs::load(network) {
-        Ok(policy) => Check::good("policy", format!("{}, sha256 {}", policy.name().name, policy.name().sha256)),
-        Err(error) if network.policy.on_fault == OnFault::Default && error.may_be_replaced() => Check {
-            verdict: Verdict::Warning,
-            detail: format!("{}; the built-in policy decides instead (policy.onFault)", error.message()),
-            ..Check::failed("policy", &error)
-        },
-        Err(error) => Check::failed("policy", &error),
+        Ok(policy) => {
+            let name = policy.name();
+            (Check::good("policy", format!("{}, sha256 {}", name.name, name.sha256)), Some(policy))
+        }
+        Err(error) if network.policy.on_fault == OnFault::Default && error.may_be_replaced() => {
+            let detail = format!("{}; the built-in policy decides instead (policy.onFault)", error.message());
+            (Check::warning("policy", detail, error.hint()), None)
+        }
+        Err(error) => (Check::failed("policy", &error), None),
     }
 }
 
@@ -145,34 +188,24 @@ fn cache(network: &Network) -> Check {
     }
 }
 
-/// Whether the API server answers and has a node of the name that claims are made in. The detail says which kubeconfig is
-/// used and why that one.
-async fn api_server(opened: &Opened, network: &Network) -> Option<Check> {
-    let name = "API server";
-    let kubeconfig = &network.kubernetes.as_ref()?.kubeconfig;
-    let why = KubernetesConfig::reason(&opened.netconf).unwrap_or_default();
-    let file = format!("{} ({why})", kubeconfig.display());
-    let error = match ApiServer::of_kubeconfig(kubeconfig).node(&opened.base.node).await {
-        Ok(_) => return Some(Check::good(name, format!("reachable with {file}; the node exists"))),
-        Err(error) => error,
-    };
-    let verdict = if matches!(error, cluster::Error::Absent { .. }) { Verdict::Warning } else { Verdict::Bad };
-    let failed = Check::failed(name, &error.into());
-    Some(Check { verdict, detail: format!("with {file}: {}", failed.detail), ..failed })
-}
-
 /// Whether the store answers, and would take what an ADD writes.
 async fn store(opened: &Opened) -> Check {
     // Opened again, with a deadline: commands wait for a turn to write as long as it takes, but a turn that another process
     // never gives back is one of the faults that this check has to find. It waits as long as an ADD would.
     let deadline = Deadline::after(opened.base.timeout);
     let store = runtime::open(&opened.base, &opened.netconf, Some(deadline));
-    let tried = match store.ping().await {
+    let pinged = store.ping().await;
+    let began = Instant::now();
+    let tried = match pinged {
         Ok(()) => store.rehearse().await,
         Err(error) => Err(error),
     };
     match tried {
-        Ok(()) => Check::good("store", format!("{}; an ADD could write", place(&opened.base.store))),
+        // Tried with all that an ADD writes, nested as it nests it, and with nothing that stays.
+        Ok(()) => {
+            let took = began.elapsed();
+            Check::good("store", format!("{}; an ADD could write ({took:.1?})", place(&opened.base.store)))
+        }
         Err(error) => Check::failed("store", &error.into()),
     }
 }

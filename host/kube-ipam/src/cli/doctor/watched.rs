@@ -59,14 +59,17 @@ pub(super) fn record(network: &Network) -> Option<Check> {
     })
 }
 
-/// Whether the log can be written. Bad where it cannot, for the same reason.
+/// Whether the log can be written. Bad where it cannot although the configuration names it, for the same reason; nobody misses
+/// the default one as badly.
 pub(super) fn log(base: &Base) -> Option<Check> {
     let file = base.log.file.as_ref()?;
+    let source = if base.log.given { "" } else { " (by default)" };
     Some(match check_appendable(file) {
-        Ok(()) => Check::good("log", file.display().to_string()),
+        Ok(()) => Check::good("log", format!("{}{source}", file.display())),
         Err(error) => {
-            let detail = format!("nothing is logged in {}: {error}", file.display());
-            Check { name: "log", verdict: Verdict::Bad, detail, hint: Some(telemetry::HINT.to_owned()) }
+            let detail = format!("nothing is logged in {}{source}: {error}", file.display());
+            let verdict = if base.log.given { Verdict::Bad } else { Verdict::Warning };
+            Check { name: "log", verdict, detail, hint: Some(telemetry::HINT.to_owned()) }
         }
     })
 }

@@ -21,6 +21,7 @@ pub mod metadata;
 pub mod retry;
 pub(super) mod shadow;
 mod told;
+pub(super) mod trial;
 mod which_cluster;
 
 use std::net::IpAddr;

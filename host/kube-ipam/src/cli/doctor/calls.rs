@@ -1,0 +1,126 @@
+//! What became of the calls of the last day, as the log of this node tells it: how many failed, with which codes, and in which
+//! namespaces the policy is at fault.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::check::Check;
+use crate::config::Base;
+use crate::telemetry::older;
+use cni::code;
+use limits::LOG_READ;
+
+/// How far back calls are counted.
+const SINCE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Namespaces that are named; there may be thousands.
+const NAMED: usize = 5;
+
+/// Calls of one network.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Calls {
+    all: u64,
+    by_code: BTreeMap<u32, u64>,
+    /// Faults of the policy, by the namespace of the pod.
+    faults: BTreeMap<String, u64>,
+}
+
+/// No check where there is no log, or none of this network's calls in it.
+pub(super) fn calls(base: &Base) -> Option<Check> {
+    let file = base.log.file.as_ref()?;
+    let mut calls = Calls::default();
+    let since = Timestamp::now().checked_sub(SINCE).unwrap_or(Timestamp::UNIX_EPOCH);
+    for file in [older(file), file.clone()] {
+        calls.count(&end_of(&file), &base.network, since);
+    }
+    if calls.all == 0 {
+        return None;
+    }
+    let failed: u64 = calls.by_code.values().sum();
+    let mut detail = format!("{} in the last 24 hours, {failed} of them failed", calls.all);
+    for (code, count) in &calls.by_code {
+        detail.push_str(&format!(", {count} with code {code}"));
+    }
+    if calls.faults.is_empty() {
+        return Some(Check::good("calls", detail));
+    }
+    let mut faults: Vec<(&String, &u64)> = calls.faults.iter().collect();
+    faults.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let named: Vec<String> =
+        faults.iter().take(NAMED).map(|(namespace, count)| format!("{namespace} {count}")).collect();
+    detail.push_str(&format!("; faults of the policy by namespace: {}", named.join(", ")));
+    let hint = format!("`grep code={} {}` shows each with its pod and its reason", code::POLICY_FAULT, file.display());
+    Some(Check::warning("calls", detail, Some(hint)))
+}
+
+impl Calls {
+    fn count(&mut self, log: &str, network: &str, since: Timestamp) {
+        let ours = format!(" network={network} ");
+        for line in log.lines().filter(|line| line.contains(&ours)) {
+            // Only the line of a call has a code: the others are of things besides.
+            let Some(code) = field(line, "code").and_then(|code| code.parse().ok()) else { continue };
+            let at = line.split(' ').next().and_then(|at| at.parse::<Timestamp>().ok());
+            if at.is_none_or(|at| at < since) {
+                continue;
+            }
+            self.all += 1;
+            if code == 0 {
+                continue;
+            }
+            *self.by_code.entry(code).or_default() += 1;
+            if code == code::POLICY_FAULT {
+                let pod = field(line, "pod").unwrap_or_default();
+                let namespace = pod.split_once('/').map_or("(no pod)", |(namespace, _)| namespace);
+                *self.faults.entry(namespace.to_owned()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// A plain field of a line. Fields in quotes hold texts, which may hold anything: those stand behind all that are asked for.
+fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split(&format!(" {key}=")).nth(1)?.split(' ').next()
+}
+
+/// The end of a file, whole lines: a log may have grown beyond what it is put aside at, where links lead elsewhere.
+pub(super) fn end_of(file: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        use std::io::{Read, Seek, SeekFrom};
+        files::check_regular(file)?;
+        let mut opened = std::fs::File::open(file)?;
+        let start = opened.metadata()?.len().saturating_sub(LOG_READ);
+        opened.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        opened.take(LOG_READ).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if start == 0 {
+            return Ok(text);
+        }
+        Ok(text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned()))
+    };
+    read().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_by_code_and_faults_by_namespace() {
+        let log = "\
+            2026-01-02T00:00:00.000000Z INFO verb=ADD network=blue container=c pod=shop/a node=n code=0 ms=1\n\
+            2026-01-02T00:00:00.000000Z WARN verb=ADD network=blue container=c pod=shop/a node=n message=x\n\
+            2026-01-02T00:00:00.000000Z ERROR verb=ADD network=blue container=c pod=shop/a node=n code=105 error=\"a code=7 b\"\n\
+            2026-01-02T00:00:00.000000Z ERROR verb=ADD network=blue container=c pod=lab/a node=n code=101 error=x\n\
+            2026-01-02T00:00:00.000000Z ERROR verb=ADD network=red container=c pod=lab/a node=n code=105 error=x\n\
+            2025-12-31T00:00:00.000000Z ERROR verb=ADD network=blue container=c pod=lab/a node=n code=105 error=x\n\
+            nonsense network=blue code=105\n";
+        let mut calls = Calls::default();
+        calls.count(log, "blue", "2026-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(calls.all, 3);
+        assert_eq!(calls.by_code, [(101, 1), (105, 1)].into());
+        assert_eq!(calls.faults, [("shop".to_owned(), 1)].into());
+    }
+}
