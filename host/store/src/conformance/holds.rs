@@ -120,3 +120,30 @@ pub(crate) async fn a_hold_for_too_long_a_name_keeps_no_release(map: Map) {
     bench.hold(&requester("two", "b"), &[dynamic("10.0.0.2")]).await;
     bench.agrees().await;
 }
+
+pub(crate) async fn what_fills_a_range_is_counted_and_its_first_end_told(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/29", "10.0.1.0/29"]);
+    let fullness = async || bench.store.fullness(&bench.sets, bench.now.get()).await.unwrap();
+    let empty = fullness().await;
+    assert!(empty.iter().all(|set| set.occupancy.free == set.occupancy.size && set.first_free.is_none()), "{empty:?}");
+    for (nth, seconds) in [(2, 90), (3, 60), (4, 1)] {
+        let one = requester(&format!("c{nth}"), "");
+        bench
+            .hold(
+                &one,
+                &[held_for("me", seconds, dynamic(&format!("10.0.0.{nth}"))), dynamic(&format!("10.0.1.{nth}"))],
+            )
+            .await;
+        if nth != 2 {
+            bench.release(&one).await;
+        }
+    }
+    bench.pass(Duration::from_secs(2));
+    let full = fullness().await;
+    // One is held, one is on hold, and what was on hold for a second is free.
+    assert_eq!((full[0].occupancy.held, full[0].occupancy.kept), (1, 1), "{full:?}");
+    let left = full[0].first_free.unwrap().duration_since(bench.now.get());
+    assert!((50..=60).contains(&left.as_secs()), "{left:?}");
+    assert_eq!((full[1].occupancy.held, full[1].occupancy.kept, full[1].first_free), (1, 0, None));
+    bench.agrees().await;
+}

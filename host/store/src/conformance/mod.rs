@@ -81,6 +81,7 @@ macro_rules! conformance {
                 a_replaced_attachment_leaves_its_holds,
                 a_clock_that_jumps_doubles_and_loses_nothing,
                 a_hold_for_too_long_a_name_keeps_no_release,
+                what_fills_a_range_is_counted_and_its_first_end_told,
             ]
             ceding: [
                 a_ceded_address_returns_when_its_new_holder_is_released,
