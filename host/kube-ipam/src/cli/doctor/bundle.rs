@@ -143,7 +143,11 @@ fn redact(value: &mut Value) {
             }
         }
         Value::Array(values) => values.iter_mut().for_each(redact),
-        Value::String(text) => *text = redact_text(text),
+        Value::String(text) => {
+            *text = redact_text(text);
+            // As in the journal: what is so long was not written by the site for a network.
+            text.truncate(text.floor_char_boundary(RECORDED_VALUE));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -166,11 +170,7 @@ fn redact_text(text: &str) -> String {
         let bare = word.trim_matches(['"', '\'', ':', ',']).to_lowercase();
         follows_secret = bare == "bearer" || bare == "basic" || (word.ends_with(':') && is_secret(&bare));
     }
-    let mut shown = shown.join(" ");
-    if shown.len() > RECORDED_VALUE && !text.starts_with("20") {
-        shown.truncate(shown.floor_char_boundary(RECORDED_VALUE));
-    }
-    shown
+    shown.join(" ")
 }
 
 fn redact_word(word: &str, follows_secret: bool) -> String {
