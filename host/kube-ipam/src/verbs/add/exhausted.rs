@@ -94,7 +94,7 @@ impl Shortage {
         }
         parts.push(crate::verbs::fail::WHEN_FULL.to_owned());
         if is_held_back {
-            parts.push("or shorten cooldown, or the time for which the policy keeps addresses".to_owned());
+            parts.push("or shorten cooldown or the policy's holds".to_owned());
         }
         parts.join("; ")
     }
@@ -114,7 +114,7 @@ impl FullSet {
             }
         }
         if *reserved > 0 {
-            text.push_str(&format!(", {reserved} reserved by fixedStart and fixedEnd"));
+            text.push_str(&format!(", {reserved} reserved (fixedStart)"));
         }
         if *excluded > 0 {
             text.push_str(&format!("; {excluded} more are excluded"));
