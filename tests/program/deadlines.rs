@@ -41,7 +41,7 @@ fn another_process_that_compiles_is_waited_for_until_the_deadline_and_named() {
 
     let says = late(|| node.call("ADD", "c1", &network));
     assert!(says.contains("timed out after 2s (ipam.timeout)"), "{says}");
-    assert!(says.contains("good.wasm was waiting for another process of this node that compiles a policy"), "{says}");
+    assert!(says.contains("good.wasm waits for another process of this node that compiles a policy, for "), "{says}");
     assert!(says.contains("kube-ipam policy install --conf NETWORK.conflist"), "{says}");
     let (code, says) = node.call("STATUS", "", &network).failure();
     assert!(code == 50 && says.contains("kube-ipam policy install"), "{says}");
@@ -85,11 +85,19 @@ fn a_slow_compiler_is_named_and_what_it_does_is_there_for_a_later_call() {
     let mut network = hurried(&node, json!({"module": module, "limits": limits, "onFault": "default"}));
     network["ipam"]["etcdConfig"] = etcd.section();
     let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("slow.wasm was still being compiled") && !says.contains("etcd"), "{says}");
+    assert!(says.contains("slow.wasm is still being compiled, for 2 s so far") && !says.contains("etcd"), "{says}");
     assert!(says.contains("kube-ipam policy install") && says.contains("ipam.timeout"), "{says}");
     // The compiler works on: others wait for it, and whoever has the time gets what it made.
     let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("another process of this node that compiles"), "{says}");
+    assert!(says.contains("slow.wasm is still being compiled, for ") && !says.contains("for 0 s"), "{says}");
+    let began = Instant::now();
+    let (code, says) = node.call("STATUS", "", &network).failure();
+    assert!(code == 50 && says.contains("slow.wasm is still being compiled, for "), "{says}");
+    assert!(began.elapsed().as_secs() < 6 && says.contains("kube-ipam policy install"), "{says}");
+    // Another module waits for its turn.
+    let other = hurried(&node, json!({"module": node.guest("good")}));
+    let says = late(|| node.call("ADD", "c1", &other));
+    assert!(says.contains("good.wasm waits for another process of this node that compiles a policy, for "), "{says}");
     network["ipam"]["timeout"] = json!("5m");
     assert_eq!(node.call("ADD", "c1", &network).address(), "10.0.0.2/24");
     let left = node.names("data/policies");
