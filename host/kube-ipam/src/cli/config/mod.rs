@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use check::check;
 pub use named::Files;
 pub use report::{ConfigFinding, ConfigReport, Severity};
-pub(super) use sources::sources;
+pub(super) use sources::{EXTENSIONS, sources};
 
 use super::output::{Done, Format, Output, OutputArgs};
 use crate::config::unknown::schema;
