@@ -4,7 +4,7 @@
 //!   networks ─► no new pods ─► wait until the last container of them has ended ─► everything else, the binary last
 //! ```
 //!
-//! A container cannot end without the binary: its DEL would fail for ever. So nothing but the networks is removed while
+//! A container cannot end without the binary: its DEL would fail forever. So nothing but the networks is removed while
 //! libcni has the result of a container's ADD, unless it is forced.
 
 use std::collections::BTreeSet;
