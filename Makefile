@@ -9,6 +9,7 @@ DESTDIR ?=
 BINDIR  ?= /opt/cni/bin
 AUTHOR_BINDIR ?= /usr/local/bin
 IMAGE   ?= kube-ipam:0.1.0
+ETCD_TOOLS_IMAGE ?= kube-ipam-etcd-tools:0.1.0
 DOCKER  ?= docker
 POLICIES := range-fixed by-namespace by-topology quota sticky
 # Kubernetes' own programs, built once for every clone on this machine.
@@ -31,7 +32,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
+.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -131,3 +132,10 @@ install-policy: build ## copy the author's program, and the node's that it measu
 
 image: build ## a container image of the binary, $(IMAGE), for deploy/
 	$(DOCKER) build --tag $(IMAGE) .
+
+image-etcd-tools: ## a container image of what the scripts of deploy/components/etcd need
+	$(DOCKER) build --tag $(ETCD_TOOLS_IMAGE) deploy/components/etcd
+
+install-yaml: ## deploy/install.yaml from the files beside it
+	@{ echo "# Generated from deploy/ by \`make install-yaml\`: change the files in base/."; kubectl kustomize deploy; } >deploy/install.yaml.new
+	@mv deploy/install.yaml.new deploy/install.yaml

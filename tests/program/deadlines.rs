@@ -41,7 +41,7 @@ fn another_process_that_compiles_is_waited_for_until_the_deadline_and_named() {
 
     let says = late(|| node.call("ADD", "c1", &network));
     assert!(says.contains("timed out after 2s (ipam.timeout)"), "{says}");
-    assert!(says.contains("good.wasm was waiting for another process of this node that compiles a policy"), "{says}");
+    assert!(says.contains("good.wasm waits for another process of this node that compiles a policy, for "), "{says}");
     assert!(says.contains("kube-ipam policy install"), "{says}");
     let (code, says) = node.call("STATUS", "", &network).failure();
     assert!(code == 50 && says.contains("kube-ipam policy install"), "{says}");
@@ -72,7 +72,7 @@ fn a_turn_to_write_that_is_not_given_back_is_waited_for_until_the_deadline_and_n
 /// The good guest with so much beside it that a compiler takes some seconds.
 fn slow_to_compile() -> Vec<u8> {
     let step = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 0) (i32.const 7))))";
-    let functions = format!("(func (param i32) {})", step.repeat(20)).repeat(100_000);
+    let functions = format!("(func (param i32) {})", step.repeat(20)).repeat(150_000);
     Guest::with("good", &functions).module()
 }
 
@@ -85,11 +85,16 @@ fn a_slow_compiler_is_named_and_what_it_does_is_there_for_a_later_call() {
     let mut network = hurried(&node, json!({"module": module, "limits": limits, "onFault": "default"}));
     network["ipam"]["etcdConfig"] = etcd.section();
     let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("slow.wasm was still being compiled") && !says.contains("etcd"), "{says}");
+    assert!(says.contains("slow.wasm is still being compiled, for 2 s so far") && !says.contains("etcd"), "{says}");
     assert!(says.contains("kube-ipam policy install") && says.contains("ipam.timeout"), "{says}");
     // The compiler works on: others wait for it, and whoever has the time gets what it made.
-    let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("another process of this node that compiles"), "{says}");
+    let other = hurried(&node, json!({"module": node.guest("good")}));
+    let says = late(|| node.call("ADD", "c1", &other));
+    assert!(says.contains("good.wasm waits for another process of this node that compiles a policy, for "), "{says}");
+    let (code, says) = node.call("STATUS", "", &network).failure();
+    assert!(code == 50 && says.contains("slow.wasm is still being compiled, for "), "{says}");
+    assert!(["for 4 s", "for 5 s", "for 6 s", "for 7 s"].iter().any(|time| says.contains(time)), "{says}");
+    assert!(says.contains("kube-ipam policy install"), "{says}");
     network["ipam"]["timeout"] = json!("5m");
     assert_eq!(node.call("ADD", "c1", &network).address(), "10.0.0.2/24");
     let left = node.names("data/policies");

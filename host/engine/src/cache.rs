@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <dir>/            0700, ours; every directory above it ours or root's, writable by nobody else
-//!   lock            held while one process compiles, so that the others wait instead of compiling too
+//!   lock            held while one process compiles, so that the others wait instead of compiling too; it says what is
+//!                   compiled, and was written when that began
 //!   shadow.json     what `decisions` counts, by turns that shadow.lock gives
 //!   .….cwasm.draft  of a compiler that is at work, or that ended after the call that started it
 //!   <sha256 of the module>-<wasmtime and settings>-<target>.cwasm    0400: code, then its CRC-32
@@ -44,6 +45,8 @@ use limits::CACHED_MODULES;
 
 /// In the name of every module, and of one that is being written.
 const MODULE_END: &str = ".cwasm";
+/// More than the name of any entry has.
+const NAME_BYTES: u64 = 512;
 /// The length of the checksum behind the code.
 const CHECKSUM_BYTES: usize = 4;
 
@@ -86,6 +89,13 @@ pub(super) struct Entry {
 
 /// While it lives, this process is the one that compiles; without a file, one of several.
 pub(super) struct Lock(Option<File>);
+
+/// What the process that has the lock compiles.
+pub(super) struct AtWork {
+    pub(super) name: String,
+    /// For how long by now.
+    pub(super) elapsed: Duration,
+}
 
 /// Where a compiler that may outlive us leaves its code, under our lock: that is held for as long as the compiler lives.
 pub(super) struct Draft {
@@ -155,14 +165,32 @@ impl Cache {
         })
     }
 
-    /// Wait until nobody else compiles, but no longer than until then: compiling twice is a waste, not an error.
-    pub(super) fn lock(&self, until: Instant) -> Lock {
+    /// Wait until nobody else compiles, but no longer than until then: compiling twice is a waste, not an error. `name` is the
+    /// entry that is to be compiled; whoever waits for the lock tells from it what he waits for.
+    pub(super) fn lock(&self, until: Instant, name: &str) -> Lock {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR) else { return Lock(None) };
         // The kernel would wait without end, and this call may not. Compiling takes long enough for a pause of 5 ms.
         let file = File::from(file);
-        let is_locked = lock_until(&file, until, Duration::from_millis(5)).unwrap_or(false);
-        Lock(is_locked.then_some(file))
+        if !lock_until(&file, until, Duration::from_millis(5)).unwrap_or(false) {
+            return Lock(None);
+        }
+        // On a full disk nobody learns what is compiled. That is no reason not to compile.
+        let _ = file.set_len(0).and_then(|()| (&file).write_all(name.as_bytes()));
+        Lock(Some(file))
+    }
+
+    /// What the process compiles that has the lock, or had it last.
+    pub(super) fn at_work(&self) -> Option<AtWork> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.dir, "lock", flags, Mode::empty()).ok()?);
+        let metadata = file.metadata().ok()?;
+        check_file(&self.path.join("lock"), &metadata).ok()?;
+        let mut name = String::new();
+        file.take(NAME_BYTES).read_to_string(&mut name).ok()?;
+        // A clock that was set back since makes it no time at all.
+        let elapsed = metadata.modified().ok()?.elapsed().unwrap_or_default();
+        Some(AtWork { name, elapsed })
     }
 
     /// A file for the code that is to be kept under this name; none without the lock, or where nothing can be written.

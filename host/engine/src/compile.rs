@@ -147,7 +147,8 @@ fn run_child(program: &Path, wasm: &[u8], limits: Limits, errand: &Errand) -> Re
 /// call
 /// only if it cannot leave its code where the next call finds it.
 fn wait(child: &mut Child, most: Duration, errand: &Errand) -> Result<ExitStatus, Flaw> {
-    let end = Instant::now() + most;
+    let began = Instant::now();
+    let end = began + most;
     let until = errand.deadline.map_or(end, |deadline| deadline.min(end));
     // The kernel has no wait that ends. A small module takes 30 to 100 ms, of which this wastes 2 at most.
     while Instant::now() < until {
@@ -156,7 +157,11 @@ fn wait(child: &mut Child, most: Duration, errand: &Errand) -> Result<ExitStatus
         }
         sleep(Duration::from_millis(2));
     }
-    let flaw = if until < end { Flaw::Unfinished(Compiling::Own) } else { Flaw::CompileTime(most.as_secs()) };
+    let flaw = if until < end {
+        Flaw::Unfinished { by: Compiling::Own, seconds: began.elapsed().as_secs() }
+    } else {
+        Flaw::CompileTime(most.as_secs())
+    };
     if until == end || errand.draft.is_none() {
         child.kill().and_then(|()| child.wait()).map_err(not_waited_for)?;
     }

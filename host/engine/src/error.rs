@@ -70,7 +70,7 @@ impl PolicyError {
     /// the decision: a long annotation is enough to reach some, and a pod's author must not choose who decides.
     pub fn may_be_replaced(&self) -> bool {
         match self {
-            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished(_)),
+            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished { .. }),
             Self::Settings { .. } => true,
             Self::Faulted { fault, .. } => !fault.is_of_a_limit(),
             Self::Inquisitive { .. } => false,
@@ -225,17 +225,28 @@ pub enum Flaw {
     #[error("is not compiled yet")]
     Uncompiled,
     /// The time of the call was over before it was compiled.
-    #[error("could not be compiled in time: {0}")]
-    Unfinished(Compiling),
+    #[error("could not be compiled in time: {by}, for {seconds} s so far")]
+    Unfinished {
+        /// Whose turn to compile it was.
+        by: Compiling,
+        /// How long that compiler had been at work.
+        seconds: u64,
+    },
+    /// A packed file whose content is above the limit.
+    #[error("is too large: it unpacks to more than {0} MiB")]
+    UnpacksTooLarge(u64),
+    /// A packed file that cannot be unpacked.
+    #[error("cannot be unpacked: {0}")]
+    NotUnpacked(String),
 }
 
-/// Who was compiling when the time of a call was over.
+/// Which module was being compiled when the time of a call was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compiling {
-    /// The call's own compiler.
+    /// This one, by the call's own compiler or by that of an earlier call.
     Own,
-    /// Another process: one of a node's cache compiles at a time.
+    /// Another one: one process of those with the same cache compiles at a time.
     Another,
 }
 
@@ -264,8 +275,13 @@ impl Flaw {
         match self {
             Self::Missing => format!("check the path; on a node, put the module there first ({install})"),
             Self::Unreadable(_) => "make it a regular file that root can read, or correct policy.module".to_owned(),
+            Self::NotUnpacked(_) => {
+                format!("pack it again, and compare the copies: gzip -k MODULE.wasm; gzip -t {module}")
+            }
             Self::BadPin(_) => format!("`kube-ipam policy inspect {module}` shows the digest for policy.sha256"),
-            Self::TooLarge { .. } => "build it without debug information: kube-ipam policy build".to_owned(),
+            Self::TooLarge { .. } | Self::UnpacksTooLarge(_) => {
+                "build it without debug information: kube-ipam policy build".to_owned()
+            }
             Self::Compiler(_) | Self::Uncompiled => format!("compile it ahead of time to see the details: {install}"),
             _ => format!("install the module again, which checks it first: {install}"),
         }
@@ -282,7 +298,7 @@ impl Flaw {
             }
             Self::Wasi(_) => "build Rust for wasm32-unknown-unknown instead of a WASI target".to_owned(),
             Self::Version { expected, .. } => format!("rebuild the policy against {expected}"),
-            Self::CompileTime(_) | Self::Unfinished(_) => format!(
+            Self::CompileTime(_) | Self::Unfinished { .. } => format!(
                 "compile it ahead of time: `kube-ipam policy install {module} --network NETWORK`; an ADD may take \
                  policy.limits.compileSeconds"
             ),

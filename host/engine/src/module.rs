@@ -209,6 +209,11 @@ pub(super) fn check_pin(pin: Option<&str>, found: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// Whether a module's compiled form is in the cache, where it can be believed. Makes nothing and reads none of it.
+pub(super) fn is_cached(dir: &Path, sha256: &str) -> bool {
+    dir.exists() && Cache::open(dir).and_then(|cache| cache.find(&entry_name(sha256))).is_ok()
+}
+
 /// Whether a module's compiled form is in the cache, or why it is not, or is not believed. Makes nothing.
 pub(super) fn check_cached(dir: &Path, sha256: &str) -> Result<(), Miss> {
     // To open a cache is to make it.
@@ -248,14 +253,14 @@ fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_
     let began = Instant::now();
     let latest = began + Duration::from_secs(source.limits.compile_seconds);
     let until = source.deadline.map_or(latest, |deadline| latest.min(deadline));
-    let lock = cache.map(|cache| cache.lock(until));
+    let name = entry_name(sha256);
+    let lock = cache.map(|cache| cache.lock(until, &name));
     // Whoever had the lock before us has most likely compiled this very module.
     if let Some(cache) = cache
         && let Some(compiled) = cached(cache, sha256, None)?
     {
         return Ok(compiled);
     }
-    let name = entry_name(sha256);
     // A compiler that an earlier call had no time to wait for may have ended since.
     let finished = cache.zip(lock.as_ref()).and_then(|(cache, lock)| cache.take_draft(&name, lock));
     let artifact = match finished {
@@ -282,8 +287,7 @@ fn compile(
     source: &Source<'_>,
 ) -> Result<Vec<u8>, Flaws> {
     if source.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        let alone = kept.is_none_or(|(_, lock)| lock.is_held());
-        return Err(one(Flaw::Unfinished(if alone { Compiling::Own } else { Compiling::Another })));
+        return Err(one(unfinished(began, kept, name)));
     }
     let whole = source.limits.compile_seconds;
     let compile_seconds = whole.saturating_sub(began.elapsed().as_secs());
@@ -296,7 +300,7 @@ fn compile(
     let limits = Limits { compile_seconds, ..source.limits };
     let errand = Errand { deadline: source.deadline, draft };
     let artifact = source.compiler.compile(wasm, limits, &errand);
-    let goes_on = matches!(&artifact, Err(flaws) if flaws.contains(&Flaw::Unfinished(Compiling::Own)));
+    let goes_on = matches!(&artifact, Err(flaws) if matches!(flaws[..], [Flaw::Unfinished { .. }]));
     if let Some((cache, _)) = kept
         && errand.draft.is_some()
         && !goes_on
@@ -304,6 +308,21 @@ fn compile(
         cache.drop_draft(name);
     }
     artifact
+}
+
+/// The time of a call was over before this module was compiled: by the compiler of an earlier call, or because another module
+/// is compiled at the moment.
+fn unfinished(began: Instant, kept: Option<(&Cache, &Lock)>, name: &str) -> Flaw {
+    let waited = began.elapsed().as_secs();
+    let Some((cache, lock)) = kept else { return Flaw::Unfinished { by: Compiling::Own, seconds: waited } };
+    match cache.at_work() {
+        _ if lock.is_held() => Flaw::Unfinished { by: Compiling::Own, seconds: waited },
+        Some(at_work) if at_work.name == name => {
+            Flaw::Unfinished { by: Compiling::Own, seconds: at_work.elapsed.as_secs() }
+        }
+        Some(at_work) => Flaw::Unfinished { by: Compiling::Another, seconds: at_work.elapsed.as_secs() },
+        None => Flaw::Unfinished { by: Compiling::Another, seconds: waited },
+    }
 }
 
 fn engine() -> Result<&'static Engine, Flaws> {

@@ -14,10 +14,9 @@ pub const READS_PER_DECISION: u32 = 64;
 /// over one etcd member that is silent, and what it reads does not grow with what is held. The operator sees code 50.
 pub const STATUS: Duration = Duration::from_secs(5);
 
-/// Seconds that STATUS may take to compile the policy, and as many before that where another process compiles at the
-/// same time. Rust takes a tenth of one, on a node under load a second. The operator sees code 50, and how to compile
-/// ahead.
-pub const STATUS_COMPILE: u64 = 4;
+/// How long STATUS waits for a compiler, its own or that of another process. Rust takes a tenth of a second, on a node under load
+/// a second. What takes longer is compiled all the same; until then the operator sees code 50, and for how long it has been.
+pub const STATUS_COMPILE: Duration = Duration::from_secs(4);
 
 /// Claims of the node that an ADD looks at, once it has found no address, to say how many are older than the machine's boot:
 /// two round trips, and as many as a node has pods as a rule. The operator sees "at least".

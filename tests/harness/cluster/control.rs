@@ -13,7 +13,7 @@ use crate::apiserver::{TOKENS, server, uuid};
 use crate::authority::Authority;
 use crate::etcd::{Etcd, Setup, free_port, spawn};
 
-/// The identity whose credential kube-ipam has on every node, as `deploy/rbac.yaml` names it.
+/// The identity whose credential kube-ipam has on every node, as `deploy/base/rbac.yaml` names it.
 pub(super) const KUBE_IPAM: &str = "kube-ipam-node";
 
 /// The running programs; they end in the reverse order.

@@ -95,7 +95,7 @@ impl Cluster {
         let mut cluster =
             Self { nodes: Vec::new(), census, site, _control: control, books, _lan: lan, _directory: directory };
         // The rights that an installation grants are all that kube-ipam has here.
-        cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rbac.yaml")]);
+        cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/rbac.yaml")]);
         for (nth, name) in names.iter().enumerate() {
             let (namespace, address) = (cluster._lan.namespace(nth), cluster._lan.address(nth));
             let node = Node::start(name, &address, namespace, &cluster.site, &cluster.census);

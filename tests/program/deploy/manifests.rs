@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -21,44 +21,61 @@ pub(crate) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     files
 }
 
+/// The components, by the names of their folders.
+pub(crate) fn components() -> Vec<String> {
+    let entries = fs::read_dir(root().join("deploy/components")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// The example networks, as files that `config check` reads.
+pub(crate) fn networks() -> Vec<PathBuf> {
+    let mut networks = Vec::new();
+    for component in components() {
+        networks.extend(files(&format!("components/{component}"), "conflist"));
+    }
+    networks.extend(files("components/multus", "yaml").into_iter().filter(|file| file.ends_with("network.yaml")));
+    networks
+}
+
 /// What `kubectl apply -k deploy/` would create.
 pub(crate) fn rendered() -> Vec<Value> {
-    static RENDERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
-        let output = Command::new("kubectl").arg("kustomize").arg(root().join("deploy")).output();
-        let output = output.unwrap_or_else(|error| panic!("kubectl is needed, `make tools` installs it: {error}"));
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        validated(&String::from_utf8(output.stdout).unwrap()).unwrap_or_else(|faults| panic!("{faults}"))
-    });
+    static RENDERED: LazyLock<Vec<Value>> = LazyLock::new(|| of_text(&rendered_text(&root().join("deploy"))));
     RENDERED.clone()
 }
 
-/// What an overlay with this patch of `deploy/` would create.
-pub(crate) fn with_patch(patch: &str, target: &str) -> Vec<Value> {
+pub(crate) fn rendered_text(folder: &Path) -> String {
+    let output = Command::new("kubectl").arg("kustomize").arg(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("kubectl is needed, `make tools` installs it: {error}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What an overlay with these components beside `deploy/` would create.
+pub(crate) fn with_components(components: &[&str]) -> Vec<Value> {
     let overlay = tempfile::tempdir().unwrap();
     fs::create_dir(overlay.path().join("kube-ipam")).unwrap();
     let copied = Command::new("cp").arg("-r").arg(root().join("deploy")).arg(overlay.path().join("kube-ipam")).status();
     assert!(copied.unwrap().success());
+    let components: Vec<String> =
+        components.iter().map(|component| format!("kube-ipam/deploy/components/{component}")).collect();
     let kustomization = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [kube-ipam/deploy]\n\
-         patches:\n  - path: kube-ipam/deploy/{patch}\n    target: {target}\n"
+         components: [{}]\n",
+        components.join(", ")
     );
     fs::write(overlay.path().join("kustomization.yaml"), kustomization).unwrap();
-    let output = Command::new("kubectl").arg("kustomize").arg(overlay.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    validated(&String::from_utf8(output.stdout).unwrap()).unwrap_or_else(|faults| panic!("{faults}"))
+    of_text(&rendered_text(overlay.path()))
 }
 
 pub(crate) fn examples() -> Vec<Value> {
-    of_files("examples")
+    let sources: Result<Vec<String>, io::Error> = files("examples", "yaml").iter().map(fs::read_to_string).collect();
+    of_text(&sources.unwrap().join("\n---\n"))
 }
 
-pub(crate) fn network_attachments() -> Vec<Value> {
-    of_files("networks")
-}
-
-fn of_files(folder: &str) -> Vec<Value> {
-    let sources: Result<Vec<String>, io::Error> = files(folder, "yaml").iter().map(fs::read_to_string).collect();
-    validated(&sources.unwrap().join("\n---\n")).unwrap_or_else(|faults| panic!("{folder}: {faults}"))
+fn of_text(text: &str) -> Vec<Value> {
+    validated(text).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 /// Objects written in YAML, or what is wrong with them.
@@ -78,7 +95,7 @@ pub(crate) fn of_kind(things: &[Value], kind: &str) -> Vec<Value> {
     things.iter().filter(|thing| thing["kind"] == kind).cloned().collect()
 }
 
-/// The pod of a DaemonSet or a CronJob.
+/// The pod of a DaemonSet, a Job or a CronJob.
 pub(crate) fn pod(workload: &Value) -> &Value {
     let paths = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec"];
     paths.iter().find_map(|path| workload.pointer(path)).unwrap()

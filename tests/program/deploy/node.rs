@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use kube_ipam_tests::apiserver::{ApiServer, Rule};
+use kube_ipam_tests::guest::Guest;
 use kube_ipam_tests::listing::operate;
 use kube_ipam_tests::{Call, program};
 use nix::sys::signal::{Signal, kill};
@@ -24,26 +25,38 @@ const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node as the DaemonSet's container sees it, below a temporary directory.
-struct Node(TempDir);
+pub(super) struct Node(TempDir);
+
+/// As they are mounted, by Kubernetes or from the node.
+const DIRECTORIES: [&str; 10] = [
+    "opt/cni/bin",
+    "opt/cni/policies",
+    "etc/cni/net.d",
+    "etc/kube-ipam",
+    "var/lib/cni/results",
+    "policies",
+    "networks",
+    "secrets/etcd",
+    "run/kube-ipam",
+    "account",
+];
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let node = Self(tempfile::tempdir().unwrap());
-        for directory in
-            ["opt/cni/bin", "opt/cni/policies", "etc/cni/net.d", "var/lib/cni/kube-ipam", "policies", "account"]
-        {
+        for directory in DIRECTORIES {
             fs::create_dir_all(node.path(directory)).unwrap();
         }
         node.renew("first", AUTHORITY);
         node
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub(super) fn path(&self, below: &str) -> PathBuf {
         self.0.path().join(below.trim_start_matches('/'))
     }
 
     /// As kubelet does it: a file at a time is enough to see.
-    fn renew(&self, token: &str, authority: &str) {
+    pub(super) fn renew(&self, token: &str, authority: &str) {
         for (name, content) in [("ca.crt", authority), ("token", token)] {
             fs::write(self.path("account/new"), content).unwrap();
             fs::rename(self.path("account/new"), self.path("account").join(name)).unwrap();
@@ -51,7 +64,7 @@ impl Node {
     }
 
     /// The command of a container whose paths lie on this node.
-    fn command(&self, arguments: &[String]) -> Command {
+    pub(super) fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(program());
         for argument in arguments {
             let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
@@ -75,7 +88,7 @@ impl Node {
         Some(self.kubeconfig()?["users"][0]["user"]["token"].as_str()?.to_owned())
     }
 
-    fn names(&self, directory: &str) -> Vec<String> {
+    pub(super) fn names(&self, directory: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(directory)).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -84,7 +97,7 @@ impl Node {
 }
 
 /// A program that is stopped with the test.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -93,15 +106,16 @@ impl Drop for Running {
     }
 }
 
-fn arguments(kind: &str, containers: &str) -> Vec<String> {
-    texts(&pod(&of_kind(&rendered(), kind)[0])[containers][0]["args"], "")
+/// Of the DaemonSet.
+pub(super) fn arguments() -> Vec<String> {
+    texts(&pod(&of_kind(&rendered(), "DaemonSet")[0])["containers"][0]["args"], "")
 }
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !reached() {
         assert!(Instant::now() < deadline, "{what}");
@@ -114,7 +128,7 @@ fn the_daemon_set_installs_follows_what_changes_and_ends_when_told() {
     let node = Node::new();
     let binary = node.path("opt/cni/bin/kube-ipam");
     let log = File::create(node.path("log")).unwrap();
-    let mut running = Running(node.command(&arguments("DaemonSet", "containers")).stdout(log).spawn().unwrap());
+    let mut running = Running(node.command(&arguments()).stdout(log).spawn().unwrap());
 
     until("the binary comes last", || binary.exists());
     assert!(fs::read(&binary).unwrap() == fs::read(program()).unwrap() && mode(&binary) == 0o755);
@@ -127,8 +141,8 @@ fn the_daemon_set_installs_follows_what_changes_and_ends_when_told() {
     until("the kubeconfig follows the token", || node.token().as_deref() == Some("second"));
     node.renew("second", &AUTHORITY.repeat(2));
     until("and the CA", || node.kubeconfig().unwrap()["clusters"] != kubeconfig["clusters"]);
-    fs::write(node.path("policies/site.wasm"), "module").unwrap();
-    until("policies are copied", || node.names("opt/cni/policies") == ["site.wasm"]);
+    fs::write(node.path("policies/site.wasm"), Guest::named("good").module()).unwrap();
+    until("policies are installed", || node.names("opt/cni/policies") == ["site.wasm"]);
     fs::remove_file(&binary).unwrap();
     until("a lost binary comes back", || binary.exists());
 
@@ -137,7 +151,7 @@ fn the_daemon_set_installs_follows_what_changes_and_ends_when_told() {
     assert_eq!((status.code(), status.signal()), (Some(0), None));
     assert_eq!(node.names("etc/cni/net.d"), ["kube-ipam.kubeconfig"]);
     let told = fs::read_to_string(node.path("log")).unwrap();
-    assert_eq!(told.lines().count(), 6, "what does not change is not told: {told}");
+    assert_eq!(told.lines().count(), 7, "what does not change is not told: {told}");
     assert!(!told.contains("second"), "a token is never told: {told}");
 }
 
@@ -196,7 +210,7 @@ fn the_node_learns_which_cluster_it_is_in() {
 fn a_failure_names_the_file_and_the_way_out() {
     let node = Node::new();
     fs::remove_file(node.path("account/token")).unwrap();
-    let output = node.command(&arguments("DaemonSet", "containers")).output().unwrap();
+    let output = node.command(&arguments()).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(

@@ -1,6 +1,7 @@
 //! Nothing leaked, and nothing freed that lives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Output;
 use std::thread;
 
@@ -8,6 +9,7 @@ use kube_ipam_tests::Call;
 use kube_ipam_tests::apiserver::Fault;
 use kube_ipam_tests::etcd::Setup;
 use kube_ipam_tests::listing::{held, operate};
+use kube_ipam_tests::node::command;
 use kube_ipam_tests::program::wait;
 use serde_json::{Value, json};
 
@@ -56,17 +58,57 @@ fn what_is_gone_is_released_and_what_lives_stays() {
     let dry = site.reclaim(&network, &["--grace", "0s", "--dry-run"]);
     assert!(text(&dry).contains("4 of 7 claims would be released"), "{}", text(&dry));
     assert!(text(&dry).contains("pod shop/deleted is deleted"), "{}", text(&dry));
+    assert!(text(&dry).contains("; left 2 whose pod exists"), "{}", text(&dry));
     assert_eq!(held(&network).len(), 7);
     let young = site.reclaim(&network, &[]);
     assert!(text(&young).contains("0 of 7 claims released; skipped 1 that belongs to no pod"), "{}", text(&young));
+    assert!(text(&young).contains("; left 6 younger than 15m (--grace)"), "{}", text(&young));
     let elsewhere = site.reclaim(&network, &["--grace", "0s", "--node", "node-2"]);
     assert!(text(&elsewhere).contains("0 of 7 claims released"), "{}", text(&elsewhere));
+    assert!(text(&elsewhere).contains("; left 6 of another node than node-2 (--node)"), "{}", text(&elsewhere));
 
     let expected = ["c-deleted", "c-failed", "c-finished", "c-replaced"].map(str::to_owned);
     assert_eq!(site.reclaimed(&network), BTreeSet::from(expected));
     let left: BTreeSet<_> = held(&network).into_values().collect();
     assert_eq!(left, BTreeSet::from(["c-lives", "c-leaves", "c-no-pod"].map(str::to_owned)));
     assert!(site.reclaimed(&network).is_empty());
+}
+
+/// As the CronJob of `deploy/` sees the networks of the nodes, which keeps none of their disks.
+#[test]
+fn one_run_looks_after_all_networks_of_the_nodes() {
+    let site = Site::new();
+    let networks = tempfile::tempdir().unwrap();
+    let token = site.server.user("system:serviceaccount:kube-system:kube-ipam-reclaim", &RECLAIM);
+    let kubeconfig = site.server.kubeconfig(&token).display().to_string();
+    let directory = networks.path().display().to_string();
+    let run = || {
+        let arguments = ["reclaim", "--all", "--conf", &directory, "--kubeconfig", &kubeconfig, "--grace", "0s"];
+        let mut command = command(&arguments);
+        command.args(["--pause", "100ms"]).output().unwrap()
+    };
+    fs::write(networks.path().join("05-taken-off.conf"), "").unwrap();
+    let output = run();
+    assert!(output.status.success() && text(&output).contains("nothing to reclaim"), "{}", text(&output));
+
+    let blue = site.network(&json!({}));
+    let uid = site.pod("deleted").create();
+    add(&blue, "c-deleted", "deleted", &uid).success();
+    site.server.delete_pod("shop", "deleted");
+    let mut on_nodes = site.network(&json!({"subnet": "10.189.0.0/24", "dataDir": networks.path().join("none")}));
+    on_nodes["name"] = json!("red");
+    let mut silent = site.network(&json!({"subnet": "10.190.0.0/24", "etcdConfig": {"etcdURL": "http://127.0.0.1:1"}}));
+    silent["name"] = json!("green");
+    for (file, network) in [("10-green.conf", &silent), ("20-red.conf", &on_nodes), ("30-blue.conf", &blue)] {
+        fs::write(networks.path().join(file), network.to_string()).unwrap();
+    }
+    let output = run();
+    let told = text(&output);
+    assert!(told.contains("network red keeps its addresses on its nodes"), "{told}");
+    assert!(told.contains("network blue: 1 of 1 claim released"), "{told}");
+    assert!(!output.status.success() && told.contains("network green: "), "the others are looked after: {told}");
+    assert!(held(&blue).is_empty());
+    assert!(!networks.path().join("none").exists(), "nothing is made to look at it");
 }
 
 #[test]

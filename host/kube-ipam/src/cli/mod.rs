@@ -106,8 +106,10 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Install the binary, a kubeconfig and policy modules on this node, and keep them up to date
+    /// Install the binary, a kubeconfig, credentials, policy modules and networks on this node, and keep them up to date
     InstallNode(install_node::InstallNodeOptions),
+    /// Remove from this node what install-node has installed, once its containers have ended
+    UninstallNode(install_node::uninstall::UninstallNodeOptions),
     /// Check network configurations and print their schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -142,6 +144,7 @@ pub fn run() -> u8 {
             doctor::doctor(&options, &cache, &network, output.output)
         }
         Command::InstallNode(options) => install_node::install(options),
+        Command::UninstallNode(options) => install_node::uninstall::uninstall(&options),
         Command::Config(command) => config::run(command),
         Command::Policy(command) => policy::run(command),
     };

@@ -9,10 +9,16 @@ use super::Error;
 /// What a call was waiting for when its time was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// The compiler that it had started for this module.
-    Compiler(String),
-    /// Its turn to compile this module: another process was compiling.
-    OtherCompiler(String),
+    /// The compiler that it, or an earlier call, had started for this module.
+    Compiler {
+        module: String,
+        seconds: u64,
+    },
+    /// Its turn to compile this module: another process compiles another one.
+    OtherCompiler {
+        module: String,
+        seconds: u64,
+    },
     ApiServer,
     Store,
     /// Nothing: it was computing.
@@ -22,10 +28,14 @@ pub enum Waited {
 impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Compiler(module) => write!(f, "policy {module} was still being compiled"),
-            Self::OtherCompiler(module) => {
-                write!(f, "policy {module} was waiting for another process of this node that compiles a policy")
+            // It goes on after the call has ended.
+            Self::Compiler { module, seconds } => {
+                write!(f, "policy {module} is still being compiled, for {seconds} s so far")
             }
+            Self::OtherCompiler { module, seconds } => write!(
+                f,
+                "policy {module} waits for another process of this node that compiles a policy, for {seconds} s so far"
+            ),
             Self::ApiServer => f.write_str("the API server had not answered"),
             Self::Store => f.write_str("the address store had not answered"),
             Self::Nothing => f.write_str("the call was still running"),

@@ -68,6 +68,9 @@ pub enum Error {
     /// The invocation took longer than `timeout`.
     #[error("timed out after {timeout:?} (ipam.timeout): {waited}")]
     Late { timeout: Duration, waited: Waited },
+    /// STATUS: the policy's module is not compiled yet, which may take longer than a runtime waits for an answer.
+    #[error("{waited}")]
+    Compiling { module: String, waited: Waited },
     /// An annotation of ours that is longer than a policy is told.
     #[error("{what}: {} bytes are too many for a policy; the limit is {} {}", Thousands(*.bytes), .limit.default, .limit.unit)]
     Annotation {

@@ -37,7 +37,11 @@ impl Fail for Error {
                 Refusal::Denied(_) => code::DENIED,
             },
             Self::AskedTwice { .. } | Self::Kubernetes(cluster::Error::Kubeconfig { .. }) => code::CONFIGURATION,
-            Self::Kubernetes(_) | Self::Contended { .. } | Self::Late { .. } | Self::Garbage { .. } => code::TRY_AGAIN,
+            Self::Kubernetes(_)
+            | Self::Contended { .. }
+            | Self::Late { .. }
+            | Self::Compiling { .. }
+            | Self::Garbage { .. } => code::TRY_AGAIN,
             Self::Exhausted { .. } => code::EXHAUSTED,
             Self::Taken { .. } | Self::Ceded { .. } => code::TAKEN,
             Self::HandOverAnnotation { .. }
@@ -90,9 +94,15 @@ impl Fail for Error {
             Self::Annotation { .. } => {
                 "shorten it: a pool may name ranges (10.0.0.10-10.0.0.90) and subnets instead of single addresses"
             }
-            Self::Late { waited: Waited::Compiler(module) | Waited::OtherCompiler(module), .. } => {
+            Self::Late { waited: Waited::Compiler { module, .. } | Waited::OtherCompiler { module, .. }, .. } => {
                 return Some(format!(
                     "compile it ahead of time: `kube-ipam policy install {module} --network NETWORK`; or raise ipam.timeout"
+                ));
+            }
+            Self::Compiling { module, .. } => {
+                return Some(format!(
+                    "the runtime asks again; it is compiled once. To compile a module before a network uses it: \
+                     kube-ipam policy install --conf NETWORK.conflist {module}"
                 ));
             }
             Self::Late { .. } => {

@@ -30,12 +30,11 @@ fn load_by(
     };
     match (load_with(&source, settings), deadline) {
         // The module is not at fault where the time of the call ended before the compiler did.
-        (Err(PolicyError::Flawed { module, flaw: Flaw::Unfinished(by) }), Some(deadline)) => {
-            Err(deadline.passed(match by {
-                Compiling::Own => Waited::Compiler(module),
-                Compiling::Another => Waited::OtherCompiler(module),
-            }))
-        }
+        (Err(PolicyError::Flawed { module, flaw: Flaw::Unfinished { by, seconds } }), Some(deadline)) => Err(deadline
+            .passed(match by {
+                Compiling::Own => Waited::Compiler { module, seconds },
+                Compiling::Another => Waited::OtherCompiler { module, seconds },
+            })),
         (loaded, _) => Ok(loaded?),
     }
 }

@@ -1,9 +1,9 @@
 //! STATUS: whether an ADD could work. Runtimes poll this, so it takes limited time and changes nothing.
 
 use super::load::load_whoever_decides;
-use super::{Deadline, Error, elsewhere};
+use super::{Deadline, Error, Waited, elsewhere};
 use crate::config::{Base, Network};
-use limits::{self, Limits};
+use engine::Policy;
 use store::{Search, Store};
 
 /// Succeeds if the policy loads and accepts its settings, the store can be reached, and the network has no addresses
@@ -15,7 +15,7 @@ use store::{Search, Store};
 /// number of addresses in use.
 pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &Deadline) -> Result<(), Error> {
     let not_ready = |cause| not_ready(base, cause);
-    load_whoever_decides(network, hurried(network.policy.limits), deadline).map_err(not_ready)?;
+    load_shortly(network, deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     elsewhere::refuse_earlier_stores(base, deadline).await.map_err(not_ready)?;
     let glance = Search::Glance { node: &base.node, machine: &base.machine, range_sets: &network.range_sets };
@@ -25,10 +25,20 @@ pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &De
     Ok(())
 }
 
-/// Limits with little time for a compiler. A module that was never compiled is compiled here, too: where STATUS fails, no ADD
-/// would come to do it. One that takes longer has to be compiled by `kube-ipam policy install`.
-fn hurried(limits: Limits) -> Limits {
-    Limits { compile_seconds: limits.compile_seconds.min(limits::STATUS_COMPILE), ..limits }
+/// Loads the policy, waiting for a compiler only as long as a runtime waits for an answer. A module that was never compiled is
+/// compiled here, too: where STATUS fails, no ADD would come to do it. Its compiler goes on after that, and the next
+/// STATUS says for how long, or finds the module ready.
+fn load_shortly(network: &Network, deadline: &Deadline) -> Result<Policy, Error> {
+    let shortly = Deadline::after(deadline.left().min(limits::STATUS_COMPILE));
+    match load_whoever_decides(network, network.policy.limits, &shortly) {
+        Err(Error::Late { waited, .. }) => Err(match &waited {
+            Waited::Compiler { module, .. } | Waited::OtherCompiler { module, .. } => {
+                Error::Compiling { module: module.clone(), waited }
+            }
+            _ => deadline.passed(waited),
+        }),
+        loaded => loaded,
+    }
 }
 
 /// The error of STATUS where an ADD could not work.

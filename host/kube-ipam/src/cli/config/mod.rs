@@ -23,7 +23,7 @@ pub use check::check;
 pub(crate) use check::rivalries;
 pub use named::Files;
 pub use report::{ConfigFinding, ConfigReport, Severity};
-pub(super) use sources::sources;
+pub(super) use sources::{EXTENSIONS, sources};
 
 use super::output::{Done, Format, Output, OutputArgs};
 use crate::config::unknown::schema;

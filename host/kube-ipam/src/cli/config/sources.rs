@@ -16,7 +16,7 @@ use cni::syntax::problem;
 use cni::{Fail, NetConf};
 
 /// The extensions of the files that runtimes read.
-const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
+pub(in crate::cli) const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
 /// The extensions of files of Kubernetes objects. Runtimes do not read them, but they are in directories that people check.
 const OBJECTS: [&str; 2] = ["yaml", "yml"];

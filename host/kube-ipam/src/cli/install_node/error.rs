@@ -30,6 +30,10 @@ pub(crate) enum InstallError {
     Pinned { network: String, path: PathBuf, pinned: String, found: String },
     #[error("another installation has kept {path} locked for longer than {INSTALL_TURN:?}", path = .path.display())]
     Locked { path: PathBuf },
+    #[error("cannot remove {path}", path = .path.display())]
+    NotRemoved { path: PathBuf, source: io::Error },
+    #[error("cannot write what is in the way to {path}", path = .path.display())]
+    NoState { path: PathBuf, source: io::Error },
     #[error("cannot receive signals")]
     NoSignals { source: io::Error },
 }
@@ -54,6 +58,11 @@ impl Fail for InstallError {
                 let directory = path.parent().unwrap_or(path).display();
                 format!("check write permission and free space in {directory}")
             }
+            Self::NotRemoved { path, .. } => {
+                let directory = path.parent().unwrap_or(path).display();
+                format!("check write permission in {directory}, and whether its file system is mounted read-only")
+            }
+            Self::NoState { .. } => "mount a volume of the pod there, such as an emptyDir".to_owned(),
             Self::NoFileName { .. } => "for example --kubeconfig /etc/cni/net.d/kube-ipam.kubeconfig".to_owned(),
             Self::NoServer { .. } => {
                 "Kubernetes sets it in every pod; elsewhere name the API server with --server https://HOST:PORT"

@@ -1,20 +1,39 @@
 //! `kube-ipam install-node`: installs on a node what kube-ipam needs there, and keeps it up to date.
 //!
-//! Each part is installed if its destination is given: this binary, a kubeconfig made from the pod's service account, policy
-//! modules. A DaemonSet runs the command with `--watch`: the token of a service account is valid for an hour, and the
-//! kubeconfig on the node follows whenever kubelet renews it. A file that is right already is left alone; any other is
-//! replaced whole, so that a plugin that starts meanwhile finds the old file or the new one.
+//! ```text
+//!   service account ─► kubeconfig ─┐
+//!   Secret ─► etcd's credentials ──┤
+//!   ConfigMap ─► policies: examined and compiled first ─┤
+//!   this very program ─► binary ───┴─► ConfigMap ─► networks, once an ADD in them would work
+//! ```
 //!
-//! A part that cannot be installed ends the program with an error: kubelet starts it again and shows why it failed.
+//! Each part is installed if it is asked for. A DaemonSet runs the command with `--watch`: the token of a service account is
+//! valid for an hour, and whatever changes in the cluster follows on the node at the next look. A file that is right already
+//! is left alone; any other is replaced whole, so that a plugin that starts meanwhile finds the old file or the new one.
+//! What somebody else has put in the place of a file stays (`ours`).
+//!
+//! A directory that cannot be written to ends the program with an error: kubelet starts it again and shows why it failed. A
+//! module or a network that is refused does not, because tokens have to be renewed all the same: it is told, and keeps
+//! the pod from being ready (`obstacle`), which ends a roll-out.
+//!
+//! Nothing is ever removed at the end of this program: when its pod is replaced, the pods of the node run on. `uninstall-node`
+//! removes.
 
 mod error;
 mod kubeconfig;
+mod networks;
+mod obstacle;
+mod ours;
 mod place;
+mod policies;
+pub(crate) mod uninstall;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Cursor};
+use std::fs::{DirBuilder, File};
+use std::io::{Cursor, Read, Seek};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,13 +49,18 @@ pub(crate) use place::Directory;
 use super::cache::CacheArgs;
 use super::fsck;
 use super::output::{self, Done, Output};
+use super::policy::compiled_below;
 use crate::runtime;
 use cluster::ApiServer;
-use limits::{LAST_WRITE, WATCH};
+use limits::{CREDENTIAL_BYTES, LAST_WRITE, WATCH};
+use obstacle::{Obstacle, State, read_state};
+use ours::{Ours, Part, Put, Wanted};
+use policies::{Modules, RefusedModules};
+use volume::files_in;
 
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "policies", "rebuild_books"])))]
+#[command(group(ArgGroup::new("part").required(true).multiple(true).args(["bin_dir", "kubeconfig", "etcd_credentials", "policies", "networks", "rebuild_books", "ready"])))]
 pub(crate) struct InstallNodeOptions {
     /// Install this binary as kube-ipam into this directory, /opt/cni/bin on most nodes
     #[arg(long, value_name = "DIR")]
@@ -50,16 +74,39 @@ pub(crate) struct InstallNodeOptions {
     /// URL of the API server, https://HOST:PORT [default: from the pod's environment]
     #[arg(long, value_name = "URL", requires = "kubeconfig")]
     server: Option<String>,
-    /// Install the policy modules (*.wasm) in this directory
-    #[arg(long, value_name = "DIR")]
+    /// Make a link to the installed binary in this directory, such as /usr/local/bin
+    #[arg(long, value_name = "DIR", requires = "bin_dir", requires = "data_dir")]
+    link_dir: Option<PathBuf>,
+    /// Install the files in this directory, such as ca.crt, tls.crt and tls.key, for networks that name them (mode 0600)
+    #[arg(long, value_name = "DIR", requires = "data_dir")]
+    etcd_credentials: Option<PathBuf>,
+    /// Directory to install them in
+    #[arg(long, value_name = "DIR", default_value = "/etc/kube-ipam/etcd", requires = "etcd_credentials")]
+    etcd_dir: PathBuf,
+    /// Compile and install the policy modules (*.wasm, *.wasm.gz) in this directory
+    #[arg(long, value_name = "DIR", requires = "data_dir")]
     policies: Option<PathBuf>,
     /// Directory to install policy modules in; modules are never removed from it
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
-    /// Data directory of the networks (ipam.dataDir); the ID of this cluster is read from the API server and saved
-    /// there
-    #[arg(long, value_name = "DIR", requires = "kubeconfig")]
+    /// Install the networks (*.conflist, *.conf) in this directory, each once an ADD in it would work; one whose file is
+    /// empty is taken off the node
+    #[arg(long, value_name = "DIR", requires = "data_dir")]
+    networks: Option<PathBuf>,
+    /// Directory to install networks in
+    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d", requires = "networks")]
+    network_dir: PathBuf,
+    /// Data directory of the networks (ipam.dataDir): policies are compiled into it, and it keeps the ID of this cluster and a
+    /// note of what was installed
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Write what is not installed, and why, to this file at every look; it is empty where nothing is missing
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Do nothing but read the file that another install-node writes (--state): succeed if it is empty, otherwise print it. For
+    /// a readiness probe
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    ready: Option<PathBuf>,
     /// Restore claims of this node's containers that the store of this network has lost, at the start and at every
     /// check (`kube-ipam fsck --containers --repair --yes`); may be given for several networks
     #[arg(long, value_name = "NETWORK")]
@@ -72,33 +119,53 @@ pub(crate) struct InstallNodeOptions {
 }
 
 pub(crate) fn install(options: InstallNodeOptions) -> Done {
+    if let Some(state) = &options.ready {
+        let missing = read_state(state);
+        return Ok(Output { exit: u8::from(missing.is_some()), text: missing.unwrap_or_default() });
+    }
+    let installation = Arc::new(Installation {
+        ours: Ours::noted_in(options.data_dir.as_deref())?,
+        refused: RefusedModules::default(),
+        options,
+    });
     // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    runtime::block_on(async { Ok(keep_installed(Arc::new(options)).await) })??;
-    Ok(Output::text(""))
+    let obstacles = runtime::block_on(async { Ok(keep_installed(installation).await) })??;
+    // They were printed when they were met.
+    Ok(Output { text: String::new(), exit: u8::from(!obstacles.is_empty()) })
 }
 
-async fn keep_installed(options: Arc<InstallNodeOptions>) -> Result<(), InstallError> {
+/// What was asked for, and what is remembered from one look to the next.
+struct Installation {
+    options: InstallNodeOptions,
+    ours: Ours,
+    refused: RefusedModules,
+}
+
+/// Returns what is in the way of a single look; with `--watch`, nothing.
+async fn keep_installed(installation: Arc<Installation>) -> Result<Vec<Obstacle>, InstallError> {
     // The first process of a container gets only the signals it asks for, so it asks before the work begins.
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut rebuilder = Rebuilder::default();
+    State(installation.options.state.as_deref()).clear();
+    let (mut rebuilder, mut told) = (Rebuilder::default(), Vec::new());
     loop {
-        let mut looking = pin!(look(&options, &mut rebuilder));
-        let is_ended = tokio::select! {
-            _ = terminate.recv() => true,
-            _ = interrupt.recv() => true,
-            installed = &mut looking => {
-                installed?;
-                false
-            }
+        let mut looking = pin!(look(&installation, &mut rebuilder));
+        let looked = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            looked = &mut looking => Some(looked?),
         };
-        if is_ended {
+        let Some(obstacles) = looked else {
             // A file that is being written is mostly in its place a moment later, and is then reported as installed, too.
             let _ = tokio::time::timeout(LAST_WRITE, looking).await;
-            return Ok(());
+            return Ok(Vec::new());
+        };
+        for obstacle in obstacles.iter().filter(|obstacle| !told.contains(*obstacle)) {
+            output::line(&obstacle.to_string());
         }
-        let Some(interval) = options.watch else { return Ok(()) };
+        let Some(interval) = installation.options.watch else { return Ok(obstacles) };
+        told = obstacles;
         if is_told_to_end(interval, &mut terminate, &mut interrupt).await {
-            return Ok(());
+            return Ok(Vec::new());
         }
     }
 }
@@ -110,16 +177,19 @@ fn listen(kind: SignalKind) -> Result<Signal, InstallError> {
 /// Installs everything once. Files are written on a thread of their own: a disk, a mount or another process may keep it
 /// waiting, and this thread still has to notice a signal. Ending amid a write does no harm, because a file is renamed into
 /// its place.
-async fn look(options: &Arc<InstallNodeOptions>, rebuilder: &mut Rebuilder) -> Result<(), InstallError> {
-    let installing = Arc::clone(options);
-    match tokio::task::spawn_blocking(move || install_once(&installing)).await {
-        Ok(installed) => installed?,
-        Err(died) => std::panic::resume_unwind(died.into_panic()),
-    }
-    // Both need what was just installed, and neither ends the program: what fails is tried again at the next look.
+async fn look(installation: &Arc<Installation>, rebuilder: &mut Rebuilder) -> Result<Vec<Obstacle>, InstallError> {
+    let installing = Arc::clone(installation);
+    let installed = tokio::task::spawn_blocking(move || installing.install_files()).await;
+    let mut obstacles = installed.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))?;
+    let Installation { options, ours, .. } = &**installation;
+    // It needs the kubeconfig, and does not end the program: what fails is tried again at the next look.
     note_cluster(options).await;
+    if let Some(from) = &options.networks {
+        obstacles.extend(networks::install(from, &options.network_dir, options.bin_dir.as_deref(), ours).await?);
+    }
     rebuilder.rebuild(options).await;
-    Ok(())
+    installation.write_state(&obstacles)?;
+    Ok(obstacles)
 }
 
 /// Notes the ID of this cluster in the data directory, so that no ADD has to ask the API server for it. An ADD that finds no
@@ -167,64 +237,105 @@ async fn is_told_to_end(within: Duration, terminate: &mut Signal, interrupt: &mu
     }
 }
 
-/// The binary comes last: a runtime that finds it finds everything that it needs.
-fn install_once(options: &InstallNodeOptions) -> Result<(), InstallError> {
-    if let Some(file) = &options.kubeconfig {
-        install_kubeconfig(file, options)?;
-    }
-    if let Some(from) = &options.policies {
-        install_policies(from, &options.policy_dir)?;
-    }
-    if let Some(directory) = &options.bin_dir {
-        let this = Path::new("/proc/self/exe");
-        install_file(this, &Directory::open(directory, "--bin-dir")?, "kube-ipam".as_ref(), 0o755)?;
-    }
-    Ok(())
-}
-
-fn install_kubeconfig(file: &Path, options: &InstallNodeOptions) -> Result<(), InstallError> {
-    let server = kubeconfig::server(options.server.as_deref(), |name| std::env::var(name).ok())?;
-    let content = kubeconfig::from_service_account(&options.service_account, &server)?;
-    let name = file.file_name().ok_or_else(|| InstallError::NoFileName { path: file.to_owned() })?;
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = Directory::open(parent, "--kubeconfig")?;
-    tell(directory.put(name, 0o600, &mut Cursor::new(content))?, &directory, name);
-    Ok(())
-}
-
-fn install_policies(from: &Path, to: &Path) -> Result<(), InstallError> {
-    let files = modules_in(from)
-        .map_err(|source| InstallError::unreadable(from, "name a directory with --policies", source))?;
-    let directory = Directory::open(to, "--policy-dir")?;
-    for file in files {
-        install_file(&file, &directory, file.file_name().unwrap_or_default(), 0o644)?;
-    }
-    Ok(())
-}
-
-/// The modules in a directory. A volume made from a ConfigMap has links to its files, and hidden directories beside them.
-fn modules_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let file = entry?.path();
-        if file.extension() == Some(OsStr::new("wasm")) && file.is_file() {
-            files.push(file);
+impl Installation {
+    /// Everything but the networks. The binary comes last: a runtime that finds it finds what it needs.
+    fn install_files(&self) -> Result<Vec<Obstacle>, InstallError> {
+        let mut obstacles = Vec::new();
+        if let Some(file) = &self.options.kubeconfig {
+            self.install_kubeconfig(file)?;
         }
+        if let Some(from) = &self.options.etcd_credentials {
+            obstacles.extend(self.install_credentials(from)?);
+        }
+        if let (Some(from), Some(data_dir)) = (&self.options.policies, &self.options.data_dir) {
+            let modules = Modules {
+                from,
+                to: &self.options.policy_dir,
+                cache_dir: &compiled_below(data_dir),
+                ours: &self.ours,
+                refused: &self.refused,
+            };
+            obstacles.extend(modules.install(&|busy| {
+                // The look that follows says whether that could be written.
+                let _ = self.write_state(&[busy]);
+            })?);
+        }
+        if let Some(directory) = &self.options.bin_dir {
+            obstacles.extend(self.install_binary(directory)?);
+        }
+        Ok(obstacles)
     }
-    files.sort();
-    Ok(files)
+
+    fn install_kubeconfig(&self, file: &Path) -> Result<(), InstallError> {
+        let server = kubeconfig::server(self.options.server.as_deref(), |name| std::env::var(name).ok())?;
+        let content = kubeconfig::from_service_account(&self.options.service_account, &server)?;
+        let name = file.file_name().ok_or_else(|| InstallError::NoFileName { path: file.to_owned() })?;
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = Directory::open(parent, "--kubeconfig")?;
+        self.put(Part::Kubeconfig, &directory, name, 0o600, &mut Cursor::new(content)).map(drop)
+    }
+
+    fn install_credentials(&self, from: &Path) -> Result<Vec<Obstacle>, InstallError> {
+        let files = files_in(from, "name a directory with --etcd-credentials", |_| true)?;
+        let mut obstacles = Vec::new();
+        if files.is_empty() {
+            return Ok(obstacles);
+        }
+        let to = &self.options.etcd_dir;
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(to);
+        made.map_err(|source| InstallError::NoDirectory { path: to.clone(), option: "--etcd-dir", source })?;
+        let directory = Directory::open(to, "--etcd-dir")?;
+        for file in files {
+            match files::read_regular(&file, CREDENTIAL_BYTES) {
+                Ok(content) => {
+                    let name = file.file_name().unwrap_or_default();
+                    let mut content = Cursor::new(content);
+                    obstacles.extend(self.put(Part::Credential, &directory, name, 0o600, &mut content)?);
+                }
+                Err(error) => obstacles.push(Obstacle::unreadable(&file, &error)),
+            }
+        }
+        Ok(obstacles)
+    }
+
+    fn install_binary(&self, to: &Path) -> Result<Option<Obstacle>, InstallError> {
+        let (this, name) = (Path::new("/proc/self/exe"), OsStr::new("kube-ipam"));
+        let mut content = File::open(this)
+            .map_err(|source| InstallError::unreadable(this, "make it readable for this process", source))?;
+        let directory = Directory::open(to, "--bin-dir")?;
+        self.put(Part::Binary, &directory, name, 0o755, &mut content)?;
+        let Some(link_dir) = &self.options.link_dir else { return Ok(None) };
+        let linked = Directory::open(link_dir, "--link-dir")?;
+        Ok(tell(self.ours.link(&linked, name, &directory.file(name))?, &linked, name))
+    }
+
+    /// Puts a file in its place; returns why it could not be, where that has another's file.
+    fn put(
+        &self,
+        part: Part,
+        directory: &Directory,
+        name: &OsStr,
+        mode: u32,
+        content: &mut (impl Read + Seek),
+    ) -> Result<Option<Obstacle>, InstallError> {
+        let wanted = Wanted { part, directory, name, mode, networks: Default::default() };
+        Ok(tell(self.ours.put(&wanted, content)?, directory, name))
+    }
+
+    fn write_state(&self, obstacles: &[Obstacle]) -> Result<(), InstallError> {
+        let Some(path) = &self.options.state else { return Ok(()) };
+        State(Some(path)).write(obstacles).map_err(|source| InstallError::NoState { path: path.clone(), source })
+    }
 }
 
-fn install_file(from: &Path, directory: &Directory, name: &OsStr, mode: u32) -> Result<(), InstallError> {
-    let mut content = File::open(from)
-        .map_err(|source| InstallError::unreadable(from, "make it readable for this process", source))?;
-    tell(directory.put(name, mode, &mut content)?, directory, name);
-    Ok(())
-}
-
-fn tell(is_new: bool, directory: &Directory, name: &OsStr) {
-    if is_new {
-        output::line(&format!("installed {}", directory.file(name).display()));
+fn tell(put: Put, directory: &Directory, name: &OsStr) -> Option<Obstacle> {
+    match put {
+        Put::Unchanged => None,
+        Put::Installed => {
+            output::line(&format!("installed {}", directory.file(name).display()));
+            None
+        }
+        Put::Others(obstacle) => Some(obstacle),
     }
 }
 
@@ -242,23 +353,6 @@ fn interval(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_modules_of_a_volume_are_copied() {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let path = |name: &str| from.path().join(name);
-        fs::create_dir(path("..2026")).unwrap();
-        fs::write(path("..2026/site.wasm"), "module").unwrap();
-        std::os::unix::fs::symlink("..2026/site.wasm", path("site.wasm")).unwrap();
-        fs::write(path("README"), "").unwrap();
-        fs::create_dir(path("folder.wasm")).unwrap();
-        fs::write(to.path().join("older.wasm"), "in use").unwrap();
-        install_policies(from.path(), to.path()).unwrap();
-        let mut names: Vec<_> = fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["older.wasm", "site.wasm"]);
-        assert_eq!(fs::read_to_string(to.path().join("site.wasm")).unwrap(), "module");
-    }
 
     #[test]
     fn an_interval_has_bounds() {

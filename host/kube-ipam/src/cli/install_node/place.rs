@@ -4,13 +4,16 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, readlinkat, statat, symlinkat, unlinkat};
+use rustix::io::Errno;
 
 use super::error::InstallError;
+use super::ours::digest;
 use files::{Replacement, Survives, lock_until};
 use limits::INSTALL_TURN;
 
@@ -46,7 +49,7 @@ impl Directory {
     /// Installs a regular file with this content and mode. Returns false where it is there already, for which no lock is
     /// taken.
     pub(crate) fn put(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> Result<bool, InstallError> {
-        if self.has(name, mode, content).unwrap_or(false) {
+        if self.has(name, mode, content) {
             return Ok(false);
         }
         let _turn = self.lock(Instant::now() + INSTALL_TURN)?;
@@ -88,12 +91,71 @@ impl Directory {
         (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
     }
 
-    fn has(&self, name: &OsStr, mode: u32, content: &mut impl Read) -> io::Result<bool> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(openat(&self.handle, name, flags, Mode::empty())?);
+    /// Whether there is a regular file with this content and mode.
+    pub(super) fn has(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> bool {
+        self.compare(name, mode, content).unwrap_or(false)
+    }
+
+    fn compare(&self, name: &OsStr, mode: u32, content: &mut (impl Read + Seek)) -> io::Result<bool> {
+        content.rewind()?;
+        let file = self.open_file(name)?;
         let metadata = file.metadata()?;
         let is_alike = metadata.is_file() && metadata.permissions().mode() & 0o7777 == mode;
         Ok(is_alike && is_same(&mut BufReader::new(file), &mut BufReader::new(content))?)
+    }
+
+    fn open_file(&self, name: &OsStr) -> Result<File, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(&self.handle, name, flags, Mode::empty()).map(File::from)
+    }
+
+    /// What has this name.
+    pub(super) fn find(&self, name: &OsStr) -> Result<Found, InstallError> {
+        let failed = |source| InstallError::Unwritable { path: self.file(name), source };
+        let mut file = match self.open_file(name) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            // A link, a socket or a device without its driver.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(Found::Other),
+            Err(error) => return Err(failed(error.into())),
+        };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Ok(Found::Other);
+        }
+        digest(&mut file).map(Found::File).map_err(failed)
+    }
+
+    /// Replaces a file by what is made of it, while nobody else does.
+    pub(super) fn change(
+        &self,
+        name: &OsStr,
+        mode: u32,
+        make: impl FnOnce() -> Result<Vec<u8>, InstallError>,
+    ) -> Result<(), InstallError> {
+        let _turn = self.lock(Instant::now() + INSTALL_TURN)?;
+        let content = make()?;
+        let written = self.replace(name, mode, &mut content.as_slice());
+        written.map_err(|source| InstallError::Unwritable { path: self.file(name), source })
+    }
+
+    pub(super) fn remove(&self, name: &OsStr) -> Result<(), InstallError> {
+        let removed = unlinkat(&self.handle, name, AtFlags::empty());
+        removed.map_err(|error| InstallError::NotRemoved { path: self.file(name), source: error.into() })
+    }
+
+    /// Where a link of this name leads.
+    pub(super) fn target(&self, name: &OsStr) -> Option<PathBuf> {
+        let target = readlinkat(&self.handle, name, Vec::new()).ok()?;
+        Some(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
+    }
+
+    pub(super) fn is_link_to(&self, name: &OsStr, target: &Path) -> bool {
+        self.target(name).is_some_and(|found| found == target)
+    }
+
+    pub(super) fn link(&self, name: &OsStr, target: &Path) -> Result<(), InstallError> {
+        let linked = symlinkat(target, &self.handle, name);
+        linked.map_err(|error| InstallError::Unwritable { path: self.file(name), source: error.into() })
     }
 
     /// Has to be called with the lock taken. A file that a runtime executes has to be whole after a power failure, too.
@@ -104,6 +166,16 @@ impl Directory {
             |file| io::copy(content, file).map(drop),
         )
     }
+}
+
+/// What has a name in a directory.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    /// A regular file, by its digest.
+    File(String),
+    /// A link, a directory or anything else.
+    Other,
 }
 
 /// A turn to install into a directory. Its end removes the locked file and so unlocks it.

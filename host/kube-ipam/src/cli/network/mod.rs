@@ -100,7 +100,7 @@ impl NetworkArgs {
         self.all || !self.names.is_empty()
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.conf.as_deref().unwrap_or(Path::new(NETWORKS))
     }
 

@@ -21,8 +21,8 @@ use limits::Limits;
 
 #[derive(Args, Debug)]
 pub(crate) struct PolicyInstallOptions {
-    /// The module to install
-    #[arg(value_name = "FILE.wasm")]
+    /// The module to install, FILE.wasm or packed with gzip
+    #[arg(value_name = "FILE.wasm[.gz]")]
     file: PathBuf,
     /// Keep the compiled module in this directory [default: the cache used by networks that set neither dataDir nor cacheDir]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["conf", "names", "all"])]
@@ -68,7 +68,8 @@ struct Prepared {
 }
 
 pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
-    let name = options.file.file_name().ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
+    let name =
+        install::name_of(&options.file).ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
     let module = std::path::absolute(options.to.join(name))?;
     // For all networks before it is put in its place for any: one of them may refuse it.
     let mut all_prepared = Vec::new();

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use clap::Subcommand;
 
 pub use author::find_program;
+pub(crate) use site::compiled_below;
 
 use super::output::Done;
 use engine::compile::{self, COMMAND};

@@ -32,7 +32,12 @@ impl Site {
 
 /// Where the plugin keeps compiled modules for a network that sets neither dataDir nor cacheDir.
 pub(super) fn default_cache() -> PathBuf {
-    Path::new(DEFAULT_DATA_DIR).join("policies")
+    compiled_below(Path::new(DEFAULT_DATA_DIR))
+}
+
+/// Where it keeps them for networks with this dataDir and no cacheDir.
+pub(crate) fn compiled_below(data_dir: &Path) -> PathBuf {
+    data_dir.join("policies")
 }
 
 /// Whether two paths lead to one file. A link to a file is that file; of a file that does not exist yet, links can only be

@@ -6,7 +6,8 @@
 
 mod sight;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -14,13 +15,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::network::{NetworkArgs, Opened};
-use super::output::{Done, Format, Output, counted, table};
+use super::output::{CommandError, Done, Format, Output, counted, table};
 use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
-use store::StandingClaim;
+use store::{StandingClaim, StoreConfig};
 
 #[derive(Args, Debug)]
 pub(crate) struct ReclaimOptions {
@@ -72,29 +73,79 @@ struct ReclaimReport {
     network: String,
     #[serde(flatten)]
     sight: Sight,
+    kept: KeptClaims,
     leaks: Vec<Leak>,
     /// Why nothing is released without `--force`.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
 }
 
+/// Claims that are not released, counted by why not. Whatever belongs to no pod or to another cluster is counted by [`Sight`].
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptClaims {
+    /// Younger than the grace period.
+    young: usize,
+    /// Of another node than the one that was asked for.
+    other_nodes: usize,
+    /// Their pods exist.
+    pods: usize,
+}
+
 pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
-    let mut reports = Vec::new();
-    for opened in network.write_each()? {
-        let server = opened.api_server(options.kubeconfig.as_deref())?;
-        reports.push(runtime::block_on(run(options, &opened, &server))?);
+    if network.all && has_no_files(network.path()) {
+        tracing::info!("no network in {}: nothing to reclaim", network.path().display());
+        return Ok(Output::text(if format == Format::Json { "[]" } else { "" }));
     }
-    let exit = u8::from(reports.iter().any(ReclaimReport::is_bad_news));
+    let networks = network.write_each()?;
+    let several = networks.len() > 1;
+    let (mut reports, mut has_failed) = (Vec::new(), false);
+    for opened in networks {
+        if several && is_of_other_machines(&opened) {
+            let name = &opened.base.network;
+            tracing::info!("network {name} keeps its addresses on its nodes, and each of them releases its own");
+            continue;
+        }
+        match reclaim_network(options, &opened) {
+            Ok(report) => reports.push(report),
+            Err(error) if !several => return Err(error),
+            // One store that does not answer must not keep the others from being looked after.
+            Err(error) => {
+                tracing::error!("network {}: {error}", opened.base.network);
+                has_failed = true;
+            }
+        }
+    }
+    let exit = u8::from(has_failed || reports.iter().any(ReclaimReport::is_bad_news));
     let text = match format {
         // What a script reads depends on what it asked for, not on how many networks there happen to be.
         Format::Json if network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
         Format::Json => serde_json::to_string_pretty(&reports[0])?,
-        Format::Table => {
-            let several = reports.len() > 1;
-            reports.iter().map(|report| render(report, options, several)).collect::<Vec<_>>().join("\n")
-        }
+        Format::Table => reports.iter().map(|report| render(report, options, several)).collect::<Vec<_>>().join("\n"),
     };
     Ok(Output { text, exit })
+}
+
+/// Whether there is no network to look after, as before the first one is installed in a cluster. An empty file is a network
+/// that is taken off the nodes.
+fn has_no_files(directory: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else { return false };
+    for entry in entries.flatten() {
+        if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a network keeps its addresses on the disk of each node, and this is none of them.
+fn is_of_other_machines(opened: &Opened) -> bool {
+    matches!(&opened.base.store, StoreConfig::Embedded { dir } if !dir.exists())
+}
+
+fn reclaim_network(options: &ReclaimOptions, opened: &Opened) -> Result<ReclaimReport, CommandError> {
+    let server = opened.api_server(options.kubeconfig.as_deref())?;
+    Ok(runtime::block_on(run(options, opened, &server))?)
 }
 
 impl ReclaimReport {
@@ -111,8 +162,19 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     let sight = Sight::of(standing.iter().map(StandingClaim::claim), &home);
     let ours: Vec<StandingClaim> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut refused = sight.doubt();
-    let candidates: Vec<StandingClaim> =
-        ours.iter().filter(|standing| is_candidate(standing.claim(), options)).cloned().collect();
+    let mut kept = KeptClaims::default();
+    let mut candidates: Vec<StandingClaim> = Vec::new();
+    for standing in &ours {
+        let claim = standing.claim();
+        if options.node.as_ref().is_some_and(|node| *node != claim.node) {
+            kept.other_nodes += 1;
+        } else if Timestamp::now().duration_since(claim.since) < options.grace {
+            kept.young += 1;
+        } else {
+            candidates.push(standing.clone());
+        }
+    }
+    let judged = candidates.len();
     let mut suspects: Vec<(StandingClaim, String)> = Vec::new();
     // A list of all pods is expensive for the API server, so it is asked for one only if there is something to judge.
     if !candidates.is_empty() {
@@ -132,6 +194,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
         let suspected = suspects.into_iter().map(|(standing, _)| standing);
         suspects = gone(suspected, &server.inventory().await?);
     }
+    kept.pods = judged - suspects.len();
     let mut leaks = Vec::new();
     for (standing, why) in suspects {
         let outcome = if releases {
@@ -143,12 +206,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
         };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
-    Ok(ReclaimReport { network: opened.base.network.clone(), sight, leaks, refused })
-}
-
-fn is_candidate(claim: &Claim, options: &ReclaimOptions) -> bool {
-    let age = Timestamp::now().duration_since(claim.since);
-    claim.pod.is_some() && age >= options.grace && options.node.as_ref().is_none_or(|node| *node == claim.node)
+    Ok(ReclaimReport { network: opened.base.network.clone(), sight, kept, leaks, refused })
 }
 
 /// The claims whose pod is gone or finished, each with the reason. A finished pod may still wait for its DEL, but it has
@@ -199,6 +257,7 @@ fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> St
             text.push_str(&format!("; {count} belong to another cluster, or to an unknown one, and were not judged"));
         }
     }
+    text.push_str(&kept_text(&report.kept, options));
     if let Some(why) = &report.refused {
         text.push_str(&format!(
             "\nrefused: {why}\nhint: check that the kubeconfig leads to the cluster of these claims (--kubeconfig, \
@@ -209,6 +268,21 @@ fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> St
         return text;
     }
     table(&["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"], report.leaks.iter().map(row)) + "\n" + &text
+}
+
+fn kept_text(kept: &KeptClaims, options: &ReclaimOptions) -> String {
+    let mut text = String::new();
+    let node = options.node.as_deref().unwrap_or_default();
+    for (count, why) in [
+        (kept.pods, "whose pod exists".to_owned()),
+        (kept.young, format!("younger than {:#} (--grace)", options.grace)),
+        (kept.other_nodes, format!("of another node than {node} (--node)")),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("; left {count} {why}"));
+        }
+    }
+    text
 }
 
 fn row(leak: &Leak) -> Vec<String> {

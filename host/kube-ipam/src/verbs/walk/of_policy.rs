@@ -56,7 +56,12 @@ fn flaws() -> Vec<Flaw> {
         Flaw::CompileMemory(_) => [Flaw::CompileMemory(1_536)],
         Flaw::Compiler(_) => [Flaw::Compiler("starting it: Resource temporarily unavailable".to_owned())],
         Flaw::Uncompiled => [Flaw::Uncompiled],
-        Flaw::Unfinished(_) => [Flaw::Unfinished(Compiling::Own), Flaw::Unfinished(Compiling::Another)],
+        Flaw::Unfinished { .. } => [
+            Flaw::Unfinished { by: Compiling::Own, seconds: 31 },
+            Flaw::Unfinished { by: Compiling::Another, seconds: 31 },
+        ],
+        Flaw::UnpacksTooLarge(_) => [Flaw::UnpacksTooLarge(64)],
+        Flaw::NotUnpacked(_) => [Flaw::NotUnpacked("corrupt deflate stream".to_owned())],
     })
 }
 

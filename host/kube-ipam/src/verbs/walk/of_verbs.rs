@@ -53,6 +53,10 @@ pub(super) fn examples() -> Vec<Error> {
         Error::Repetitive { .. } => [
             Error::Repetitive { policy, attempts: 16, addresses: addresses(64) },
         ],
+        Error::Compiling { .. } => [Error::Compiling {
+            module: MODULE.to_owned(),
+            waited: Waited::OtherCompiler { module: MODULE.to_owned(), seconds: 31 },
+        }],
         Error::Late { .. } => [Error::Late { timeout, waited: Waited::Nothing }],
         Error::Annotation { .. } => [
             Error::Annotation { what: "annotation kube-ipam.ip-pool".to_owned(), bytes: 70_000, limit: &ANNOTATION },
@@ -146,8 +150,8 @@ fn refusals() -> Vec<Refusal> {
 
 fn waits() -> Vec<Waited> {
     every!(Waited {
-        Waited::Compiler(_) => [Waited::Compiler(MODULE.to_owned())],
-        Waited::OtherCompiler(_) => [Waited::OtherCompiler(MODULE.to_owned())],
+        Waited::Compiler { .. } => [Waited::Compiler { module: MODULE.to_owned(), seconds: 31 }],
+        Waited::OtherCompiler { .. } => [Waited::OtherCompiler { module: MODULE.to_owned(), seconds: 31 }],
         Waited::ApiServer => [Waited::ApiServer],
         Waited::Store => [Waited::Store],
         Waited::Nothing => [Waited::Nothing],
