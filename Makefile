@@ -118,7 +118,7 @@ bench: build policies ## whole-process times beside host-local and the floor of 
 # By write and rename: what runs meanwhile is never half a program.
 put = install -d $(2) && install -m 0755 $(1) $(2)/.$(notdir $(1)).new && mv -f $(2)/.$(notdir $(1)).new $(2)/$(notdir $(1))
 
-functions: build ## record which functions an ADD runs, step by step, in host/kube-ipam/functions.txt; some minutes
+functions: build ## record which functions the verbs run, in their order, in host/kube-ipam/functions.txt
 	$(BUILD) --bin functions
 	target/$(TARGET)/release/functions $(LINKED) $(KUBE_IPAM_LAYOUT)/kube-ipam.map >target/functions.txt
 	mv target/functions.txt host/kube-ipam/functions.txt

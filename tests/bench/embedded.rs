@@ -18,7 +18,9 @@ pub(crate) fn print() {
     refusal();
     println!();
     phases::print();
-    println!("\npeak memory of an ADD: {:.1} MB", sample::peak_memory_mb());
+    let directory = tempfile::tempdir().unwrap();
+    let call = Call::new("ADD", "peak", &network(directory.path(), &json!({"subnet": "10.4.0.0/14"})));
+    println!("\npeak memory of an ADD: {:.1} MB", sample::peak_memory_mb(&call));
 }
 
 fn version() {

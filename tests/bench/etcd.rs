@@ -3,19 +3,21 @@
 use kube_ipam_tests::Call;
 use serde_json::json;
 
-use crate::sample::{Pairs, ROUNDS, header, time};
+use crate::sample::{Pairs, ROUNDS, header, peak_memory_mb, time};
 use crate::server::Server;
 
 pub(crate) fn print() {
     header("floor");
     let ratios = [("etcd", Server::plain()), ("etcd mTLS", Server::mutual_tls())].map(|(name, server)| {
         let [add, del] = add_and_del(name, &server);
-        (name, add, del)
+        let call = Call::new("ADD", "peak", &server.network("/peak", &json!({"subnet": "10.4.0.0/16"})));
+        (name, add, del, peak_memory_mb(&call))
     });
     println!();
-    for (name, add, del) in ratios {
+    for (name, add, del, peak) in ratios {
         println!("{name} ADD / floor: {add:.2}");
         println!("{name} DEL / floor: {del:.2}");
+        println!("{name}: peak memory of an ADD: {peak:.1} MB");
     }
 }
 

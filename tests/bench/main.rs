@@ -30,8 +30,10 @@ const SECTIONS: [Section; 7] = [
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    if asked.first().map(String::as_str) == Some(sample::PEAK_MEMORY) {
-        return sample::print_peak_memory();
+    if let [what, program] = &asked[..]
+        && what == sample::PEAK_MEMORY
+    {
+        return sample::print_peak_memory(program);
     }
     if let Some(unknown) = asked.iter().find(|asked| SECTIONS.iter().all(|(name, ..)| name != asked)) {
         println!("no section \"{unknown}\": there are {}", SECTIONS.map(|(name, ..)| name).join(", "));

@@ -1,11 +1,15 @@
 //! Taking samples, and the state they are taken on.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kube_ipam_tests::Call;
-use kube_ipam_tests::program::{network, wait};
-use nix::sys::resource::{UsageWho, getrusage};
+use kube_ipam_tests::program::wait;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 pub(crate) const ROUNDS: usize = 200;
@@ -106,20 +110,43 @@ pub(crate) fn fill_host_local(directory: &Path, held: usize) {
     }
 }
 
-/// The largest resident set of an ADD, in megabytes: asked of a process of its own, which has no other children.
-pub(crate) fn peak_memory_mb() -> f64 {
-    let output = std::process::Command::new(std::env::current_exe().unwrap()).arg(PEAK_MEMORY).output().unwrap();
-    let kilobytes: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
-    kilobytes / 1024.0
+/// The largest resident set of a call, in megabytes. What the kernel counts for children that have ended would include this
+/// program's own, of which each begins as a copy: so the call is made by a process that looks at it before it ends.
+pub(crate) fn peak_memory_mb(call: &Call) -> f64 {
+    let looking = std::env::current_exe().unwrap();
+    let answer = call.clone().by(&[looking.to_str().unwrap(), PEAK_MEMORY]).run();
+    answer.success();
+    answer.stderr.trim().parse::<f64>().unwrap() / 1024.0
 }
 
-/// The argument by which this program is asked to measure that.
+/// The argument by which this program is asked to look at another, whose path is the next one.
 pub(crate) const PEAK_MEMORY: &str = "peak-memory";
 
-/// Make one ADD and print the largest resident set of all children, in kilobytes.
-pub(crate) fn print_peak_memory() {
-    let directory = tempfile::tempdir().unwrap();
-    let call = Call::new("ADD", "peak", &network(directory.path(), &json!({"subnet": "10.4.0.0/14"})));
-    call.run().success();
-    println!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
+/// Run a program, and print the largest resident set that it has had, in kilobytes, beside what it prints.
+#[allow(unsafe_code, reason = "only the child itself can ask to be followed, between fork and exec")]
+#[allow(clippy::zombie_processes, reason = "every stop of the child is waited for, its end as the last")]
+#[allow(clippy::print_stderr, reason = "the program's own answer is on stdout")]
+pub(crate) fn print_peak_memory(program: &str) {
+    let mut command = Command::new(program);
+    // SAFETY: one system call, which allocates nothing.
+    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    // It stops once when it is loaded.
+    waitpid(pid, None).unwrap();
+    ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACEEXIT).unwrap();
+    let mut signal = None;
+    loop {
+        ptrace::cont(pid, signal).unwrap();
+        signal = match waitpid(pid, None).unwrap() {
+            WaitStatus::PtraceEvent(..) => None,
+            WaitStatus::Stopped(_, signal) => Some(signal),
+            _ => return,
+        };
+        if signal.is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            eprintln!("{}", peak.trim().trim_end_matches(" kB"));
+        }
+    }
 }

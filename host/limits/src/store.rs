@@ -26,6 +26,14 @@ pub const WINDOW_SPANS: usize = 8;
 /// Neighbouring spans closer than this are read as one: cheaper than one more read for a gateway in between.
 pub const WINDOW_GAP: u128 = 16;
 
+/// Range sets of a network of which a node remembers where they were claimed last: pods may bring ranges of their own.
+/// Beyond it an ADD makes a read more.
+pub const CURSORS_NOTED: usize = 16;
+
+/// How long a node remembers how fast a cursor moved: twice as long as the pause between two calls of STATUS, so that the
+/// pace of a rollout is known when its second pod starts on a node.
+pub const CURSOR_PACE: Duration = Duration::from_secs(10);
+
 /// Parts a half-known span is counted in at once: not more than [`ETCD_RANGES`].
 pub const COUNTED_PARTS: u128 = 64;
 

@@ -16,9 +16,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use jiff::Timestamp;
 
 use super::Store;
+use super::cursors::write_meanwhile;
 use super::drafts::Drafts;
 use super::error::StoreError;
 use super::hold::{self, free, give_back_slot};
@@ -52,7 +54,7 @@ impl Store {
     /// Each of these is fenced by the records the look saw.
     pub async fn claim(
         &self,
-        look: Look,
+        mut look: Look,
         proposals: &[Proposal],
         policy: Option<PolicyName>,
         handed_over: &[HandOver],
@@ -70,8 +72,10 @@ impl Store {
             hold::sweep(&self.keys, &look.evidence.expired, first);
         }
         // Nobody should keep reading the past while waiting for the turn to write.
+        let cursors = look.cursors.take();
         drop(look);
-        match self.map.commit(&changes).await? {
+        let (committed, ()) = join(self.map.commit(&changes), write_meanwhile(cursors)).await;
+        match committed? {
             Commit::Done(index) => Ok(Claimed::Done(claims.swap_remove(index))),
             Commit::Lost => Ok(Claimed::Lost),
         }

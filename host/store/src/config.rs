@@ -25,7 +25,7 @@ pub struct EtcdConfig {
     pub client: Option<ClientCertificate>,
     /// Who we are, where etcd has authentication enabled.
     pub user: Option<User>,
-    /// A directory of this node for what is learnt of the members; `None` where `dataDir` cannot be used.
+    /// A directory of this node for what is learnt of members and cursors; `None` where `dataDir` cannot be used.
     pub notes: Option<PathBuf>,
     /// Under which all keys lie; begins with a slash and does not end with one.
     pub prefix: String,

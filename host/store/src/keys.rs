@@ -34,8 +34,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::named::Named;
-pub(crate) use self::spelling::{address_in, seconds_until, slot_number_in};
-use self::spelling::{digits, escape, inclusive, under, unescape};
+pub(crate) use self::spelling::{address_in, escape, seconds_until, slot_number_in};
+use self::spelling::{digits, inclusive, under, unescape};
 use super::ordered::KeyRange;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;

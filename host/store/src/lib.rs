@@ -36,6 +36,7 @@ mod record;
 mod batch;
 mod claim;
 mod config;
+mod cursors;
 mod drafts;
 mod evidence;
 mod fullness;
@@ -71,6 +72,7 @@ pub mod memory;
 mod conformance;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -125,6 +127,8 @@ pub struct Store {
     cooldown: Option<Duration>,
     /// Whether claims register their network, and whether somebody chose its domain.
     registers: Option<bool>,
+    /// A directory of this node for where cursors were, where a read is worth that.
+    notes: Option<PathBuf>,
     /// Who is told how many entries were read.
     progress: Option<Progress>,
 }
@@ -133,7 +137,7 @@ impl Store {
     /// The allocations of `domain` in this map, under keys that begin with `prefix`.
     pub fn new(map: impl Into<Map>, prefix: &str, domain: &str) -> Self {
         let map = Rc::new(map.into());
-        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None, progress: None }
+        Self { map, keys: Keys::new(prefix, domain), cooldown: None, registers: None, notes: None, progress: None }
     }
 
     /// Keep released dynamic addresses from everybody for so long: stale ARP, conntrack and DNS die out meanwhile.
@@ -143,10 +147,18 @@ impl Store {
         self
     }
 
+    /// Remember in this directory of the node where cursors are: an ADD makes one read less then, as a rule. For maps that
+    /// are far away.
+    #[must_use]
+    pub fn noting_in(mut self, directory: Option<PathBuf>) -> Self {
+        self.notes = directory;
+        self
+    }
+
     /// Another domain or prefix of the same map. Claims do not register their network there.
     fn with_keys(&self, keys: Keys) -> Self {
         let (map, progress) = (self.map.clone(), self.progress.clone());
-        Self { map, keys, cooldown: self.cooldown, registers: None, progress }
+        Self { map, keys, cooldown: self.cooldown, registers: None, notes: None, progress }
     }
 
     /// The map underneath, for what only one kind of it can tell.

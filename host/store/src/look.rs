@@ -1,9 +1,11 @@
 //! A look at the store before a decision: who asks, what they hold already, and what is known of the ranges.
 //!
 //! ```text
-//!   look_up    1st read   own claim · pod's newest attachment · cursors · first windows · contested · over · registry
+//!   look_up    1st read   own claim · pod's newest attachment · cursors · first windows, and where the cursors are
+//!                │        expected · contested · over · registry
 //!                │          own claim is there: that is the answer, and nothing else is read
-//!              2nd read   claims of the older attachment and of contested holders · windows after the cursors
+//!              2nd read   claims of the older attachment and of contested holders · windows after cursors that lay
+//!                │        elsewhere
 //!              3rd read   only where an older attachment is replaced: the records of its addresses
 //!                ▼
 //!   Look { snapshot, evidence }  ── the policy asks ──►  answer: more reads of the same moment
@@ -24,14 +26,14 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::Store;
+use super::cursors::{Cursors, cursor_in};
 use super::drafts::Other;
 use super::error::StoreError;
 use super::evidence::Evidence;
 use super::ordered::Entry;
 use super::reading::{Reading, windows};
-use super::record::address_in_value;
-use ipam::{Allocation, Attachment, Claim, Family, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
-use limits::store::WINDOW_AHEAD;
+use ipam::{Allocation, Attachment, Claim, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
+use limits::store::{WINDOW, WINDOW_AHEAD};
 
 /// The attachment that asks for addresses, with its pod and node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,14 +62,16 @@ pub struct Look {
     pub(crate) evidence: Evidence,
     pub requester: Requester,
     reading: Reading,
+    /// Windows after the cursors that are not read yet.
+    after_cursors: Vec<Span>,
+    /// What this node notes of the cursors, where the map is far away.
+    pub(crate) cursors: Option<Cursors>,
 }
 
 /// What the first read leaves for the second.
 struct FirstRead {
     /// The entry of the pod's index.
     newest: Option<Entry>,
-    /// Where each range set was last claimed.
-    cursors: Vec<Option<IpAddr>>,
 }
 
 impl Store {
@@ -75,8 +79,8 @@ impl Store {
     /// same pod holds, the first addresses of each range set and those after its cursor, and who holds the
     /// `contested` addresses (of proposals that lost their race, and fixed ones).
     ///
-    /// One read when nothing is held by an older attachment and the ranges are small; one more for either, and one
-    /// more for the addresses of an older attachment.
+    /// One read as a rule. One more where an older attachment holds something, and one for its addresses; and one where a
+    /// cursor is not where this node expected it.
     pub async fn look_up(
         &self,
         requester: &Requester,
@@ -92,9 +96,11 @@ impl Store {
             evidence: Evidence::registering(self.registering(requester, range_sets)),
             requester: requester.clone(),
             reading: self.reading(now).await?,
+            after_cursors: Vec::new(),
+            cursors: self.notes.as_ref().map(|notes| Cursors::of(&requester.attachment.network, notes)),
         };
         if let Some(first) = look.read_first(range_sets, contested).await? {
-            look.read_second(range_sets, first).await?;
+            look.read_second(first).await?;
             look.read_addresses_of_previous().await?;
         }
         Ok(look)
@@ -104,6 +110,12 @@ impl Store {
 impl Look {
     /// Answer what the snapshot could not, from the same moment.
     pub async fn answer(&mut self, question: Question) -> Result<(), StoreError> {
+        // A policy that asks after one cursor asks after the others.
+        if let Question::FirstFree(span) = &question
+            && self.after_cursors.iter().any(|window| window.contains(span.first()))
+        {
+            return self.read_after_cursors().await;
+        }
         // Slots are the one thing that the store does not know whom it counts for: the older attachment's are ours to take.
         let list = match &question {
             Question::TakenSlots(name) => Some(name.clone()),
@@ -168,10 +180,7 @@ impl Look {
         let own = batch.claim(attachment);
         let newest = pod.as_ref().map(|pod| batch.newest(pod, attachment));
         let cursors: Vec<_> = range_sets.iter().map(|set| batch.cursor(set)).collect();
-        let mut windows_in_front = Vec::new();
-        for window in range_sets.iter().flat_map(|set| windows(set, None)) {
-            windows_in_front.push(batch.window(window));
-        }
+        let blocks: Vec<_> = self.first_windows(range_sets).into_iter().map(|window| batch.window(window)).collect();
         let contested: Vec<_> = contested.iter().map(|address| batch.address(*address)).collect();
         let expired = batch.expired(self.reading.now);
         let registration = self.evidence.registering.as_ref().map(|ours| batch.registration(ours.network()));
@@ -183,11 +192,20 @@ impl Look {
             return Ok(None);
         }
         let newest = newest.and_then(|newest| answers.entry(newest));
-        let cursors: Vec<Option<IpAddr>> =
-            range_sets.iter().zip(cursors).map(|(set, cursor)| parse_cursor(&answers.entry(cursor)?, set)).collect();
-        self.snapshot = Snapshot::new(range_sets.clone(), cursors.clone());
-        for window in windows_in_front {
-            self.reading.learn_window(answers.block(window), &mut self.snapshot, &mut self.evidence);
+        let mut last_claimed = Vec::with_capacity(range_sets.len());
+        for (set, cursor) in range_sets.iter().zip(cursors) {
+            let entry = answers.entry(cursor);
+            if let (Some(cursors), Some(entry)) = (&mut self.cursors, &entry) {
+                cursors.learn(entry, set, self.reading.now);
+            }
+            last_claimed.push(entry.and_then(|entry| cursor_in(&entry, set)));
+        }
+        self.snapshot = Snapshot::new(range_sets.clone(), last_claimed.clone());
+        for block in blocks {
+            self.reading.learn_window(answers.block(block), &mut self.snapshot, &mut self.evidence);
+        }
+        for (set, cursor) in range_sets.iter().zip(last_claimed) {
+            self.after_cursors.extend(windows_after(cursor, set, &self.snapshot));
         }
         for address in contested {
             let at = answers.address(address)?;
@@ -198,22 +216,34 @@ impl Look {
         if let (Some(registering), Some(registration)) = (&mut self.evidence.registering, registration) {
             registering.learn(answers.entry(registration));
         }
-        Ok(Some(FirstRead { newest, cursors }))
+        Ok(Some(FirstRead { newest }))
+    }
+
+    /// The first window of each range set, and those where this node expects its cursor.
+    fn first_windows(&self, range_sets: &RangeSets) -> Vec<Span> {
+        let mut first = Vec::new();
+        for set in range_sets.iter() {
+            first.extend(windows(set, None, WINDOW));
+            if let Some(cursors) = &self.cursors {
+                first.extend(cursors.windows(&self.reading.cursor_key(set), set, self.reading.now));
+            }
+        }
+        first
     }
 
     /// Who else changes with this claim, by the names that the first read gave, and the windows after the cursors.
-    async fn read_second(&mut self, range_sets: &RangeSets, first: FirstRead) -> Result<(), StoreError> {
+    async fn read_second(&mut self, first: FirstRead) -> Result<(), StoreError> {
         let previous = first.newest.and_then(|newest| self.previous_attachment(&newest));
         let others = self.other_attachments(previous.clone());
+        // Where a read is a journey, nobody goes for what the policy may not ask: not every one begins at the cursor.
+        if others.is_empty() && self.cursors.is_some() {
+            return Ok(());
+        }
         let mut batch = self.reading.batch();
         let claims: Vec<_> = others.keys().map(|attachment| batch.claim(attachment)).collect();
         let newest: Vec<_> =
             others.iter().map(|(attachment, pod)| Some(batch.newest(pod.as_ref()?, attachment))).collect();
-        let mut beyond = Vec::new();
-        for (set, cursor) in range_sets.iter().zip(first.cursors) {
-            let Some(cursor) = cursor else { continue };
-            beyond.extend(windows_after(set, cursor).into_iter().map(|window| batch.window(window)));
-        }
+        let blocks: Vec<_> = self.after_cursors.drain(..).map(|window| batch.window(window)).collect();
 
         let mut answers = self.reading.read(batch).await?;
         for ((attachment, claim), newest) in others.into_keys().zip(claims).zip(newest) {
@@ -222,8 +252,8 @@ impl Look {
             let newest = newest.and_then(|newest| answers.entry(newest));
             self.evidence.others.insert(attachment, Other { claim, newest });
         }
-        for window in beyond {
-            self.reading.learn_window(answers.block(window), &mut self.snapshot, &mut self.evidence);
+        for block in blocks {
+            self.reading.learn_window(answers.block(block), &mut self.snapshot, &mut self.evidence);
         }
         let other = previous.and_then(|attachment| self.evidence.other(&attachment));
         let claim = other.map(|other| other.claim.record.clone());
@@ -232,6 +262,17 @@ impl Look {
             self.previous = claim;
         } else {
             self.namesake = claim;
+        }
+        Ok(())
+    }
+
+    /// The windows after cursors that lay where this node did not expect them.
+    async fn read_after_cursors(&mut self) -> Result<(), StoreError> {
+        let mut batch = self.reading.batch();
+        let blocks: Vec<_> = self.after_cursors.drain(..).map(|window| batch.window(window)).collect();
+        let mut answers = self.reading.read(batch).await?;
+        for block in blocks {
+            self.reading.learn_window(answers.block(block), &mut self.snapshot, &mut self.evidence);
         }
         Ok(())
     }
@@ -287,18 +328,10 @@ impl Look {
     }
 }
 
-/// The windows after a cursor, where the first windows do not reach far enough beyond it. A policy that needs more asks.
-fn windows_after(set: &RangeSet, cursor: IpAddr) -> Vec<Span> {
-    let known = windows(set, None);
-    let after = windows(set, Some(cursor));
-    let both = after.iter().flat_map(|after| known.iter().filter_map(|known| known.intersection(after)));
-    let ahead: u128 = both.map(|part| part.size()).sum();
-    // What is left behind the cursor may be less than what is wanted ahead of it: then all of that does.
-    let all: u128 = after.iter().map(Span::size).sum();
-    if ahead >= all.min(WINDOW_AHEAD) { Vec::new() } else { after }
-}
-
-/// A cursor is a hint: one that cannot be read is none.
-fn parse_cursor(entry: &Entry, set: &RangeSet) -> Option<IpAddr> {
-    address_in_value(&entry.value).filter(|address| Family::of(*address) == set.family())
+/// The windows after a cursor, where too little is known of them. A policy that needs more asks.
+fn windows_after(cursor: Option<IpAddr>, set: &RangeSet, snapshot: &Snapshot) -> Vec<Span> {
+    let Some(cursor) = cursor else { return Vec::new() };
+    let ahead = windows(set, Some(cursor), WINDOW_AHEAD);
+    let is_known = ahead.into_iter().all(|part| snapshot.unread_rest(part).is_none());
+    if is_known { Vec::new() } else { windows(set, Some(cursor), WINDOW) }
 }

@@ -60,7 +60,10 @@ impl Store {
             StoreConfig::Embedded { dir } => {
                 Self::new(Embedded::new(dir, deadline), EtcdConfig::DEFAULT_PREFIX, domain)
             }
-            StoreConfig::Etcd(config) => Self::new(Etcd::new(config.clone(), deadline), &config.prefix, domain),
+            StoreConfig::Etcd(config) => {
+                let store = Self::new(Etcd::new(config.clone(), deadline), &config.prefix, domain);
+                store.noting_in(config.notes.clone())
+            }
         }
     }
 }

@@ -48,6 +48,10 @@ impl Reading {
         Batch::new(&self.keys)
     }
 
+    pub(crate) fn cursor_key(&self, set: &RangeSet) -> String {
+        self.keys.cursor(set)
+    }
+
     pub(crate) async fn read(&mut self, batch: Batch) -> Result<Answers, StoreError> {
         batch.read(&mut self.view).await
     }
@@ -202,10 +206,9 @@ impl Reading {
     }
 }
 
-/// What to read first of a range set, or first after an address: some [`WINDOW`] addresses, neighbours together.
-pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>) -> Vec<Span> {
+/// The first addresses of a range set, or the first after an address: so many, neighbours together.
+pub(crate) fn windows(set: &RangeSet, after: Option<IpAddr>, mut room: u128) -> Vec<Span> {
     let mut windows: Vec<Span> = Vec::new();
-    let mut room = WINDOW;
     for span in set.offered() {
         if room == 0 {
             break;
@@ -303,9 +306,9 @@ mod tests {
         let excluded = ["10.0.0.64/26".parse().unwrap()];
         let sets = RangeSets::new(vec![vec![spec]], &excluded).unwrap();
         let set = sets.get(0).unwrap();
-        assert_eq!(text(&windows(set, None)), ["10.0.0.2-10.0.0.63", "10.0.0.128-10.0.1.66"]);
-        assert_eq!(text(&windows(set, Some("10.0.255.200".parse().unwrap()))), ["10.0.255.201-10.0.255.254"]);
-        assert_eq!(windows(set, Some("10.0.255.254".parse().unwrap())), []);
+        assert_eq!(text(&windows(set, None, WINDOW)), ["10.0.0.2-10.0.0.63", "10.0.0.128-10.0.1.66"]);
+        assert_eq!(text(&windows(set, Some("10.0.255.200".parse().unwrap()), WINDOW)), ["10.0.255.201-10.0.255.254"]);
+        assert_eq!(windows(set, Some("10.0.255.254".parse().unwrap()), WINDOW), []);
     }
 
     #[test]

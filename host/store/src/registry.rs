@@ -14,9 +14,11 @@
 //! A registration is written with a claim, and only where it says something new. The first ones of a network do not
 //! compare it, so that they do not lose to each other; a claim that saw one loses where it has changed since.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+use super::cursors::Cursors;
 use super::error::StoreError;
 use super::keys::{Keys, Named, address_in};
 use super::look::{Look, Requester};
@@ -181,7 +183,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Some(explicit) = self.registers else { return Ok(()) };
         let mut registering = self.registering_as(network, explicit, range_sets);
-        registering.learn(self.registration_entry(network).await?);
+        registering.learn(match search {
+            Search::Whole => self.registration_entry(network).await?,
+            Search::Glance { now, .. } => self.registration_beside_cursors(network, range_sets, now).await?,
+        });
         self.refuse(&registering, search).await
     }
 
@@ -262,6 +267,28 @@ impl Store {
     pub async fn registration(&self, network: &str) -> Result<Option<Registration>, StoreError> {
         let entry = self.registration_entry(network).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    /// The registration of a network. Whoever glances comes every few seconds, and notes beside it where the cursors are.
+    async fn registration_beside_cursors(
+        &self,
+        network: &str,
+        range_sets: &RangeSets,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        let Some(directory) = &self.notes else { return self.registration_entry(network).await };
+        let mut noted = Cursors::of(network, directory);
+        let mut batch = self.batch();
+        let registration = batch.registration(network);
+        let cursors: Vec<_> = range_sets.iter().map(|set| batch.cursor(set)).collect();
+        let mut answers = self.read_now(batch).await?;
+        for (set, cursor) in range_sets.iter().zip(cursors) {
+            if let Some(entry) = answers.entry(cursor) {
+                noted.learn(&entry, set, now);
+            }
+        }
+        noted.write();
+        Ok(answers.entry(registration))
     }
 
     async fn registration_entry(&self, network: &str) -> Result<Option<Entry>, StoreError> {

@@ -8,6 +8,8 @@ use super::error::StoreError;
 use super::keys::Named;
 use super::reading::windows;
 use ipam::{Attachment, RangeSets, Span};
+use jiff::Timestamp;
+use limits::store::WINDOW;
 
 /// How far other books than ours are searched for somebody who holds an address there.
 #[derive(Clone, Copy)]
@@ -21,6 +23,8 @@ pub enum Search<'a> {
         node: &'a str,
         machine: &'a str,
         range_sets: &'a RangeSets,
+        /// When it asks.
+        now: Timestamp,
     },
 }
 
@@ -30,7 +34,7 @@ impl Search<'_> {
         match self {
             Self::Whole => vec![span],
             Self::Glance { range_sets, .. } => {
-                let first = range_sets.iter().flat_map(|set| windows(set, None));
+                let first = range_sets.iter().flat_map(|set| windows(set, None, WINDOW));
                 first.filter_map(|window| window.intersection(&span)).collect()
             }
         }

@@ -102,7 +102,7 @@ impl Fail for Error {
             Self::Compiling { module, .. } => {
                 return Some(format!(
                     "the runtime asks again; it is compiled once. To compile a module before a network uses it: \
-                     kube-ipam policy install --conf NETWORK.conflist {module}"
+                     kube-ipam policy install {module} --network NETWORK"
                 ));
             }
             Self::Late { .. } => {

@@ -1,5 +1,7 @@
 //! STATUS: whether an ADD could work. Runtimes poll this, so it takes limited time and changes nothing.
 
+use jiff::Timestamp;
+
 use super::load::load_whoever_decides;
 use super::{Deadline, Error, Waited, elsewhere};
 use crate::config::{Base, Network};
@@ -18,8 +20,9 @@ pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &De
     load_shortly(network, deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
     elsewhere::refuse_earlier_stores(base, deadline).await.map_err(not_ready)?;
-    let glance = Search::Glance { node: &base.node, machine: &base.machine, range_sets: &network.range_sets };
-    let registered = store.check_registration(&base.network, &network.range_sets, glance).await;
+    let (node, machine, range_sets) = (&base.node, &base.machine, &network.range_sets);
+    let glance = Search::Glance { node, machine, range_sets, now: Timestamp::now() };
+    let registered = store.check_registration(&base.network, range_sets, glance).await;
     registered.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;
     Ok(())

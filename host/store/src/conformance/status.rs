@@ -1,5 +1,7 @@
 //! STATUS: asked every few seconds on every node, and so about a few keys, however many there are.
 
+use jiff::Timestamp;
+
 use super::bench::{Bench, MACHINE, assignment, ip, range_sets, requester, span};
 use crate::map::Map;
 use crate::{Moved, Requester, Search, Store, StoreError};
@@ -8,7 +10,8 @@ use ipam::{Kind, RangeSets};
 /// All that STATUS asks of a store.
 async fn ask(store: &Store, network: &str, node: &str, sets: &RangeSets) -> Result<(), StoreError> {
     store.ping().await?;
-    store.check_registration(network, sets, Search::Glance { node, machine: MACHINE, range_sets: sets }).await?;
+    let glance = Search::Glance { node, machine: MACHINE, range_sets: sets, now: Timestamp::now() };
+    store.check_registration(network, sets, glance).await?;
     store.has_predecessor_bookings(network).await.map(drop)
 }
 

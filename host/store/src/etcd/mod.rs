@@ -9,8 +9,8 @@
 //!   release  one transaction; where there is nothing to release, one that waits behind claims still on their way
 //! ```
 //!
-//! So an ADD costs two round trips and a DEL two; one more where the cursor is far from the first free address, one more
-//! for contenders that lose their first proposals, and one to log in where etcd tells users apart. There is no lock, no
+//! So an ADD costs two round trips and a DEL two; one more where the cursor is not where this node expected it
+//! (`cursors.rs`), one more for contenders that lose their first proposals, and one to log in where etcd tells users apart. There is no lock, no
 //! lease and no watch. Members are asked one after the other until one answers; what a broken connection left open is
 //! read back.
 

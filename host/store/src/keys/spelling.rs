@@ -69,7 +69,7 @@ pub(super) fn inclusive(from: String, last: String) -> KeyRange {
     KeyRange { from, to: last + "\0" }
 }
 
-pub(super) fn escape(part: &str) -> String {
+pub(crate) fn escape(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());
     for byte in part.bytes() {
         match byte {

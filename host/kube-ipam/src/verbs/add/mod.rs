@@ -128,7 +128,8 @@ pub async fn look_up(
     contested: &[IpAddr],
     now: Timestamp,
 ) -> Result<Look, Error> {
-    let look = store.look_up(requester, &network.range_sets, contested, now);
+    // Boxed: every caller's future would carry what a look needs, and the stack would be touched further down.
+    let look = Box::pin(store.look_up(requester, &network.range_sets, contested, now));
     let look = look.instrument(info_span!("look_up")).await?;
     store.refuse_moved(&look).await?;
     Ok(look)

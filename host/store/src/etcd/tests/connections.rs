@@ -49,6 +49,35 @@ fn a_claim_far_from_the_beginning_of_a_large_range_costs_one_read_more() {
 }
 
 #[test]
+fn a_node_that_notes_where_cursors_are_makes_no_read_more() {
+    let server = Server::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    block_on(async {
+        let etcd = Etcd::new(at(&[&server.url()]), None);
+        let mut bench = Bench::new(etcd.clone(), &["10.0.0.0/16", "fd00::/64"]);
+        bench.store = bench.store.with_registry(false).noting_in(Some(directory.path().to_owned()));
+        bench.fill(span("10.0.0.2", "10.0.3.232")).await;
+        bench.hold(&requester("last", ""), &[dynamic("10.0.3.233"), dynamic("fd00::7:0")]).await;
+        // Of the first ADD the node learns where they are; STATUS would do as well.
+        for (container, trips) in [("one", 3), ("two", 2), ("three", 2)] {
+            let before = etcd.round_trips();
+            let one = requester(container, container);
+            let mut look = bench.look(&one, &[]).await;
+            let mut proposal = Vec::new();
+            for set in 0..2 {
+                let after = look.snapshot.last_claimed(set);
+                let free = bench.next_free(&mut look, set, after).await.unwrap();
+                proposal.push(dynamic(&free.to_string()));
+            }
+            let claimed = bench.store.claim(look, &[proposal], None, &[]).await.unwrap();
+            assert!(matches!(claimed, Claimed::Done(_)));
+            assert_eq!(etcd.round_trips() - before, trips, "{container}");
+        }
+        bench.agrees().await;
+    });
+}
+
+#[test]
 fn the_garbage_of_a_node_costs_one_read_and_two_round_trips_each() {
     let server = Server::start(&[]);
     block_on(async {
@@ -81,7 +110,8 @@ fn what_status_asks_does_not_grow_with_the_range_sets_or_with_what_is_held() {
                 bench.fill(held).await;
                 let before = etcd.round_trips();
                 bench.store.ping().await.unwrap();
-                let glance = Search::Glance { node: "node-1", machine: MACHINE, range_sets: &bench.sets };
+                let (sets, now) = (&bench.sets, bench.tick());
+                let glance = Search::Glance { node: "node-1", machine: MACHINE, range_sets: sets, now };
                 bench.store.check_registration("blue", &bench.sets, glance).await.unwrap();
                 bench.store.has_predecessor_bookings("blue").await.unwrap();
                 // Two of them are the ping: a read, and whether etcd is full.
