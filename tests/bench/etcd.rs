@@ -1,8 +1,9 @@
-//! ADD and DEL on etcd, beside a program that makes the same two requests and nothing else.
+//! ADD and DEL on etcd, beside a program that makes the same two requests and nothing else; and what etcd keeps of them.
 
 use kube_ipam_tests::Call;
 use serde_json::json;
 
+use crate::bytes;
 use crate::sample::{Pairs, ROUNDS, header, time};
 use crate::server::Server;
 
@@ -17,6 +18,7 @@ pub(crate) fn print() {
         println!("{name} ADD / floor: {add:.2}");
         println!("{name} DEL / floor: {del:.2}");
     }
+    bytes::print();
 }
 
 fn add_and_del(name: &str, server: &Server) -> [f64; 2] {
