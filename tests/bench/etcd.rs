@@ -1,8 +1,9 @@
-//! ADD and DEL on etcd, beside a program that makes the same two requests and nothing else.
+//! ADD and DEL on etcd, beside a program that makes the same two requests and nothing else; and what etcd keeps of them.
 
 use kube_ipam_tests::Call;
 use serde_json::json;
 
+use crate::bytes;
 use crate::sample::{Pairs, ROUNDS, header, peak_memory_mb, time};
 use crate::server::Server;
 
@@ -19,6 +20,7 @@ pub(crate) fn print() {
         println!("{name} DEL / floor: {del:.2}");
         println!("{name}: peak memory of an ADD: {peak:.1} MB");
     }
+    bytes::print();
 }
 
 fn add_and_del(name: &str, server: &Server) -> [f64; 2] {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a developer's terminal")]
 
 mod burst;
+mod bytes;
 mod earlier;
 mod embedded;
 mod etcd;

@@ -281,10 +281,15 @@ impl Etcd {
         }
     }
 
+    /// Run `etcdctl` against all members, whatever comes of it.
+    pub fn ask_all(&self, arguments: &[&str]) -> Output {
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.ask(&all, arguments)
+    }
+
     /// What `etcdctl` prints for these arguments; it has to succeed.
     pub fn control(&self, arguments: &[&str]) -> String {
-        let all: Vec<usize> = (0..self.members.len()).collect();
-        let output = self.ask(&all, arguments);
+        let output = self.ask_all(arguments);
         assert!(output.status.success(), "etcdctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

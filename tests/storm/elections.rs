@@ -4,6 +4,8 @@
 //! Once with the usual deadline, where every call outlives an election, and once with one that is shorter than an
 //! election: hundreds of calls then fail at every stage, and nobody is told how they ended.
 //! Once more with leaders that live on, cut off from the others while clients still reach them.
+//!
+//! All the while etcd is compacted every second, up to the present: nobody reads a past that is gone.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -67,6 +69,7 @@ impl Storm {
         thread::scope(|scope| {
             let storm = &storm;
             let workers: Vec<_> = (0..WORKERS).map(|nth| scope.spawn(move || storm.work(nth))).collect();
+            scope.spawn(move || storm.compact(etcd));
             for at in [CALLS / 4, CALLS / 2] {
                 storm.strike_the_leader(etcd, strike, at);
             }
@@ -82,9 +85,24 @@ impl Storm {
         unreleased.for_each(|attachment| storm.release(attachment));
         assert_eq!(held(&storm.network), BTreeMap::new());
         let keys = etcd.keys("/kube-ipam/");
-        let stays = |key: &String| key.contains("/cursors/") || key.contains("/networks/");
+        let stays = |key: &String| key.contains("/l/") || key.contains("/networks/");
         assert!(keys.iter().all(stays), "left behind: {keys:?}");
         counts
+    }
+
+    /// Compact as long as calls are made. Where no member answers, it is tried again a second later.
+    fn compact(&self, etcd: &Etcd) {
+        let mut done = 0;
+        while self.made.load(Ordering::Relaxed) < CALLS {
+            let asked = etcd.ask_all(&["--command-timeout=1s", "get", "/", "--write-out", "json"]);
+            let answer: Value = serde_json::from_slice(&asked.stdout).unwrap_or_default();
+            if let Some(revision) = answer["header"]["revision"].as_i64() {
+                let compacted = etcd.ask_all(&["--command-timeout=1s", "compact", &revision.to_string()]);
+                done += usize::from(compacted.status.success());
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+        assert!(done > 0, "etcd was never compacted");
     }
 
     /// Attachments of its own, one after the other; every fourth worker leaves its last one.

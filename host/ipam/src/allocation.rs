@@ -15,7 +15,7 @@ use super::proposal::{Assignment, HoldTerms, Kind, Slot};
 pub struct PolicyName {
     /// The module's own name, or the stem of its file.
     pub name: String,
-    /// SHA-256 of the module, 64 hexadecimal digits.
+    /// SHA-256 of the module in hexadecimal digits: 64 of them, or in what the store has kept, as many as it keeps.
     pub sha256: String,
     /// The policy in whose stead this one decided, that being at fault.
     #[serde(default, rename = "insteadOf", skip_serializing_if = "Option::is_none")]
@@ -142,7 +142,7 @@ impl Claim {
             ceded: Vec::new(),
             former: BTreeMap::new(),
             policy: None,
-            since,
+            since: to_microseconds(since),
         }
     }
 
@@ -207,6 +207,11 @@ impl Claim {
             former: self.former.get(&assignment.address).cloned().map(Box::new),
         }
     }
+}
+
+/// A time as claims have it: at rest they keep no more digits, and what is remembered has to be what is written.
+pub fn to_microseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
 /// Who has an address.

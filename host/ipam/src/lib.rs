@@ -17,7 +17,7 @@ pub mod verdict;
 mod words;
 
 pub use addresses::{Family, Misfit, Prefix, Span, Unusable};
-pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName};
+pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName, to_microseconds};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Decision, Shadowed, Told, VerdictOrFault};
 pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot};

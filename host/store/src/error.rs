@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::keys::FORMAT;
 use super::moved::Moved;
 use ipam::shown::first_of;
 use limits::store::COMMANDS_TURN;
@@ -116,6 +117,11 @@ pub enum StoreError {
     /// etcd was compacted between two reads of one view.
     #[error("etcd compacted its history while it was being read")]
     Compacted,
+    /// The records were written by a program that writes them in another way.
+    #[error(
+        "the records of network {network:?} are of format {found}, and this program knows format {FORMAT}: it leaves them alone"
+    )]
+    Format { network: String, found: u32 },
     /// The network's allocations are elsewhere.
     #[error(transparent)]
     Moved(Box<Moved>),
@@ -180,6 +186,14 @@ impl StoreError {
                 format!(
                     "free space on this node: `df -h {dir}` and `df -i {dir}` show what is left; the runtime tries again"
                 )
+            }
+            Self::Format { found, .. } if *found > FORMAT => {
+                "a newer kube-ipam wrote them, on another node or on this one before: install that version here".into()
+            }
+            Self::Format { .. } => {
+                "an earlier kube-ipam wrote them, and can still release them: install that version again, or begin with an \
+                 empty etcdPrefix (or dataDir) and learn of the pods that run; see \"When the store is lost\" in README.md"
+                    .into()
             }
             Self::Moved(moved) => moved.hint(),
             Self::Unreadable { source, .. } if source.is_transient() => {

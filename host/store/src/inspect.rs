@@ -9,12 +9,12 @@ use std::net::IpAddr;
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::{Keys, Named, seconds_until};
+use super::keys::{Keys, Named, node_digest, pod_digest, seconds_until};
 use super::ordered::Entry;
 use super::record::{Hold, Keyed, Seen, address_in_value};
 use super::repair::InUse;
 pub use disagreement::Disagreement;
-use ipam::{Allocation, Attachment, Ceded, Claim, Party, PodName, Slot};
+use ipam::{Allocation, Attachment, Ceded, Claim, Party, Slot};
 use ledger::Ledger;
 
 impl Store {
@@ -74,10 +74,10 @@ pub(super) struct Everything {
     pub(super) claims: BTreeMap<Attachment, Claim>,
     /// Whose claims list an address as ceded.
     cedents: BTreeMap<IpAddr, Vec<Attachment>>,
-    /// By attachment, node and machine.
+    /// By attachment, digest of the node's name, and machine.
     pub(super) nodes: BTreeSet<(Attachment, String, String)>,
-    /// By pod, interface and network: the container it points at.
-    pods: BTreeMap<(PodName, String, String), String>,
+    /// By digest of the pod, interface and network: the container it points at.
+    pods: BTreeMap<(String, String, String), String>,
     pub(super) holds: BTreeMap<IpAddr, Hold>,
     pub(super) identities: BTreeMap<(IpAddr, String), Hold>,
     /// By address and the second at which the hold ends.
@@ -91,8 +91,7 @@ pub(super) struct Everything {
 
 /// A record, if it can be read and is of its key.
 fn readable<T: Keyed>(named: &Named, value: &[u8]) -> Option<T> {
-    let record: T = serde_json::from_slice(value).ok()?;
-    record.misplaced(named).is_none().then_some(record)
+    T::read(named, value).ok()
 }
 
 impl Everything {
@@ -146,10 +145,9 @@ impl Everything {
             Named::Node { node, machine, attachment } => {
                 self.nodes.insert((attachment, node, machine));
             }
-            Named::Pod { cluster, namespace, name, interface, network } => {
+            Named::Pod { pod, interface, network } => {
                 let container = String::from_utf8_lossy(&entry.value).into_owned();
-                let cluster = if cluster.is_empty() { None } else { Some(cluster) };
-                self.pods.insert((PodName { namespace, name, uid: None, cluster }, interface, network), container);
+                self.pods.insert((pod, interface, network), container);
             }
             Named::Slot(slot) => {
                 self.slots.insert(slot, address_in_value(&entry.value));
@@ -254,7 +252,7 @@ impl Everything {
     /// name, which is gone by now.
     fn compare_node(&self, claim: &Claim) -> Option<Disagreement> {
         let Claim { attachment, node, machine, .. } = claim;
-        if self.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+        if self.nodes.contains(&(attachment.clone(), node_digest(node), machine.clone())) {
             return None;
         }
         Some(Disagreement::MissingFromNode { attachment: attachment.clone(), node: node.clone() })
@@ -265,7 +263,7 @@ impl Everything {
         let mut found = Vec::new();
         for (attachment, node, machine) in &self.nodes {
             let claim = self.claims.get(attachment);
-            if claim.is_none_or(|claim| claim.node != *node || claim.machine != *machine) {
+            if claim.is_none_or(|claim| node_digest(&claim.node) != *node || claim.machine != *machine) {
                 let (attachment, node, machine) = (attachment.clone(), node.clone(), machine.clone());
                 found.push(Disagreement::StaleNode { attachment, node, machine });
             }
@@ -274,7 +272,7 @@ impl Everything {
             let attachment =
                 Attachment { network: network.clone(), container: container.clone(), interface: interface.clone() };
             let known = self.claims.get(&attachment).and_then(|claim| claim.pod.clone());
-            if known.is_none_or(|known| PodName { uid: None, ..known } != *pod) {
+            if known.is_none_or(|known| pod_digest(&known) != *pod) {
                 found.push(Disagreement::StalePod { pod: pod.clone(), attachment });
             }
         }

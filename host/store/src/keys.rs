@@ -1,28 +1,39 @@
 //! The keys of everything at rest. Both stores use them.
 //!
 //! ```text
-//! <prefix>/v1/<domain>/
-//!   addresses/4/0abc0002                            → Allocation     who holds 10.188.0.2
-//!   addresses/6/fd000000000000000000000000000002    → Allocation     numbers sort as they count: the first gap
+//! <prefix>/v2/<domain>/
+//!   a/4/0abc0002                                    → Allocation     who holds 10.188.0.2
+//!   a/6/fd000000000000000000000000000002            → Allocation     numbers sort as they count: the first gap
 //!                                                                     after a place is one short range read
-//!   attachments/<container>/<interface>/<network>   → Claim           all of one attachment: DEL, CHECK, repeated ADD
-//!   nodes/<node>/<machine>/<network>/<container>/<interface>
+//!   c/<container>/<interface>[/<network>]           → Claim           all of one attachment: DEL, CHECK, repeated ADD
+//!   n/<node>/<machine>/<network>/<container>/<interface>
 //!                                                   → (empty)         what GC walks: this node and machine, this network
-//!   pods/<cluster>/<namespace>/<name>/<interface>/<network>
-//!                                                   → container ID    the newest attachment of a pod's interface
-//!   holds/4/0abc0002                                → Hold            nobody has it, and it is on hold
-//!   identities/<identity>/4/0abc0002                → Hold            a copy, by the identity it is on hold for
-//!   expiries/<seconds>/4/0abc0002                   → Hold            a copy, by its end: what is over comes first
-//!   slots/<name>/00000007                           → address         which address took slot 7 of a list
-//!   cursors/<spans of the range set>                → address         claimed last; written with a claim, never compared
+//!   p/<pod>/<cluster>/<interface>[/<network>]       → container ID    the newest attachment of a pod's interface
+//!   h/4/0abc0002                                    → Hold            nobody has it, and it is on hold
+//!   i/<identity>/4/0abc0002                         → Hold            a copy, by the identity it is on hold for
+//!   e/<seconds>/4/0abc0002                          → Hold            a copy, by its end: what is over comes first
+//!   s/<name>/00000007                               → address         which address took slot 7 of a list
+//!   l/<spans of the range set>                      → address         claimed last; written with a claim, never compared
 //! <prefix>/networks/<network>                       → Registration    the domain that has the network's allocations
 //! ```
 //!
-//! An address is under `addresses` or under `holds`, never under both. `attachments`, `nodes`, `pods`, `identities`,
-//! `expiries` and `slots` change in the same transaction as what they point at. Only two writers that want the same address, slot
-//! or attachment, or that displace the same older attachment, ever contend.
+//! An address is under `a` or under `h`, never under both. `c`, `n`, `p`, `i`, `e` and `s` change in the same transaction as
+//! what they point at. Only two writers that want the same address, slot or attachment, or that displace the same older
+//! attachment, ever contend.
 //!
-//! Every part is escaped: only letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
+//! etcd keeps a key twice for each claim that is gone, until it is compacted: with its value, and with the mark that it was
+//! deleted. So keys are short. A name that nobody reads back from them is the beginning of a digest, which any shell can make:
+//!
+//! ```text
+//!   <node>      printf %s NODE             | sha256sum | cut -c1-12
+//!   <pod>       printf %s NAMESPACE/NAME   | sha256sum | cut -c1-16
+//!   <cluster>   printf %s CLUSTER          | sha256sum | cut -c1-8      or `-` where it is not known
+//! ```
+//!
+//! A network that is called like its domain, as by default, is left out, and `~` under `n`. Every other part is escaped: only
+//! letters, digits and `-._:@` stand for themselves, so no part contains a `/`.
+//!
+//! `v2` is the format of keys and records. A program that finds another one in the registration of a network touches nothing.
 
 mod named;
 mod spelling;
@@ -34,11 +45,26 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::named::Named;
-pub(crate) use self::spelling::{address_in, escape, seconds_until, slot_number_in};
-use self::spelling::{digits, inclusive, under, unescape};
+pub(crate) use self::spelling::{address_in, escape, seconds_until, slot_number_in, unescape};
+use self::spelling::{digest, digits, inclusive, under};
 use super::ordered::KeyRange;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
+
+/// The format of keys and records. Whoever changes what either means takes the next number.
+pub(crate) const FORMAT: u32 = 2;
+
+/// How many digits of a digest stand for a name. GC trusts the first together with the machine; whoever follows an index of
+/// pods compares the names.
+const NODE_DIGITS: usize = 12;
+const POD_DIGITS: usize = 16;
+const CLUSTER_DIGITS: usize = 8;
+
+/// Stands for a cluster that is not known.
+const NO_CLUSTER: &str = "-";
+
+/// Stands for the network that is called like the domain. No part that is escaped has this character.
+const OWN_NETWORK: &str = "~";
 
 /// The keys of one domain.
 #[derive(Clone, Debug)]
@@ -49,11 +75,11 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(prefix: &str, domain: &str) -> Self {
-        Self { root: format!("{}/v1/{}/", prefix.trim_end_matches('/'), escape(domain)).into() }
+        Self { root: format!("{}/v{FORMAT}/{}/", prefix.trim_end_matches('/'), escape(domain)).into() }
     }
 
     pub(crate) fn address(&self, address: IpAddr) -> String {
-        format!("{}addresses/{}", self.root, digits(address))
+        format!("{}a/{}", self.root, digits(address))
     }
 
     pub(crate) fn addresses_in(&self, span: Span) -> KeyRange {
@@ -62,11 +88,11 @@ impl Keys {
 
     /// The addresses of both families, IPv4 first.
     pub(crate) fn addresses(&self) -> KeyRange {
-        under(self.join("addresses", &[]))
+        under(self.join("a", &[]))
     }
 
     pub(crate) fn hold(&self, address: IpAddr) -> String {
-        format!("{}holds/{}", self.root, digits(address))
+        format!("{}h/{}", self.root, digits(address))
     }
 
     pub(crate) fn holds_in(&self, span: Span) -> KeyRange {
@@ -74,94 +100,83 @@ impl Keys {
     }
 
     pub(crate) fn holds(&self) -> KeyRange {
-        under(format!("{}holds/", self.root))
+        under(self.join("h", &[]))
     }
 
     pub(crate) fn attachment(&self, attachment: &Attachment) -> String {
         let Attachment { network, container, interface } = attachment;
-        self.join("attachments", &[container, interface, network])
+        self.in_network(self.join("c", &[container, interface]), network)
     }
 
     pub(crate) fn attachments(&self) -> KeyRange {
-        under(self.join("attachments", &[]))
+        under(self.join("c", &[]))
     }
 
     /// The attachments of every container whose ID begins like this.
     pub(crate) fn attachments_beginning(&self, container: &str) -> KeyRange {
-        let from = self.join("attachments", &[container]);
-        // '~' comes after every character of a key.
+        let from = self.join("c", &[container]);
+        // '~' comes after every character of an ID.
         KeyRange { to: from.clone() + "~", from }
     }
 
-    pub(crate) fn node(&self, node: &str, machine: &str, attachment: &Attachment) -> String {
+    /// The entry of an attachment in the index of a node, whose name stands there as a digest.
+    pub(crate) fn node_at(&self, node_digest: &str, machine: &str, attachment: &Attachment) -> String {
         let Attachment { network, container, interface } = attachment;
-        self.join("nodes", &[node, machine, network, container, interface])
+        with_parts(self.on(node_digest, machine, network), &[container, interface])
     }
 
     pub(crate) fn attachments_on(&self, node: &str, machine: &str, network: &str) -> KeyRange {
-        under(self.join("nodes", &[node, machine, network]) + "/")
+        under(self.on(&node_digest(node), machine, network) + "/")
     }
 
     pub(crate) fn node_of(&self, claim: &Claim) -> String {
-        self.node(&claim.node, &claim.machine, &claim.attachment)
+        self.node_at(&node_digest(&claim.node), &claim.machine, &claim.attachment)
     }
 
     /// The index of every node and machine.
     pub(crate) fn nodes(&self) -> KeyRange {
-        under(self.join("nodes", &[]))
+        under(self.join("n", &[]))
     }
 
     pub(crate) fn pod(&self, pod: &PodName, attachment: &Attachment) -> String {
-        let PodName { namespace, name, cluster, .. } = pod;
-        let cluster = cluster.as_deref().unwrap_or_default();
-        self.join("pods", &[cluster, namespace, name, &attachment.interface, &attachment.network])
+        self.pod_at(&pod_digest(pod), attachment)
     }
 
-    /// The pods of every cluster.
-    pub(crate) fn pods(&self) -> KeyRange {
-        under(self.join("pods", &[]))
+    /// The entry of an attachment in the index of pods, where its pod and cluster stand as digests.
+    pub(crate) fn pod_at(&self, pod_digest: &str, attachment: &Attachment) -> String {
+        let Attachment { network, interface, .. } = attachment;
+        self.in_network(format!("{}p/{pod_digest}/{}", self.root, escape(interface)), network)
     }
 
-    /// The pods of one cluster; of those without one where its name is empty.
-    pub(crate) fn pods_of(&self, cluster: &str) -> KeyRange {
-        under(self.join("pods", &[cluster]) + "/")
-    }
-
-    /// All interfaces of the pods of a name in one cluster.
-    pub(crate) fn interfaces_of(&self, cluster: &str, namespace: &str, name: &str) -> KeyRange {
-        under(self.join("pods", &[cluster, namespace, name]) + "/")
-    }
-
-    /// The cluster that a key under `pods` begins with.
-    pub(crate) fn cluster_in(&self, key: &str) -> Option<String> {
-        let (cluster, _) = key.strip_prefix(&self.join("pods", &[]))?.split_once('/')?;
-        unescape(cluster)
+    /// All interfaces of the pods of a name, in every cluster.
+    pub(crate) fn pods_named(&self, namespace: &str, name: &str) -> KeyRange {
+        under(format!("{}p/{}/", self.root, name_digest(namespace, name)))
     }
 
     pub(crate) fn identity(&self, identity: &str, address: IpAddr) -> String {
-        format!("{}/{}", self.join("identities", &[identity]), digits(address))
+        format!("{}/{}", self.join("i", &[identity]), digits(address))
     }
 
     pub(crate) fn addresses_for(&self, identity: &str) -> KeyRange {
-        under(self.join("identities", &[identity]) + "/")
+        under(self.join("i", &[identity]) + "/")
     }
 
     pub(crate) fn expiry(&self, until: Timestamp, address: IpAddr) -> String {
-        format!("{}expiries/{:016x}/{}", self.root, seconds_until(until), digits(address))
+        format!("{}e/{:016x}/{}", self.root, seconds_until(until), digits(address))
     }
 
     /// Everything that is over at this moment.
     pub(crate) fn expired(&self, now: Timestamp) -> KeyRange {
         let over = now.as_second().max(0).unsigned_abs();
-        KeyRange { from: self.join("expiries", &[]), to: format!("{}expiries/{:016x}", self.root, over + 1) }
+        KeyRange { from: self.join("e", &[]), to: format!("{}e/{:016x}", self.root, over + 1) }
     }
 
     pub(crate) fn slot(&self, slot: &Slot) -> String {
-        format!("{}/{:08x}", self.join("slots", &[&slot.name]), slot.number)
+        format!("{}/{:08x}", self.join("s", &[&slot.name]), slot.number)
     }
 
     pub(crate) fn slots_of(&self, name: &str) -> KeyRange {
-        under(self.join("slots", &[name]) + "/")
+        under(self.join("s", &[name]) + "/")
     }
 
     /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
@@ -170,14 +185,10 @@ impl Keys {
         let spans: Vec<String> = set.ranges().iter().map(|range| range.span().to_string()).collect();
         let name = spans.join(",");
         if name.len() <= RANGE_SET_NAME {
-            return self.join("cursors", &[&name]);
+            return self.join("l", &[&name]);
         }
         // A key has a limit. Nobody reads the spans back from it, so a digest of them does as well.
-        self.join("cursors", &[&format!("{:x}", Sha256::digest(name))])
-    }
-
-    pub(crate) fn cursors(&self) -> KeyRange {
-        under(self.join("cursors", &[]))
+        self.join("l", &[&format!("{:x}", Sha256::digest(name))])
     }
 
     /// The keys of another domain beside this one.
@@ -206,18 +217,18 @@ impl Keys {
 
     /// The keys of all domains behind this one, or of all domains there are.
     pub(crate) fn all_domains(&self) -> KeyRange {
-        under(format!("{}/v1/", self.prefix()))
+        under(format!("{}/v{FORMAT}/", self.prefix()))
     }
 
     /// The domain that a key belongs to.
     pub(crate) fn domain_of(&self, key: &str) -> Option<String> {
-        let (domain, _) = key.strip_prefix(self.prefix())?.strip_prefix("/v1/")?.split_once('/')?;
+        let (domain, _) = key.strip_prefix(&self.all_domains().from)?.split_once('/')?;
         unescape(domain)
     }
 
     fn prefix(&self) -> &str {
         let (above, _) = self.parts();
-        above.strip_suffix("/v1").unwrap_or(above)
+        above.rsplit_once('/').map_or(above, |(prefix, _)| prefix)
     }
 
     /// What is above the domain, and the domain as it stands in keys, where it has no slash.
@@ -233,12 +244,27 @@ impl Keys {
 
     /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
     pub(crate) fn rehearsal(&self) -> Vec<String> {
-        let sections =
-            ["addresses", "attachments", "nodes", "pods", "holds", "identities", "expiries", "slots", "cursors"];
+        let sections = ["a", "c", "n", "p", "h", "i", "e", "s", "l"];
         // etcd's roles are given by ranges of keys, so that each part has to be tried.
         let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
         keys.push(self.registration("(rehearsal)"));
         keys
+    }
+
+    /// Where the index of a node and machine has the attachments of a network.
+    fn on(&self, node_digest: &str, machine: &str, network: &str) -> String {
+        let network = if self.is_own(network) { OWN_NETWORK.to_owned() } else { escape(network) };
+        format!("{}n/{node_digest}/{}/{network}", self.root, escape(machine))
+    }
+
+    fn in_network(&self, key: String, network: &str) -> String {
+        if self.is_own(network) { key } else { with_parts(key, &[network]) }
+    }
+
+    /// Whether a network is called like the domain.
+    fn is_own(&self, network: &str) -> bool {
+        let (_, domain) = self.parts();
+        escape(network) == domain
     }
 
     fn join(&self, section: &str, parts: &[&str]) -> String {
@@ -247,19 +273,33 @@ impl Keys {
     }
 }
 
-/// The parts of a range that are left when others, which do not overlap, are taken out.
-pub(crate) fn gaps_between(whole: KeyRange, parts: impl IntoIterator<Item = KeyRange>) -> Vec<KeyRange> {
-    let mut parts: Vec<KeyRange> = parts.into_iter().collect();
-    parts.sort_by(|one, two| one.from.cmp(&two.from));
-    let mut between = Vec::with_capacity(parts.len() + 1);
-    let mut from = whole.from;
+/// A key with further parts behind it.
+fn with_parts(mut key: String, parts: &[&str]) -> String {
     for part in parts {
-        between.push(KeyRange { from, to: part.from });
-        from = part.to;
+        key.push('/');
+        key.push_str(&escape(part));
     }
-    between.push(KeyRange { from, to: whole.to });
-    between.retain(|gap| gap.from < gap.to);
-    between
+    key
+}
+
+/// How a node's name stands in keys.
+pub(crate) fn node_digest(node: &str) -> String {
+    digest(node, NODE_DIGITS)
+}
+
+/// How a pod and its cluster stand in keys.
+pub(crate) fn pod_digest(pod: &PodName) -> String {
+    let PodName { namespace, name, cluster, .. } = pod;
+    let cluster = match cluster.as_deref() {
+        None | Some("") => NO_CLUSTER.to_owned(),
+        Some(cluster) => digest(cluster, CLUSTER_DIGITS),
+    };
+    format!("{}/{cluster}", name_digest(namespace, name))
+}
+
+fn name_digest(namespace: &str, name: &str) -> String {
+    // Names of Kubernetes need no escaping; with it, no two pairs of names are one text.
+    digest(&format!("{}/{}", escape(namespace), escape(name)), POD_DIGITS)
 }
 
 #[cfg(test)]
@@ -274,35 +314,79 @@ mod tests {
     fn numbers_sort_as_they_count() {
         let keys = Keys::new("/kube-ipam", "blue");
         let [low, high] = ["10.188.0.2", "10.188.1.0"].map(|text| keys.address(text.parse().unwrap()));
-        assert_eq!(low, "/kube-ipam/v1/blue/addresses/4/0abc0002");
+        assert_eq!(low, "/kube-ipam/v2/blue/a/4/0abc0002");
         assert!(low < high);
-        assert_eq!(keys.hold("fd00::2".parse().unwrap()).len(), "/kube-ipam/v1/blue/holds/6/".len() + 32);
+        assert_eq!(keys.hold("fd00::2".parse().unwrap()).len(), "/kube-ipam/v2/blue/h/6/".len() + 32);
     }
 
     #[test]
     fn no_part_can_escape_its_place() {
         let keys = Keys::new("", "a/b%");
-        for name in ["../../x", "a/b", "%2f", "ü", "", "a b"] {
-            let attachment = attachment(name, "c", "eth0");
-            let key = keys.node(name, name, &attachment);
+        for name in ["../../x", "a/b", "%2f", "ü", "", "a b", "~"] {
+            let attachment = attachment(name, "c", name);
+            let key = keys.node_at(&node_digest(name), name, &attachment);
             assert_eq!(key.matches('/').count(), 8, "{key}");
-            let named = Named::Node { node: name.into(), machine: name.into(), attachment };
+            let named = Named::Node { node: node_digest(name), machine: name.into(), attachment: attachment.clone() };
             assert_eq!(keys.named(&key), Some(named), "{key}");
+            let key = keys.attachment(&attachment);
+            assert_eq!(key.matches('/').count(), 6, "{key}");
+            assert_eq!(keys.named(&key), Some(Named::Attachment(attachment)), "{key}");
         }
         assert_ne!(Keys::new("", "a/b").everything(), Keys::new("", "a%2fb").everything());
+    }
+
+    #[test]
+    fn a_network_that_is_called_like_its_domain_is_left_out() {
+        let keys = Keys::new("/k", "a/b");
+        let pod = PodName { namespace: "web".into(), name: "front-0".into(), uid: None, cluster: Some("6c1f".into()) };
+        for (network, tail, under_node) in
+            [("a/b", "", "~"), ("blue", "/blue", "blue"), ("a%2fb", "/a%252fb", "a%252fb")]
+        {
+            let attachment = attachment(network, "c1", "eth0");
+            assert_eq!(keys.attachment(&attachment), format!("/k/v2/a%2fb/c/c1/eth0{tail}"));
+            assert_eq!(keys.named(&keys.attachment(&attachment)), Some(Named::Attachment(attachment.clone())));
+            let node = keys.node_at(&node_digest("node-1"), "m", &attachment);
+            assert_eq!(node, format!("/k/v2/a%2fb/n/{}/m/{under_node}/c1/eth0", node_digest("node-1")));
+            let named =
+                Named::Node { node: node_digest("node-1"), machine: "m".into(), attachment: attachment.clone() };
+            assert_eq!(keys.named(&node), Some(named));
+            let key = keys.pod(&pod, &attachment);
+            assert_eq!(key, format!("/k/v2/a%2fb/p/{}/eth0{tail}", pod_digest(&pod)));
+            let named = Named::Pod { pod: pod_digest(&pod), interface: "eth0".into(), network: network.into() };
+            assert_eq!(keys.named(&key), Some(named));
+        }
+        // A second spelling of one name would be a second key of one thing.
+        assert_eq!(keys.named("/k/v2/a%2fb/c/c1/eth0/a%2fb"), None);
+    }
+
+    #[test]
+    fn a_shell_makes_the_digests() {
+        // printf %s … | sha256sum | cut -c1-…
+        assert_eq!(node_digest("node-1"), "35971be6e9bb");
+        let pod = PodName { namespace: "web".into(), name: "front-0".into(), uid: None, cluster: Some("6c1f".into()) };
+        assert_eq!(pod_digest(&pod), "8631f7de311f38cf/8c347329");
+        for cluster in [None, Some(String::new())] {
+            assert!(pod_digest(&PodName { cluster, ..pod.clone() }).ends_with("/-"));
+        }
+        let keys = Keys::new("", "blue");
+        let (range, key) = (keys.pods_named("web", "front-0"), keys.pod(&pod, &attachment("blue", "c1", "eth0")));
+        assert!(range.from < key && key < range.to, "{key}");
     }
 
     #[test]
     fn a_range_has_what_begins_with_it_and_no_neighbour() {
         let keys = Keys::new("", "blue");
         let range = keys.attachments_on("node-1", "m", "blue");
-        let within = |key: &String| range.from <= *key && *key < range.to;
-        assert!(within(&keys.node("node-1", "m", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-10", "m", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", "m2", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", "", &attachment("blue", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", "m", &attachment("blue2", "c", "eth0"))));
-        assert!(!within(&keys.node("node-1", "m", &attachment("blue-2", "c", "eth0"))));
+        let within = |node: &str, machine: &str, network: &str| {
+            let key = keys.node_at(&node_digest(node), machine, &attachment(network, "c", "eth0"));
+            range.from <= key && key < range.to
+        };
+        assert!(within("node-1", "m", "blue"));
+        assert!(!within("node-10", "m", "blue"));
+        assert!(!within("node-1", "m2", "blue"));
+        assert!(!within("node-1", "", "blue"));
+        assert!(!within("node-1", "m", "blue2"));
+        assert!(!within("node-1", "m", "blue-2"));
     }
 
     #[test]
@@ -323,7 +407,7 @@ mod tests {
 
     #[test]
     fn registrations_lie_beside_all_domains() {
-        for (prefix, domain) in [("/kube-ipam", "blue"), ("", "a/b%"), ("/v1/v1", "v1"), ("/a/", "ü")] {
+        for (prefix, domain) in [("/kube-ipam", "blue"), ("", "a/b%"), ("/v2/v2", "v2"), ("/a/", "ü")] {
             let keys = Keys::new(prefix, domain);
             assert_eq!((keys.domain().as_str(), keys.prefix()), (domain, prefix.trim_end_matches('/')));
             assert_eq!(keys.beside("red").everything(), Keys::new(prefix, "red").everything());

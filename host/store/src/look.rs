@@ -214,7 +214,7 @@ impl Look {
         }
         self.evidence.expired = answers.all_readable(expired);
         if let (Some(registering), Some(registration)) = (&mut self.evidence.registering, registration) {
-            registering.learn(answers.entry(registration));
+            registering.learn(answers.entry(registration))?;
         }
         Ok(Some(FirstRead { newest }))
     }
@@ -261,7 +261,8 @@ impl Look {
         if claim.as_ref().is_some_and(|claim| self.is_of_same_pod(claim.pod.as_ref())) {
             self.previous = claim;
         } else {
-            self.namesake = claim;
+            // The index goes by the digest of a name: whoever stands there may have another one, and is no business of this pod.
+            self.namesake = claim.filter(|claim| self.has_same_name(claim.pod.as_ref()));
         }
         Ok(())
     }
@@ -321,6 +322,11 @@ impl Look {
         }
         others.remove(&self.requester.attachment);
         others
+    }
+
+    fn has_same_name(&self, pod: Option<&PodName>) -> bool {
+        let (Some(one), Some(two)) = (&self.requester.pod, pod) else { return false };
+        one.namespace == two.namespace && one.name == two.name && one.cluster == two.cluster
     }
 
     pub(crate) fn is_of_same_pod(&self, pod: Option<&PodName>) -> bool {

@@ -1,9 +1,11 @@
-//! Records between bytes and meaning. Each says whose it is, and is checked against its key after every read.
+//! Records between bytes and meaning. Each says whose it is, by itself or by its key, and is checked after every read.
+//! `written.rs` has the table of what stands in them.
+
+mod written;
 
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
@@ -64,38 +66,54 @@ pub(crate) struct Seen<T> {
     pub(crate) record: T,
 }
 
+/// A record that can be written down.
+pub(crate) trait AtRest {
+    /// Equal records are equal bytes: what one process writes, another can expect to the byte.
+    fn to_bytes(&self) -> Vec<u8>;
+}
+
 /// A record that knows which key it belongs under.
-pub(crate) trait Keyed: DeserializeOwned {
-    /// What is wrong with this record under this name.
-    fn misplaced(&self, named: &Named) -> Option<String>;
+pub(crate) trait Keyed: AtRest + Sized {
+    /// The record under this name, or what is wrong with it, in words.
+    fn read(named: &Named, value: &[u8]) -> Result<Self, String>;
 }
 
 impl Keyed for Allocation {
-    fn misplaced(&self, named: &Named) -> Option<String> {
-        let here = matches!(named, Named::Address(address) if *address == self.address);
-        (!here).then(|| format!("it is about {}", self.address))
+    fn read(named: &Named, value: &[u8]) -> Result<Self, String> {
+        let held = written::read_allocation(value)?;
+        if *named == Named::Address(held.address) { Ok(held) } else { Err(format!("it is about {}", held.address)) }
     }
 }
 
 impl Keyed for Claim {
-    fn misplaced(&self, named: &Named) -> Option<String> {
-        let here = matches!(named, Named::Attachment(attachment) if *attachment == self.attachment);
-        (!here).then(|| format!("it is about {}", self.attachment))
+    fn read(named: &Named, value: &[u8]) -> Result<Self, String> {
+        let Named::Attachment(attachment) = named else { return Err("its key is not that of a claim".into()) };
+        written::read_claim(attachment, value)
+    }
+}
+
+impl AtRest for Hold {
+    fn to_bytes(&self) -> Vec<u8> {
+        json(self)
     }
 }
 
 impl Keyed for Hold {
-    fn misplaced(&self, named: &Named) -> Option<String> {
-        let here = match named {
-            Named::Hold(address) => *address == self.address,
+    fn read(named: &Named, value: &[u8]) -> Result<Self, String> {
+        let hold: Self = serde_json::from_slice(value).map_err(|error| what_is_wrong(&error))?;
+        let is_here = match named {
+            Named::Hold(address) => *address == hold.address,
             Named::Identity { identity, address } => {
-                *address == self.address && self.identity.as_ref() == Some(identity)
+                *address == hold.address && hold.identity.as_ref() == Some(identity)
             }
-            Named::Expiry { seconds, address } => *address == self.address && *seconds == seconds_until(self.until),
+            Named::Expiry { seconds, address } => *address == hold.address && *seconds == seconds_until(hold.until),
             _ => false,
         };
-        let identity = self.identity.as_deref().unwrap_or("nobody");
-        (!here).then(|| format!("it is about {} for {identity}", self.address))
+        if is_here {
+            return Ok(hold);
+        }
+        let identity = hold.identity.as_deref().unwrap_or("nobody");
+        Err(format!("it is about {} for {identity}", hold.address))
     }
 }
 
@@ -104,17 +122,13 @@ impl<T: Keyed> Seen<T> {
     pub(crate) fn parse(keys: &Keys, entry: Entry) -> Result<Self, StoreError> {
         let Entry { key, value } = entry;
         // Two checks, as hands and other programs can do either: it can be read, and it is about what its key is about.
-        let record: T = match serde_json::from_slice(&value) {
-            Ok(record) => record,
-            Err(error) => return Err(StoreError::Damaged { key, what: what_is_wrong(&error) }),
+        let record = match keys.named(&key) {
+            Some(named) => T::read(&named, &value),
+            None => Err("its key has no meaning".into()),
         };
-        let misplaced = match keys.named(&key) {
-            Some(named) => record.misplaced(&named),
-            None => Some("its key has no meaning".into()),
-        };
-        match misplaced {
-            None => Ok(Self { key, bytes: value, record }),
-            Some(what) => Err(StoreError::Damaged { key, what }),
+        match record {
+            Ok(record) => Ok(Self { key, bytes: value, record }),
+            Err(what) => Err(StoreError::Damaged { key, what }),
         }
     }
 
@@ -154,7 +168,12 @@ pub(super) fn what_is_wrong(error: &serde_json::Error) -> String {
     }
 }
 
-/// The bytes under a key. Fields in the order of their declaration: what one process writes, another can expect to the byte.
-pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+/// The bytes under a key.
+pub(crate) fn encode<T: AtRest>(record: &T) -> Vec<u8> {
+    record.to_bytes()
+}
+
+/// Fields in the order of their declaration.
+pub(crate) fn json<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("our records have string keys and no part whose serialisation can fail")
 }

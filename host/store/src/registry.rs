@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::cursors::Cursors;
 use super::error::StoreError;
-use super::keys::{Keys, Named, address_in};
+use super::keys::{FORMAT, Keys, Named, address_in};
 use super::look::{Look, Requester};
 use super::map::MapView;
 use super::moved::Moved;
 use super::ordered::{Change, Entry, Guard, OrderedMap};
 use super::pages::Pages;
-use super::record::encode;
+use super::record::{AtRest, encode, json};
 use super::search::Search;
 use ipam::{Attachment, RangeSets, Span};
 use limits::store::REGISTERED_SUBNETS;
@@ -34,6 +34,9 @@ use limits::store::REGISTERED_SUBNETS;
 /// Where a network keeps its allocations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
+    /// The format of the keys and records of the domain.
+    #[serde(default = "first_format")]
+    pub format: u32,
     pub domain: String,
     /// Whether somebody chose the domain, or it is called like the network by default.
     #[serde(default)]
@@ -65,6 +68,24 @@ pub(crate) struct Registering {
 struct Found {
     registration: Registration,
     bytes: Vec<u8>,
+}
+
+/// What every program can read of a registration, whatever else later ones write.
+#[derive(Deserialize)]
+struct Stamp {
+    #[serde(default = "first_format")]
+    format: u32,
+}
+
+/// Of registrations that do not say.
+fn first_format() -> u32 {
+    1
+}
+
+impl AtRest for Registration {
+    fn to_bytes(&self) -> Vec<u8> {
+        json(self)
+    }
 }
 
 impl Registration {
@@ -111,13 +132,14 @@ impl Registering {
     }
 
     /// A registration that cannot be read is none: the next claim writes it again.
-    pub(crate) fn learn(&mut self, entry: Option<Entry>) {
+    pub(crate) fn learn(&mut self, entry: Option<Entry>) -> Result<(), StoreError> {
         self.found = None;
         if let Some(Entry { value: bytes, .. }) = entry
-            && let Ok(registration) = serde_json::from_slice(&bytes)
+            && let Some(registration) = parse_registration(&self.network, &bytes)?
         {
             self.found = Some(Found { registration, bytes });
         }
+        Ok(())
     }
 
     /// Register the network with a claim.
@@ -161,7 +183,7 @@ impl Store {
         let mut subnets: Vec<Span> = ranges.map(|range| range.subnet().span()).collect();
         subnets.sort();
         subnets.dedup();
-        let ours = Registration { domain: self.keys.domain(), explicit, former: None, subnets };
+        let ours = Registration { format: FORMAT, domain: self.keys.domain(), explicit, former: None, subnets };
         Registering { network: network.to_owned(), key: self.keys.registration(network), ours, found: None }
     }
 
@@ -186,7 +208,7 @@ impl Store {
         registering.learn(match search {
             Search::Whole => self.registration_entry(network).await?,
             Search::Glance { now, .. } => self.registration_beside_cursors(network, range_sets, now).await?,
-        });
+        })?;
         self.refuse(&registering, search).await
     }
 
@@ -203,7 +225,14 @@ impl Store {
         }
         // Whoever registered these subnets has looked for the network's former name, and found nobody there.
         let is_known = found.is_some_and(|found| found.domain == ours.domain && found.covers(ours));
-        if ours.explicit || is_known { Ok(()) } else { self.refuse_renamed(network, ours, search).await }
+        if is_known {
+            return Ok(());
+        }
+        if ours.explicit {
+            // The first claim of a network that shares a domain: what others have there may be of another format.
+            return if found.is_none() { self.registry().await.map(drop) } else { Ok(()) };
+        }
+        self.refuse_renamed(network, ours, search).await
     }
 
     /// A network that nobody knows may have had another name until now. It has that one's subnets then.
@@ -233,7 +262,7 @@ impl Store {
     /// Register the network without a claim.
     pub async fn register(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
         let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
-        registering.learn(self.registration_entry(network).await?);
+        registering.learn(self.registration_entry(network).await?)?;
         let mut change = Change::default();
         registering.write(&mut change);
         // A lost race is success here: whoever was faster has registered the same network a moment ago.
@@ -248,7 +277,7 @@ impl Store {
         let Some(entry) = self.registration_entry(network).await? else { return Ok(()) };
         // One that cannot be read belongs to no domain, and every later claim would only have to replace it.
         let is_ours =
-            parse_registered(&self.keys, &entry).is_none_or(|one| one.registration.domain == self.keys.domain());
+            parse_registered(&self.keys, &entry)?.is_none_or(|one| one.registration.domain == self.keys.domain());
         if is_ours {
             let mut change = Change::default();
             change.require(Guard::Is(entry.key.clone(), entry.value)).delete(entry.key);
@@ -260,13 +289,19 @@ impl Store {
     /// Every network of this map and prefix, in the order of their names.
     pub async fn registry(&self) -> Result<Vec<Registered>, StoreError> {
         let entries = self.scan_all(self.keys.registrations()).await?;
-        Ok(entries.into_iter().filter_map(|entry| parse_registered(&self.keys, &entry)).collect())
+        let mut registry = Vec::with_capacity(entries.len());
+        for entry in entries {
+            registry.extend(parse_registered(&self.keys, &entry)?);
+        }
+        Ok(registry)
     }
 
     /// Where the network is registered. One read.
     pub async fn registration(&self, network: &str) -> Result<Option<Registration>, StoreError> {
-        let entry = self.registration_entry(network).await?;
-        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+        match self.registration_entry(network).await? {
+            Some(entry) => parse_registration(network, &entry.value),
+            None => Ok(None),
+        }
     }
 
     /// The registration of a network. Whoever glances comes every few seconds, and notes beside it where the cursors are.
@@ -372,7 +407,19 @@ impl Store {
     }
 }
 
-fn parse_registered(keys: &Keys, entry: &Entry) -> Option<Registered> {
-    let registration = serde_json::from_slice(&entry.value).ok()?;
-    Some(Registered { network: keys.registered_in(&entry.key)?, registration })
+fn parse_registered(keys: &Keys, entry: &Entry) -> Result<Option<Registered>, StoreError> {
+    let Some(network) = keys.registered_in(&entry.key) else { return Ok(None) };
+    let registration = parse_registration(&network, &entry.value)?;
+    Ok(registration.map(|registration| Registered { network, registration }))
+}
+
+/// A registration, if it can be read. Refused where the records that it stands for are of another format: what this program
+/// takes for free may be held there.
+fn parse_registration(network: &str, value: &[u8]) -> Result<Option<Registration>, StoreError> {
+    if let Ok(Stamp { format }) = serde_json::from_slice(value)
+        && format != FORMAT
+    {
+        return Err(StoreError::Format { network: network.to_owned(), found: format });
+    }
+    Ok(serde_json::from_slice(value).ok())
 }

@@ -11,7 +11,7 @@ use super::map::MapView;
 use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
 use super::pages::Pages;
 use super::record::{Hold, Seen, encode};
-use ipam::{Allocation, Attachment, Ceded, Claim};
+use ipam::{Allocation, Attachment, Ceded, Claim, to_microseconds};
 use limits::store::RELEASE_ATTEMPTS;
 
 impl Store {
@@ -32,6 +32,7 @@ impl Store {
         moment: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Claim>, StoreError> {
+        let moment = to_microseconds(moment);
         self.release_if(attachment, |claim| claim.since < moment, now).await
     }
 

@@ -86,7 +86,7 @@ async fn read_everything(store: &Store) {
 
 async fn nobodys_address_is_claimed(store: &Store, damaged: &Entry) {
     // The record of a hold may have been changed to one whose time is over.
-    let is_kept = !damaged.key.contains("/holds/");
+    let is_kept = !damaged.key.contains("/h/");
     let is_taken = |address: &IpAddr| WHOLE.held.contains(address) || is_kept && WHOLE.kept.contains(address);
     let Ok(mut look) = store.look_up(&requester("new"), &WHOLE.range_sets, &[], now()).await else { return };
     let mut proposal = Vec::new();
@@ -111,7 +111,7 @@ async fn a_release_frees_its_own(store: &Store, damaged: &Entry) {
     let _ = store.release(&attachment("one"), now()).await;
     let left = everything(store.map());
     for entry in WHOLE.entries.iter().filter(|entry| entry.key != damaged.key) {
-        let of_two = entry.key.contains("/addresses/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
+        let of_two = entry.key.contains("/a/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
         assert!(!of_two || left.contains(entry), "{entry:?} is gone, {damaged:?} having been damaged");
     }
 }

@@ -12,14 +12,14 @@ fn the_claim_of_a_running_container_is_not_ended() {
     let mut node = Node::on_etcd(&json!({"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.2"}));
     node.add("c1");
     let etcd = node.etcd.as_ref().unwrap();
-    etcd.control(&["del", "/kube-ipam/v1/blue/addresses/4/0a010002"]);
+    etcd.control(&["del", "/kube-ipam/v2/blue/a/4/0a010002"]);
     assert_eq!(node.try_add("c2"), Ok("10.1.0.2".to_owned()));
-    let before = etcd.control(&["get", "--prefix", "/kube-ipam/v1/"]);
+    let before = etcd.control(&["get", "--prefix", "/kube-ipam/v2/"]);
     let (status, printed) = node.run(&["fsck", "--repair", "--yes"]);
     let named = ["leave it", "container c1 interface eth0", "container c2 interface eth0", "fsck --containers"];
     assert!(status == 1 && named.iter().all(|name| printed.contains(name)), "{printed}");
     assert!(!printed.contains("end the claim"), "{printed}");
-    assert_eq!(etcd.control(&["get", "--prefix", "/kube-ipam/v1/"]), before, "nothing is written");
+    assert_eq!(etcd.control(&["get", "--prefix", "/kube-ipam/v2/"]), before, "nothing is written");
 
     // Where the node does not know it, the record decides, as ever.
     fs::remove_file(node.result("c1")).unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Everything under the prefix of all stores.
-const KEYS: &str = "/kube-ipam/v1/";
+const KEYS: &str = "/kube-ipam/v2/";
 
 pub(crate) struct Node {
     directory: TempDir,

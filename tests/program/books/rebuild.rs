@@ -95,9 +95,9 @@ fn keys_that_were_removed_at_random_are_written_again() {
         let node = populated(Node::on_etcd(&json!({"subnet": SUBNET})), 100);
         let mut state = seed;
         let mut removed = BTreeSet::new();
-        for key in node.etcd.as_ref().unwrap().keys("/kube-ipam/v1/blue/") {
+        for key in node.etcd.as_ref().unwrap().keys("/kube-ipam/v2/blue/") {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if state >> 62 == 0 && !key.contains("/cursors/") {
+            if state >> 62 == 0 && !key.contains("/l/") {
                 node.etcd.as_ref().unwrap().control(&["del", &key]);
                 removed.insert(key);
             }

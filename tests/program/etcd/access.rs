@@ -108,7 +108,7 @@ fn the_doctor_tries_what_an_add_does_and_leaves_nothing() {
         "role grant-permission reader read /etcd-cni/ --prefix",
         "role add half",
         "role grant-permission half read /kube-ipam/ --prefix",
-        "role grant-permission half write /kube-ipam/v1/blue/addresses/ --prefix",
+        "role grant-permission half write /kube-ipam/v2/blue/a/ --prefix",
         "user add writer:word",
         "user grant-role writer writer",
         "user add reader:word",

@@ -204,7 +204,7 @@ fn a_damaged_record_is_named(setup: Setup) {
     for container in ["c0", "c1", "c2"] {
         add(container, &network).run().success();
     }
-    let (claim, address) = ("/kube-ipam/v1/blue/attachments/c1/eth0/blue", "/kube-ipam/v1/blue/addresses/4/0a010003");
+    let (claim, address) = ("/kube-ipam/v2/blue/c/c1/eth0", "/kube-ipam/v2/blue/a/4/0a010003");
     etcd.control(&["put", claim, "{\"attachment\": 5"]);
     for call in [add("c1", &network), del("c1", &network)] {
         let (code, text) = call.run().failure();

@@ -43,7 +43,7 @@ fn gc_goes_on_after_a_failure_and_tells_all_of_them() {
     let etcd = Setup::single().start();
     let mut network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
     (0..4).for_each(|nth| drop(add(&format!("c{nth}"), &network).run().success()));
-    let damaged = ["c0", "c2"].map(|container| format!("/kube-ipam/v1/blue/attachments/{container}/eth0/blue"));
+    let damaged = ["c0", "c2"].map(|container| format!("/kube-ipam/v2/blue/c/{container}/eth0"));
     damaged.iter().for_each(|key| drop(etcd.control(&["put", key, "{"])));
     network["cni.dev/valid-attachments"] = json!([]);
     let (code, text) = Call::new("GC", "", &network).run().failure();
@@ -57,7 +57,7 @@ fn a_pod_whose_claim_is_damaged_is_released_after_the_repair_that_its_error_name
     let etcd = Setup::single().start();
     let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
     add("c0", &network).run().success();
-    etcd.control(&["put", "/kube-ipam/v1/blue/attachments/c0/eth0/blue", "{"]);
+    etcd.control(&["put", "/kube-ipam/v2/blue/c/c0/eth0", "{"]);
     let (code, text) = del("c0", &network).run().failure();
     assert!(code == 5 && text.contains("kube-ipam fsck --repair --yes"), "{code} {text}");
     let repaired = operate(&["fsck", "--repair", "--yes"], &network);

@@ -5,7 +5,7 @@ use kube_ipam_tests::etcd::{Release, Setup, free_port};
 use kube_ipam_tests::listing::{held, operate};
 use serde_json::{Value, json};
 
-use super::{add, assert_empty, del};
+use super::{add, assert_empty, assert_sound, del};
 
 #[test]
 fn a_pod_lives_on_every_release_plain_and_with_certificates() {
@@ -42,6 +42,33 @@ fn live(network: &Value) {
     assert_eq!(held(network).len(), 0);
 }
 
+/// Nodes are upgraded one after the other, and one may be left behind: it gives out no address that another has.
+#[test]
+fn records_of_another_format_are_left_alone() {
+    let etcd = Setup::single().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    add("c1", &network).run().success();
+    let key = "/kube-ipam/networks/blue";
+    let registered = etcd.control(&["get", key, "--print-value-only"]);
+    assert!(registered.contains("\"format\":2"), "{registered}");
+    for (format, hint) in [("1", "install that version again"), ("3", "install that version here")] {
+        let written = registered.trim().replace("\"format\":2", &format!("\"format\":{format}"));
+        etcd.control(&["put", key, &written]);
+        for call in [add("c2", &network), Call::new("STATUS", "", &network)] {
+            let (code, text) = call.run().failure();
+            let says = [&format!("are of format {format}"), "knows format 2", hint];
+            assert!(code == 7 || code == 50, "{code} {text}");
+            assert!(says.iter().all(|part| text.contains(*part)), "{text}");
+        }
+        // Whatever is held in the format that is known is released.
+        assert_eq!(add("c1", &network).run().addresses(), ["10.1.0.2"]);
+    }
+    del("c1", &network).run().success();
+    etcd.control(&["put", key, registered.trim()]);
+    add("c2", &network).run().success();
+    assert_sound(&network);
+}
+
 /// Those that a killed client may end are told from those that none does.
 #[test]
 fn the_doctor_names_every_member_and_its_version() {
@@ -74,7 +101,7 @@ fn a_prefix_keeps_clusters_apart() {
     for prefix in ["/a", "/a/b", "/b/"] {
         assert_eq!(add("c1", &network(prefix)).run().addresses(), ["10.1.0.2"], "{prefix}");
     }
-    for prefix in ["/a/v1/", "/a/b/v1/", "/b/v1/"] {
+    for prefix in ["/a/v2/", "/a/b/v2/", "/b/v2/"] {
         assert_eq!(etcd.keys(prefix).len(), 4, "{:?}", etcd.keys("/"));
     }
     for prefix in ["/a", "/a/b", "/b"] {

@@ -58,6 +58,6 @@ fn assert_sound(network: &Value) {
 /// Nothing is left but the cursors, which say where to go on, and where each network has its books.
 fn assert_empty(etcd: &Etcd, prefix: &str) {
     let keys = etcd.keys(prefix);
-    let stays = |key: &String| key.contains("/cursors/") || key.contains("/networks/");
+    let stays = |key: &String| key.contains("/l/") || key.contains("/networks/");
     assert!(keys.iter().all(stays), "left behind: {keys:?}");
 }

@@ -134,7 +134,7 @@ fn another_prefix_is_told_by_doctor_and_taken_over() {
     assert_eq!(import(&now, &options), (0, rows("imported", &["10.1.0.2", "10.1.0.3", "10.1.0.4"])));
     assert_eq!(add("c1", &now).run().json(), answer);
     let left = etcd.keys("/kube-ipam/");
-    assert!(left.iter().all(|key| key.contains("/cursors/")), "{left:?}");
+    assert!(left.iter().all(|key| key.contains("/l/")), "{left:?}");
     assert!(printed(&operate(&["doctor"], &now)).contains("✓ books"));
     assert_sound(&now);
 }

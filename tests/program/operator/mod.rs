@@ -106,15 +106,15 @@ fn whatever_is_damaged_in_etcd_fsck_names_and_mends() {
     let (before, etcd) = (site.listed(), site.etcd());
     assert_eq!(site.run(&["fsck"]), (0, "all records are consistent\n".to_owned()));
 
-    let damaging = ["/addresses/", "/attachments/", "/nodes/", "/pods/"];
-    let keys = etcd.keys("/kube-ipam/v1/blue/");
+    let damaging = ["/a/", "/c/", "/n/", "/p/"];
+    let keys = etcd.keys("/kube-ipam/v2/blue/");
     let keys = keys.iter().filter(|key| damaging.iter().any(|part| key.contains(part)));
     let mut damaged = 0;
     for key in keys {
         for damage in [&["del", key][..], &["put", key, "{"]] {
             etcd.control(damage);
             // A node's entry has no value, and the index of pods may miss a claim.
-            if (key.contains("/nodes/") && damage[0] == "put") || (key.contains("/pods/") && damage[0] == "del") {
+            if (key.contains("/n/") && damage[0] == "put") || (key.contains("/p/") && damage[0] == "del") {
                 continue;
             }
             damaged += 1;
@@ -141,7 +141,7 @@ fn whatever_is_damaged_in_etcd_fsck_names_and_mends() {
 fn what_nobody_can_explain_is_deleted_on_request_only() {
     let site = Site::on_etcd(&json!({"subnet": "10.1.0.0/24"}));
     site.add("c1");
-    site.etcd().control(&["put", "/kube-ipam/v1/blue/addresses/4/0a010063", "?"]);
+    site.etcd().control(&["put", "/kube-ipam/v2/blue/a/4/0a010063", "?"]);
     let (status, printed) = site.run(&["fsck", "--repair", "--yes"]);
     assert!(status == 1 && printed.contains("10.1.0.99") && printed.contains("only with --discard"), "{printed}");
     let (status, printed) = site.run(&["fsck", "--repair", "--yes", "--discard"]);
@@ -320,7 +320,7 @@ fn the_doctor_names_what_is_wrong_and_the_way_out() {
 
     let site = Site::on_etcd(&json!({"subnet": "10.1.0.0/24"}));
     site.add("c1");
-    site.etcd().control(&["del", "/kube-ipam/v1/blue/attachments/c1/eth0/blue"]);
+    site.etcd().control(&["del", "/kube-ipam/v2/blue/c/c1/eth0"]);
     let (status, found) = verdicts(&site);
     assert_eq!((status, &found["records"], &found["store"]), (2, &json!("bad"), &json!("good")));
 }

@@ -50,10 +50,9 @@ fn what_an_interface_is_called_reaches_no_terminal() {
 fn what_the_store_holds_reaches_no_terminal() {
     let site = Site::on_etcd(&json!({"subnet": "10.1.0.0/24"}));
     site.add("c1");
-    let (key, name) = ("/kube-ipam/v1/blue/addresses/4/0a010009", "web\u{9b}2J\n✓ records agree");
+    let (key, name) = ("/kube-ipam/v2/blue/a/4/0a010009", "web\u{9b}2J\n✓ records agree");
     let record = json!({
-        "address": "10.1.0.9", "kind": "dynamic", "network": "blue", "container": "c9", "interface": "eth0", "node": name,
-        "pod": {"namespace": "shop", "name": name}, "since": "2026-01-01T00:00:00Z",
+        "a": "10.1.0.9", "c": "c9", "w": "blue", "n": name, "p": format!("shop/{name}"), "t": "2026-01-01T00:00:00Z",
     });
     site.etcd().control(&["put", key, &record.to_string()]);
     for arguments in [&["list"][..], &["show", "10.1.0.9"], &["fsck"], &["doctor"]] {

@@ -140,7 +140,7 @@ impl Scene {
         self.judge.forget_the_dead();
         self.judge_the_books();
         let keys = self.etcd.keys("/kube-ipam/");
-        let stays = |key: &String| key.contains("/cursors/") || key.contains("/networks/");
+        let stays = |key: &String| key.contains("/l/") || key.contains("/networks/");
         assert!(keys.iter().all(stays), "left behind: {keys:?}");
     }
 

@@ -138,7 +138,10 @@ fn of_store(error: &StoreError) -> u32 {
     match error {
         error if error.is_transient() => code::TRY_AGAIN,
         StoreError::Full { .. } | StoreError::DiskFull { .. } | StoreError::Refused { .. } => code::TRY_AGAIN,
-        StoreError::Credentials { .. } | StoreError::KeyTooLong { .. } | StoreError::Moved(_) => code::CONFIGURATION,
+        StoreError::Credentials { .. }
+        | StoreError::KeyTooLong { .. }
+        | StoreError::Format { .. }
+        | StoreError::Moved(_) => code::CONFIGURATION,
         StoreError::Unreadable { source, .. } => of_store(source),
         _ => code::IO,
     }

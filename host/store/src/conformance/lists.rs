@@ -1,6 +1,7 @@
 //! Lists, damage, and the inspection.
 
 use super::bench::{Bench, MACHINE, addresses, dynamic, held_for, ip, requester, span};
+use crate::keys::{node_digest, pod_digest};
 use crate::map::Map;
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
@@ -95,8 +96,8 @@ pub(crate) async fn a_pod_is_found_in_every_cluster_and_with_what_it_ceded(map: 
     assert_eq!(found, read);
 
     // Keys that are none of ours hide no cluster that lies behind them.
-    let foreign =
-        ["%zz/x", "a%zz/x", "one%zz", "t%zz/x", "t%zz/y"].map(|key| format!("{}{key}", bench.store.keys.pods().from));
+    let pods = bench.store.keys.pods_named("default", "a").from;
+    let foreign = ["%zz/x", "-/%zz", "0/eth0", "~", "~/eth0"].map(|key| format!("{pods}{key}"));
     for key in &foreign {
         bench.scribble(key, b"?").await;
     }
@@ -126,8 +127,8 @@ pub(crate) async fn a_pod_is_found_without_reading_the_others(map: Map) {
         assert_eq!(found.unwrap().held.len(), 1);
         costs.push((reads, walked));
     }
-    // What lies around the address that was claimed last is looked at, and nothing else.
-    assert!(costs.iter().all(|(reads, walked)| *reads <= 6 && *walked <= 256 + 8), "{costs:?}");
+    // The index, the claim, and what the claim ceded.
+    assert!(costs.iter().all(|(reads, walked)| *reads <= 3 && *walked <= 3), "{costs:?}");
 }
 
 pub(crate) async fn a_damaged_record_disturbs_nobody_else(map: Map) {
@@ -182,16 +183,16 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
     bench.release(&two).await;
     let keys = bench.store.keys.clone();
     let record = held(&bench, &one).await;
-    let odd = format!("{}/v1/blue/odd", bench.prefix);
+    let odd = format!("{}/v2/blue/odd", bench.prefix);
     bench.scribble(&odd, b"").await;
     bench.scribble(&keys.address(ip("10.0.0.9")), &encode(&Allocation { address: ip("10.0.0.9"), ..record })).await;
-    bench.scribble(&keys.node("node-7", MACHINE, &one.attachment), b"").await;
+    bench.scribble(&keys.node_at(&node_digest("node-7"), MACHINE, &one.attachment), b"").await;
     bench.scribble(&keys.pod(&super::bench::pod("z", ""), &one.attachment), b"gone").await;
     let slot = Slot { name: "team".into(), number: 3 };
     bench.scribble(&keys.slot(&slot), b"10.0.0.2").await;
     let mut change = Change::default();
     change.delete(keys.address(ip("10.0.0.3"))).delete(keys.identity("me", ip("10.0.0.4")));
-    change.delete(keys.node("node-1", MACHINE, &one.attachment));
+    change.delete(keys.node_of(&claim));
     bench.store.map().commit(&[change]).await.unwrap();
 
     let attachment = one.attachment;
@@ -206,8 +207,8 @@ pub(crate) async fn inspection_finds_every_kind_of_disagreement(map: Map) {
         },
         Disagreement::MissingFromNode { attachment: attachment.clone(), node: "node-1".into() },
         Disagreement::AddressWithoutClaim { address: ip("10.0.0.9"), attachment: attachment.clone() },
-        Disagreement::StaleNode { attachment, node: "node-7".into(), machine: MACHINE.into() },
-        Disagreement::StalePod { pod: super::bench::pod("z", ""), attachment: gone },
+        Disagreement::StaleNode { attachment, node: node_digest("node-7"), machine: MACHINE.into() },
+        Disagreement::StalePod { pod: pod_digest(&super::bench::pod("z", "")), attachment: gone },
         Disagreement::Identity { address: ip("10.0.0.4"), identity: "me".into() },
         Disagreement::Slot { slot, found: "is taken for 10.0.0.2, which does not have it".into() },
     ];

@@ -140,6 +140,7 @@ macro_rules! conformance {
                 another_domain_is_refused_while_the_former_one_holds_addresses,
                 a_new_name_is_refused_while_another_network_holds_addresses_of_its_subnets,
                 domains_are_found_by_their_keys,
+                a_store_of_another_format_is_left_alone,
             ]
             moves: [
                 claims_and_holds_move_whole_within_one_map,

@@ -1,5 +1,6 @@
 //! Claims that move from one set of books to another: whole, once, and over nobody's head.
 
+use crate::keys::Named;
 use crate::map::Map;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::memory::Memory;
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::record::encode;
 use crate::{Claimed, Move, MoveOutcome, Requester, Store};
-use ipam::{Ceded, Claim};
+use ipam::{Attachment, Ceded, Claim};
 
 pub(crate) async fn claims_and_holds_move_whole_within_one_map(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24", "fd00::/64"]);
@@ -54,9 +55,16 @@ pub(crate) async fn a_move_that_was_cut_off_is_completed(map: Map) {
     populate(&bench, &former).await;
     former.release(&other_network().attachment, bench.tick()).await.unwrap();
     for (key, value) in memory.entries() {
-        if let Some(rest) = key.strip_prefix("/kube-ipam/v1/old/") {
-            bench.scribble(&format!("{}/v1/blue/{rest}", bench.prefix), &value).await;
-        }
+        let keys = &bench.store.keys;
+        let here = match former.keys.named(&key) {
+            Some(Named::Attachment(attachment)) => keys.attachment(&attachment),
+            Some(Named::Node { node, machine, attachment }) => keys.node_at(&node, &machine, &attachment),
+            Some(Named::Pod { pod, interface, network }) => {
+                keys.pod_at(&pod, &Attachment { network, interface, container: String::new() })
+            }
+            _ => key.replace(&former.keys.everything().from, &keys.everything().from),
+        };
+        bench.scribble(&here, &value).await;
     }
     let again = outcomes(&bench, &former, false, "blue", false).await;
     assert_eq!(again, [MoveOutcome::Already, MoveOutcome::Already, MoveOutcome::Already]);
@@ -227,5 +235,5 @@ async fn outcomes(bench: &Bench, former: &Store, one_map: bool, network: &str, r
 
 async fn everything(store: &Store) -> Vec<(String, Vec<u8>)> {
     let entries = store.scan_all(store.keys.everything()).await.unwrap();
-    entries.into_iter().filter(|entry| !entry.key.contains("/cursors/")).map(|entry| (entry.key, entry.value)).collect()
+    entries.into_iter().filter(|entry| !entry.key.contains("/l/")).map(|entry| (entry.key, entry.value)).collect()
 }

@@ -78,7 +78,7 @@ async fn read_everything(bench: &Bench, holders: &[Requester]) {
 
 /// An address with a record, readable or not, is not free.
 async fn nobodys_address_is_claimed(bench: &Bench, whole: &[Entry]) {
-    let held = whole.iter().filter(|entry| entry.key.contains("/addresses/"));
+    let held = whole.iter().filter(|entry| entry.key.contains("/a/"));
     let taken: BTreeSet<IpAddr> = held.filter_map(|entry| address_in(&entry.key)).collect();
     let new = requester("new", "");
     let Ok(mut look) = bench.store.look_up(&new, &bench.sets, &[], bench.tick()).await else { return };
@@ -106,7 +106,7 @@ async fn a_release_frees_its_own(bench: &Bench, holders: &[Requester], whole: &[
     let _ = bench.store.release(&holders[0].attachment, bench.tick()).await;
     let left = bench.entries().await;
     let of_two =
-        |entry: &&Entry| entry.key.contains("/addresses/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
+        |entry: &&Entry| entry.key.contains("/a/") && String::from_utf8_lossy(&entry.value).contains("\"two\"");
     for entry in whole.iter().filter(of_two).filter(|entry| entry.key != but.key) {
         assert!(left.contains(entry), "{entry:?} is gone, {but:?} having been damaged");
     }

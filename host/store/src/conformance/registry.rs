@@ -16,7 +16,8 @@ pub(crate) async fn a_claim_registers_its_network_once(map: Map) {
     assert_eq!(bench.store.registry().await.unwrap(), []);
     bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     let subnets = vec![span("10.0.0.0", "10.0.0.255")];
-    let expected = Registration { domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
+    let expected =
+        Registration { format: 2, domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
     assert_eq!(bench.store.registration("blue").await.unwrap(), Some(expected.clone()));
 
     // Further subnets and a choice are added, nothing is taken away.
@@ -166,6 +167,39 @@ pub(crate) async fn domains_are_found_by_their_keys(map: Map) {
         bench.scribble(&format!("{all}{key}"), b"?").await;
     }
     assert_eq!(bench.store.domains().await.unwrap(), names);
+}
+
+/// Of an earlier program, whose registrations do not say, and of a later one, of which nothing else can be read.
+pub(crate) async fn a_store_of_another_format_is_left_alone(map: Map) {
+    let bench = registering(map, &["10.0.0.0/24"]);
+    let key = bench.store.keys.registration("blue");
+    let earlier = r#"{"domain":"blue","explicit":false,"subnets":["10.0.0.0-10.0.0.255"]}"#;
+    for (written, found, hint) in [(earlier, 1, "When the store is lost"), (r#"{"format":3,"books":[]}"#, 3, "newer")] {
+        bench.scribble(&key, written.as_bytes()).await;
+        let one = requester("one", "a");
+        let error = claim_in(&bench, &bench.store, &one, &[dynamic("10.0.0.2")]).await.unwrap_err();
+        let text = format!("{error}: {}", error.hint().unwrap());
+        for part in ["\"blue\"", &format!("format {found}"), "knows format 2", hint] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let answer = bench.store.check_registration("blue", &bench.sets, Search::Whole).await;
+        assert!(matches!(answer, Err(StoreError::Format { .. })), "{answer:?}");
+        assert!(bench.store.register("blue", &bench.sets).await.is_err());
+        assert!(bench.store.deregister("blue").await.is_err());
+        assert!(bench.store.registry().await.is_err());
+        // A network of its own that is new there may share the domain, and so the addresses.
+        let other = bench.store.beside("blue").with_registry(true);
+        let mut neighbour = requester("two", "b");
+        neighbour.attachment.network = "green".into();
+        let answer = claim_in(&bench, &other, &neighbour, &[dynamic("10.0.0.2")]).await;
+        assert!(matches!(answer, Err(StoreError::Format { .. })), "{answer:?}");
+        assert_eq!((bench.keys_at_rest().await, bench.store.held_by(&one.attachment).await.unwrap()), (0, None));
+    }
+    // What cannot be read at all is written again by the next claim, as ever.
+    bench.scribble(&key, b"?").await;
+    bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
+    assert_eq!(bench.store.registration("blue").await.unwrap().unwrap().format, 2);
+    bench.agrees().await;
 }
 
 /// Claim in another store of the bench's map, as the ADD of a network with the bench's ranges.

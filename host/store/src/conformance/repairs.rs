@@ -1,5 +1,6 @@
 //! Whatever is damaged is repaired, nothing held is freed, and nobody else notices.
 
+use crate::keys::node_digest;
 use crate::map::Map;
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub(crate) async fn any_one_damaged_key_is_mended(map: Map) {
     }
     assert_eq!(damaged, 4 * 2 + 3 * 2 + 3 + 3 + 2 * 2 + 2 + 2);
     // Cursors are hints, a node's entry has no value, and the index of pods may miss a claim.
-    assert!(silent.iter().all(|key| ["/cursors/", "/nodes/", "/pods/"].iter().any(|part| key.contains(part))));
+    assert!(silent.iter().all(|key| ["/l/", "/n/", "/p/"].iter().any(|part| key.contains(part))));
 }
 
 pub(crate) async fn an_address_that_two_claim_stays_with_its_record(map: Map) {
@@ -78,7 +79,7 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair(map: Map) {
         &bench,
         &[
             (keys.attachment(&one), None),
-            (keys.node("node-1", MACHINE, &one), None),
+            (keys.node_at(&node_digest("node-1"), MACHINE, &one), None),
             (keys.pod(&pod("a", ""), &one), None),
         ],
     )
@@ -111,7 +112,7 @@ pub(crate) async fn several_damages_of_one_attachment_are_one_repair(map: Map) {
 pub(crate) async fn what_nobody_can_explain_is_left_to_people(map: Map) {
     let bench = bench(map).await;
     let before = state(&bench).await;
-    let odd = format!("{}/v1/blue/odd", bench.prefix);
+    let odd = format!("{}/v2/blue/odd", bench.prefix);
     bench.scribble(&odd, b"?").await;
     bench.scribble(&bench.store.keys.address(ip("10.0.0.77")), b"?").await;
     let repairs = plan(&bench).await;
@@ -201,7 +202,7 @@ fn in_range(bench: &Bench, address: &str) -> Assignment {
 
 /// The key of the only hold in the index of when holds end.
 fn expiry_of_hold(state: &BTreeMap<String, Vec<u8>>) -> String {
-    state.keys().find(|key| key.contains("/expiries/")).unwrap().clone()
+    state.keys().find(|key| key.contains("/e/")).unwrap().clone()
 }
 
 async fn claim(bench: &Bench, container: &str) -> Claim {

@@ -1,6 +1,7 @@
 //! What a container has and the store has forgotten is claimed again, and nothing is taken from anybody who may live.
 
 use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, held_for, ip, pod, requester, with_slot};
+use crate::keys::node_digest;
 use crate::map::Map;
 use crate::ordered::{Change, Commit, OrderedMap};
 use crate::{InUse, Occupant, Repaired, Requester, Restoration, Rival};
@@ -18,7 +19,7 @@ pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: M
         keys.attachment(&who.attachment),
         keys.address(ip("10.0.0.2")),
         keys.address(ip("10.0.0.3")),
-        keys.node("node-1", MACHINE, &who.attachment),
+        keys.node_at(&node_digest("node-1"), MACHINE, &who.attachment),
         keys.pod(&pod("a", ""), &who.attachment),
     ];
     assert!(is_void(&plan(&bench, &[occupant(&who, &has)], Rival::Stays).await[0]));
@@ -28,8 +29,7 @@ pub(crate) async fn whatever_is_forgotten_of_a_container_is_claimed_again(map: M
                 if forgotten & (1 << nth) == 0 {
                     continue;
                 }
-                overwrite(&bench, place, damage.filter(|_| !place.contains("/nodes/") && !place.contains("/pods/")))
-                    .await;
+                overwrite(&bench, place, damage.filter(|_| !place.contains("/n/") && !place.contains("/p/"))).await;
             }
             let restoration = plan(&bench, &[occupant(&who, &has)], Rival::Stays).await.remove(0);
             assert!(restoration.shared.is_empty() && restoration.unused.is_empty());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::readable;
 use crate::Store;
 use crate::error::StoreError;
-use crate::keys::{Keys, Named};
+use crate::keys::{Keys, Named, node_digest};
 use crate::map::MapView;
 use crate::ordered::{Page, Read, View};
 use crate::record::{Hold, address_in_value};
@@ -113,7 +113,7 @@ fn belonging(keys: &Keys, in_use: &InUse, key: &str, value: Option<&[u8]>) -> Ve
 /// Where its claim has to be written again from the record, all that the claim has belongs to it, too.
 fn of_allocation(keys: &Keys, held: &Allocation, belonging: &mut Vec<String>) {
     let Allocation { attachment, node, machine, pod, slot, former, .. } = held;
-    belonging.extend([keys.attachment(attachment), keys.node(node, machine, attachment)]);
+    belonging.extend([keys.attachment(attachment), keys.node_at(&node_digest(node), machine, attachment)]);
     belonging.extend(pod.iter().map(|pod: &PodName| keys.pod(pod, attachment)));
     belonging.extend(slot.iter().map(|slot| keys.slot(slot)));
     belonging.extend(former.iter().map(|former| keys.attachment(&former.attachment)));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipam::{Attachment, PodName, Slot};
+use ipam::{Attachment, Slot};
 
 /// Two places of the store that do not say the same. None can come from this program's own writes, wherever it is
 /// killed; they come from edits by hand, restored backups and other programs.
@@ -28,17 +28,22 @@ pub enum Disagreement {
     /// GC on that node would not find the claim.
     #[error("{attachment} is missing from the index of node {node:?}")]
     MissingFromNode { attachment: Attachment, node: String },
-    /// The node's index lists an attachment that holds nothing there.
-    #[error("the index of node {node:?} lists {attachment}, which holds nothing there")]
+    /// The index of nodes lists an attachment where it holds nothing.
+    #[error("the index of nodes lists {attachment} under {node}/{machine}, where it holds nothing")]
     StaleNode {
         attachment: Attachment,
+        /// The digest of the node's name.
         node: String,
         /// The machine that calls itself by the node's name.
         machine: String,
     },
-    /// The pod's index points at an attachment that holds nothing.
-    #[error("the index of pod {pod} points at {attachment}, which holds nothing of it")]
-    StalePod { pod: PodName, attachment: Attachment },
+    /// The index of pods points at an attachment that holds nothing of the pod.
+    #[error("the index of pods points at {attachment} under {pod}, and it holds nothing of such a pod")]
+    StalePod {
+        /// The digests of the pod's name and of its cluster.
+        pod: String,
+        attachment: Attachment,
+    },
     /// An address is held by an attachment and on hold at once.
     #[error("{0} is in use and on hold at the same time")]
     HeldAndOnHold(IpAddr),

@@ -189,7 +189,7 @@ impl Record {
             Self::Claim(claim) => return wanted_by_claim(keys, claim),
             Self::Hold(hold) => return wanted_by_hold(keys, hold),
             Self::Pod(_) | Self::Cursor => return Vec::new(),
-            Self::Allocation(held) => encode(held),
+            Self::Allocation(held) => encode(held.as_ref()),
             Self::HoldIndex(hold) => encode(hold),
             Self::Node => Vec::new(),
             Self::Slot(address) => address.to_string().into_bytes(),

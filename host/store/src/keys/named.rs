@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::Keys;
 use super::spelling::{parse_digits, parse_hex, parse_number, unescape};
+use super::{CLUSTER_DIGITS, Keys, NO_CLUSTER, NODE_DIGITS, OWN_NETWORK, POD_DIGITS};
 use ipam::{Attachment, Slot};
 
 /// What a key names.
@@ -11,11 +11,27 @@ use ipam::{Attachment, Slot};
 pub(crate) enum Named {
     Address(IpAddr),
     Attachment(Attachment),
-    Node { node: String, machine: String, attachment: Attachment },
-    Pod { cluster: String, namespace: String, name: String, interface: String, network: String },
+    Node {
+        /// The digest of its name.
+        node: String,
+        machine: String,
+        attachment: Attachment,
+    },
+    Pod {
+        /// The digests of its name and of its cluster.
+        pod: String,
+        interface: String,
+        network: String,
+    },
     Hold(IpAddr),
-    Identity { identity: String, address: IpAddr },
-    Expiry { seconds: u64, address: IpAddr },
+    Identity {
+        identity: String,
+        address: IpAddr,
+    },
+    Expiry {
+        seconds: u64,
+        address: IpAddr,
+    },
     Slot(Slot),
     Cursor,
 }
@@ -25,34 +41,48 @@ impl Keys {
     pub(crate) fn named(&self, key: &str) -> Option<Named> {
         let mut parts = Parts(key.strip_prefix(&*self.root)?.split('/'));
         let named = match parts.part()?.as_str() {
-            "addresses" => Named::Address(parse_digits(&parts.part()?, &parts.part()?)?),
-            "holds" => Named::Hold(parse_digits(&parts.part()?, &parts.part()?)?),
-            "attachments" => {
-                let (container, interface, network) = (parts.part()?, parts.part()?, parts.part()?);
-                Named::Attachment(Attachment { network, container, interface })
+            "a" => Named::Address(parse_digits(&parts.part()?, &parts.part()?)?),
+            "h" => Named::Hold(parse_digits(&parts.part()?, &parts.part()?)?),
+            "c" => {
+                let (container, interface) = (parts.part()?, parts.part()?);
+                Named::Attachment(Attachment { network: self.last_network(&mut parts)?, container, interface })
             }
-            "nodes" => {
-                let (node, machine, network, container, interface) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
+            "n" => {
+                let (node, machine) = (parts.digest(NODE_DIGITS)?, parts.part()?);
+                let network = match parts.0.next()? {
+                    OWN_NETWORK => self.domain(),
+                    other => unescape(other).filter(|network| !self.is_own(network))?,
+                };
+                let (container, interface) = (parts.part()?, parts.part()?);
                 Named::Node { node, machine, attachment: Attachment { network, container, interface } }
             }
-            "pods" => {
-                let (cluster, namespace, name, interface, network) =
-                    (parts.part()?, parts.part()?, parts.part()?, parts.part()?, parts.part()?);
-                Named::Pod { cluster, namespace, name, interface, network }
+            "p" => {
+                let name = parts.digest(POD_DIGITS)?;
+                let cluster = match parts.0.next()? {
+                    NO_CLUSTER => NO_CLUSTER.to_owned(),
+                    digest => parse_hex(digest, CLUSTER_DIGITS).map(|_| digest.to_owned())?,
+                };
+                let interface = parts.part()?;
+                Named::Pod { pod: format!("{name}/{cluster}"), interface, network: self.last_network(&mut parts)? }
             }
-            "expiries" => {
+            "e" => {
                 let seconds = u64::try_from(parse_hex(&parts.part()?, 16)?).ok()?;
                 Named::Expiry { seconds, address: parse_digits(&parts.part()?, &parts.part()?)? }
             }
-            "identities" => {
-                Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? }
-            }
-            "slots" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
-            "cursors" => parts.part().map(|_| Named::Cursor)?,
+            "i" => Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? },
+            "s" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
+            "l" => parts.part().map(|_| Named::Cursor)?,
             _ => return None,
         };
         parts.are_over().then_some(named)
+    }
+
+    /// The network at the end of a key, where nothing stands for the one that is called like the domain.
+    fn last_network(&self, parts: &mut Parts<'_>) -> Option<String> {
+        match parts.0.next() {
+            None => Some(self.domain()),
+            Some(part) => unescape(part).filter(|network| !self.is_own(network)),
+        }
     }
 }
 
@@ -62,6 +92,11 @@ struct Parts<'a>(std::str::Split<'a, char>);
 impl Parts<'_> {
     fn part(&mut self) -> Option<String> {
         self.0.next().and_then(unescape)
+    }
+
+    fn digest(&mut self, digits: usize) -> Option<String> {
+        let digest = self.0.next()?;
+        parse_hex(digest, digits).map(|_| digest.to_owned())
     }
 
     fn are_over(mut self) -> bool {
@@ -76,18 +111,27 @@ mod tests {
     #[test]
     fn keys_of_others_are_not_ours() {
         let keys = Keys::new("", "blue");
-        for key in ["/v1/red/addresses/4/0abc0002", "/v1/blue/addresses/4/abc0002", "/v1/blue/addresses/4/0ABC0002"] {
+        for key in ["/v2/red/a/4/0abc0002", "/v2/blue/a/4/abc0002", "/v2/blue/a/4/0ABC0002", "/v1/blue/a/4/0abc0002"] {
             assert_eq!(keys.named(key), None, "{key}");
         }
-        assert_eq!(keys.named("/v1/blue/addresses/4/0abc0002/x"), None);
-        assert!(keys.named("/v1/blue/attachments/c3/eth0/blue").is_some());
+        assert_eq!(keys.named("/v2/blue/a/4/0abc0002/x"), None);
+        assert!(keys.named("/v2/blue/c/c3/eth0").is_some() && keys.named("/v2/blue/c/c3/eth0/green").is_some());
         // What we would write otherwise is found by no DEL.
         for container in ["%633", "c%2F", "c%+f", "c/"] {
-            assert_eq!(keys.named(&format!("/v1/blue/attachments/{container}/eth0/blue")), None, "{container}");
+            assert_eq!(keys.named(&format!("/v2/blue/c/{container}/eth0/green")), None, "{container}");
         }
-        assert!(keys.named("/v1/blue/expiries/00000000713fb300/4/0abc0002").is_some());
+        for under_node in ["blue/c3/eth0", "~/c3", "~/c3/eth0/x"] {
+            assert_eq!(keys.named(&format!("/v2/blue/n/0123456789ab/m1/{under_node}")), None, "{under_node}");
+        }
+        assert!(keys.named("/v2/blue/n/0123456789ab/m1/~/c3/eth0").is_some());
+        assert_eq!(keys.named("/v2/blue/n/0123456789AB/m1/~/c3/eth0"), None);
+        assert!(keys.named("/v2/blue/p/0123456789abcdef/-/eth0").is_some());
+        for pod in ["0123456789abcdef/6c1f", "0123456789abcdef/~", "0123456789abcde/-"] {
+            assert_eq!(keys.named(&format!("/v2/blue/p/{pod}/eth0")), None, "{pod}");
+        }
+        assert!(keys.named("/v2/blue/e/00000000713fb300/4/0abc0002").is_some());
         for seconds in ["713fb300", "00000000713FB300", "+0000000713fb300"] {
-            assert_eq!(keys.named(&format!("/v1/blue/expiries/{seconds}/4/0abc0002")), None, "{seconds}");
+            assert_eq!(keys.named(&format!("/v2/blue/e/{seconds}/4/0abc0002")), None, "{seconds}");
         }
     }
 }

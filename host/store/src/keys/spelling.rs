@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::ordered::KeyRange;
 use ipam::Family;
 use ipam::address::number;
 
-/// The address that a key under `addresses`, `holds` or `identities` ends in.
+/// The address that a key under `a`, `h`, `i` or `e` ends in.
 pub(crate) fn address_in(key: &str) -> Option<IpAddr> {
     let mut parts = key.rsplit('/');
     let digits = parts.next()?;
@@ -28,7 +29,7 @@ pub(super) fn digits(address: IpAddr) -> String {
     format!("{}/{:0width$x}", digit(family), number(address), width = usize::from(family.bits()) / 4)
 }
 
-/// The number that a key under `slots` ends in.
+/// The number that a key under `s` ends in.
 pub(crate) fn slot_number_in(key: &str) -> Option<u32> {
     parse_number(key.rsplit('/').next()?)
 }
@@ -69,6 +70,11 @@ pub(super) fn inclusive(from: String, last: String) -> KeyRange {
     KeyRange { from, to: last + "\0" }
 }
 
+/// The beginning of a text's digest.
+pub(super) fn digest(text: &str, digits: usize) -> String {
+    format!("{:.digits$x}", Sha256::digest(text))
+}
+
 pub(crate) fn escape(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());
     for byte in part.bytes() {
@@ -84,7 +90,7 @@ pub(crate) fn escape(part: &str) -> String {
 
 /// The inverse of [`escape`]; `None` for what it never writes. Two spellings of one name would be two keys, of which DEL and
 /// GC know one.
-pub(super) fn unescape(part: &str) -> Option<String> {
+pub(crate) fn unescape(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
     while let [first, after @ ..] = rest {

@@ -112,14 +112,11 @@ fn keys_of_a_cluster(held: u32) -> BTreeSet<String> {
         let (node, namespace) = (scattered % 250, ["shop", "kube-system", "team-a", "team-b", "web"][nth as usize % 5]);
         let pod =
             format!("{}-{:010x}-{:05x}", ["api", "frontend-v2", "worker"][nth as usize % 3], nth % 97, scattered >> 12);
-        keys.insert(format!("/k/v1/blue/addresses/4/{:08x}", 0x0a00_0002 + nth));
-        keys.insert(format!("/k/v1/blue/addresses/6/fd00{:028x}", u128::from(scattered) << 32));
-        keys.insert(format!("/k/v1/blue/attachments/{container}/eth0/blue"));
-        keys.insert(format!(
-            "/k/v1/blue/nodes/ip-10-0-{node}-7.eu-central-1.compute.internal/{:032x}/blue/{container}/eth0",
-            node
-        ));
-        keys.insert(format!("/k/v1/blue/pods/6c1f/{namespace}/{pod}/eth0/blue"));
+        keys.insert(format!("/k/v2/blue/a/4/{:08x}", 0x0a00_0002 + nth));
+        keys.insert(format!("/k/v2/blue/a/6/fd00{:028x}", u128::from(scattered) << 32));
+        keys.insert(format!("/k/v2/blue/c/{container}/eth0"));
+        keys.insert(format!("/k/v2/blue/n/{node:012x}/{:016x}/~/{container}/eth0", node));
+        keys.insert(format!("/k/v2/blue/p/{namespace}{pod}/6c1f/eth0"));
     }
     keys
 }
@@ -160,8 +157,7 @@ impl View for Walk {
 fn what_is_walked_grows_with_the_keys_and_no_faster() {
     for held in [2_000, 20_000, 60_000] {
         let keys: Vec<String> = keys_of_a_cluster(held).into_iter().collect();
-        for range in [range("/k/v1/blue/", "/k/v1/blue0"), range("/k/v1/blue/attachments/", "/k/v1/blue/attachments0")]
-        {
+        for range in [range("/k/v2/blue/", "/k/v2/blue0"), range("/k/v2/blue/c/", "/k/v2/blue/c0")] {
             let walking = Rc::new(Walking { keys: keys.clone(), walked: RefCell::default() });
             let mut view = MapView::Other(Box::new(Walk(walking.clone())));
             let mut pages = Pages::of(range.clone());
@@ -180,9 +176,9 @@ fn what_is_walked_grows_with_the_keys_and_no_faster() {
 
 #[test]
 fn behind_a_key_that_is_not_text_a_range_goes_on_with_what_begins_otherwise() {
-    assert_eq!(key_after("/v1/blue/a"), "/v1/blue/a\0");
-    // `/v1/blue/attachments/\xff…`, as it is read.
-    assert_eq!(key_after("/v1/blue/attachments/\u{fffd}00"), "/v1/blue/attachments0");
-    assert_eq!(key_after("/v1/blue/b\u{fffd}"), "/v1/blue/c");
+    assert_eq!(key_after("/v2/blue/a"), "/v2/blue/a\0");
+    // `/v2/blue/c/\xff…`, as it is read.
+    assert_eq!(key_after("/v2/blue/c/\u{fffd}00"), "/v2/blue/c0");
+    assert_eq!(key_after("/v2/blue/b\u{fffd}"), "/v2/blue/c");
     assert_eq!(key_after("\u{fffd}"), "\u{fffd}\0");
 }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use super::draft::RepairDraft;
 use super::{InUse, Repair};
 use crate::inspect::{Disagreement, Everything};
-use crate::keys::{Keys, Named};
+use crate::keys::{Keys, Named, node_digest, pod_digest};
 use crate::record::encode;
-use ipam::{Allocation, Assignment, Attachment, Claim, PodName, RangeSets, Slot};
+use ipam::{Allocation, Assignment, Attachment, Claim, RangeSets, Slot};
 
 /// What disagreements have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,14 +32,11 @@ pub(super) struct RepairPlan<'a> {
     claimed_by: BTreeMap<IpAddr, &'a Attachment>,
     /// The readable records of addresses, by their holders.
     held_by: BTreeMap<&'a Attachment, Vec<&'a Allocation>>,
-    /// The claims of each name of a pod in a cluster.
-    claims_of: BTreeMap<PodKey<'a>, Vec<&'a Claim>>,
+    /// The claims of each name of a pod in a cluster, by its digest.
+    claims_of: BTreeMap<String, Vec<&'a Claim>>,
     /// The addresses that have each slot.
     slots_had: BTreeMap<&'a Slot, BTreeSet<IpAddr>>,
 }
-
-/// A pod by its cluster, namespace and name.
-type PodKey<'a> = (Option<&'a str>, &'a str, &'a str);
 
 impl<'a> RepairPlan<'a> {
     pub(super) fn new(keys: &'a Keys, all: &'a Everything, range_sets: &'a RangeSets, in_use: &'a InUse) -> Self {
@@ -61,7 +58,7 @@ impl<'a> RepairPlan<'a> {
         let mut claims_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for claim in all.claims.values() {
             if let Some(pod) = &claim.pod {
-                claims_of.entry(key_of(pod)).or_default().push(claim);
+                claims_of.entry(pod_digest(pod)).or_default().push(claim);
             }
         }
         Self { keys, all, range_sets, in_use, claimed_by, held_by, claims_of, slots_had: all.slots_had() }
@@ -233,7 +230,7 @@ impl<'a> RepairPlan<'a> {
                 self.repair_hold(address, true, disagreements, draft);
             }
         }
-        if !self.all.nodes.contains(&(attachment.clone(), node.clone(), machine.clone())) {
+        if !self.all.nodes.contains(&(attachment.clone(), node_digest(node), machine.clone())) {
             draft.put(self.keys.node_of(claim), "", format!("list it in the index of node {node:?}"));
         }
         let (Some(pod), None) = (&claim.pod, found) else { return };
@@ -258,11 +255,11 @@ impl<'a> RepairPlan<'a> {
     fn repair_index(&self, disagreement: &Disagreement, wanted: Option<&Claim>, draft: &mut RepairDraft) {
         match disagreement {
             Disagreement::StaleNode { node, machine, attachment }
-                if wanted.is_none_or(|claim| claim.node != *node || claim.machine != *machine) =>
+                if wanted.is_none_or(|claim| node_digest(&claim.node) != *node || claim.machine != *machine) =>
             {
                 draft.delete(
-                    self.keys.node(node, machine, attachment),
-                    format!("take it off the index of node {node:?}"),
+                    self.keys.node_at(node, machine, attachment),
+                    format!("take it off the index of nodes under {node}/{machine}"),
                 );
             }
             Disagreement::StalePod { pod, attachment } if wanted.is_none_or(|claim| !is_of(claim, pod)) => {
@@ -273,19 +270,23 @@ impl<'a> RepairPlan<'a> {
     }
 
     /// Let a pod's index point at the newest claim there is, or go.
-    fn repair_pod(&self, pod: &PodName, stale: &Attachment, draft: &mut RepairDraft) {
-        let index = self.keys.pod(pod, stale);
-        let claims = self.claims_of.get(&key_of(pod)).map(Vec::as_slice).unwrap_or_default();
+    fn repair_pod(&self, pod: &str, stale: &Attachment, draft: &mut RepairDraft) {
+        let index = self.keys.pod_at(pod, stale);
+        let claims = self.claims_of.get(pod).map(Vec::as_slice).unwrap_or_default();
         let of_interface = claims
             .iter()
             .filter(|claim| claim.attachment.network == stale.network && claim.attachment.interface == stale.interface);
         match of_interface.max_by_key(|claim| claim.since) {
             Some(newest) => {
                 let container = newest.attachment.container.as_str();
-                draft.put(index, container, format!("let the index of pod {pod} point at container {container}"));
+                draft.put(
+                    index,
+                    container,
+                    format!("let the index of pods point at container {container} under {pod}"),
+                );
                 draft.fence(self.keys.attachment(&newest.attachment));
             }
-            None => draft.delete(index, format!("end the index of pod {pod}")),
+            None => draft.delete(index, format!("take {pod} off the index of pods")),
         }
     }
 
@@ -309,10 +310,6 @@ fn uses(in_use: &InUse, attachment: &Attachment, address: IpAddr) -> bool {
     in_use.get(attachment).is_some_and(|used| used.contains(&address))
 }
 
-fn is_of(claim: &Claim, pod: &PodName) -> bool {
-    claim.pod.as_ref().is_some_and(|other| key_of(other) == key_of(pod))
-}
-
-fn key_of(pod: &PodName) -> PodKey<'_> {
-    (pod.cluster.as_deref(), &pod.namespace, &pod.name)
+fn is_of(claim: &Claim, pod: &str) -> bool {
+    claim.pod.as_ref().is_some_and(|other| pod_digest(other) == pod)
 }

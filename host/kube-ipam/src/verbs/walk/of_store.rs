@@ -10,7 +10,7 @@ use store::{Moved, StoreError};
 pub(super) fn examples() -> Vec<StoreError> {
     let silent = format!("{ENDPOINT}: tcp connect error: Connection refused (os error 111)");
     let failures = vec![silent; 7];
-    let key = format!("/kube-ipam/v1/{NETWORK}/attachments/{}/eth0/{NETWORK}", attachment().container);
+    let key = format!("/kube-ipam/v2/{NETWORK}/c/{}/eth0", attachment().container);
     let disk = |kind: io::ErrorKind| StoreError::File { doing: "open", path: file(), source: kind.into() };
     let moved = of_moved().into_iter().map(StoreError::from);
     let mut all = every!(StoreError {
@@ -44,6 +44,10 @@ pub(super) fn examples() -> Vec<StoreError> {
         }],
         StoreError::OutcomeUnknown { .. } => [StoreError::OutcomeUnknown { failures }],
         StoreError::Compacted => [StoreError::Compacted],
+        StoreError::Format { .. } => [
+            StoreError::Format { network: NETWORK.to_owned(), found: 1 },
+            StoreError::Format { network: NETWORK.to_owned(), found: 3 },
+        ],
         StoreError::Moved(_) => [of_moved().remove(0).into()],
         StoreError::Unreadable { .. } => [
             unreadable(StoreError::NotADatabase { path: file() }),
