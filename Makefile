@@ -32,7 +32,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
+.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -111,9 +111,18 @@ fuzz: policies ## module, component and record, each for FUZZ_SECONDS; with carg
 
 # The section on languages needs `make policies-all`.
 SECTIONS ?=
-bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="earlier embedded etcd kubernetes scale burst languages" BEFORE=FILE
-	$(BUILD) --bins --example fill --example decide
+bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="earlier embedded etcd kubernetes scale burst languages cluster" BEFORE=FILE
+	$(BUILD) --bins --example decide
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench $(SECTIONS)
+
+# What NODES and the like say reaches the program as it was given to `make`.
+simulate-cluster: build policies ## whether this machine carries a cluster; NODES=5000 PODS=150000 RATE=100 SECONDS=60
+	$(BUILD) --bins
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench simulate
+
+performance: ## docs/performance.md and its pictures, of FIGURES=target/cluster.json or of those in docs/performance
+	$(BUILD) --bin bench
+	target/$(TARGET)/release/bench performance
 
 # By write and rename: what runs meanwhile is never half a program.
 put = install -d $(2) && install -m 0755 $(1) $(2)/.$(notdir $(1)).new && mv -f $(2)/.$(notdir $(1)).new $(2)/$(notdir $(1))

@@ -169,6 +169,16 @@ impl Etcd {
         self.directory.path()
     }
 
+    /// The version of its members.
+    pub fn version(&self) -> &str {
+        &self.setup.release.version
+    }
+
+    /// The processes of the members that run.
+    pub fn processes(&self) -> Vec<u32> {
+        self.members.iter().filter_map(|member| Some(member.child.lock().unwrap().as_ref()?.id())).collect()
+    }
+
     /// `ipam.etcdConfig` for it.
     pub fn section(&self) -> Value {
         let mut section = json!({"etcdURL": self.endpoints().join(",")});

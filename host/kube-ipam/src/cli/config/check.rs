@@ -37,7 +37,7 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> ConfigReport {
 /// What the kube-ipam networks of a directory claim of each other's, and nothing else about them.
 pub(crate) fn rivalries(directory: &Path) -> Vec<ConfigFinding> {
     let (mut findings, mut earlier) = (Vec::new(), Vec::new());
-    for FoundNetwork { place, section } in sources(directory).iter().flat_map(|source| &source.found) {
+    for NetworkSection { place, section } in sources(directory).iter().flat_map(|source| &source.found) {
         let netconf = NetConf::parse(&section.json());
         let Some(claimed) = netconf.ok().and_then(|netconf| Claimed::by(&netconf)) else { continue };
         findings.extend(rivalry(&earlier, &claimed, place));
