@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::program;
 use crate::program::NO_LOG;
 
-/// Each held address and its container, by `kube-ipam list`.
+/// Each held address and its container, by `kube-ipam list --held`.
 pub fn held(configuration: &Value) -> BTreeMap<String, String> {
-    let output = operate(&["list", "-o", "json"], configuration);
+    let output = operate(&["list", "--held", "-o", "json"], configuration);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = rows.as_array().unwrap();

@@ -23,6 +23,7 @@ mod inventory;
 mod revision;
 mod rights;
 mod succession;
+mod workload;
 
 use std::path::Path;
 use std::time::Duration;

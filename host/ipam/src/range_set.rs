@@ -51,6 +51,11 @@ impl RangeSet {
     }
 }
 
+fn everything() -> Vec<Span> {
+    let families = Family::BOTH.into_iter();
+    families.filter_map(|family| Span::new(family.address(0), family.address(u128::MAX))).collect()
+}
+
 impl RangeSets {
     /// Check the ranges one by one, then against each other.
     pub fn new(specs: Vec<Vec<RangeSpec>>, excluded: &[Prefix]) -> Result<Self, RangeError> {
@@ -132,9 +137,13 @@ impl RangeSets {
 
     /// All addresses that lie in no configured subnet, lowest first.
     pub fn outside(&self) -> Vec<Span> {
-        let everything =
-            Family::BOTH.into_iter().filter_map(|family| Span::new(family.address(0), family.address(u128::MAX)));
-        without(everything.collect(), self.ranges().map(|range| range.subnet().span()))
+        without(everything(), self.ranges().map(|range| range.subnet().span()))
+    }
+
+    /// All addresses that no range set offers, lowest first: those outside every subnet, and in the subnets those that no pod
+    /// gets unless it asks for them by name.
+    pub fn not_offered(&self) -> Vec<Span> {
+        without(everything(), self.sets.iter().flat_map(RangeSet::offered))
     }
 
     /// The usable addresses of a span, anywhere in the configured subnets, lowest first.

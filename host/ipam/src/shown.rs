@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
+use serde::Serializer;
+
 /// The text on one line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escape(text, is_harmless, rust_escape)
@@ -19,6 +21,15 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     // JSON knows no `\u{1b}`: whoever reads it would take the whole text for broken.
     let escaped = if text.starts_with(['{', '[']) { json_escape } else { rust_escape };
     escape(text, |character| is_harmless(character) || matches!(character, '\n' | '\t'), escaped)
+}
+
+/// A number in JSON, as text where it is so large that readers which keep numbers as floating point would change it.
+pub fn exact_number<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    if *number <= 1 << f64::MANTISSA_DIGITS {
+        serializer.serialize_u128(*number)
+    } else {
+        serializer.collect_str(number)
+    }
 }
 
 /// Some of them by name, and how many there are besides.

@@ -330,9 +330,9 @@ impl fmt::Display for Keys {
 }
 
 /// A number as people read it: `50,000,000`.
-pub struct Thousands(pub u64);
+pub struct Thousands<T>(pub T);
 
-impl fmt::Display for Thousands {
+impl<T: fmt::Display> fmt::Display for Thousands<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (nth, digit) in digits.char_indices() {

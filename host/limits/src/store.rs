@@ -40,6 +40,10 @@ pub const COUNTED_PARTS: u128 = 64;
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 
+/// Rows that are listed in another order than that of their addresses: what they are sorted by is kept, some 100 bytes each,
+/// and the rows are read again one page after the other. Where there are more, the operator is told how to have fewer.
+pub const ROWS_SORTED: usize = 1_000_000;
+
 /// Bytes of a note that kube-ipam keeps for itself on a node, such as which members of etcd are safe, or how a shadow answered: far
 /// more than it ever writes. One that is longer counts as damaged.
 pub const NOTE: u64 = 1 << 20;

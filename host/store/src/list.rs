@@ -1,6 +1,7 @@
 //! What operators read: which attachment holds which address, and what is on hold for which identity.
 
 mod pods;
+mod records;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use super::pages::Pages;
 use super::record::{Hold, Keyed, Seen};
 use ipam::{Allocation, Attachment, Claim, Party, PodName, Span};
 use limits::store::PAGE;
+
+pub use records::{AddressListing, AddressRecord, AddressRecords, RecordFilter};
 
 /// Which allocations are wanted. Every field that is given has to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

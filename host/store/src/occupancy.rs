@@ -11,18 +11,29 @@ use super::error::StoreError;
 use super::map::MapView;
 use super::pages::Pages;
 use super::record::{Hold, Seen};
-use ipam::RangeSets;
+use ipam::shown::exact_number;
+use ipam::{RangeSet, RangeSets, Span};
 
 /// The addresses of one range set. `held + kept + free = size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
     /// How many addresses the range set offers.
+    #[serde(serialize_with = "exact_number")]
     pub size: u128,
     pub held: u64,
     /// Addresses on hold, for an identity or to cool down.
     pub kept: u64,
     /// Addresses that a pod that comes now could get.
+    #[serde(serialize_with = "exact_number")]
     pub free: u128,
+}
+
+/// The addresses of one span that a pod that comes now cannot get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub held: u64,
+    /// Addresses on hold, for an identity or to cool down.
+    pub kept: u64,
 }
 
 impl Occupancy {
@@ -36,34 +47,42 @@ impl Occupancy {
 }
 
 impl Store {
-    /// How full each range set is at one moment. Allocations and holds are counted, not read; only holds that are over and
-    /// wait to be replaced are, by the index of when holds end.
+    /// How full each range set is at one moment.
     pub async fn occupancy(&self, range_sets: &RangeSets, now: Timestamp) -> Result<Vec<Occupancy>, StoreError> {
+        let spans: Vec<Span> = range_sets.iter().flat_map(RangeSet::offered).collect();
+        let mut taken = self.taken_in(&spans, now).await?.into_iter();
+        let mut occupancies = Vec::with_capacity(range_sets.len());
+        for set in range_sets.iter() {
+            let (mut held, mut kept) = (0, 0);
+            for of_span in taken.by_ref().take(set.offered().count()) {
+                held += of_span.held;
+                kept += of_span.kept;
+            }
+            let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
+            occupancies.push(Occupancy { size: set.size(), held, kept, free });
+        }
+        Ok(occupancies)
+    }
+
+    /// How many addresses of each span are taken at one moment. Allocations and holds are counted, not read; only holds that
+    /// are over and wait to be replaced are, by the index of when holds end.
+    pub async fn taken_in(&self, spans: &[Span], now: Timestamp) -> Result<Vec<Taken>, StoreError> {
         self.at_one_moment(async |mut view| {
             let mut batch = self.batch();
-            let mut counted = Vec::with_capacity(range_sets.len());
-            for set in range_sets.iter() {
-                let mut spans = Vec::new();
-                for span in set.offered() {
-                    spans.push((span, batch.count_held(span), batch.count(self.keys.holds_in(span))));
-                }
-                counted.push((set, spans));
+            let mut tickets = Vec::with_capacity(spans.len());
+            for span in spans {
+                tickets.push((batch.count_held(*span), batch.count(self.keys.holds_in(*span))));
             }
             let mut answers = batch.read(&mut view).await?;
             let over = self.read_over(&mut view, now).await?;
-            let mut occupancies = Vec::with_capacity(range_sets.len());
-            for (set, spans) in counted {
-                let (mut held, mut kept) = (0, 0_u64);
-                for (span, allocations, holds) in spans {
-                    held += answers.count(allocations);
-                    // The record of a hold that is over is counted, although it keeps the address from nobody.
-                    let over = over.iter().filter(|address| span.contains(**address)).count() as u64;
-                    kept += answers.count(holds).saturating_sub(over);
-                }
-                let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
-                occupancies.push(Occupancy { size: set.size(), held, kept, free });
+            let mut taken = Vec::with_capacity(spans.len());
+            for (span, (allocations, holds)) in spans.iter().zip(tickets) {
+                // The record of a hold that is over is counted, although it keeps the address from nobody.
+                let over = over.range(span.first()..=span.last()).count() as u64;
+                let (held, kept) = (answers.count(allocations), answers.count(holds).saturating_sub(over));
+                taken.push(Taken { held, kept });
             }
-            Ok(occupancies)
+            Ok(taken)
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The operators' commands as operators run them: usage, fsck, import and doctor, over both stores.
 
 mod networks;
+mod seen;
 mod told;
 
 use std::fs;

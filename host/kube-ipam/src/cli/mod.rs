@@ -8,6 +8,7 @@ mod fsck;
 mod import;
 mod install_node;
 mod list;
+mod map;
 mod network;
 pub mod output;
 pub mod policy;
@@ -35,12 +36,12 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// List addresses in use and their holders
+    /// List addresses in use with their holders, and addresses on hold
     List {
         #[command(flatten)]
-        network: NetworkArgs,
+        options: list::ListOptions,
         #[command(flatten)]
-        output: OutputArgs,
+        network: NetworkArgs,
     },
     /// Show details of an address, a pod or a container
     Show {
@@ -52,8 +53,19 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Show how full the ranges are
+    /// Show how full the ranges are, and who uses them
     Usage {
+        #[command(flatten)]
+        options: usage::UsageOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Draw the address space: which parts of the ranges are taken
+    Map {
+        #[command(flatten)]
+        options: map::MapOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -133,9 +145,10 @@ pub fn run() -> u8 {
     };
     crate::telemetry::to_stderr();
     let done = match cli.command {
-        Command::List { network, output } => list::list(&network, output.output),
+        Command::List { options, network } => list::list(&options, &network),
         Command::Show { subject, network, output } => show::show(&subject, &network, output.output),
-        Command::Usage { network, output } => usage::usage(&network, output.output),
+        Command::Usage { options, network, output } => usage::usage(&options, &network, output.output),
+        Command::Map { options, network, output } => map::map(&options, &network, output.output),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),

@@ -2,7 +2,7 @@
 //! so that nothing in a name, which a pod's author may choose, reaches the terminal as a command.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 use cni::{Fail, Version};
@@ -81,8 +81,9 @@ impl Columns {
         Self { widths, header: Some(header.iter().map(ToString::to_string).collect()) }
     }
 
-    pub(crate) fn has_begun(&self) -> bool {
-        self.header.is_none()
+    /// Rows alone.
+    pub(crate) fn headless(columns: usize) -> Self {
+        Self { widths: vec![0; columns], header: None }
     }
 
     /// The next rows, a line each; before the first of them, the header.
@@ -181,6 +182,19 @@ pub(crate) fn print(text: &str) -> bool {
     stdout.write_all(lines(text).as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
+/// Print text whose control characters are meant, and from whose names they were taken before.
+pub(crate) fn print_as_is(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Forget what was printed before, on a terminal.
+pub(crate) fn clear_screen() {
+    if io::stdout().is_terminal() {
+        let _ = write!(io::stdout().lock(), "\x1b[H\x1b[2J");
+    }
+}
+
 /// Print news of a command that is still running, on one line.
 pub fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{}", one_line(text));
@@ -222,11 +236,9 @@ mod tests {
     fn a_table_in_parts_keeps_its_columns() {
         let mut columns = Columns::new(&["A", "B", "C"]);
         assert_eq!(columns.lines([]), "");
-        assert!(!columns.has_begun());
         assert_eq!(columns.lines([row(["a1", "b", ""])]), "A   B  C\na1  b\n");
         assert_eq!(columns.lines([row(["a", "wider", "c"])]), "a   wider  c\n");
         assert_eq!(columns.lines([row(["a", "b", "漢\u{1b}"])]), "a   b      漢\\u{1b}\n");
-        assert!(columns.has_begun());
     }
 
     #[test]

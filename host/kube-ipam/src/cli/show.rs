@@ -31,6 +31,7 @@ fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, Com
     if held.is_empty() && lent.is_empty() && matches!(subject, Subject::Pod { .. }) {
         (held, lent) = in_books(network, |store| store.search(&filter))?;
     }
+    held.retain(|held| network.covers(&held.attachment));
     subject.prefer_whole(&mut held, |held| &held.attachment);
     held.extend(lent);
     Ok(held)
@@ -44,7 +45,7 @@ fn in_books(
     let (mut held, mut lent) = (Vec::new(), Vec::new());
     for Opened { store, .. } in network.read_books()? {
         let listing = runtime::block_on(async { Ok::<_, verbs::Error>(ask(&store).all().await?) })?;
-        tell_damaged(&listing);
+        tell_damaged(&listing.damaged);
         held.extend(listing.held);
         lent.extend(listing.lent);
     }

@@ -5,8 +5,11 @@ use crate::keys::{node_digest, pod_digest};
 use crate::map::Map;
 use crate::ordered::{Change, OrderedMap};
 use crate::record::encode;
+use crate::{AddressRecord, RecordFilter, Taken};
 use crate::{AllocationFilter, Disagreement, Requester, StoreError};
 use ipam::{Allocation, Attachment, Claim, Slot};
+use limits::store::PAGE;
+use std::net::IpAddr;
 
 pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/22", "fd00::/64"]);
@@ -22,6 +25,49 @@ pub(crate) async fn everything_is_listed_in_pages(map: Map) {
     assert_eq!(listed.len(), 406 + 100);
     assert!(listed.is_sorted());
     bench.agrees().await;
+}
+
+pub(crate) async fn what_keeps_an_address_is_listed_in_the_order_of_addresses(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/22", "fd00::/64"]);
+    bench.fill(span("10.0.1.1", "10.0.2.150")).await;
+    for (nth, address) in ["10.0.0.9", "10.0.3.2", "fd00::7"].into_iter().enumerate() {
+        let requester = requester(&format!("c{nth}"), "");
+        bench.hold(&requester, &[held_for("web", 60, dynamic(address))]).await;
+        bench.release(&requester).await;
+    }
+    bench.fill(span("fd00::2", "fd00::5")).await;
+    let everything = RecordFilter { allocations: true, holds: true, spans: Vec::new() };
+    let found = listed(&bench, &everything).await;
+    assert_eq!(found.len(), 406 + 4 + 3);
+    assert!(found.is_sorted_by_key(AddressRecord::address));
+    let holds = listed(&bench, &RecordFilter { allocations: false, ..everything.clone() }).await;
+    let on_hold: Vec<String> = holds.iter().map(|record| record.address().to_string()).collect();
+    assert_eq!(on_hold, ["10.0.0.9", "10.0.3.2", "fd00::7"]);
+    assert_eq!(listed(&bench, &RecordFilter { holds: false, ..everything.clone() }).await.len(), 410);
+    let spans = vec![span("10.0.0.0", "10.0.1.4"), span("fd00::4", "fd00::ffff")];
+    let some = listed(&bench, &RecordFilter { spans: spans.clone(), ..everything }).await;
+    assert_eq!(some.len(), 1 + 4 + 2 + 1);
+    // The same ones by their addresses, in any order, and none that has no record.
+    let mut wanted: Vec<IpAddr> = some.iter().rev().map(AddressRecord::address).collect();
+    wanted.push(ip("10.0.3.3"));
+    let again = bench.store.records_of(&wanted).await.unwrap();
+    assert!(again.damaged.is_empty() && again.records.iter().rev().eq(&some));
+    // Counted without being read, each span by itself.
+    let taken = bench.store.taken_in(&spans, bench.now.get()).await.unwrap();
+    assert_eq!(taken, [Taken { held: 4, kept: 1 }, Taken { held: 2, kept: 1 }]);
+    bench.pass(std::time::Duration::from_secs(61));
+    let taken = bench.store.taken_in(&spans, bench.now.get()).await.unwrap();
+    assert_eq!(taken, [Taken { held: 4, kept: 0 }, Taken { held: 2, kept: 0 }], "what is over keeps no address");
+}
+
+async fn listed(bench: &Bench, filter: &RecordFilter) -> Vec<AddressRecord> {
+    let mut records = Vec::new();
+    let mut pages = bench.store.address_records(filter);
+    while let Some(listing) = pages.next().await.unwrap() {
+        assert!(listing.damaged.is_empty() && listing.records.len() <= PAGE);
+        records.extend(listing.records);
+    }
+    records
 }
 
 pub(crate) async fn a_filter_finds_pods_containers_networks_and_addresses(map: Map) {

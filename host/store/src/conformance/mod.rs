@@ -118,6 +118,7 @@ macro_rules! conformance {
             ]
             lists: [
                 everything_is_listed_in_pages,
+            what_keeps_an_address_is_listed_in_the_order_of_addresses,
                 a_filter_finds_pods_containers_networks_and_addresses,
                 a_pod_is_found_in_every_cluster_and_with_what_it_ceded,
                 a_pod_is_found_without_reading_the_others,

@@ -21,6 +21,7 @@ use super::config::NETWORKS;
 use super::output::CommandError;
 use crate::config::Base;
 use cni::Fail;
+use ipam::Attachment;
 use ipam::shown::first_of;
 
 pub(crate) use found::FoundNetwork;
@@ -98,6 +99,12 @@ impl NetworkArgs {
 
     fn is_told(&self) -> bool {
         self.all || !self.names.is_empty()
+    }
+
+    /// Whether an attachment is of one of the networks that were named, or of any where none was. A store has the attachments
+    /// of other networks beside them, where they share a domain.
+    pub(crate) fn covers(&self, attachment: &Attachment) -> bool {
+        self.names.is_empty() || self.names.contains(&attachment.network)
     }
 
     pub(crate) fn path(&self) -> &Path {
