@@ -78,8 +78,8 @@ fn etcd_that_fills_its_quota_or_is_never_compacted_is_named() {
     assert!(told.contains("✓ clock          as that of etcd at http://127.0.0.1:"), "{told}");
     assert!(told.contains(", leader)") && told.contains("; an ADD could write ("), "{told}");
 
-    let value = "x".repeat(1_000_000);
-    for nth in 0..17 {
+    let value = "x".repeat(120_000);
+    for nth in 0..140 {
         etcd.control(&["put", &format!("/filler/{nth}"), &value]);
     }
     let (_, told) = doctor(&network);

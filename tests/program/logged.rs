@@ -51,7 +51,7 @@ fn each_call_is_one_line() {
     assert_has(&added(&log, &mut seen), &["outcome=\"held already\"", "addresses=10.0.0.2 ", " code=0 "]);
 
     // The call that fails says all that it told, and what stands in the way is a line of its own.
-    call("ADD", "c2").run().failure();
+    Call::new("ADD", "c2", &network).for_pod("shop", "web-1", "u2").run().failure();
     let told = lines(&log)[seen..].to_vec();
     seen += 2;
     assert_eq!(told.len(), 2, "{told:#?}");

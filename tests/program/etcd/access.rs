@@ -62,10 +62,10 @@ fn a_user_sees_its_prefix_and_a_wrong_password_is_told_as_such() {
     let (code, text) = add("c1", &network).run().failure();
     assert_eq!(code, 7, "{text}");
     assert!(text.contains("etcdPasswordFile") && text.contains("password"), "{text}");
-    std::fs::write(&file, "wrong\n").unwrap();
+    std::fs::write(&file, "mistaken\n").unwrap();
     let (code, text) = add("c1", &network).run().failure();
     assert_eq!(code, 11, "{text}");
-    assert!(text.contains("authentication failed") && !text.contains("wrong"), "{text}");
+    assert!(text.contains("authentication failed") && !text.contains("mistaken"), "{text}");
 
     std::fs::write(&file, "word\n").unwrap();
     assert_eq!(add("c1", &network).run().addresses(), ["10.1.0.2"]);

@@ -283,7 +283,9 @@ fn the_doctor_says_what_is_wrong_with_the_api_server() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = doctor(&network);
-    assert!(code == Some(0) && text.contains("✓ API server") && text.contains("✓ rights"), "{text}");
+    // The test's network has its addresses on one node, and its kubeconfig is for everybody to read.
+    assert!(code == Some(1) && text.contains("✓ API server") && text.contains("✓ rights"), "{text}");
+    assert!(text.contains("✓ clock          as that of the API server"), "{text}");
     assert!(text.contains(&format!("reachable with {} (ipam.kubeConfig); the node exists", site.kubeconfig)), "{text}");
     let (code, text) = doctor(&site.network(&json!({"nodeName": "elsewhere"})));
     assert!(code == Some(1) && text.contains("elsewhere") && text.contains("ipam.nodeName"), "{text}");
@@ -312,7 +314,7 @@ fn the_doctor_says_when_it_is_the_predecessors_kubeconfig_that_is_used() {
     let says = format!(
         "✓ API server     reachable with {pki}/kubectl.kubeconfig (the default of kube-ipam 0.x, used because the file is there)"
     );
-    assert!(output.status.success() && text.contains(&says), "{text}");
+    assert!(output.status.code() < Some(2) && text.contains(&says), "{text}");
 }
 
 #[test]

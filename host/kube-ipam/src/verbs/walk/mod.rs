@@ -149,7 +149,7 @@ fn the_faults_of_a_bad_night_have_a_command_that_helps() {
         Error::Taken { stays: super::add::hand_over::Stays::Judged(cluster::Keeps::Alive), .. } => {
             Some("kubectl taint node")
         }
-        Error::Taken { stays: super::add::hand_over::Stays::Kept, .. } => Some("kube-ipam release 10.188.0.216"),
+        Error::Taken { holder: ipam::Holder::Hold { .. }, .. } => Some("kube-ipam release 10.188.0.216"),
         _ => None,
     };
     let mut found = std::collections::BTreeSet::new();
