@@ -29,9 +29,12 @@ const PAGE: usize = 4096;
 /// Where memory comes from that does not fit into the block.
 static REST: GlobalDlmalloc = GlobalDlmalloc;
 
-/// The block, and how much of it is in use.
+/// The block, and how much of it is in use. It is for one thread, the first that allocates and nearly always the only one:
+/// what threads share they have to agree on, which at every allocation would take longer than all the rest of it.
 pub struct Arena {
-    block: UnsafeCell<[u8; SIZE]>,
+    block: Block,
+    /// By which the thread is known: where it keeps what is its own. 0 before the first allocation.
+    owner: AtomicUsize,
     used: AtomicUsize,
     /// What is behind this was never handed out, so that all of it is zero.
     touched: AtomicUsize,
@@ -39,9 +42,17 @@ pub struct Arena {
     warm: AtomicUsize,
 }
 
-// SAFETY: parts of the block are handed out once each, by an atomic cursor; nothing else looks at it.
+#[repr(C, align(4096))]
+struct Block(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: parts of the block are handed out once each, and to one thread alone; nothing else looks at it.
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
-unsafe impl Sync for Arena {}
+unsafe impl Sync for Block {}
+
+thread_local! {
+    /// Its place tells threads apart.
+    static HERE: u8 = const { 0 };
+}
 
 impl Default for Arena {
     fn default() -> Self {
@@ -52,7 +63,8 @@ impl Default for Arena {
 impl Arena {
     pub const fn new() -> Self {
         Self {
-            block: UnsafeCell::new([0; SIZE]),
+            block: Block(UnsafeCell::new([0; SIZE])),
+            owner: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             touched: AtomicUsize::new(0),
             warm: AtomicUsize::new(0),
@@ -62,7 +74,7 @@ impl Arena {
     /// Maps the first pages of the block, and of the stack those below the part in use: two system calls instead of about
     /// ninety page faults.
     pub fn warm_up(&self) {
-        populate(self.base().next_multiple_of(PAGE), WARM);
+        populate(self.base(), WARM);
         self.warm.store(WARM, Ordering::Relaxed);
         let here = 0_u8;
         let top = &raw const here as usize / PAGE * PAGE;
@@ -79,46 +91,53 @@ impl Arena {
         let next = end.next_multiple_of(WARMED_AT_ONCE).min(SIZE);
         self.warm.store(next, Ordering::Relaxed);
         if next - warm <= 2 * WARMED_AT_ONCE {
-            populate((self.base() + warm).next_multiple_of(PAGE), next - warm);
+            populate(self.base() + warm, next - warm);
         }
     }
 
     fn base(&self) -> usize {
-        self.block.get() as usize
+        self.block.0.get() as usize
     }
 
     fn has(&self, pointer: *mut u8) -> bool {
-        (self.base()..self.base() + SIZE).contains(&(pointer as usize))
+        (pointer as usize).wrapping_sub(self.base()) < SIZE
+    }
+
+    /// Whether the thread that asks is the one that the block is for.
+    fn is_ours(&self) -> bool {
+        let here = HERE.with(|here| &raw const *here as usize);
+        let owner = self.owner.load(Ordering::Relaxed);
+        owner == here
+            || owner == 0 && self.owner.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Cuts off an aligned part; `None` if the rest is too small.
+    #[inline]
     fn cut(&self, layout: Layout) -> Option<*mut u8> {
-        let mut used = self.used.load(Ordering::Acquire);
-        loop {
-            let start = (self.base() + used).next_multiple_of(layout.align()) - self.base();
-            let end = start.checked_add(layout.size())?;
-            if end > SIZE {
-                return None;
-            }
-            match self.used.compare_exchange_weak(used, end, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => {
-                    if end > self.warm.load(Ordering::Relaxed) {
-                        self.warm_further(end);
-                    }
-                    return Some(self.block.get().cast::<u8>().wrapping_add(start));
-                }
-                Err(changed) => used = changed,
-            }
+        // The block begins with a page. Nothing is aligned to more, and a division would cost more than all else here.
+        let behind = layout.align() - 1;
+        if behind >= PAGE || !self.is_ours() {
+            return None;
         }
+        let start = (self.used.load(Ordering::Relaxed) + behind) & !behind;
+        let end = start.checked_add(layout.size())?;
+        if end > SIZE {
+            return None;
+        }
+        self.used.store(end, Ordering::Relaxed);
+        if end > self.warm.load(Ordering::Relaxed) {
+            self.warm_further(end);
+        }
+        Some(self.block.0.get().cast::<u8>().wrapping_add(start))
     }
 
-    /// Takes back the part that was cut off last; any other is lost until the process ends. The next one that gets the part
-    /// sees by `touched` that it is not zero any more.
+    /// Takes back the part that was cut off last; any other is lost until the process ends, and so is what another thread
+    /// gives back. The next one that gets the part sees by `touched` that it is not zero any more.
     fn give_back(&self, pointer: *mut u8, size: usize) {
-        let start = pointer as usize - self.base();
-        if self.used.load(Ordering::Relaxed) == start + size {
-            self.touched.fetch_max(start + size, Ordering::Relaxed);
-            let _ = self.used.compare_exchange(start + size, start, Ordering::Release, Ordering::Relaxed);
+        let (start, used) = (pointer as usize - self.base(), self.used.load(Ordering::Relaxed));
+        if used == start + size && self.is_ours() {
+            self.touched.store(self.touched.load(Ordering::Relaxed).max(used), Ordering::Relaxed);
+            self.used.store(start, Ordering::Relaxed);
         }
     }
 
@@ -128,10 +147,11 @@ impl Arena {
             return true;
         }
         let start = pointer as usize - self.base();
-        if start + new > SIZE {
+        if start + new > SIZE || self.used.load(Ordering::Relaxed) != start + old || !self.is_ours() {
             return false;
         }
-        self.used.compare_exchange(start + old, start + new, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.used.store(start + new, Ordering::Relaxed);
+        true
     }
 }
 
@@ -144,8 +164,8 @@ fn populate(start: usize, length: usize) {
 }
 
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: a part is `layout.size()` bytes at a multiple of `layout.align()`, inside the block and handed out once;
-// pointers outside the block came from dlmalloc and go back to it.
+// SAFETY: a part is `layout.size()` bytes at a multiple of `layout.align()`, inside the block and handed out once,
+// to the one thread whose cursor it is; pointers outside the block came from dlmalloc and go back to it.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.cut(layout).unwrap_or_else(|| unsafe { REST.alloc(layout) })
@@ -182,6 +202,55 @@ unsafe impl GlobalAlloc for Arena {
                 pointer.copy_to_nonoverlapping(moved, layout.size().min(size));
             }
             moved
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(unsafe_code, reason = "an allocator cannot be tried without")]
+    fn the_block_is_of_one_thread_and_others_allocate_elsewhere() {
+        static ARENA: Arena = Arena::new();
+        let layout = Layout::from_size_align(40, 16).unwrap();
+        // SAFETY: what is given back or grows was allocated with this layout, and is not used any more; what is written and
+        // read is inside of it.
+        let allocate = move || unsafe { ARENA.alloc(layout) as usize };
+        let [first, second, third] = [allocate(), allocate(), allocate()];
+        assert!(ARENA.has(first as *mut u8) && second - first == 48 && third - second == 48, "one behind the other");
+        unsafe { (second as *mut u8).write_bytes(7, 40) };
+        let elsewhere = std::thread::spawn(move || unsafe {
+            ARENA.dealloc(third as *mut u8, layout);
+            // What grows in another thread moves out of the block, with what is in it.
+            let moved = ARENA.realloc(second as *mut u8, layout, 80);
+            assert!(!ARENA.has(moved) && moved.add(39).read() == 7);
+            allocate()
+        });
+        let elsewhere = elsewhere.join().unwrap();
+        assert!(!ARENA.has(elsewhere as *mut u8));
+        unsafe { ARENA.dealloc(elsewhere as *mut u8, layout) };
+        assert_eq!(allocate(), third + 48, "another thread's word takes nothing back");
+        let wide = Layout::from_size_align(8, 2 * PAGE).unwrap();
+        assert!(!ARENA.has(unsafe { ARENA.alloc(wide) }));
+    }
+
+    #[test]
+    #[allow(unsafe_code, reason = "an allocator cannot be tried without")]
+    fn what_was_given_back_is_zero_where_that_is_asked_for() {
+        static ARENA: Arena = Arena::new();
+        let layout = Layout::from_size_align(100, 1).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            let first = ARENA.alloc(layout);
+            first.write_bytes(1, 100);
+            let grown = ARENA.realloc(first, layout, 200);
+            assert_eq!(grown, first, "the last part grows in its place");
+            ARENA.dealloc(grown, Layout::from_size_align(200, 1).unwrap());
+            let zeroed = ARENA.alloc_zeroed(layout);
+            assert_eq!(zeroed, first);
+            assert!((0..100).all(|nth| zeroed.add(nth).read() == 0));
         }
     }
 }
