@@ -1,4 +1,4 @@
-//! How full the range sets are, in the operator's words: held, kept (on hold), free.
+//! How full the range sets are, in the operator's words: held, kept (on hold), reserved, free.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::record::{Hold, Seen};
 use ipam::shown::exact_number;
 use ipam::{RangeSet, RangeSets, Span};
 
-/// The addresses of one range set. `held + kept + free = size`.
+/// The addresses of one range set. `held + kept + reserved + free = size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
     /// How many addresses the range set offers.
@@ -23,6 +23,8 @@ pub struct Occupancy {
     pub held: u64,
     /// Addresses on hold, for an identity or to cool down.
     pub kept: u64,
+    /// Addresses that an operator has taken out of circulation.
+    pub reserved: u64,
     /// Addresses that a pod that comes now could get.
     #[serde(serialize_with = "exact_number")]
     pub free: u128,
@@ -34,13 +36,22 @@ pub struct Taken {
     pub held: u64,
     /// Addresses on hold, for an identity or to cool down.
     pub kept: u64,
+    /// Addresses that an operator has taken out of circulation.
+    pub reserved: u64,
+}
+
+impl Taken {
+    /// Addresses that nobody holds and nobody gets: on hold, cooling down or reserved.
+    pub fn kept_back(&self) -> u64 {
+        self.kept + self.reserved
+    }
 }
 
 impl Occupancy {
     /// How much of it a pod that comes now cannot get, from 0 to 100. Only a range set without a free address is at
     /// 100.
     pub fn percent(&self) -> u8 {
-        let taken = u128::from(self.held) + u128::from(self.kept);
+        let taken = u128::from(self.held) + u128::from(self.kept) + u128::from(self.reserved);
         let percent = taken.saturating_mul(100).checked_div(self.size).unwrap_or(100);
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
@@ -53,13 +64,14 @@ impl Store {
         let mut taken = self.taken_in(&spans, now).await?.into_iter();
         let mut occupancies = Vec::with_capacity(range_sets.len());
         for set in range_sets.iter() {
-            let (mut held, mut kept) = (0, 0);
+            let (mut held, mut kept, mut reserved) = (0, 0, 0);
             for of_span in taken.by_ref().take(set.offered().count()) {
                 held += of_span.held;
                 kept += of_span.kept;
+                reserved += of_span.reserved;
             }
-            let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
-            occupancies.push(Occupancy { size: set.size(), held, kept, free });
+            let free = set.size().saturating_sub(u128::from(held) + u128::from(kept) + u128::from(reserved));
+            occupancies.push(Occupancy { size: set.size(), held, kept, reserved, free });
         }
         Ok(occupancies)
     }
@@ -71,16 +83,19 @@ impl Store {
             let mut batch = self.batch();
             let mut tickets = Vec::with_capacity(spans.len());
             for span in spans {
-                tickets.push((batch.count_held(*span), batch.count(self.keys.holds_in(*span))));
+                let reserved = batch.count(self.keys.reservations_in(*span));
+                tickets.push((batch.count_held(*span), batch.count(self.keys.holds_in(*span)), reserved));
             }
             let mut answers = batch.read(&mut view).await?;
             let over = self.read_over(&mut view, now).await?;
             let mut taken = Vec::with_capacity(spans.len());
-            for (span, (allocations, holds)) in spans.iter().zip(tickets) {
-                // The record of a hold that is over is counted, although it keeps the address from nobody.
+            for (span, (allocations, holds, reservations)) in spans.iter().zip(tickets) {
+                // The record of a hold that is over is counted, although it keeps the address from nobody. A reservation
+                // lies among the holds.
                 let over = over.range(span.first()..=span.last()).count() as u64;
-                let (held, kept) = (answers.count(allocations), answers.count(holds).saturating_sub(over));
-                taken.push(Taken { held, kept });
+                let reserved = answers.count(reservations);
+                let kept = answers.count(holds).saturating_sub(over + reserved);
+                taken.push(Taken { held: answers.count(allocations), kept, reserved });
             }
             Ok(taken)
         })
@@ -122,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_percentage_reaches_a_hundred_only_when_nothing_is_free() {
-        let percent = |size, held, kept| Occupancy { size, held, kept, free: 0 }.percent();
+        let percent = |size, held, kept| Occupancy { size, held, kept, reserved: 0, free: 0 }.percent();
         assert_eq!(percent(253, 252, 0), 99);
         assert_eq!(percent(253, 250, 3), 100);
         assert_eq!(percent(u128::MAX, u64::MAX, 0), 0);

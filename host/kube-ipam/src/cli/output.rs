@@ -195,6 +195,11 @@ pub(crate) fn clear_screen() {
     }
 }
 
+/// For what is no text but a file: it is written as it is.
+pub(crate) fn stdout() -> impl Write {
+    io::stdout().lock()
+}
+
 /// Print news of a command that is still running, on one line.
 pub fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{}", one_line(text));

@@ -54,10 +54,10 @@ pub(crate) async fn what_keeps_an_address_is_listed_in_the_order_of_addresses(ma
     assert!(again.damaged.is_empty() && again.records.iter().rev().eq(&some));
     // Counted without being read, each span by itself.
     let taken = bench.store.taken_in(&spans, bench.now.get()).await.unwrap();
-    assert_eq!(taken, [Taken { held: 4, kept: 1 }, Taken { held: 2, kept: 1 }]);
+    assert_eq!(taken, [Taken { held: 4, kept: 1, reserved: 0 }, Taken { held: 2, kept: 1, reserved: 0 }]);
     bench.pass(std::time::Duration::from_secs(61));
     let taken = bench.store.taken_in(&spans, bench.now.get()).await.unwrap();
-    assert_eq!(taken, [Taken { held: 4, kept: 0 }, Taken { held: 2, kept: 0 }], "what is over keeps no address");
+    assert_eq!(taken, [Taken { held: 4, kept: 0, reserved: 0 }, Taken { held: 2, kept: 0, reserved: 0 }], "what is over keeps no address");
 }
 
 async fn listed(bench: &Bench, filter: &RecordFilter) -> Vec<AddressRecord> {

@@ -126,7 +126,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipam::{Allocation, Attachment, Kind, PodName, PolicyName};
+    use ipam::{Allocation, Attachment, Kind, PodName, PolicyName, Reservation};
     use store::Hold;
 
     fn records() -> Vec<AddressRecord> {
@@ -149,9 +149,16 @@ mod tests {
             former: None,
         };
         let until = Timestamp::from_second(9_000).unwrap();
-        let sticky = Hold { address: "10.0.0.3".parse().unwrap(), identity: Some("a, \"b\"\n: c".into()), until };
-        let cooling = Hold { address: "fd00::4".parse().unwrap(), identity: None, until };
-        vec![AddressRecord::Allocation(Box::new(held)), AddressRecord::Hold(sticky), AddressRecord::Hold(cooling)]
+        let hold = |address: &str| Hold { address: address.parse().unwrap(), identity: None, until, reservation: None };
+        let sticky = Hold { identity: Some("a, \"b\"\n: c".into()), ..hold("10.0.0.3") };
+        let printer = Reservation { reason: "printer".into(), by: "ann".into(), since, list: None };
+        let reserved = Hold { reservation: Some(Box::new(printer)), ..hold("fd00::5") };
+        vec![
+            AddressRecord::Allocation(Box::new(held)),
+            AddressRecord::Hold(sticky),
+            AddressRecord::Hold(hold("fd00::4")),
+            AddressRecord::Hold(reserved),
+        ]
     }
 
     /// In two parts, as a long list is printed.
@@ -183,7 +190,7 @@ mod tests {
         let table = printed(ListFormat::Csv, true);
         let mut reader = csv::Reader::from_reader(table.as_bytes());
         let identities: Vec<String> = reader.records().map(|row| row.unwrap()[15].to_owned()).collect();
-        assert_eq!(identities, ["", "a, \"b\"\\n: c", ""]);
+        assert_eq!(identities, ["", "a, \"b\"\\n: c", "", ""]);
     }
 
     #[test]

@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::wanted::RowKind;
 use crate::cli::output::or_dash;
 use crate::verbs::add::hand_over::name_of;
-use ipam::{Allocation, Party};
+use ipam::{Allocation, Party, Reservation};
 use store::{AddressRecord, Hold};
 
 pub(super) const NARROW: [&str; 9] =
     ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
 
 /// All that is known, each in a column of its own. The names serve CSV, too.
-pub(super) const WIDE: [&str; 18] = [
+pub(super) const WIDE: [&str; 20] = [
     "ADDRESS",
     "KIND",
     "NAMESPACE",
@@ -34,6 +34,8 @@ pub(super) const WIDE: [&str; 18] = [
     "IDENTITY",
     "UNTIL",
     "CEDED-BY",
+    "RESERVED-BY",
+    "REASON",
 ];
 
 /// A row for programs: an allocation as the store has it, or what is on hold in the same manner.
@@ -48,18 +50,25 @@ pub(super) enum RowJson<'a> {
         identity: Option<&'a str>,
         until: Timestamp,
     },
+    Reservation {
+        address: IpAddr,
+        kind: &'static str,
+        #[serde(flatten)]
+        reservation: &'a Reservation,
+    },
 }
 
 impl<'a> From<&'a AddressRecord> for RowJson<'a> {
     fn from(record: &'a AddressRecord) -> Self {
         match record {
             AddressRecord::Allocation(held) => Self::Allocation(held),
-            AddressRecord::Hold(hold) => Self::Hold {
-                address: hold.address,
-                kind: RowKind::of(record).name(),
-                identity: hold.identity.as_deref(),
-                until: hold.until,
-            },
+            AddressRecord::Hold(hold) => {
+                let (address, kind) = (hold.address, RowKind::of(record).name());
+                match &hold.reservation {
+                    Some(reservation) => Self::Reservation { address, kind, reservation },
+                    None => Self::Hold { address, kind, identity: hold.identity.as_deref(), until: hold.until },
+                }
+            }
         }
     }
 }
@@ -78,12 +87,19 @@ pub(super) fn narrow(record: &AddressRecord, now: Timestamp) -> Vec<String> {
             or_dash(held.policy.as_ref()),
             age(now, held.since),
         ],
-        AddressRecord::Hold(Hold { address, identity, until }) => {
-            let whom = identity.as_ref().map_or_else(String::new, |identity| format!(" for {identity:?}"));
-            let mut cells = vec![address.to_string(), format!("{kind}{whom}, {} left", age(*until, now))];
+        AddressRecord::Hold(hold) => {
+            let mut cells = vec![hold.address.to_string(), of_hold(hold, kind, now)];
             cells.resize(NARROW.len(), "-".to_owned());
             cells
         }
+    }
+}
+
+fn of_hold(hold: &Hold, kind: &str, now: Timestamp) -> String {
+    match hold {
+        Hold { reservation: Some(reservation), .. } => format!("{kind}: {}", reservation.reason),
+        Hold { identity: Some(identity), until, .. } => format!("{kind} for {identity:?}, {} left", age(*until, now)),
+        Hold { until, .. } => format!("{kind}, {} left", age(*until, now)),
     }
 }
 
@@ -119,6 +135,11 @@ pub(super) fn wide(record: &AddressRecord) -> Vec<Option<String>> {
             cells[14] = Some(held.since.to_string());
             cells[15] = held.hold.as_ref().map(|hold| hold.identity.clone());
             cells[17] = held.former.as_deref().map(name_of);
+        }
+        AddressRecord::Hold(Hold { reservation: Some(reservation), .. }) => {
+            cells[14] = Some(reservation.since.to_string());
+            cells[18] = Some(reservation.by.clone());
+            cells[19] = Some(reservation.reason.clone());
         }
         AddressRecord::Hold(hold) => {
             cells[15] = hold.identity.clone();

@@ -25,7 +25,7 @@ pub(super) struct WantedArgs {
     /// Only addresses that a container holds
     #[arg(long, help_heading = "Which rows")]
     held: bool,
-    /// Only addresses that nobody holds and that are kept nevertheless: on hold for an identity, or cooling down
+    /// Only addresses that nobody holds and that are kept nevertheless: on hold for an identity, cooling down or reserved
     #[arg(long, help_heading = "Which rows")]
     kept: bool,
     /// Only addresses that have been held for longer than this, for example 30m or 7d
@@ -43,6 +43,8 @@ pub(super) enum RowKind {
     Hold,
     /// Kept from everybody for a while
     CoolDown,
+    /// Taken out of circulation by an operator
+    Reservation,
 }
 
 impl RowKind {
@@ -52,6 +54,7 @@ impl RowKind {
                 Kind::Dynamic => Self::Dynamic,
                 Kind::Fixed => Self::Fixed,
             },
+            AddressRecord::Hold(Hold { reservation: Some(_), .. }) => Self::Reservation,
             AddressRecord::Hold(Hold { identity: Some(_), .. }) => Self::Hold,
             AddressRecord::Hold(_) => Self::CoolDown,
         }
@@ -63,6 +66,7 @@ impl RowKind {
             Self::Fixed => "fixed",
             Self::Hold => "hold",
             Self::CoolDown => "cool-down",
+            Self::Reservation => "reservation",
         }
     }
 }

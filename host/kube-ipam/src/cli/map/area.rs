@@ -213,14 +213,15 @@ impl Area {
     ) -> Result<(), verbs::Error> {
         let whole = store.taken_in(offered, now).await?;
         self.held = whole.iter().map(|taken| taken.held).sum();
-        self.kept = whole.iter().map(|taken| taken.kept).sum();
+        self.kept = whole.iter().map(Taken::kept_back).sum();
         let cell_bits = self.cell.ilog2() as u8;
         // One row after the other: the counts of thirty rows would be one very large question to etcd.
         for row in rows {
             let spans: Vec<Span> = divided(row, cell_bits).iter().map(Prefix::span).collect();
             let taken = store.taken_in(&spans, now).await?;
             let mut cells = Vec::with_capacity(spans.len());
-            for (span, Taken { held, kept }) in spans.iter().zip(taken) {
+            for (span, taken) in spans.iter().zip(taken) {
+                let (held, kept) = (taken.held, taken.kept_back());
                 let parts = offered.iter().filter_map(|part| part.intersection(span));
                 cells.push(Cell { offered: parts.map(|part| part.size()).fold(0, u128::saturating_add), held, kept });
             }

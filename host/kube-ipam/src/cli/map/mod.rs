@@ -73,7 +73,7 @@ pub(crate) fn map(options: &MapOptions, network: &NetworkArgs, format: Format) -
 fn describe(area: &Area, cell: &str) -> String {
     let (held, kept) = (Thousands(area.held), Thousands(area.kept));
     let each = if area.cell == 1 { "an address".to_owned() } else { format!("{} addresses", amount(area.cell)) };
-    format!("{held} held, {kept} kept of {}; a {cell} is {each}", amount(area.size))
+    format!("{held} held, {kept} kept back of {}; a {cell} is {each}", amount(area.size))
 }
 
 /// A number of addresses. Nobody reads the digits of one that has twenty of them.

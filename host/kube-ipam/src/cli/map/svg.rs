@@ -53,7 +53,7 @@ fn square(x: usize, y: usize, cell: &Cell, body: &mut String) {
     let side = CELL - 1;
     let Cell { offered, held, kept } = cell;
     body.push_str(&format!(
-        "<rect x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" fill=\"{fill}\"><title>{held} held, {kept} kept of \
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" fill=\"{fill}\"><title>{held} held, {kept} kept back of \
          {offered}</title></rect>\n"
     ));
 }

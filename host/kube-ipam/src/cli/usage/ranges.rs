@@ -75,7 +75,7 @@ impl Ranges {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(&self.0)?);
         }
-        let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "FREE", "USED", "ADDRESSES"];
+        let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "RESERVED", "FREE", "USED", "ADDRESSES"];
         Ok(table(&header, self.0.iter().map(RangeRow::cells)))
     }
 }
@@ -115,13 +115,14 @@ impl RangeRow {
     fn cells(&self) -> Vec<String> {
         match self {
             Self::Set(row) => {
-                let Occupancy { size, held, kept, free } = row.occupancy;
+                let Occupancy { size, held, kept, reserved, free } = row.occupancy;
                 vec![
                     row.network.clone(),
                     row.range_set.to_string(),
                     size.to_string(),
                     held.to_string(),
                     kept.to_string(),
+                    reserved.to_string(),
                     free.to_string(),
                     format!("{}%", row.percent),
                     first_of(&row.spans, SPANS_SHOWN, ", ", String::clone),
@@ -129,7 +130,7 @@ impl RangeRow {
             }
             Self::Outside(OutsideRow { network, outside, example }) => {
                 let mut cells = vec![network.clone(), "(outside)".to_owned(), "-".to_owned(), outside.to_string()];
-                cells.resize(7, "-".to_owned());
+                cells.resize(8, "-".to_owned());
                 cells.push(format!("for example {example}"));
                 cells
             }
