@@ -131,6 +131,11 @@ impl Snapshot {
         self.full.push(span);
     }
 
+    /// Forget that these spans are full, as they were learnt.
+    pub fn forget_full(&mut self, spans: &[Span]) {
+        self.full.retain(|full| !spans.contains(full));
+    }
+
     /// Learn who holds an address.
     pub fn learn_holder(&mut self, address: IpAddr, holder: Option<Holder>) {
         self.holders.insert(address, holder);
@@ -241,6 +246,22 @@ impl Snapshot {
             rest = rest.above(read.last())?;
         }
         Some(rest)
+    }
+
+    /// Whether every address of a span is known to be taken, or is one of these.
+    pub fn is_taken_throughout(&self, span: Span, or: &[IpAddr]) -> bool {
+        let mut rest = Some(span);
+        while let Some(part) = rest {
+            let address = part.first();
+            if let Some(full) = self.full.iter().find(|full| full.contains(address)) {
+                rest = part.above(full.last());
+            } else if self.held.contains(&address) || or.contains(&address) {
+                rest = part.above(address);
+            } else {
+                return false;
+            }
+        }
+        true
     }
 
     fn is_known(&self, address: IpAddr) -> bool {

@@ -37,6 +37,22 @@ pub const CURSOR_PACE: Duration = Duration::from_secs(10);
 /// Parts a half-known span is counted in at once: not more than [`ETCD_RANGES`].
 pub const COUNTED_PARTS: u128 = 64;
 
+/// Parts of doubling size that a search counts at first, 65,000 addresses: etcd walks all keys of what it counts, and the gap is
+/// near as a rule. Never seen: those further away are counted next.
+pub const COUNTED_AHEAD: usize = 8;
+
+/// Blocks that a search reads at once where they are not marked as full: as many as a policy brings proposals as a rule, so
+/// that each may be found in another one. Never seen.
+pub const UNMARKED_AT_ONCE: usize = 4;
+
+/// Reads of unmarked blocks before a search counts what is left. More are needed only where marks are missing. Never seen.
+pub const UNMARKED_READS: u32 = 8;
+
+/// Blocks that one claim marks as full, at most: a claim that fills one marks it, and one more where that fills the wide block
+/// around it. A claim that found many without a mark, as after an update from a version that made none, leaves the
+/// rest to the next. At some 70 bytes each; an etcd transaction takes 128 operations. Never seen.
+pub const FULL_BLOCKS_AT_ONCE: usize = 32;
+
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 

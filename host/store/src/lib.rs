@@ -39,6 +39,7 @@ mod config;
 mod cursors;
 mod drafts;
 mod evidence;
+mod full;
 mod fullness;
 mod hold;
 mod import;

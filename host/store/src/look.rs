@@ -61,7 +61,7 @@ pub struct Look {
     /// What the transaction compares.
     pub(crate) evidence: Evidence,
     pub requester: Requester,
-    reading: Reading,
+    pub(super) reading: Reading,
     /// Windows after the cursors that are not read yet.
     after_cursors: Vec<Span>,
     /// What this node notes of the cursors, where the map is far away.
@@ -135,6 +135,12 @@ impl Look {
         let Ok(taken) = self.snapshot.taken_slots(&name) else { return };
         let others = taken.iter().copied().filter(|number| !own.contains(number)).collect();
         self.snapshot.learn_slots(name, others);
+    }
+
+    /// Forget which blocks are marked as full: what they cover is counted, once it is asked about again. False where no answer
+    /// has rested on a mark.
+    pub fn doubt_marks(&mut self) -> bool {
+        self.reading.marks.doubt(&mut self.snapshot)
     }
 
     /// The moment at which the look was taken, by this node's clock.
