@@ -83,6 +83,10 @@ pub const HELD_FOR: usize = 256;
 /// that draws from more slots than this would miss some; `quota` takes no larger limit.
 pub const TAKEN_SLOTS: usize = 8_192;
 
+/// Slots that are listed at once where free ones are looked for: of a list of which 19 of 20 are taken a dozen is free among
+/// them, more than proposals bring. Never seen: where there are too few, the others are counted.
+pub const SLOTS_AT_ONCE: u32 = 256;
+
 /// Subnets that the registry remembers of a network. A network whose pods bring ranges of their own may have any number;
 /// beyond these a renamed network is no longer noticed by its subnets.
 pub const REGISTERED_SUBNETS: usize = 64;

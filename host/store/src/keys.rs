@@ -182,6 +182,12 @@ impl Keys {
         under(self.join("s", &[name]) + "/")
     }
 
+    /// The slots of a list from the first to the last number.
+    pub(crate) fn slots_in(&self, name: &str, (first, last): (u32, u32)) -> KeyRange {
+        let slot = |number| self.slot(&Slot { name: name.to_owned(), number });
+        inclusive(slot(first), slot(last))
+    }
+
     /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
     /// the same ranges share the cursor, and a range added in front moves none.
     pub(crate) fn cursor(&self, set: &RangeSet) -> String {

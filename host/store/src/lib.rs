@@ -63,6 +63,7 @@ mod release;
 mod repair;
 mod restore;
 mod search;
+mod slots;
 mod standing_hold;
 
 pub mod embedded;

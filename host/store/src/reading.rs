@@ -17,26 +17,26 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::batch::{Answers, Batch, Block};
+use super::batch::{Answers, Batch, Block, BlockTicket};
 use super::error::StoreError;
 use super::evidence::Evidence;
-use super::full::Marks;
-use super::keys::{Keys, address_in, slot_number_in};
+use super::full::{Marks, MarksTicket, SMALL};
+use super::keys::{Keys, address_in};
 use super::map::MapView;
-use super::nearby::{Nearby, part_in_pages};
+use super::nearby::{Nearby, aligned, part_in_pages};
 use super::ordered::Entry;
 use super::record::{Hold, Keyed, Seen};
 use ipam::address::number;
 use ipam::{Question, RangeSet, Snapshot, Span};
 use limits::store::{
-    COUNTED_AHEAD, COUNTED_PARTS, HELD_FOR, TAKEN_SLOTS, UNMARKED_AT_ONCE, UNMARKED_READS, WIDEST_WINDOW, WINDOW,
-    WINDOW_GAP, WINDOW_SPANS,
+    COUNTED_AHEAD, COUNTED_PARTS, HELD_FOR, UNMARKED_AT_ONCE, UNMARKED_READS, WIDEST_WINDOW, WINDOW, WINDOW_GAP,
+    WINDOW_SPANS,
 };
 
 /// A view, and how far it was read for a policy.
 pub(crate) struct Reading {
     view: MapView,
-    keys: Keys,
+    pub(super) keys: Keys,
     pub(crate) now: Timestamp,
     /// How many addresses the next window has.
     reach: u128,
@@ -68,10 +68,11 @@ impl Reading {
         Seen::readable(&self.keys, entry)
     }
 
-    /// Read what a question asks for and teach it to the snapshot.
+    /// Read what a question asks for and teach it to the snapshot. `own_slots` of the list in question are whose who asks.
     pub(crate) async fn answer(
         &mut self,
         question: Question,
+        own_slots: &[u32],
         snapshot: &mut Snapshot,
         evidence: &mut Evidence,
     ) -> Result<(), StoreError> {
@@ -92,8 +93,14 @@ impl Reading {
                 Ok(())
             }
             Question::TakenSlots(name) => {
-                let taken = self.taken_slots(&name).await?;
+                let mut taken = self.taken_slots(&name).await?;
+                taken.retain(|number| !own_slots.contains(number));
                 snapshot.learn_slots(name, taken);
+                Ok(())
+            }
+            Question::FreeSlots(wanted) => {
+                let free = self.free_slots(&wanted, own_slots).await?;
+                snapshot.learn_free_slots(wanted, free);
                 Ok(())
             }
         }
@@ -138,6 +145,7 @@ impl Reading {
         let mut batch = self.batch();
         let ticket = batch.window(window);
         let marks = self.marks.ask(span, &mut batch);
+        let around_last = self.ask_around_last(span, window, snapshot, &mut batch);
         // Counting is not free, etcd walks the keys it counts: not before a window was full. From then on it goes along
         // with the next window, where the answer nearly always needs it.
         let (near, far) = beyond.split_at(beyond.len().min(COUNTED_AHEAD));
@@ -145,7 +153,11 @@ impl Reading {
         let counts: Vec<_> = counted.iter().map(|part| batch.count_held(*part)).collect();
         let mut answers = self.read(batch).await?;
         let taken = self.learn_window(answers.block(ticket), snapshot, evidence);
-        let passes = self.marks.learn(marks, &mut answers, snapshot);
+        let mut passes = self.marks.learn(marks, &mut answers, snapshot);
+        if let Some((block, marks)) = around_last {
+            self.learn_window(answers.block(block), snapshot, evidence);
+            passes |= self.marks.learn(marks, &mut answers, snapshot);
+        }
         let was_dense = std::mem::replace(&mut self.dense, taken >= window.size());
         if !self.dense {
             return Ok(());
@@ -160,6 +172,22 @@ impl Reading {
             self.count_parts(near, snapshot, evidence).await?
         };
         self.narrow_down(partial, far, snapshot, evidence).await
+    }
+
+    /// What lies around the address that was claimed last, if that is further on: where the lowest address is wanted each
+    /// time, and all in front is full, the next one is there.
+    fn ask_around_last(
+        &mut self,
+        span: Span,
+        window: Span,
+        snapshot: &Snapshot,
+        batch: &mut Batch,
+    ) -> Option<(BlockTicket, MarksTicket)> {
+        let beyond = span.above(window.last())?;
+        let mut claimed = (0..snapshot.range_sets().len()).filter_map(|index| snapshot.last_claimed(index));
+        let last = claimed.find(|last| beyond.contains(*last))?;
+        let block = aligned(last, SMALL).intersection(&beyond)?;
+        Some((batch.window(block), self.marks.ask(Span::new(last, beyond.last())?, batch)))
     }
 
     /// The first free address in what no mark says is full.
@@ -253,14 +281,6 @@ impl Reading {
             held.push(parts.into_iter().map(|count| answers.count(count)).sum());
         }
         Ok(held)
-    }
-
-    /// A slot is taken whatever its value says: nobody else can take it.
-    async fn taken_slots(&mut self, name: &str) -> Result<Vec<u32>, StoreError> {
-        let mut batch = self.batch();
-        let slots = batch.first_keys(self.keys.slots_of(name), TAKEN_SLOTS);
-        let mut answers = self.read(batch).await?;
-        Ok(answers.scan(slots).entries.iter().filter_map(|entry| slot_number_in(&entry.key)).collect())
     }
 
     async fn held_for(&mut self, identity: &str, evidence: &mut Evidence) -> Result<Vec<IpAddr>, StoreError> {

@@ -103,6 +103,8 @@ macro_rules! conformance {
                 a_replacement_has_the_slots_of_the_older_attachment,
                 a_slot_goes_with_an_address_that_is_taken_over,
                 lists_stay_apart_and_come_in_order,
+                free_slots_are_found_among_any_number,
+                a_full_list_is_known_to_be_full,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
