@@ -183,6 +183,11 @@ impl Reading {
         snapshot: &Snapshot,
         batch: &mut Batch,
     ) -> Option<(BlockTicket, MarksTicket)> {
+        // Whoever begins elsewhere, as by a hash, has not come from the front.
+        let before = span.family().address(number(span.first()).checked_sub(1)?);
+        if !snapshot.is_taken_throughout(Span::single(before), &[]) {
+            return None;
+        }
         let beyond = span.above(window.last())?;
         let mut claimed = (0..snapshot.range_sets().len()).filter_map(|index| snapshot.last_claimed(index));
         let last = claimed.find(|last| beyond.contains(*last))?;
