@@ -17,7 +17,7 @@
 //! refuses after marks were believed, they are forgotten, what they cover is counted, and it is asked again
 //! ([`Look::doubt_marks`](super::Look::doubt_marks)).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::batch::{Answers, Batch, ScanTicket};
@@ -27,7 +27,7 @@ use super::nearby::aligned;
 use super::ordered::{Change, Entry};
 use ipam::address::successor;
 use ipam::{Claim, Kind, Snapshot, Span};
-use limits::store::{FULL_BLOCKS_AT_ONCE, UNMARKED_AT_ONCE, WINDOW};
+use limits::store::{FULL_BLOCKS_AT_ONCE, UNMARKED_AT_ONCE, WINDOW, WRITES_WITH_MARKS};
 
 /// Bits of the addresses in a small block, which is as large as a window, and in a wide one.
 pub(crate) const SMALL: u32 = WINDOW.ilog2();
@@ -38,8 +38,8 @@ pub(crate) const WIDE: u32 = 2 * SMALL;
 pub(crate) struct Marks {
     /// Once a policy refused, nothing is passed over any more.
     doubted: bool,
-    /// The marks there are, by bits and first address of their block.
-    found: BTreeSet<(u32, IpAddr)>,
+    /// The marks there are, by bits and first address of their block, and what they say is full.
+    found: BTreeMap<(u32, IpAddr), Span>,
     /// The parts that they say are full.
     believed: Vec<Span>,
     /// The wide blocks whose small blocks were asked about.
@@ -75,7 +75,7 @@ impl Marks {
         for (bits, scan) in ticket.0 {
             for entry in answers.scan(scan).entries {
                 let Some((block, part)) = parse(bits, &entry) else { continue };
-                self.found.insert((bits, block.first()));
+                self.found.insert((bits, block.first()), part);
                 match full.last_mut() {
                     // Neighbours as one: whoever looks for an address walks along what is full.
                     Some(last) if successor(last.last()) == Some(part.first()) => {
@@ -126,8 +126,8 @@ impl Marks {
         was_believed
     }
 
-    fn has(&self, bits: u32, address: IpAddr) -> bool {
-        self.found.contains(&(bits, aligned(address, bits).first()))
+    fn of(&self, bits: u32, address: IpAddr) -> Option<&Span> {
+        self.found.get(&(bits, aligned(address, bits).first()))
     }
 }
 
@@ -152,7 +152,7 @@ pub(super) fn mark(keys: &Keys, look: &Look, claim: &Claim, change: &mut Change)
     let claimed: Vec<IpAddr> = dynamic.map(|assignment| assignment.address).collect();
     for address in &claimed {
         for bits in [SMALL, WIDE] {
-            if look.reading.marks.has(bits, *address) {
+            if look.reading.marks.of(bits, *address).is_some_and(|full| full.contains(*address)) {
                 change.delete(keys.full(bits, *address));
             }
         }
@@ -166,6 +166,10 @@ pub(super) fn mark(keys: &Keys, look: &Look, claim: &Claim, change: &mut Change)
 
 /// Delete the marks of the blocks that an address lies in, because it is free.
 pub(super) fn unmark(keys: &Keys, address: IpAddr, change: &mut Change) {
+    // A mark that stays is a nuisance; a release that is too large for etcd would be none.
+    if change.writes().len() >= WRITES_WITH_MARKS {
+        return;
+    }
     for bits in [SMALL, WIDE] {
         change.delete(keys.full(bits, address));
     }
@@ -194,7 +198,7 @@ impl FullBlocks<'_> {
                 {
                     let block = aligned(span.first(), bits);
                     rest = span.above(block.last());
-                    let is_known = marks.has(bits, block.first()) || full.iter().any(|known| known.1 == block);
+                    let is_known = marks.of(bits, block.first()).is_some() || full.iter().any(|known| known.1 == block);
                     if !is_known && let Some(part) = self.full_part(block, span.first()) {
                         full.push((bits, block, part));
                     }
