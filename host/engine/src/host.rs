@@ -4,8 +4,9 @@
 use super::bindings::kube_ipam::policy::{log, pool, types};
 use super::convert::{address, address_from, holder, span_from, usage};
 use super::sandbox::{Sandbox, Stop};
-use ipam::Question;
+use ipam::{Question, SlotsWanted};
 use limits::IDENTITY;
+use limits::store::TAKEN_SLOTS;
 use wasmtime::Result;
 
 impl types::Host for Sandbox {}
@@ -59,6 +60,17 @@ impl pool::Host for Sandbox {
             return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
         }
         Ok(self.snapshot()?.taken_slots(&name).map_err(unread)?.to_vec())
+    }
+
+    fn free_slots(&mut self, name: String, limit: u32, near: u32, count: u32) -> Result<Option<Vec<u32>>> {
+        self.count_call()?;
+        if name.len() as u64 > IDENTITY.default {
+            return Err(Stop::Limit(&IDENTITY, IDENTITY.default).into());
+        }
+        // Of a longer list the store does not tell all.
+        let limit = limit.min(u32::try_from(TAKEN_SLOTS).unwrap_or(u32::MAX));
+        let wanted = SlotsWanted { name, limit, near, count };
+        Ok(self.snapshot()?.free_slots(wanted).map_err(unread)?)
     }
 }
 

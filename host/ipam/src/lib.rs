@@ -26,5 +26,5 @@ pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;
 pub use reservation::Reservation;
-pub use snapshot::{Question, Snapshot, Usage};
+pub use snapshot::{Question, SlotsWanted, Snapshot, Usage};
 pub use verdict::{Refusal, Verdict};

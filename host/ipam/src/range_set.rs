@@ -160,6 +160,15 @@ impl RangeSets {
         self.without_unusable(inside)
     }
 
+    /// The unbroken part of a block around an address of which every address is offered, and none is kept for pods that name
+    /// theirs.
+    pub fn dynamic_part(&self, block: Span, around: IpAddr) -> Option<Span> {
+        let set = self.get(self.offering(around)?)?;
+        let offered = set.offered().filter_map(|span| span.intersection(&block)).collect();
+        let dynamic = without(offered, self.ranges().filter_map(Range::fixed));
+        dynamic.into_iter().find(|part| part.contains(around))
+    }
+
     /// The index of the range set that offers this address.
     pub fn offering(&self, address: IpAddr) -> Option<usize> {
         self.sets.iter().position(|set| set.offered().any(|span| span.contains(address)))

@@ -42,6 +42,26 @@ pub enum Question {
     HeldFor(String),
     /// Which slots of this list are taken?
     TakenSlots(String),
+    /// Which slots may be taken?
+    FreeSlots(SlotsWanted),
+}
+
+/// So many free slots of a list, of which at most `limit` shall be taken; those from `near` on, and around, come first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlotsWanted {
+    pub name: String,
+    pub limit: u32,
+    pub near: u32,
+    pub count: u32,
+}
+
+/// What is known of the free slots of a list: `None` where a slot from the limit on is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FreeSlots {
+    wanted: SlotsWanted,
+    free: Option<Vec<u32>>,
 }
 
 impl fmt::Display for Question {
@@ -52,7 +72,31 @@ impl fmt::Display for Question {
             Self::Usage(range_set) => write!(f, "how many addresses of range set {range_set} are held"),
             Self::HeldFor(identity) => write!(f, "which addresses are kept for {identity:?}"),
             Self::TakenSlots(name) => write!(f, "which slots of {name:?} are taken"),
+            Self::FreeSlots(SlotsWanted { name, limit, .. }) => {
+                write!(f, "which slots of {name:?} below {limit} are free")
+            }
         }
+    }
+}
+
+impl SlotsWanted {
+    /// The numbers below the limit, from `near` on and around, as spans of numbers.
+    pub fn turn(&self) -> Vec<(u32, u32)> {
+        let Some(last) = self.limit.checked_sub(1) else { return Vec::new() };
+        let near = self.near % self.limit;
+        let mut turn = vec![(near, last)];
+        turn.extend(near.checked_sub(1).map(|before| (0, before)));
+        turn
+    }
+
+    /// What is wanted, where all that is taken is known, lowest first.
+    fn free_among(&self, taken: &[u32]) -> Option<Vec<u32>> {
+        if taken.last().is_some_and(|highest| *highest >= self.limit) {
+            return None;
+        }
+        let numbers = self.turn().into_iter().flat_map(|(first, last)| first..=last);
+        let free = numbers.filter(|number| taken.binary_search(number).is_err());
+        Some(free.take(self.count as usize).collect())
     }
 }
 
@@ -93,6 +137,8 @@ pub struct Snapshot {
     identities: BTreeMap<String, Vec<IpAddr>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     slots: BTreeMap<String, Vec<u32>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    free_slots: Vec<FreeSlots>,
 }
 
 impl Snapshot {
@@ -131,6 +177,11 @@ impl Snapshot {
         self.full.push(span);
     }
 
+    /// Forget that these spans are full, as they were learnt.
+    pub fn forget_full(&mut self, spans: &[Span]) {
+        self.full.retain(|full| !spans.contains(full));
+    }
+
     /// Learn who holds an address.
     pub fn learn_holder(&mut self, address: IpAddr, holder: Option<Holder>) {
         self.holders.insert(address, holder);
@@ -151,6 +202,11 @@ impl Snapshot {
         self.slots.insert(name, taken);
     }
 
+    /// Learn which slots may be taken, or that there is one from the limit on that is.
+    pub fn learn_free_slots(&mut self, wanted: SlotsWanted, free: Option<Vec<u32>>) {
+        self.free_slots.push(FreeSlots { wanted, free });
+    }
+
     /// Learn that in what a question is about, nobody has anything.
     pub fn learn_free(&mut self, question: Question) {
         match question {
@@ -159,6 +215,10 @@ impl Snapshot {
             Question::Usage(range_set) => self.learn_usage(range_set, 0),
             Question::HeldFor(identity) => self.learn_held_for(identity, Vec::new()),
             Question::TakenSlots(name) => self.learn_slots(name, Vec::new()),
+            Question::FreeSlots(wanted) => {
+                let free = wanted.free_among(&[]);
+                self.learn_free_slots(wanted, free);
+            }
         }
     }
 
@@ -234,6 +294,17 @@ impl Snapshot {
         self.slots.get(name).map(Vec::as_slice).ok_or_else(|| Question::TakenSlots(name.to_owned()))
     }
 
+    /// The slots that may be taken; `None` where a slot from the limit on is taken.
+    pub fn free_slots(&self, wanted: SlotsWanted) -> Result<Option<Vec<u32>>, Question> {
+        if let Some(taken) = self.slots.get(&wanted.name) {
+            return Ok(wanted.free_among(taken));
+        }
+        match self.free_slots.iter().find(|known| known.wanted == wanted) {
+            Some(known) => Ok(known.free.clone()),
+            None => Err(Question::FreeSlots(wanted)),
+        }
+    }
+
     /// What is left of a span from the first address on of which it is not known whether it is free.
     pub fn unread_rest(&self, span: Span) -> Option<Span> {
         let mut rest = span;
@@ -241,6 +312,22 @@ impl Snapshot {
             rest = rest.above(read.last())?;
         }
         Some(rest)
+    }
+
+    /// Whether every address of a span is known to be taken, or is one of these.
+    pub fn is_taken_throughout(&self, span: Span, or: &[IpAddr]) -> bool {
+        let mut rest = Some(span);
+        while let Some(part) = rest {
+            let address = part.first();
+            if let Some(full) = self.full.iter().find(|full| full.contains(address)) {
+                rest = part.above(full.last());
+            } else if self.held.contains(&address) || or.contains(&address) {
+                rest = part.above(address);
+            } else {
+                return false;
+            }
+        }
+        true
     }
 
     fn is_known(&self, address: IpAddr) -> bool {

@@ -37,6 +37,26 @@ pub const CURSOR_PACE: Duration = Duration::from_secs(10);
 /// Parts a half-known span is counted in at once: not more than [`ETCD_RANGES`].
 pub const COUNTED_PARTS: u128 = 64;
 
+/// Parts of doubling size that a search counts at first, 65,000 addresses: etcd walks all keys of what it counts, and the gap is
+/// near as a rule. Never seen: those further away are counted next.
+pub const COUNTED_AHEAD: usize = 8;
+
+/// Blocks that a search reads at once where they are not marked as full: as many as a policy brings proposals as a rule, so
+/// that each may be found in another one. Never seen.
+pub const UNMARKED_AT_ONCE: usize = 4;
+
+/// Reads of unmarked blocks before a search counts what is left. More are needed only where marks are missing. Never seen.
+pub const UNMARKED_READS: u32 = 8;
+
+/// Blocks that one claim marks as full, at most: a claim that fills one marks it, and one more where that fills the wide block
+/// around it. A claim that found many without a mark, as after an update from a version that made none, leaves the
+/// rest to the next. At some 70 bytes each; an etcd transaction takes 128 operations. Never seen.
+pub const FULL_BLOCKS_AT_ONCE: usize = 32;
+
+/// Writes of a change beyond which it deletes no more marks of full blocks: a claim may have sixteen addresses, each in other
+/// blocks, and an etcd transaction takes 128 operations. Never seen: a mark that stays is a hint that is wrong.
+pub const WRITES_WITH_MARKS: usize = 64;
+
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.
 pub const PAGE: usize = 1_000;
 
@@ -99,6 +119,10 @@ pub const HELD_FOR: usize = 256;
 /// Taken slots of one list that a policy is told of: as many keys as [`WIDEST_WINDOW`], and for the same reason. A rule
 /// that draws from more slots than this would miss some; `quota` takes no larger limit.
 pub const TAKEN_SLOTS: usize = 8_192;
+
+/// Slots that are listed at once where free ones are looked for: of a list of which 19 of 20 are taken a dozen is free among
+/// them, more than proposals bring. Never seen: where there are too few, the others are counted.
+pub const SLOTS_AT_ONCE: u32 = 256;
 
 /// Subnets that the registry remembers of a network. A network whose pods bring ranges of their own may have any number;
 /// beyond these a renamed network is no longer noticed by its subnets.

@@ -26,7 +26,7 @@ use super::map::MapView;
 use super::ordered::{Entry, KeyRange, Page, Read, View};
 use super::record::{Hold, Keyed, Seen};
 use ipam::{Allocation, Attachment, Claim, Holder, PodName, RangeSet, Slot, Span};
-use limits::store::EXPIRED_AT_ONCE;
+use limits::store::{EXPIRED_AT_ONCE, PAGE};
 
 /// Reads that go out together.
 pub(crate) struct Batch {
@@ -155,6 +155,11 @@ impl Batch {
         let addresses = self.scan(self.keys.addresses_in(span), limit);
         let holds = self.scan(self.keys.holds_in(span), limit);
         BlockTicket { span, addresses, holds }
+    }
+
+    /// The marks of the blocks of so many bits that a span touches.
+    pub(crate) fn full_blocks(&mut self, span: Span, bits: u32) -> ScanTicket {
+        self.scan(self.keys.full_in(bits, span), PAGE)
     }
 
     /// The first holds that are over: the index of expiries has them in front.

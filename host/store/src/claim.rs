@@ -23,6 +23,7 @@ use super::Store;
 use super::cursors::write_meanwhile;
 use super::drafts::Drafts;
 use super::error::StoreError;
+use super::full;
 use super::hold::{self, free, give_back_slot};
 use super::keys::Keys;
 use super::look::{Look, Requester};
@@ -70,6 +71,9 @@ impl Store {
         // By the way, and by the first alternative alone: it nearly always wins.
         if let Some(first) = changes.first_mut() {
             hold::sweep(&self.keys, &look.evidence.expired, first);
+            if let Some(claim) = claims.first() {
+                full::mark(&self.keys, &look, claim, first);
+            }
         }
         // Nobody should keep reading the past while waiting for the turn to write.
         let cursors = look.cursors.take();

@@ -22,7 +22,7 @@ use super::batch::AtAddress;
 use super::drafts::{Other, Others};
 use super::record::{Hold, Seen};
 use super::registry::Registering;
-use ipam::{Allocation, Attachment};
+use ipam::{Allocation, Attachment, Span};
 
 /// Records as they were read.
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub(crate) struct Evidence {
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
     pub(crate) expired: Vec<Seen<Hold>>,
+    /// What a search for a free address passed without a mark, because all of it is taken.
+    pub(crate) crossed: Vec<Span>,
     /// The network's registration, where claims register their network.
     pub(crate) registering: Option<Registering>,
 }
@@ -71,6 +73,12 @@ impl Evidence {
         if let Some(hold) = hold {
             self.saw_hold(address, hold);
         }
+    }
+
+    /// Whether any address of a span is on hold, or was, but for these.
+    pub(crate) fn has_hold_in(&self, span: Span, except: &[IpAddr]) -> bool {
+        let mut holds = self.holds.range(span.first()..=span.last());
+        holds.any(|(address, _)| !except.contains(address))
     }
 
     pub(crate) fn saw_hold(&mut self, address: IpAddr, hold: Seen<Hold>) {

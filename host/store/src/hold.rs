@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
+use super::full::unmark;
 use super::keys::Keys;
 use super::ordered::{Change, Guard, OrderedMap};
 use super::record::{Hold, Seen, encode};
@@ -27,6 +28,7 @@ pub(super) fn free(
 ) {
     let Assignment { address, kind, hold, .. } = assignment;
     change.delete(keys.address(*address));
+    unmark(keys, *address, change);
     give_back_slot(keys, assignment, change);
     let (identity, duration) = match hold {
         Some(hold) => (Some(hold.identity.clone()), Duration::from_secs(hold.seconds)),

@@ -152,7 +152,7 @@ impl Everything {
             Named::Slot(slot) => {
                 self.slots.insert(slot, address_in_value(&entry.value));
             }
-            Named::Cursor => {}
+            Named::Cursor | Named::Full => {}
         }
         Ok(())
     }

@@ -14,6 +14,8 @@
 //!   e/<seconds>/4/0abc0002                          → Hold            a copy, by its end: what is over comes first
 //!   s/<name>/00000007                               → address         which address took slot 7 of a list
 //!   l/<spans of the range set>                      → address         claimed last; written with a claim, never compared
+//!   f/<bits>/4/0abc0000                             → span or (empty) no address of this part of a block, or of all of it, is
+//!                                                                     free; a hint like a cursor, see `full.rs`
 //! <prefix>/networks/<network>                       → Registration    the domain that has the network's allocations
 //! ```
 //!
@@ -47,6 +49,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use self::named::Named;
 pub(crate) use self::spelling::{address_in, escape, seconds_until, slot_number_in, unescape};
 use self::spelling::{digest, digits, inclusive, under};
+use super::nearby::aligned;
 use super::ordered::KeyRange;
 use super::record::Hold;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
@@ -189,6 +192,12 @@ impl Keys {
         under(self.join("s", &[name]) + "/")
     }
 
+    /// The slots of a list from the first to the last number.
+    pub(crate) fn slots_in(&self, name: &str, (first, last): (u32, u32)) -> KeyRange {
+        let slot = |number| self.slot(&Slot { name: name.to_owned(), number });
+        inclusive(slot(first), slot(last))
+    }
+
     /// A range set is named by its spans, not by its place in a configuration: two networks of one domain that list
     /// the same ranges share the cursor, and a range added in front moves none.
     pub(crate) fn cursor(&self, set: &RangeSet) -> String {
@@ -199,6 +208,16 @@ impl Keys {
         }
         // A key has a limit. Nobody reads the spans back from it, so a digest of them does as well.
         self.join("l", &[&format!("{:x}", Sha256::digest(name))])
+    }
+
+    /// The mark of the block of so many bits that an address lies in.
+    pub(crate) fn full(&self, bits: u32, address: IpAddr) -> String {
+        format!("{}f/{bits}/{}", self.root, digits(aligned(address, bits).first()))
+    }
+
+    /// The marks of all blocks of so many bits that a span touches.
+    pub(crate) fn full_in(&self, bits: u32, span: Span) -> KeyRange {
+        inclusive(self.full(bits, span.first()), self.full(bits, span.last()))
     }
 
     /// The keys of another domain beside this one.
@@ -254,7 +273,7 @@ impl Keys {
 
     /// A key in every part of the domain, none of which names anything: to try whether one could be written there.
     pub(crate) fn rehearsal(&self) -> Vec<String> {
-        let sections = ["a", "c", "n", "p", "h", "i", "e", "s", "l"];
+        let sections = ["a", "c", "n", "p", "h", "i", "e", "s", "l", "f"];
         // etcd's roles are given by ranges of keys, so that each part has to be tried.
         let mut keys = sections.map(|section| format!("{}{section}/(rehearsal)", self.root)).to_vec();
         keys.push(self.registration("(rehearsal)"));

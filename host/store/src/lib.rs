@@ -40,6 +40,7 @@ mod cursors;
 mod drafts;
 mod evidence;
 mod export;
+mod full;
 mod fullness;
 mod hold;
 mod import;
@@ -64,6 +65,7 @@ mod repair;
 mod reservations;
 mod restore;
 mod search;
+mod slots;
 mod standing_hold;
 mod together;
 

@@ -32,7 +32,7 @@ use super::error::StoreError;
 use super::evidence::Evidence;
 use super::ordered::Entry;
 use super::reading::{Reading, windows};
-use ipam::{Allocation, Attachment, Claim, PodName, Question, RangeSet, RangeSets, Snapshot, Span};
+use ipam::{Allocation, Attachment, Claim, PodName, Question, RangeSet, RangeSets, SlotsWanted, Snapshot, Span};
 use limits::store::{WINDOW, WINDOW_AHEAD};
 
 /// The attachment that asks for addresses, with its pod and node.
@@ -61,7 +61,7 @@ pub struct Look {
     /// What the transaction compares.
     pub(crate) evidence: Evidence,
     pub requester: Requester,
-    reading: Reading,
+    pub(super) reading: Reading,
     /// Windows after the cursors that are not read yet.
     after_cursors: Vec<Span>,
     /// What this node notes of the cursors, where the map is far away.
@@ -117,24 +117,23 @@ impl Look {
             return self.read_after_cursors().await;
         }
         // Slots are the one thing that the store does not know whom it counts for: the older attachment's are ours to take.
-        let list = match &question {
-            Question::TakenSlots(name) => Some(name.clone()),
-            _ => None,
+        let own_slots = match &question {
+            Question::TakenSlots(name) | Question::FreeSlots(SlotsWanted { name, .. }) => self.slots_of_previous(name),
+            _ => Vec::new(),
         };
-        self.reading.answer(question, &mut self.snapshot, &mut self.evidence).await?;
-        if let Some(name) = list {
-            self.give_back(name);
-        }
-        Ok(())
+        self.reading.answer(question, &own_slots, &mut self.snapshot, &mut self.evidence).await
     }
 
     /// What an older attachment of the pod has is as good as free for this claim, which ends it.
-    fn give_back(&mut self, name: String) {
+    fn slots_of_previous(&self, list: &str) -> Vec<u32> {
         let slots = self.previous.iter().flat_map(Claim::slots);
-        let own: Vec<u32> = slots.filter(|slot| slot.name == name).map(|slot| slot.number).collect();
-        let Ok(taken) = self.snapshot.taken_slots(&name) else { return };
-        let others = taken.iter().copied().filter(|number| !own.contains(number)).collect();
-        self.snapshot.learn_slots(name, others);
+        slots.filter(|slot| slot.name == list).map(|slot| slot.number).collect()
+    }
+
+    /// Forget which blocks are marked as full: what they cover is counted, once it is asked about again. False where no answer
+    /// has rested on a mark.
+    pub fn doubt_marks(&mut self) -> bool {
+        self.reading.marks.doubt(&mut self.snapshot)
     }
 
     /// The moment at which the look was taken, by this node's clock.

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
+use super::full::unmark;
 use super::hold::end_hold;
 use super::keys::{Keys, Named};
 use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
@@ -206,6 +207,7 @@ impl Store {
                     )));
                 };
                 change.require(held.guard()).delete(keys.address(expected.address));
+                unmark(keys, expected.address, &mut change);
             }
             for slot in claim.slots() {
                 change.delete(keys.slot(slot));

@@ -154,7 +154,7 @@ fn wide_block(address: IpAddr, bits: u32, snapshot: &Snapshot) -> Option<Span> {
 }
 
 /// The addresses that agree with this one in all but the last bits.
-fn aligned(address: IpAddr, bits: u32) -> Span {
+pub(super) fn aligned(address: IpAddr, bits: u32) -> Span {
     let length = u32::from(Family::of(address).bits()).saturating_sub(bits);
     let block = Prefix::new(address, u8::try_from(length).unwrap_or(0));
     block.map_or(Span::single(address), |block| block.span())

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::Store;
 use super::drafts::{Drafts, Other, Others};
 use super::error::StoreError;
+use super::full::unmark;
 use super::hold::{self, free, give_back_slot};
 use super::keys::Named;
 use super::map::MapView;
@@ -184,6 +185,7 @@ impl Store {
                 free(&self.keys, assignment, now, self.cooldown, &mut change);
             } else {
                 change.delete(self.keys.address(address));
+                unmark(&self.keys, address, &mut change);
                 give_back_slot(&self.keys, assignment, &mut change);
             }
         }

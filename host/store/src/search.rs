@@ -43,7 +43,7 @@ impl Search<'_> {
 
 impl Store {
     /// Some attachment of the network that holds an address in this domain, as far as is searched.
-    pub(super) async fn find_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
+    pub async fn find_by(&self, search: Search<'_>, network: &str) -> Result<Option<Attachment>, StoreError> {
         let Search::Glance { node, machine, .. } = search else { return self.any_of(network).await };
         let mut batch = self.batch();
         let first = batch.first_keys(self.keys.attachments_on(node, machine, network), 1);

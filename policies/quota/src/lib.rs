@@ -74,11 +74,11 @@ fn count(quota: &Quota<'_>, family: Family, proposals: &mut [Proposal], pool: &d
     if wanted == 0 {
         return Ok(());
     }
-    let slots = Slots::of(quota.list(family), quota.limit(), pool);
+    let slots = Slots::of(quota.list(family), quota.limit(), wanted * proposals.len(), quota.request(), pool);
     if slots.free().len() < wanted {
-        return Err(quota.refusal(family, wanted, slots.taken()));
+        return Err(quota.refusal(family, wanted, slots.taken().unwrap_or_default()));
     }
-    slots.number(quota.request(), proposals, |assignment| Family::of(assignment.address) == family);
+    slots.number(proposals, |assignment| Family::of(assignment.address) == family);
     Ok(())
 }
 

@@ -29,6 +29,19 @@ pub trait Pool {
     /// The taken slots of a list, lowest first, at most 8,192 of them; without those of an older attachment of the pod,
     /// which a claim gives back.
     fn taken_slots(&self, name: &str) -> Vec<u32>;
+
+    /// Free slots of a list of which at most `limit` shall be taken: the first `count` below `limit`, counted from number
+    /// `near` on and around; fewer where there are no more. `None` where a slot from `limit` on is taken, as after a limit was
+    /// lowered: how many more may be taken then, [`taken_slots`](Self::taken_slots) tells.
+    fn free_slots(&self, name: &str, limit: u32, near: u32, count: u32) -> Option<Vec<u32>> {
+        let taken = self.taken_slots(name);
+        if taken.last().is_some_and(|highest| *highest >= limit) {
+            return None;
+        }
+        let near = near.checked_rem(limit).unwrap_or(0);
+        let around = (near..limit).chain(0..near).filter(|number| taken.binary_search(number).is_err());
+        Some(around.take(count as usize).collect())
+    }
 }
 
 impl dyn Pool + '_ {

@@ -12,40 +12,50 @@ use crate::request::Request;
 /// The largest limit: of longer lists the pool does not tell all that is taken.
 pub const MOST_SLOTS: u32 = 8_192;
 
-/// The slots of a list that may be taken now.
+/// Slots of a list that one request may take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
     name: String,
-    taken: Vec<u32>,
     free: Vec<u32>,
+    taken: Option<usize>,
 }
 
 impl Slots {
-    /// Ask for a list of which at most `limit` slots may be taken, at most [`MOST_SLOTS`].
-    pub fn of(name: impl Into<String>, limit: u32, pool: &dyn Pool) -> Self {
-        let name = name.into();
+    /// Ask for so many free slots of a list of which at most `limit` may be taken, at most [`MOST_SLOTS`]. Contenders begin at
+    /// different ones, and each finds some without being told of all that are taken.
+    pub fn of(name: impl Into<String>, limit: u32, wanted: usize, request: &Request, pool: &dyn Pool) -> Self {
+        let (name, limit) = (name.into(), limit.min(MOST_SLOTS));
+        let start = hash(&[request.container_id.as_bytes(), &request.attempt.to_le_bytes()]) as usize;
+        let near = start.checked_rem(limit as usize).unwrap_or(0) as u32;
+        let count = u32::try_from(wanted).unwrap_or(MOST_SLOTS);
+        if let Some(free) = pool.free_slots(&name, limit, near, count) {
+            // Fewer than were asked for are all there are, and all others below the limit are taken.
+            let taken = if free.len() < wanted { Some(limit as usize - free.len()) } else { None };
+            return Self { name, free, taken };
+        }
+        // More were taken once than may be now: what that leaves depends on where each of them is.
         let taken = pool.taken_slots(&name);
-        let mut free: Vec<u32> = (0..below(limit.min(MOST_SLOTS), &taken)).collect();
+        let mut free: Vec<u32> = (0..below(limit, &taken)).collect();
         free.retain(|number| taken.binary_search(number).is_err());
-        Self { name, taken, free }
+        let start = start.checked_rem(free.len()).unwrap_or(0);
+        free.rotate_left(start);
+        Self { name, free, taken: Some(taken.len()) }
     }
 
-    /// How many are taken.
-    pub fn taken(&self) -> usize {
-        self.taken.len()
+    /// How many are taken; `None` where so many are free that nobody had to count.
+    pub fn taken(&self) -> Option<usize> {
+        self.taken
     }
 
-    /// Those that may be taken, lowest first.
+    /// Some that may be taken, as many as were asked for if there are so many, in the order in which to try them.
     pub fn free(&self) -> &[u32] {
         &self.free
     }
 
     /// Give each address that `counts` a free slot: in every proposal others as far as they go round, and never one
-    /// twice in a proposal. Contenders begin at different ones. Without as many free slots as addresses of one proposal
-    /// nothing happens: ask before.
-    pub fn number(&self, request: &Request, proposals: &mut [Proposal], counts: impl Fn(&Assignment) -> bool) {
-        let start = hash(&[request.container_id.as_bytes(), &request.attempt.to_le_bytes()]) as usize;
-        let mut next = start.checked_rem(self.free.len()).unwrap_or(0);
+    /// twice in a proposal. Without as many free slots as addresses of one proposal nothing happens: ask before.
+    pub fn number(&self, proposals: &mut [Proposal], counts: impl Fn(&Assignment) -> bool) {
+        let mut next = 0;
         for proposal in proposals {
             let counted: Vec<&mut Assignment> = proposal.iter_mut().filter(|assignment| counts(assignment)).collect();
             // Two addresses of one proposal cannot take the same slot: half of it numbered would be worse than nothing.
@@ -91,7 +101,9 @@ mod tests {
             (2, vec![0, 5, 9], vec![]),
             (4, vec![0, 5, 9], vec![1]),
         ] {
-            assert_eq!(slots(limit, &taken).free(), free, "{limit} {taken:?}");
+            let mut found = slots(limit, &taken).free().to_vec();
+            found.sort_unstable();
+            assert_eq!(found, free, "{limit} {taken:?}");
         }
     }
 
@@ -115,12 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn nobody_counts_what_is_taken_where_enough_is_free() {
+        let taken: Vec<u32> = (0..4_000).collect();
+        let pool = PoolDouble::default().taking("list", taken.iter().copied());
+        let request = request(&["10.0.0.0/24"]);
+        let slots = Slots::of("list", 4_096, 4, &request, &pool);
+        assert_eq!((slots.free().len(), slots.taken()), (4, None));
+        assert!(slots.free().iter().all(|number| (4_000..4_096).contains(number)));
+        assert_eq!(Slots::of("list", 4_003, 4, &request, &pool).taken(), Some(4_000));
+        assert_eq!(Slots::of("list", 4_000, 4, &request, &pool).taken(), Some(4_000));
+        assert_eq!(Slots::of("list", 3_000, 4, &request, &pool).taken(), Some(4_000));
+    }
+
+    #[test]
     fn each_proposal_has_slots_of_its_own_and_none_twice() {
         let request = request(&["10.0.0.0/24"]);
         let range = &request.range_sets[0][0];
         let assignment = |last| Assignment::dynamic([10, 0, 0, last].into(), range);
         let mut proposals: Vec<Proposal> = (2..6).map(|last| vec![assignment(last), assignment(last + 50)]).collect();
-        slots(3, &[]).number(&request, &mut proposals, |_| true);
+        slots(3, &[]).number(&mut proposals, |_| true);
         let numbers: Vec<Vec<u32>> = proposals
             .iter()
             .map(|proposal| proposal.iter().map(|one| one.slot.as_ref().unwrap().number).collect())
@@ -132,6 +157,6 @@ mod tests {
 
     fn slots(limit: u32, taken: &[u32]) -> Slots {
         let pool = PoolDouble::default().taking("list", taken.iter().copied());
-        Slots::of("list", limit, &pool)
+        Slots::of("list", limit, 8, &request(&["10.0.0.0/24"]), &pool)
     }
 }

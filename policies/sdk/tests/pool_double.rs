@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipam::{
     self, Assignment, Attachment, Gateway, HoldTerms, Kind, PodName, Prefix, Question, RangeSets, RangeSpec, Slot,
-    Snapshot, Span,
+    SlotsWanted, Snapshot, Span,
 };
 use jiff::Timestamp;
 use kube_ipam_policy::testing::PoolDouble;
@@ -189,6 +189,13 @@ impl Site {
         for list in LISTS {
             let host = learn(&mut look, |snapshot| snapshot.taken_slots(list).map(<[u32]>::to_vec)).await;
             assert_eq!(double.taken_slots(list), host, "slots of {list}");
+            // Of another look: one that knows all that is taken asks no more.
+            let mut look = self.look(&requester(usize::MAX)).await;
+            for (limit, near, count) in [(0, 0, 4), (1, 9, 4), (3, 2, 2), (64, 40, 8), (900, 7, 700)] {
+                let wanted = SlotsWanted { name: list.to_owned(), limit, near, count };
+                let host = learn(&mut look, |snapshot| snapshot.free_slots(wanted.clone())).await;
+                assert_eq!(double.free_slots(list, limit, near, count), host, "free slots of {list} below {limit}");
+            }
         }
     }
 }

@@ -16,13 +16,18 @@ use crate::config::Base;
 use ipam::{Attachment, Claim};
 use store::EtcdConfig;
 use store::embedded::Embedded;
-use store::{Moved, Store, StoreError};
+use store::{Moved, Search, Store, StoreError};
 
 /// Fails while a former embedded store of this node holds addresses of the network. Where there is no such file, this costs
 /// one look at each directory.
 pub(crate) async fn refuse_earlier_stores(base: &Base, deadline: &Deadline) -> Result<(), Error> {
+    search_earlier_stores(base, Search::Whole, deadline).await
+}
+
+/// The same as far as is searched: STATUS does not read what other networks and nodes have in such a file.
+pub(super) async fn search_earlier_stores(base: &Base, search: Search<'_>, deadline: &Deadline) -> Result<(), Error> {
     for dir in earlier_dirs(base) {
-        match Box::pin(holder_in(&open(dir, Some(deadline.at())), &base.network)).await {
+        match Box::pin(find_in(&open(dir, Some(deadline.at())), search, &base.network)).await {
             Ok(None) => {}
             Ok(Some((former, Attachment { container, .. }))) => {
                 let moved = Moved::Dir { network: base.network.clone(), dir: dir.clone(), former, container };
@@ -111,8 +116,12 @@ pub(crate) fn open(dir: &Path, deadline: Option<Instant>) -> Store {
 
 /// The first attachment of the network found to hold an address there, with its domain.
 pub(crate) async fn holder_in(store: &Store, network: &str) -> Result<Option<(String, Attachment)>, StoreError> {
+    find_in(store, Search::Whole, network).await
+}
+
+async fn find_in(store: &Store, search: Search<'_>, network: &str) -> Result<Option<(String, Attachment)>, StoreError> {
     for domain in store.domains().await? {
-        if let Some(attachment) = store.beside(&domain).any_of(network).await? {
+        if let Some(attachment) = store.beside(&domain).find_by(search, network).await? {
             return Ok(Some((domain, attachment)));
         }
     }

@@ -19,9 +19,9 @@ pub async fn status(base: &Base, network: &Network, store: &Store, deadline: &De
     let not_ready = |cause| not_ready(base, cause);
     load_shortly(network, deadline).map_err(not_ready)?;
     store.ping().await.map_err(Error::from).map_err(not_ready)?;
-    elsewhere::refuse_earlier_stores(base, deadline).await.map_err(not_ready)?;
     let (node, machine, range_sets) = (&base.node, &base.machine, &network.range_sets);
     let glance = Search::Glance { node, machine, range_sets, now: Timestamp::now() };
+    elsewhere::search_earlier_stores(base, glance, deadline).await.map_err(not_ready)?;
     let registered = store.check_registration(&base.network, range_sets, glance).await;
     registered.map_err(Error::from).map_err(not_ready)?;
     warn_of_predecessor(base, store).await;

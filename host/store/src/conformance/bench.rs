@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::inspect::Everything;
+use crate::keys::Named;
 use crate::ordered::{Change, Commit, Entry, Guard, OrderedMap, Page, Read, View};
 use crate::record::encode;
 use crate::{Claimed, Look, Requester, Store};
@@ -211,6 +212,17 @@ impl Bench {
             Claimed::Done(claim) => Some(claim),
             Claimed::Lost => None,
         }
+    }
+
+    /// Claim the lowest free address of each range set for a container.
+    pub(crate) async fn hold_next_as(&self, container: &str) -> Claim {
+        self.hold_next(&requester(container, ""), None).await.unwrap()
+    }
+
+    /// The keys of all marks of full blocks.
+    pub(crate) async fn marks(&self) -> Vec<String> {
+        let entries = self.entries().await.into_iter();
+        entries.map(|entry| entry.key).filter(|key| self.store.keys.named(key) == Some(Named::Full)).collect()
     }
 
     /// What a policy does: ask the snapshot, and run again once the store has answered.

@@ -20,6 +20,7 @@
 mod bench;
 pub(crate) mod ceding;
 pub(crate) mod claims;
+pub(crate) mod crowds;
 pub(crate) mod expiry;
 pub(crate) mod exports;
 pub(crate) mod holds;
@@ -104,6 +105,8 @@ macro_rules! conformance {
                 a_replacement_has_the_slots_of_the_older_attachment,
                 a_slot_goes_with_an_address_that_is_taken_over,
                 lists_stay_apart_and_come_in_order,
+                free_slots_are_found_among_any_number,
+                a_full_list_is_known_to_be_full,
             ]
             ranges: [
                 the_cursor_follows_dynamic_claims_alone,
@@ -117,6 +120,13 @@ macro_rules! conformance {
                 a_list_of_single_addresses_costs_a_handful_of_reads,
                 single_addresses_among_ten_thousand_held_ones_cost_a_handful_of_reads,
                 the_holders_of_a_list_of_addresses_cost_a_handful_of_reads,
+            ]
+            crowds: [
+                the_lowest_address_costs_the_same_behind_any_number,
+                an_address_that_is_released_in_the_crowd_is_the_lowest_again,
+                a_block_is_marked_when_it_is_full_and_no_longer,
+                a_mark_that_is_wrong_keeps_no_address_from_anybody,
+                a_crowded_end_is_crossed_and_the_search_begins_again_at_the_front,
             ]
             lists: [
                 everything_is_listed_in_pages,

@@ -105,7 +105,7 @@ fn belonging(keys: &Keys, in_use: &InUse, key: &str, value: Option<&[u8]>) -> Ve
                 belonging.push(keys.address(address));
             }
         }
-        Named::Cursor => {}
+        Named::Cursor | Named::Full => {}
     }
     belonging
 }

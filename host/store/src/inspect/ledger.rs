@@ -78,7 +78,7 @@ enum Record {
     Pod(Vec<u8>),
     /// The address that has a slot.
     Slot(IpAddr),
-    Cursor,
+    Hint,
 }
 
 impl<'a> Ledger<'a> {
@@ -124,7 +124,7 @@ impl<'a> Ledger<'a> {
                 }
                 !is_allowed
             }
-            Record::HoldIndex(_) | Record::Node | Record::Slot(_) | Record::Cursor => false,
+            Record::HoldIndex(_) | Record::Node | Record::Slot(_) | Record::Hint => false,
         };
         if is_suspect {
             self.suspect(entry);
@@ -179,7 +179,7 @@ impl Record {
             Named::Node { .. } => Self::Node,
             Named::Pod { .. } => Self::Pod(entry.value.clone()),
             Named::Slot(_) => Self::Slot(address_in_value(&entry.value)?),
-            Named::Cursor => Self::Cursor,
+            Named::Cursor | Named::Full => Self::Hint,
         })
     }
 
@@ -188,7 +188,7 @@ impl Record {
         let content = match self {
             Self::Claim(claim) => return wanted_by_claim(keys, claim),
             Self::Hold(hold) => return wanted_by_hold(keys, hold),
-            Self::Pod(_) | Self::Cursor => return Vec::new(),
+            Self::Pod(_) | Self::Hint => return Vec::new(),
             Self::Allocation(held) => encode(held.as_ref()),
             Self::HoldIndex(hold) => encode(hold),
             Self::Node => Vec::new(),

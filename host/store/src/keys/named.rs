@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::spelling::{parse_digits, parse_hex, parse_number, unescape};
 use super::{CLUSTER_DIGITS, Keys, NO_CLUSTER, NODE_DIGITS, OWN_NETWORK, POD_DIGITS};
+use crate::nearby::aligned;
 use ipam::{Attachment, Slot};
 
 /// What a key names.
@@ -34,6 +35,7 @@ pub(crate) enum Named {
     },
     Slot(Slot),
     Cursor,
+    Full,
 }
 
 impl Keys {
@@ -72,6 +74,14 @@ impl Keys {
             "i" => Named::Identity { identity: parts.part()?, address: parse_digits(&parts.part()?, &parts.part()?)? },
             "s" => Named::Slot(Slot { name: parts.part()?, number: parse_number(&parts.part()?)? }),
             "l" => parts.part().map(|_| Named::Cursor)?,
+            "f" => {
+                let bits: u32 = parts.part()?.parse().ok()?;
+                let first = parse_digits(&parts.part()?, &parts.part()?)?;
+                if aligned(first, bits).first() != first {
+                    return None;
+                }
+                Named::Full
+            }
             _ => return None,
         };
         parts.are_over().then_some(named)

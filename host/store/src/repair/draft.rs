@@ -1,7 +1,11 @@
 //! One repair while it is worked out: a change that is fenced by everything it looked at, and what it does in words.
 
+use std::net::IpAddr;
+
 use super::Repair;
+use crate::full::unmark;
 use crate::inspect::{Disagreement, Everything};
+use crate::keys::Keys;
 use crate::ordered::{Change, Guard};
 
 /// A change and what it does in words. Writes come before fences: a change begins with a key it writes.
@@ -39,6 +43,11 @@ impl<'a> RepairDraft<'a> {
         self.fence(key.clone());
         self.change.delete(key);
         self.words.push(words);
+    }
+
+    /// Nothing marks the blocks of an address as full any more: it is free with this change.
+    pub(super) fn unmark(&mut self, keys: &Keys, address: IpAddr) {
+        unmark(keys, address, &mut self.change);
     }
 
     pub(super) fn finish(self, disagreements: Vec<Disagreement>, discards: bool) -> Repair {

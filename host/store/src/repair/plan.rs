@@ -132,6 +132,7 @@ impl<'a> RepairPlan<'a> {
             Subject::Unexplained(key) => match self.keys.named(key) {
                 Some(Named::Address(address)) => {
                     draft.delete(key.clone(), format!("free {address}: be sure that no container uses it"));
+                    draft.unmark(self.keys, address);
                 }
                 _ => draft.delete(key.clone(), format!("delete {key}")),
             },

@@ -104,6 +104,10 @@ impl Pool for HostPool {
     fn taken_slots(&self, name: &str) -> Vec<u32> {
         host_pool::taken_slots(name)
     }
+
+    fn free_slots(&self, name: &str, limit: u32, near: u32, count: u32) -> Option<Vec<u32>> {
+        host_pool::free_slots(name, limit, near, count)
+    }
 }
 
 /// No range set has an index this large: the host traps, as for any other that does not exist.
