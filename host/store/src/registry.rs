@@ -438,8 +438,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Every domain of this map and prefix. One read for each.
+    /// Every domain of this map and prefix. One read for each, and one of the registry.
     pub async fn domains(&self) -> Result<Vec<String>, StoreError> {
+        // The domains of another format are not seen here, and are not to be taken for none.
+        self.registry().await?;
         let domains = self.at_one_moment(async |mut view| {
             let all = vec![self.keys.all_domains()];
             self.names_in(&mut view, all, |key| {

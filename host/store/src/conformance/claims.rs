@@ -2,8 +2,9 @@
 
 use super::bench::{Bench, MACHINE, addresses, dynamic, fixed, holder_in, ip, pod, requester};
 use crate::map::Map;
+use crate::ordered::Entry;
 use crate::{Claimed, Requester};
-use ipam::{Allocation, HandOver, Kind, Question};
+use ipam::{Allocation, Assignment, HandOver, Kind, PodName, PolicyName, Question};
 
 pub(crate) async fn an_address_has_one_holder_per_domain(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);
@@ -28,6 +29,31 @@ pub(crate) async fn a_rehearsal_changes_nothing(map: Map) {
         bench.store.rehearse().await.unwrap();
     }
     assert_eq!(bench.entries().await, before);
+    bench.agrees().await;
+}
+
+/// With names as long as clusters have them. etcd keeps all of it for every pod that starts, until it is compacted.
+pub(crate) async fn a_claim_takes_a_kilobyte(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/16"]);
+    let mut who = requester(&"f728b4fa42485e3a".repeat(4), "");
+    who.node = "ip-10-0-12-34.eu-central-1.compute.internal".into();
+    who.machine = "c92bb9553bece64b".into();
+    who.pod = Some(PodName {
+        namespace: "team-front".into(),
+        name: "x".repeat(40),
+        uid: Some("eb1167b3-67a9-c378-7c65-c1e582e2e662".into()),
+        cluster: Some("cd613e30-d8f1-6adf-91b7-584a2265b1f5".into()),
+    });
+    let address = Assignment { gateway: Some(ip("10.0.0.1")), ..dynamic("10.0.0.2") };
+    let policy = PolicyName { name: "range-fixed".into(), sha256: "51e5dce940865bec".repeat(4), instead_of: None };
+    let look = bench.look(&who, &[]).await;
+    bench.store.claim(look, &[vec![address]], Some(policy), &[]).await.unwrap();
+    let domain = bench.store.keys.everything().from.len();
+    let entries = bench.entries().await;
+    let sizes: Vec<String> =
+        entries.iter().map(|Entry { key, value }| format!("{} + {}", key.len() - domain, value.len())).collect();
+    let all: usize = entries.iter().map(|Entry { key, value }| key.len() - domain + value.len()).sum();
+    assert!((900..=1_024).contains(&all), "{all}: {sizes:?}");
     bench.agrees().await;
 }
 

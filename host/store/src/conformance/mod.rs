@@ -48,6 +48,7 @@ macro_rules! conformance {
             claims: [
                 an_address_has_one_holder_per_domain,
                 a_rehearsal_changes_nothing,
+                a_claim_takes_a_kilobyte,
                 two_networks_that_share_a_domain_share_its_addresses,
                 two_domains_know_nothing_of_each_other,
                 a_second_claim_returns_what_is_held,

@@ -193,6 +193,7 @@ pub(crate) async fn a_store_of_another_format_is_left_alone(map: Map) {
         assert!(bench.store.register("blue", &bench.sets).await.is_err());
         assert!(bench.store.deregister("blue").await.is_err());
         assert!(bench.store.registry().await.is_err());
+        assert!(bench.store.domains().await.is_err() && bench.store.is_deserted().await.is_err());
         // A network of its own that is new there may share the domain, and so the addresses.
         let other = bench.store.beside("blue").with_registry(true);
         let mut neighbour = requester("two", "b");
