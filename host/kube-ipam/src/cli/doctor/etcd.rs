@@ -194,28 +194,31 @@ fn mebibytes(bytes: u64) -> String {
 
 async fn history(etcd: &Etcd, base: &Base) -> Option<Check> {
     let StoreConfig::Etcd(EtcdConfig { prefix, .. }) = &base.store else { return None };
+    // Where this user may not read, or nobody answers any more, the check of the store says so.
+    etcd.history(&format!("{prefix}/v1/")).await.ok().map(judge_history)
+}
+
+fn judge_history(history: History) -> Check {
     let hint = "start etcd with --auto-compaction-mode=periodic --auto-compaction-retention=1h, or let a job compact it \
                 (where it is Kubernetes' own, kube-apiserver does); about a million pod starts fill the default quota";
-    match etcd.history(&format!("{prefix}/v1/")).await {
-        Ok(History::Whole { revisions }) if revisions > YOUNG => Some(Check::warning(
-            "etcd history",
+    let name = "etcd history";
+    match history {
+        History::Whole { revisions } if revisions > YOUNG => Check::warning(
+            name,
             format!(
                 "never compacted: all {revisions} revisions since it was created are kept, and its database only grows"
             ),
             Some(hint.to_owned()),
-        )),
-        Ok(History::Whole { revisions }) => Some(Check::good(
-            "etcd history",
-            format!("not compacted yet, with {revisions} revisions: cannot tell whether it will be"),
-        )),
-        Ok(History::Long { kept }) => Some(Check::warning(
-            "etcd history",
+        ),
+        History::Whole { revisions } => {
+            Check::good(name, format!("not compacted yet, with {revisions} revisions: cannot tell whether it will be"))
+        }
+        History::Long { kept } => Check::warning(
+            name,
             format!("compacted once, but more than {kept} revisions are kept since"),
             Some(hint.to_owned()),
-        )),
-        Ok(History::Compacted) => Some(Check::good("etcd history", "it is compacted".to_owned())),
-        // Where this user may not read, or nobody answers any more, the check of the store says so.
-        Err(_) => None,
+        ),
+        History::Compacted => Check::good(name, "it is compacted".to_owned()),
     }
 }
 
@@ -307,6 +310,14 @@ mod tests {
 
     fn size_of(status: &MemberStatus) -> Check {
         size(&[("http://a", status)], &[]).unwrap()
+    }
+
+    #[test]
+    fn a_history_that_only_grows_is_doubtful() {
+        let of = |history| judge_history(history).verdict;
+        assert_eq!(of(History::Whole { revisions: YOUNG }), Verdict::Good, "too young to tell");
+        assert_eq!(of(History::Whole { revisions: YOUNG + 1 }), Verdict::Warning);
+        assert_eq!((of(History::Long { kept: 1 }), of(History::Compacted)), (Verdict::Warning, Verdict::Good));
     }
 
     #[test]
