@@ -42,7 +42,8 @@ fn pair(what: &str, server: &Server, empty: &Server, ipam: &Value) {
     add.print(what);
 }
 
-const PREFIX: &str = "/bench";
+/// Where the plugin has its keys unless it is told otherwise.
+const PREFIX: &str = "/kube-ipam";
 
 /// Have the addresses with these numbers held, one attachment each.
 fn fill(server: &Server, subnet: &str, from: usize, to: usize) {

@@ -39,6 +39,11 @@ pub(super) fn measure(site: &Site, nodes: usize) -> Vec<CommandFigures> {
     for command in commands {
         let told = run(&[command, &["--conf", &conf]].concat());
         let number = |key: &str| told[key].as_f64().unwrap();
+        // A machine that is no node has faults of its own, which `doctor` finds.
+        let succeeded = told["succeeded"] == true || command[0] == "doctor";
+        assert!(succeeded && number("bytes") > 0.0, "{command:?} does not succeed with {} held: {told}", site.held);
+        let is_list = command[0] == "list";
+        assert!(!is_list || number("bytes") >= site.held as f64, "{command:?} does not list what is held: {told}");
         let shown = command.join(" ").replace(&named, "NAMESPACE/POD").replace(&pod.container, "CONTAINER");
         figures.push(CommandFigures {
             store: site.name.to_owned(),
@@ -80,8 +85,7 @@ fn run(arguments: &[&str]) -> Value {
         .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Run a command and print what it took, as JSON. How it ends does not matter: `doctor` finds fault with a machine that is no
-/// node.
+/// Run a command and print what it took, as JSON.
 #[allow(clippy::print_stdout, reason = "read by the process above")]
 pub(crate) fn measure_command(command: &[String]) {
     let start = Instant::now();
@@ -92,14 +96,26 @@ pub(crate) fn measure_command(command: &[String]) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (mut first, mut buffer) = (None, vec![0; 1 << 16]);
+    let (mut first, mut bytes, mut buffer) = (None, 0, vec![0; 1 << 16]);
     let mut output = child.stdout.take().unwrap();
-    while output.read(&mut buffer).unwrap() > 0 {
+    loop {
+        let read = output.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
         first.get_or_insert(start.elapsed());
+        bytes += read;
     }
-    child.wait().unwrap();
+    let succeeded = child.wait().unwrap().success();
     let (took, peak) = (start.elapsed(), getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss());
     let seconds = |time: Duration| (time.as_secs_f64() * 1e3).round() / 1e3;
     let peak = (peak as f64 / 1024.0 * 10.0).round() / 10.0;
-    println!("{}", json!({"seconds": seconds(took), "first": seconds(first.unwrap_or(took)), "peak": peak}));
+    let told = json!({
+        "seconds": seconds(took),
+        "first": seconds(first.unwrap_or(took)),
+        "peak": peak,
+        "bytes": bytes,
+        "succeeded": succeeded,
+    });
+    println!("{told}");
 }

@@ -47,6 +47,15 @@ impl ClusterFigures {
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))
     }
 
+    /// The part of one store, of what there is for several.
+    pub(crate) fn of_store(&self, store: &str) -> Self {
+        let mut part = self.clone();
+        part.fills.retain(|one| one.store == store);
+        part.flat.retain(|one| one.store == store);
+        part.commands.retain(|one| one.store == store);
+        part
+    }
+
     /// As text that a diff can be read of.
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap() + "\n"
@@ -171,8 +180,8 @@ pub(crate) struct StormFigures {
     pub(crate) failed: usize,
     pub(crate) seconds: f64,
     pub(crate) latency: Latency,
-    /// How often an ADD decided, on average.
-    pub(crate) decisions: f64,
+    /// How often an ADD decided again, having lost a race, on average.
+    pub(crate) decided_again: f64,
 }
 
 /// A command of operators.

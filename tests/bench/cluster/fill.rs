@@ -19,7 +19,6 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::pods::{BenchPod, PODS_OF_A_NODE, QUOTA_NAMESPACE, hex};
-use super::site::PREFIX;
 
 /// Claims on their way at once. More make no more a second on two cores.
 const AT_A_TIME: usize = 64;
@@ -48,7 +47,7 @@ impl Target<'_> {
 pub(super) fn claim(target: &Target<'_>, subnet: &str, pods: Range<usize>, nodes: usize) -> Duration {
     let subnet: IpNetwork = subnet.parse().unwrap();
     let filler = Rc::new(Filler {
-        store: Store::new(target.map(), PREFIX, "blue"),
+        store: Store::new(target.map(), EtcdConfig::DEFAULT_PREFIX, "blue"),
         range_sets: RangeSets::new(vec![vec![RangeSpec::of_subnet(subnet)]], &[]).unwrap(),
         subnet,
         nodes,

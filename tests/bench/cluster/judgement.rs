@@ -8,6 +8,9 @@ use super::tables::{count, ms};
 /// From here on cores have no time left.
 const ALL_BUSY: f64 = 0.9;
 
+/// The share of the cores that others may take before nothing can be said.
+const MOST_OF_OTHERS: f64 = 0.2;
+
 /// What `make simulate-cluster` was told.
 pub(super) struct Described {
     pub(super) pods: usize,
@@ -76,6 +79,10 @@ fn shortage(churn: &ChurnFigures, cores: usize) -> String {
     if spent.busy_cores < ALL_BUSY * cores as f64 {
         return format!("The cores had time left, so it waited for the disk: {} ms for a flush", ms(spent.flush_ms));
     }
+    if spent.other_cores > MOST_OF_OTHERS * cores as f64 {
+        let others = spent.other_cores;
+        return format!("Something else kept {others:.1} of {cores} cores busy: measure again on a quiet machine");
+    }
     let who = [("the plugin", spent.plugin_ms), ("etcd", spent.etcd_ms), ("the benchmark", spent.bench_ms)];
     let (name, most) = who.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or(("etcd", 0.0));
     format!("All {cores} cores were busy, most of all with {name}: {} ms for each pod", ms(most))
@@ -86,7 +93,7 @@ mod tests {
     use super::super::figures::{Latency, MachineFigures, SpentFigures};
     use super::*;
 
-    fn judged(tail: f64, busy_cores: f64) -> String {
+    fn judged(tail: f64, busy_cores: f64, other_cores: f64) -> String {
         let described = Described::read(|name| (name == "RATE").then(|| "40".to_owned())).unwrap();
         assert_eq!(
             (described.pods, described.rate, described.seconds, described.settings.status_nodes),
@@ -95,20 +102,30 @@ mod tests {
         let machine = MachineFigures { cores: 2, ..MachineFigures::default() };
         let mut figures = ClusterFigures::new(described.settings.clone(), machine);
         let add = Latency { p99: Some(tail), ..Latency::default() };
-        let spent = SpentFigures { busy_cores, plugin_ms: 7.0, etcd_ms: 2.0, flush_ms: 9.0, ..SpentFigures::default() };
+        let spent = SpentFigures {
+            busy_cores,
+            other_cores,
+            plugin_ms: 7.0,
+            etcd_ms: 2.0,
+            flush_ms: 9.0,
+            ..SpentFigures::default()
+        };
         figures.churn.push(ChurnFigures { rate: 40.0, held: 150_000, add, spent, ..ChurnFigures::default() });
         described.judge(&figures)
     }
 
     #[test]
     fn a_machine_is_told_what_it_was_short_of() {
-        assert!(judged(9.0, 0.5).contains("40 pods a second with 150,000 held: carried; 99 % of ADDs within 9.00 ms"));
-        let busy = judged(2_000.0, 1.95);
+        assert!(
+            judged(9.0, 0.5, 0.0).contains("40 pods a second with 150,000 held: carried; 99 % of ADDs within 9.00 ms")
+        );
+        let busy = judged(2_000.0, 1.95, 0.1);
         assert!(
             busy.contains(
                 "not carried; 99 % of ADDs within 2000 ms. All 2 cores were busy, most of all with the plugin"
             )
         );
-        assert!(judged(2_000.0, 0.8).contains("it waited for the disk: 9.00 ms for a flush"));
+        assert!(judged(2_000.0, 0.8, 0.5).contains("it waited for the disk: 9.00 ms for a flush"));
+        assert!(judged(2_000.0, 2.0, 1.5).contains("Something else kept 1.5 of 2 cores busy"));
     }
 }

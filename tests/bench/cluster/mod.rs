@@ -37,6 +37,7 @@ pub(crate) use commands::{MEASURE_COMMAND, measure_command};
 use churn::ChurnLoad;
 use figures::{ClusterFigures, FillFigures};
 use fill::Target;
+use judgement::Described;
 use knee::KneeSearch;
 use policies::Policies;
 use settings::BenchSettings;
@@ -50,48 +51,40 @@ const NODES_OF_SCALE: usize = 250;
 
 /// Section `cluster`: everything.
 pub(crate) fn print() {
-    let Some(settings) = settings() else { return };
-    allow_many_files();
-    let empty = Site::start("ipv4", &settings);
-    let mut run =
-        ClusterRun { figures: ClusterFigures::new(settings.clone(), machine::describe(&empty)), file: output() };
-    println!("{}", tables::machine(&run.figures));
-    run.figures.floor = Some(machine::floor(&empty));
-    run.keep("the floor", tables::floor);
-    drop(empty);
+    let settings = match BenchSettings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(problem) => return println!("{problem}"),
+    };
+    let mut run = ClusterRun::begin(settings.clone());
     for store in &settings.stores {
         let filled = run.by_size(store);
         if store == "ipv4" {
             run.at_the_largest_size(&filled);
         }
     }
-    println!("the figures are in {}: `make performance FIGURES=…` makes a page of them", run.file.display());
+    println!("\nthe figures are in {}: `make performance FIGURES=…` makes a page of them", run.file.display());
 }
 
 /// Section `simulate`: one cluster, one rate, and whether this machine carries it.
 pub(crate) fn simulate() {
-    let get = |name: &str| std::env::var(name).ok();
-    let described = match judgement::Described::read(get) {
+    let described = match Described::read(|name| std::env::var(name).ok()) {
         Ok(described) => described,
         Err(problem) => return println!("{problem}"),
     };
-    allow_many_files();
-    let mut site = Site::start("ipv4", &described.settings);
-    let machine = machine::describe(&site);
-    let mut run = ClusterRun { figures: ClusterFigures::new(described.settings.clone(), machine), file: output() };
-    println!("{}", tables::machine(&run.figures));
-    run.figures.floor = Some(machine::floor(&site));
-    run.fill(&mut site, described.pods);
+    let Described { pods, rate, seconds, settings } = &described;
+    let mut run = ClusterRun::begin(settings.clone());
+    let mut site = Site::start("ipv4", settings);
+    run.fill(&mut site, *pods);
     run.keep("filled", tables::fills);
-    run.churn(&site, described.rate, described.seconds, 0);
-    if described.settings.status_nodes > 0 {
-        run.churn(&site, described.rate, described.seconds, described.settings.status_nodes);
+    run.churn(&site, *rate, *seconds, 0);
+    if settings.status_nodes > 0 {
+        run.churn(&site, *rate, *seconds, settings.status_nodes);
     }
     run.keep("churn", tables::churn);
-    println!("{}", tables::spent(&run.figures));
-    run.figures.storms = storms::measure(&site, described.settings.zone, described.settings.nodes);
+    println!("\n{}", tables::spent(&run.figures).trim_end());
+    run.figures.storms = storms::measure(&site, settings.zone, settings.nodes);
     run.keep("storms", tables::storms);
-    println!("{}", described.judge(&run.figures));
+    println!("\n{}", described.judge(&run.figures));
 }
 
 /// Section `performance`: the page, of the figures in a file.
@@ -110,16 +103,6 @@ pub(crate) fn write_page() {
         fs::write(docs.join("performance").join(name), picture).unwrap();
     }
     println!("docs/performance.md is made of {}", file.display());
-}
-
-fn settings() -> Option<BenchSettings> {
-    match BenchSettings::read(|name| std::env::var(name).ok()) {
-        Ok(settings) => Some(settings),
-        Err(problem) => {
-            println!("{problem}");
-            None
-        }
-    }
 }
 
 /// `OUT`, or a file below `target`.
@@ -146,10 +129,22 @@ struct ClusterRun {
 }
 
 impl ClusterRun {
+    /// Look at the machine, and at what an etcd does on it without us. That etcd is gone afterwards.
+    fn begin(settings: BenchSettings) -> Self {
+        allow_many_files();
+        let empty = Site::start("ipv4", &settings);
+        let machine = machine::describe(&empty);
+        let mut run = Self { figures: ClusterFigures::new(settings, machine), file: output() };
+        println!("{}", tables::machine(&run.figures).trim_end());
+        run.figures.floor = Some(machine::floor(&empty));
+        run.keep("the floor", tables::floor);
+        run
+    }
+
     /// Write everything down, so that a run that is ended early has not been for nothing, and print the part that is new.
     fn keep(&self, what: &str, table: fn(&ClusterFigures) -> String) {
         fs::write(&self.file, self.figures.to_text()).unwrap();
-        println!("\n## {what}\n\n{}", table(&self.figures));
+        println!("\n## {what}\n\n{}", table(&self.figures).trim_end());
     }
 
     /// Fill a store size by size, and measure at each.
@@ -167,13 +162,15 @@ impl ClusterRun {
                 self.figures.commands.extend(commands::measure(&filled, settings.nodes));
             }
         }
-        self.keep(&format!("{store}: filled"), tables::fills);
-        println!(
-            "{}\n{}\n{}",
-            tables::flat(&self.figures),
-            tables::policies(&self.figures),
-            tables::commands(&self.figures)
-        );
+        fs::write(&self.file, self.figures.to_text()).unwrap();
+        let of_store = self.figures.of_store(filled.name);
+        println!("\n## {}", filled.name);
+        for table in [tables::fills, tables::flat, tables::commands] {
+            println!("\n{}", table(&of_store).trim_end());
+        }
+        if policies.is_some() {
+            println!("\n{}", tables::policies(&self.figures).trim_end());
+        }
         filled
     }
 
@@ -205,7 +202,7 @@ impl ClusterRun {
             self.churn(site, *rate, settings.seconds, settings.status_nodes);
         }
         self.keep("churn", tables::churn);
-        println!("{}", tables::spent(&self.figures));
+        println!("\n{}", tables::spent(&self.figures).trim_end());
         self.figures.storms = storms::measure(site, settings.zone, settings.nodes);
         self.keep("storms", tables::storms);
     }

@@ -79,7 +79,7 @@ impl ClusterNeeds {
         let history_of_one = 2.0 * COMPACTION_SECONDS * floor.bytes_per_start / gib;
         let mut ceilings = vec![
             Ceiling { rate: PUBLISHED_CORES * BUSY_SHARE * 1e3 / etcd_ms.max(1e-3), what: "etcd's processor" },
-            Ceiling { rate: PUBLISHED_WRITES / WRITES_OF_A_POD, what: "the writes that etcd publishes" },
+            Ceiling { rate: PUBLISHED_WRITES / WRITES_OF_A_POD, what: "the writes a second that etcd publishes" },
             Ceiling {
                 rate: (PUBLISHED_DATABASE_GIB - held_gib).max(0.0) / history_of_one.max(1e-9),
                 what: "the database, between two compactions",

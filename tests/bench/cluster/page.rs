@@ -38,10 +38,33 @@ pub(super) fn page(figures: &ClusterFigures) -> String {
 fn section(title: &str, paragraphs: &[&str]) -> String {
     let mut text = format!("## {title}\n");
     for paragraph in paragraphs.iter().filter(|paragraph| !paragraph.is_empty()) {
-        text += &format!("\n{}\n", paragraph.trim_end());
+        text += &format!("\n{}\n", wrap(paragraph.trim_end()));
     }
     text
 }
+
+/// Lines of prose as long as those of the other documents. Tables, pictures and commands stay as they are.
+fn wrap(text: &str) -> String {
+    let mut wrapped = Vec::new();
+    for line in text.lines() {
+        let is_prose = !line.starts_with(['|', '!', '#']) && !line.starts_with("make ");
+        let mut current = String::new();
+        for word in line.split(' ').filter(|_| is_prose) {
+            if !current.is_empty() && current.chars().count() + 1 + word.chars().count() > WIDTH {
+                wrapped.push(std::mem::take(&mut current));
+            }
+            if !current.is_empty() {
+                current.push(' ');
+            }
+            current += word;
+        }
+        wrapped.push(if is_prose { current } else { line.to_owned() });
+    }
+    wrapped.join("\n")
+}
+
+/// Characters of a line.
+const WIDTH: usize = 140;
 
 const FLAT: &str = "\
 Each row is one call as a whole process, from its start to its end, taken in turn with the same call on a store in which nothing is held. \
@@ -59,20 +82,21 @@ Claims made through the library by one process, 64 at a time, each with its two 
 find the limit of the machine. The embedded store is filled in memory, so its rate there is without a disk.";
 
 const STORMS: &str = "\
-All calls of a storm are made as fast as the machine takes them. *Decisions* says how often an ADD decided until its claim won.";
+All calls of a storm are made as fast as the machine takes them. *Decided again* says how often an ADD lost \
+the race for an address and decided again, on average.";
 
 const COMMANDS: &str = "What an operator runs, as whole processes.";
 
 fn introduction(figures: &ClusterFigures) -> String {
-    format!(
+    wrap(&format!(
         "# Performance\n\n\
-         This page is made by `make performance` from the figures of one run, [figures.json](performance/figures.json); no number is \
-         typed by hand. **Everything shares the cores of one machine**: the plugin's processes, etcd, its disk and the benchmark, which \
+         This page is made by `make performance` from the figures of one run, [figures.json](performance/figures.json); no measured number \
+         is typed by hand. **Everything shares the cores of one machine**: the plugin's processes, etcd, its disk and the benchmark, which \
          starts every process. A cluster has etcd on machines of its own and the plugin on thousands of others, so the rates below are \
          the least that it can expect, and the ratios say more than the milliseconds.\n\n{}\n\
          A percentile is left out (–) where too few calls were made to tell it.\n",
         tables::machine(figures)
-    )
+    )) + "\n"
 }
 
 fn churn(figures: &ClusterFigures) -> [String; 5] {
@@ -152,7 +176,7 @@ fn disk(needs: &ClusterNeeds, churn: &ChurnFigures, figures: &ClusterFigures) ->
         "**Disk.** {} pods a second are {} transactions a second, and each waits for a flush of etcd's log. etcd writes what has gathered \
          meanwhile in one flush: with a flush of {} ms, as here, each has to carry {:.1} transactions; in the run above it carried {:.1}. A \
          disk of {PUBLISHED_FLUSHES:.0} flushes a second, which the guide recommends for heavy load, carries {:.1} in each. The disk's \
-         latency is in every ADD once and in every DEL once; its throughput is not what ends first.",
+         latency is in every ADD once and in every DEL once.",
         Thousands(LARGEST.rate as u64),
         Thousands((LARGEST.rate * WRITES_OF_A_POD) as u64),
         ms(figures.machine.flush_ms),
@@ -262,12 +286,20 @@ fn rates(figures: &ClusterFigures) -> Chart {
         ..Chart::default()
     };
     chart.ticks = plain.iter().map(|churn| (churn.rate.log10(), churn.rate.to_string())).collect();
-    let percentiles: [(&str, fn(&ChurnFigures) -> Option<f64>); 3] =
-        [("p50", |churn| Some(churn.add.p50)), ("p99", |churn| churn.add.p99), ("p99.9", |churn| churn.add.p999)];
-    for (name, of) in percentiles {
-        let points = plain.iter().filter_map(|churn| Some((churn.rate.log10(), of(churn)?))).collect();
+    for name in ["p50", "p99", "p99.9"] {
+        let mut points = Vec::new();
+        for churn in &plain {
+            let value = match name {
+                "p50" => Some(churn.add.p50),
+                "p99" => churn.add.p99,
+                _ => churn.add.p999,
+            };
+            points.extend(value.map(|value| (churn.rate.log10(), value)));
+        }
         chart.lines.push(ChartLine { name: format!("ADD {name}"), dashed: false, points });
     }
+    // Few calls tell no high percentile.
+    chart.lines.retain(|line| !line.points.is_empty());
     chart
 }
 
@@ -293,6 +325,15 @@ mod tests {
             let drawn = fs::read_to_string(docs.join("performance").join(name)).unwrap();
             assert!(drawn == picture, "{name}: {differs}");
         }
+    }
+
+    #[test]
+    fn prose_is_wrapped_and_nothing_else() {
+        let words = "word ".repeat(40).trim_end().to_owned();
+        let wrapped = wrap(&format!("{words}\n| {words} |"));
+        let lines: Vec<&str> = wrapped.lines().collect();
+        assert_eq!((lines.len(), lines[0].len()), (3, 139));
+        assert_eq!(lines[..2].join(" "), words);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl BenchPod {
 
     /// The slot that it takes where its namespace has a quota: its number, for the first namespace alone.
     pub(super) fn slot(n: usize) -> Option<u32> {
-        if n % NAMESPACES != 0 {
+        if !n.is_multiple_of(NAMESPACES) {
             return None;
         }
         u32::try_from(n / NAMESPACES).ok().filter(|number| *number < SLOTS_TAKEN)

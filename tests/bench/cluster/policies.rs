@@ -28,7 +28,7 @@ pub(super) struct Policies {
     /// Answers as long as it is here.
     _server: ApiServer,
     kubeconfig: String,
-    cache: TempDir,
+    directory: TempDir,
 }
 
 impl Policies {
@@ -43,7 +43,7 @@ impl Policies {
         );
         let token = server.user("system:serviceaccount:kube-system:kube-ipam", &NODE);
         let kubeconfig = server.kubeconfig(&token).display().to_string();
-        let policies = Self { _server: server, kubeconfig, cache: tempfile::tempdir().unwrap() };
+        let policies = Self { _server: server, kubeconfig, directory: tempfile::tempdir().unwrap() };
         policies.warm_up(sites);
         std::thread::sleep(SETTLED);
         policies.warm_up(sites);
@@ -108,8 +108,10 @@ impl Policies {
             ("quota", json!({"namespaces": {QUOTA_NAMESPACE: 8_192}, "strategy": "round-robin"})),
             ("sticky", json!({"pods": "all"})),
         ];
+        // Made by the program, which trusts no directory that others may look into.
+        let cache = self.directory.path().join("cache");
         for (name, settings) in shipped {
-            let policy = json!({"module": module(name), "settings": settings, "cacheDir": self.cache.path()});
+            let policy = json!({"module": module(name), "settings": settings, "cacheDir": cache});
             let mut section = json!({"policy": policy});
             if name == "by-topology" {
                 section["kubernetes"] = json!({"include": ["node"]});

@@ -16,9 +16,6 @@ use super::fill::{self, Target};
 use super::pods::{BenchPod, OUR_NODE, PODS_OF_A_NODE};
 use super::settings::BenchSettings;
 
-/// The keys of a benchmark lie below this.
-pub(super) const PREFIX: &str = "/bench";
-
 /// As etcd advises at most.
 pub(super) const QUOTA_GIB: u64 = 8;
 
@@ -74,9 +71,7 @@ impl Site {
         match &self.store {
             SiteStore::Embedded { used, .. } => network(used.path(), &ipam),
             SiteStore::Etcd(etcd) => {
-                let mut section = etcd.section();
-                section["etcdPrefix"] = json!(PREFIX);
-                ipam["etcdConfig"] = section;
+                ipam["etcdConfig"] = etcd.section();
                 etcd.network(&ipam)
             }
         }

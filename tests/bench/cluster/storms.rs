@@ -108,7 +108,7 @@ impl Storm<'_> {
             failed: failed.into_inner(),
             seconds,
             latency: Latency::of(&mut times),
-            decisions: decisions(&fs::read_to_string(&log).unwrap_or_default()),
+            decided_again: decided_again(&fs::read_to_string(&log).unwrap_or_default()),
         }
     }
 
@@ -135,8 +135,8 @@ impl Storm<'_> {
     }
 }
 
-/// How often an ADD decided, on average, by the lines that the program logs: one for each.
-fn decisions(log: &str) -> f64 {
+/// How often an ADD decided again, on average, by the lines that the program logs: one for each.
+fn decided_again(log: &str) -> f64 {
     let attempts =
         log.lines().filter_map(|line| line.split(" attempt=").nth(1)?.split(' ').next()?.parse::<f64>().ok());
     let attempts: Vec<f64> = attempts.collect();
@@ -146,11 +146,11 @@ fn decisions(log: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::decisions;
+    use super::decided_again;
 
     #[test]
-    fn decisions_are_counted_by_the_log() {
-        assert_eq!(decisions("… claimed attempt=1\n… attempt=2 address=10.0.0.2\nsomething else\n"), 1.5);
-        assert_eq!(decisions(""), 0.0);
+    fn lost_races_are_counted_by_the_log() {
+        assert_eq!(decided_again("… claimed attempt=0\n… attempt=3 address=10.0.0.2\nsomething else\n"), 1.5);
+        assert_eq!(decided_again(""), 0.0);
     }
 }

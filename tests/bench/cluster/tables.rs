@@ -6,6 +6,9 @@ use super::figures::{ClusterFigures, Latency};
 
 /// A table whose columns are as wide as they need to be, so that it reads well as text.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -177,11 +180,12 @@ pub(super) fn storms(figures: &ClusterFigures) -> String {
             ms(one.latency.p50),
             percentile(one.latency.p99),
             ms(one.latency.most),
-            format!("{:.2}", one.decisions),
+            format!("{:.2}", one.decided_again),
             one.failed.to_string(),
         ]);
     }
-    let header = ["storm", "at a time", "seconds", "ADD/s", "p50 ms", "p99 ms", "longest ms", "decisions", "failed"];
+    let header =
+        ["storm", "at a time", "seconds", "ADD/s", "p50 ms", "p99 ms", "longest ms", "decided again", "failed"];
     table(&header, &rows)
 }
 
@@ -199,39 +203,55 @@ pub(super) fn commands(figures: &ClusterFigures) -> String {
     table(&["command, store", "held", "first output s", "all of it s", "peak MB"], &rows)
 }
 
+fn members(number: usize) -> String {
+    if number == 1 { "one member".to_owned() } else { format!("{number} members") }
+}
+
+/// A list of what has a name and one value.
+fn facts(facts: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in facts {
+        text += &format!("- {name}: {value}\n");
+    }
+    text
+}
+
 pub(super) fn machine(figures: &ClusterFigures) -> String {
     let machine = &figures.machine;
     let rows = [
         ("measured on", machine.date.clone()),
         ("program", machine.program.clone()),
-        ("etcd", format!("{}, members on this machine: {}", machine.etcd, figures.settings.members)),
-        ("processor", format!("{}, cores: {}", machine.processor, machine.cores)),
+        ("etcd", format!("{}, {} on this machine", machine.etcd, members(figures.settings.members))),
+        ("processor", format!("{}, {} cores", machine.processor, machine.cores)),
         ("memory", format!("{} GiB", machine.memory_gib)),
         ("kernel", machine.kernel.clone()),
         ("file system of etcd", machine.file_system.clone()),
         ("a flush of 2 KiB to the disk, median", format!("{} ms", ms(machine.flush_ms))),
         ("busy before the run", format!("{:.2} cores", machine.busy_before)),
     ];
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    table(&["", ""], &rows)
+    facts(&rows)
 }
 
 pub(super) fn floor(figures: &ClusterFigures) -> String {
     let Some(floor) = &figures.floor else { return String::new() };
     let benchmark = match floor.benchmark_per_second {
-        Some(rate) => format!("{rate:.0} a second"),
+        Some(rate) => format!("{} a second", count(rate as usize)),
         None => "not measured: `ETCD_BENCHMARK` named no such tool".to_owned(),
     };
     let rows = [
-        ("one write to etcd, alone: p50", format!("{} ms", ms(floor.put_alone.p50))),
-        ("the same: p99", format!("{} ms", percentile(floor.put_alone.p99))),
-        ("writes of 256 bytes, 64 at a time", format!("{:.0} a second", floor.puts_per_second)),
+        (
+            "one write to etcd, alone",
+            format!("p50 {} ms, p99 {} ms", ms(floor.put_alone.p50), percentile(floor.put_alone.p99)),
+        ),
+        ("writes of 256 bytes, 64 at a time", format!("{} a second", count(floor.puts_per_second as usize))),
         ("the same by etcd's `benchmark put`", benchmark),
-        ("claims on the embedded store, one after the other", format!("{:.0} a second", floor.embedded_per_second)),
+        (
+            "claims on the embedded store, one after the other",
+            format!("{} a second", count(floor.embedded_per_second as usize)),
+        ),
         ("an ADD and a DEL add to etcd's database", format!("{} bytes", count(floor.bytes_per_start as usize))),
     ];
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    table(&["", ""], &rows)
+    facts(&rows)
 }
 
 #[cfg(test)]
