@@ -188,6 +188,7 @@ pub const ETCD_OPERATIONS: usize = 120;
 /// How deep alternatives are nested in one transaction. The client decodes 100 levels, two for each.
 pub const ETCD_NESTING: usize = 40;
 
-/// How many alternatives the first transaction of a claim brings. A lonely claim gets its first, and each further one
-/// costs it time: a kilobyte to log on every member. Contenders send the rest when these are gone.
+/// How many alternatives the first transaction of a contender brings, who has lost a race. Whoever brings no more than these
+/// sends the first alone: a lonely claim gets it, and each further one is a kilobyte to log on every member. The rest is sent
+/// when these are gone.
 pub const ETCD_FIRST: usize = 4;

@@ -10,9 +10,10 @@ use limits::store::{ETCD_FIRST, ETCD_NESTING, ETCD_OPERATIONS};
 pub(super) fn parts(alternatives: &[Change]) -> Vec<&[Change]> {
     let mut parts = Vec::new();
     let mut rest = alternatives;
-    let mut depth = ETCD_FIRST;
     // A further part is a further round trip, but each alternative in the first one costs a lonely claim time: that part is
-    // as deep as nearly always suffices, the others as deep as etcd allows.
+    // as deep as nearly always suffices, the others as deep as etcd allows. Whoever brings few has lost no race yet: policies
+    // bring more after one. Nearly always the first of them wins, so that it goes alone.
+    let mut depth = if alternatives.len() > ETCD_FIRST { ETCD_FIRST } else { 1 };
     while !rest.is_empty() {
         let (mut fitting, mut operations) = (0, 0);
         for change in rest.iter().take(depth) {
@@ -101,6 +102,9 @@ mod tests {
         let lengths = |changes: Vec<Change>| parts(&changes).iter().map(|part| part.len()).collect::<Vec<_>>();
         assert_eq!(lengths(vec![change(5); 64]), [4, 20, 20, 20]);
         assert_eq!(lengths(vec![change(0); 90]), [4, 40, 40, 6]);
+        // Of a claim that has lost no race, and of a release.
+        assert_eq!(lengths(vec![change(5); 4]), [1, 3]);
+        assert_eq!(lengths(vec![change(5); 2]), [1, 1]);
         // One that is too large for etcd is sent alone: etcd says so.
         assert_eq!(lengths(vec![change(3), change(200), change(3)]), [1, 1, 1]);
         assert_eq!(lengths(vec![]), [0; 0]);
