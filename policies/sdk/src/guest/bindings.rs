@@ -1230,6 +1230,88 @@ pub mod kube_ipam {
                     result6
                 }
             }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Free slots of a list of which at most `limit` shall be taken, and no more than 8,192: the first `count` below `limit`, counted from number `near` on
+            /// and around; fewer where there are no more. Slots of an older attachment of the pod are free. `none` where a slot from
+            /// `limit` on is taken, as after a limit was lowered: how many more may be taken then, `taken-slots` tells.
+            #[allow(async_fn_in_trait)]
+            pub fn free_slots(
+                name: &str,
+                limit: u32,
+                near: u32,
+                count: u32,
+            ) -> ::core::option::Option<_rt::Vec<u32>> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "kube-ipam:policy/pool@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "free-slots"]
+                        fn wit_import2(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(
+                        ptr0.cast_mut(),
+                        len0,
+                        _rt::as_i32(&limit),
+                        _rt::as_i32(&near),
+                        _rt::as_i32(&count),
+                        ptr1,
+                    );
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
         }
         /// Lines for the operator. They appear in the log with the module's name, escaped and cut to a limit.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -3035,9 +3117,9 @@ macro_rules! __export_allocation_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:kube-ipam:policy@0.1.0:allocation-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1895] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1944] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdf\x0d\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x90\x0e\x01A\x02\x01\
 A\x0f\x01B3\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
@@ -3059,7 +3141,7 @@ r-ids\x0einterface-names\x07networks\x04nodes\x03pod,\x05sinces\x04\0\x11attachm
 ent-holder\x03\0-\x01q\x02\x0aattachment\x01.\0\x04hold\x01s\0\x04\0\x06holder\x03\
 \0/\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\01\x03\0\x1ckube-ipam:policy/t\
 ypes@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06\
-holder\x02\x03\0\0\x05usage\x01B\x1a\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
+holder\x02\x03\0\0\x05usage\x01B\x1d\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
 \0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06\
 holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01\
 @\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04sp\
@@ -3067,19 +3149,20 @@ an\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
 \x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claim\
 ed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
 \x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x01py\x01@\x01\x04names\0\x11\x04\0\
-\x0btaken-slots\x01\x12\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01\
-m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
-\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.\
-0\x05\x06\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\x03\0\0\x07refusal\x01\
-B\x11\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x08\
-proposal\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\0\x04\x01r\x04\x04na\
-mes\x07versions\x07summarys\x0fsettings-schemas\x04\0\x0bdescription\x03\0\x06\x01\
-@\0\0\x07\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08settingss\0\x09\x04\0\
-\x11validate-settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\x01@\x02\x07request\x01\
-\x08settingss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20kube-ipam:policy/allocato\
-r@0.1.0\x05\x0a\x04\0(kube-ipam:policy/allocation-policy@0.1.0\x04\0\x0b\x17\x01\
-\0\x11allocation-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-c\
-omponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x0btaken-slots\x01\x12\x01k\x11\x01@\x04\x04names\x05limity\x04neary\x05county\0\
+\x13\x04\0\x0afree-slots\x01\x14\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01\
+B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\
+\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy\
+/log@0.1.0\x05\x06\x02\x03\0\0\x07request\x02\x03\0\0\x08proposal\x02\x03\0\0\x07\
+refusal\x01B\x11\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x08\
+\x04\0\x08proposal\x03\0\x02\x02\x03\x02\x01\x09\x04\0\x07refusal\x03\0\x04\x01r\
+\x04\x04names\x07versions\x07summarys\x0fsettings-schemas\x04\0\x0bdescription\x03\
+\0\x06\x01@\0\0\x07\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x08settingss\0\
+\x09\x04\0\x11validate-settings\x01\x0a\x01p\x03\x01j\x01\x0b\x01\x05\x01@\x02\x07\
+request\x01\x08settingss\0\x0c\x04\0\x08allocate\x01\x0d\x04\0\x20kube-ipam:poli\
+cy/allocator@0.1.0\x05\x0a\x04\0(kube-ipam:policy/allocation-policy@0.1.0\x04\0\x0b\
+\x17\x01\0\x11allocation-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -3092,8 +3175,8 @@ pub use __export_allocation_policy_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1660] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x0b\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1709] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x0c\x01A\x02\x01\
 A\x0a\x01B3\x01o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\0\0\x04ipv6\x01\x01\
 \0\x04\0\x0aip-address\x03\0\x02\x01r\x02\x07address\x03\x06length}\x04\0\x09ip-\
 prefix\x03\0\x04\x01r\x02\x05first\x03\x04last\x03\x04\0\x07ip-span\x03\0\x06\x01\
@@ -3115,7 +3198,7 @@ r-ids\x0einterface-names\x07networks\x04nodes\x03pod,\x05sinces\x04\0\x11attachm
 ent-holder\x03\0-\x01q\x02\x0aattachment\x01.\0\x04hold\x01s\0\x04\0\x06holder\x03\
 \0/\x01r\x02\x04sizew\x04heldw\x04\0\x05usage\x03\01\x03\0\x1ckube-ipam:policy/t\
 ypes@0.1.0\x05\0\x02\x03\0\0\x0aip-address\x02\x03\0\0\x07ip-span\x02\x03\0\0\x06\
-holder\x02\x03\0\0\x05usage\x01B\x1a\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
+holder\x02\x03\0\0\x05usage\x01B\x1d\x02\x03\x02\x01\x01\x04\0\x0aip-address\x03\
 \0\0\x02\x03\x02\x01\x02\x04\0\x07ip-span\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x06\
 holder\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0brange-usage\x03\0\x06\x01k\x01\x01\
 @\x02\x09range-sety\x05after\x08\0\x08\x04\0\x09next-free\x01\x09\x01@\x01\x04sp\
@@ -3123,13 +3206,14 @@ an\x03\0\x08\x04\0\x10next-free-within\x01\x0a\x01k\x05\x01@\x01\x07address\x01\
 \x0b\x04\0\x09holder-of\x01\x0c\x01@\x01\x09range-sety\0\x08\x04\0\x0clast-claim\
 ed\x01\x0d\x01@\x01\x09range-sety\0\x07\x04\0\x05usage\x01\x0e\x01p\x01\x01@\x01\
 \x08identitys\0\x0f\x04\0\x08held-for\x01\x10\x01py\x01@\x01\x04names\0\x11\x04\0\
-\x0btaken-slots\x01\x12\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01B\x04\x01\
-m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
-\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy/log@0.1.\
-0\x05\x06\x04\0Hkube-ipam:policy/allocation-policy-with-all-of-its-exports-remov\
-ed@0.1.0\x04\0\x0b7\x01\01allocation-policy-with-all-of-its-exports-removed\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
-ndgen-rust\x060.61.1";
+\x0btaken-slots\x01\x12\x01k\x11\x01@\x04\x04names\x05limity\x04neary\x05county\0\
+\x13\x04\0\x0afree-slots\x01\x14\x03\0\x1bkube-ipam:policy/pool@0.1.0\x05\x05\x01\
+B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\
+\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x1akube-ipam:policy\
+/log@0.1.0\x05\x06\x04\0Hkube-ipam:policy/allocation-policy-with-all-of-its-expo\
+rts-removed@0.1.0\x04\0\x0b7\x01\01allocation-policy-with-all-of-its-exports-rem\
+oved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\
+\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -26,6 +26,9 @@ extern void __wasm_import_kube_ipam_policy_pool_held_for(uint8_t *, size_t, uint
 __attribute__((__import_module__("kube-ipam:policy/pool@0.1.0"), __import_name__("taken-slots")))
 extern void __wasm_import_kube_ipam_policy_pool_taken_slots(uint8_t *, size_t, uint8_t *);
 
+__attribute__((__import_module__("kube-ipam:policy/pool@0.1.0"), __import_name__("free-slots")))
+extern void __wasm_import_kube_ipam_policy_pool_free_slots(uint8_t *, size_t, int32_t, int32_t, int32_t, uint8_t *);
+
 // Imported Functions from `kube-ipam:policy/log@0.1.0`
 
 __attribute__((__import_module__("kube-ipam:policy/log@0.1.0"), __import_name__("write")))
@@ -443,6 +446,12 @@ void allocation_policy_list_u32_free(allocation_policy_list_u32_t *ptr) {
     for (size_t i = 0; i < list_len; i++) {
     }
     free(list_ptr);
+  }
+}
+
+void allocation_policy_option_list_u32_free(allocation_policy_option_list_u32_t *ptr) {
+  if (ptr->is_some) {
+    allocation_policy_list_u32_free(&ptr->val);
   }
 }
 
@@ -904,6 +913,27 @@ void kube_ipam_policy_pool_taken_slots(allocation_policy_string_t *name, allocat
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_kube_ipam_policy_pool_taken_slots((uint8_t *) (*name).ptr, (*name).len, ptr);
   *ret = (allocation_policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool kube_ipam_policy_pool_free_slots(allocation_policy_string_t *name, uint32_t limit, uint32_t near, uint32_t count, allocation_policy_list_u32_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_kube_ipam_policy_pool_free_slots((uint8_t *) (*name).ptr, (*name).len, (int32_t) (limit), (int32_t) (near), (int32_t) (count), ptr);
+  allocation_policy_option_list_u32_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (allocation_policy_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
 }
 
 void kube_ipam_policy_log_write(kube_ipam_policy_log_level_t level, allocation_policy_string_t *message) {

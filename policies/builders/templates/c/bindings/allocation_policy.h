@@ -321,6 +321,11 @@ typedef struct {
   size_t len;
 } allocation_policy_list_u32_t;
 
+typedef struct {
+  bool is_some;
+  allocation_policy_list_u32_t val;
+} allocation_policy_option_list_u32_t;
+
 typedef uint8_t kube_ipam_policy_log_level_t;
 
 #define KUBE_IPAM_POLICY_LOG_LEVEL_DEBUG 0
@@ -387,6 +392,10 @@ extern void kube_ipam_policy_pool_held_for(allocation_policy_string_t *identity,
 // The taken slots of a list, lowest first, at most 8,192 of them; without those an older attachment of the pod has
 // (`previous`), which a claim gives back.
 extern void kube_ipam_policy_pool_taken_slots(allocation_policy_string_t *name, allocation_policy_list_u32_t *ret);
+// Free slots of a list of which at most `limit` shall be taken, and no more than 8,192: the first `count` below `limit`, counted from number `near` on
+// and around; fewer where there are no more. Slots of an older attachment of the pod are free. `none` where a slot from
+// `limit` on is taken, as after a limit was lowered: how many more may be taken then, `taken-slots` tells.
+extern bool kube_ipam_policy_pool_free_slots(allocation_policy_string_t *name, uint32_t limit, uint32_t near, uint32_t count, allocation_policy_list_u32_t *ret);
 
 // Imported Functions from `kube-ipam:policy/log@0.1.0`
 // Write one line.
@@ -472,6 +481,8 @@ void kube_ipam_policy_pool_option_holder_free(kube_ipam_policy_pool_option_holde
 void kube_ipam_policy_pool_list_ip_address_free(kube_ipam_policy_pool_list_ip_address_t *ptr);
 
 void allocation_policy_list_u32_free(allocation_policy_list_u32_t *ptr);
+
+void allocation_policy_option_list_u32_free(allocation_policy_option_list_u32_t *ptr);
 
 void exports_kube_ipam_policy_allocator_request_free(exports_kube_ipam_policy_allocator_request_t *ptr);
 
