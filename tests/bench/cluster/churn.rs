@@ -22,6 +22,9 @@ use super::spent::Spent;
 /// How long a pod lives.
 const LIFE: Duration = Duration::from_secs(1);
 
+/// Nodes that pods start on, and that ask for STATUS. Fewer than a cluster has, so that each has made calls before.
+pub(super) const NODES: usize = 128;
+
 /// A kubelet asks its runtime how it is every five seconds, which asks the plugin.
 const STATUS_EVERY: f64 = 5.0;
 
@@ -33,8 +36,6 @@ pub(super) struct ChurnLoad {
     pub(super) seconds: f64,
     /// Nodes whose kubelets ask for STATUS.
     pub(super) status_nodes: usize,
-    /// Nodes that the pods are spread over.
-    pub(super) nodes: usize,
 }
 
 /// What has happened so far.
@@ -51,19 +52,18 @@ struct Outcome {
 /// What every thread of a run shares.
 struct ChurnRun<'a> {
     start: Instant,
-    /// The network as nodes have it; each puts its own name there.
-    network: &'a Value,
+    site: &'a Site,
     load: ChurnLoad,
     outcome: Mutex<Outcome>,
 }
 
 pub(super) fn run(site: &Site, load: ChurnLoad) -> ChurnFigures {
     let etcd = site.etcd().expect("pods of a cluster come and go on etcd");
-    let network = site.network("", &json!({}));
+    site.warm_up(NODES);
     let before = Spent::now(etcd);
     // A moment for the threads to be there.
     let start = Instant::now() + Duration::from_millis(200);
-    let run = ChurnRun { start, network: &network, load, outcome: Mutex::default() };
+    let run = ChurnRun { start, site, load, outcome: Mutex::default() };
     let pods = Schedule::new(start, load.rate, load.seconds);
     let statuses = Schedule::new(start, load.status_nodes as f64 / STATUS_EVERY, load.seconds);
     let (next_pod, next_status) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -101,8 +101,8 @@ fn take(next: &AtomicUsize, schedule: &Schedule) -> Option<(usize, Instant)> {
 
 impl ChurnRun<'_> {
     fn life_of_a_pod(&self, n: usize, due: Instant) {
-        let pod = BenchPod::new("churn", n, &node_name(n % self.load.nodes));
-        let network = self.network_of(&pod.node);
+        let pod = BenchPod::new("churn", n, &node_name(n % NODES));
+        let network = self.site.network(&pod.node, &json!({}));
         wait_until(due);
         let began = Instant::now();
         let answer = wait(pod.call("ADD", &network).start());
@@ -136,7 +136,7 @@ impl ChurnRun<'_> {
     }
 
     fn status(&self, n: usize, due: Instant) {
-        let network = self.network_of(&node_name(n % self.load.status_nodes));
+        let network = self.site.network(&node_name(n % NODES.min(self.load.status_nodes)), &json!({}));
         let call = BenchPod::new("status", n, "").call("STATUS", &network);
         wait_until(due);
         let answer = wait(call.start());
@@ -145,12 +145,6 @@ impl ChurnRun<'_> {
             Some(0) => outcome.status.push(due.elapsed()),
             _ => outcome.failures.push(answer.stdout),
         }
-    }
-
-    fn network_of(&self, node: &str) -> Value {
-        let mut network = self.network.clone();
-        network["ipam"]["nodeName"] = json!(node);
-        network
     }
 }
 

@@ -208,7 +208,6 @@ impl ClusterRun {
     }
 
     fn churn(&mut self, site: &Site, rate: f64, seconds: f64, status_nodes: usize) {
-        let nodes = self.figures.settings.nodes;
-        self.figures.churn.push(churn::run(site, ChurnLoad { rate, seconds, status_nodes, nodes }));
+        self.figures.churn.push(churn::run(site, ChurnLoad { rate, seconds, status_nodes }));
     }
 }

@@ -3,6 +3,7 @@
 use limits::Thousands;
 
 use super::chart::{Chart, ChartLine};
+use super::churn::NODES;
 use super::figures::{ChurnFigures, ClusterFigures};
 use super::needs::{
     BUSY_SHARE, COMPACTION_SECONDS, ClusterNeeds, DescribedCluster, PUBLISHED_CORES, PUBLISHED_DATABASE_GIB,
@@ -104,11 +105,12 @@ fn churn(figures: &ClusterFigures) -> [String; 5] {
     let held = first.map_or(0, |churn| churn.held);
     let seconds = first.map_or(0.0, |churn| churn.seconds);
     let told = format!(
-        "{} addresses are held; then pods start at a rate that waits for nobody, and each ends a second later. A latency counts from \
+        "{} addresses are held; then pods start on {} nodes at a rate that waits for nobody, and each ends a second later. A latency counts from \
          the moment that a pod was due, so that it includes waiting for a machine that has fallen behind. Each rate lasts {seconds} \
          seconds, etcd is compacted half way through, and in the end the whole history is checked for addresses that two pods held at \
          once.",
-        count(held)
+        count(held),
+        count(NODES)
     );
     let knee = figures.knee.map_or_else(String::new, |knee| {
         let limit = ms(figures.settings.knee_ms);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::fill::{self, Target};
-use super::pods::{BenchPod, OUR_NODE, PODS_OF_A_NODE};
+use super::pods::{BenchPod, OUR_NODE, PODS_OF_A_NODE, node_name};
 use super::settings::BenchSettings;
 
 /// As etcd advises at most.
@@ -64,17 +64,39 @@ impl Site {
         }
     }
 
-    /// The network as a node has it, with this much more of an `ipam` section.
+    /// The network as a node has it, with this much more of an `ipam` section. Every node has a directory of its own, where
+    /// it notes what it has learnt, and its log.
     pub(super) fn network(&self, node: &str, more: &Value) -> Value {
+        let directory = match &self.store {
+            SiteStore::Etcd(_) => self.node_directory(node),
+            SiteStore::Embedded { used, .. } => used.path().to_owned(),
+        };
+        fs::create_dir_all(&directory).unwrap();
         let mut ipam = json!({"subnet": self.subnet, "nodeName": node, "timeout": "60s"});
-        ipam.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        match &self.store {
-            SiteStore::Embedded { used, .. } => network(used.path(), &ipam),
-            SiteStore::Etcd(etcd) => {
-                ipam["etcdConfig"] = etcd.section();
-                etcd.network(&ipam)
-            }
+        ipam["logFile"] = json!(directory.join("calls.log"));
+        if let SiteStore::Etcd(etcd) = &self.store {
+            ipam["etcdConfig"] = etcd.section();
         }
+        ipam.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        network(&directory, &ipam)
+    }
+
+    /// Let nodes make the first call of their life, which learns what later ones know.
+    pub(super) fn warm_up(&self, nodes: usize) {
+        for n in 0..nodes {
+            let node = node_name(n);
+            if self.node_directory(&node).exists() {
+                continue;
+            }
+            let network = self.network(&node, &json!({}));
+            let pod = BenchPod::new("first", n, &node);
+            pod.call("ADD", &network).run().success();
+            pod.call("DEL", &network).run().success();
+        }
+    }
+
+    fn node_directory(&self, node: &str) -> PathBuf {
+        self.directory().join("nodes").join(node)
     }
 
     /// The network as a file for commands.

@@ -36,6 +36,7 @@ struct Storm<'a> {
 }
 
 pub(super) fn measure(site: &Site, zone: usize, nodes: usize) -> Vec<StormFigures> {
+    site.warm_up(NODES);
     let mut figures = vec![reboot(site)];
     // Those of our own node are counted on by other parts.
     let last = site.held.min(PODS_OF_A_NODE + zone);
@@ -78,7 +79,7 @@ fn reboot(site: &Site) -> StormFigures {
 impl Storm<'_> {
     fn run(&self) -> StormFigures {
         let log = self.log();
-        let network = self.site.network("", &json!({"logFile": log}));
+        let more = json!({"logFile": log});
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (times, addresses) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
         let start = Instant::now();
@@ -86,7 +87,7 @@ impl Storm<'_> {
             for _ in 0..self.at_a_time {
                 scope.spawn(|| {
                     while let Some(pod) = self.pods.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        match self.call(pod, &network) {
+                        match self.call(pod, &more) {
                             Some((took, address)) => {
                                 times.lock().unwrap().push(took);
                                 let is_new = addresses.lock().unwrap().insert(address.unwrap_or(pod.container.clone()));
@@ -113,10 +114,8 @@ impl Storm<'_> {
     }
 
     /// How long a call took, and the address it answered; `None` where it failed.
-    fn call(&self, pod: &BenchPod, network: &Value) -> Option<(Duration, Option<String>)> {
-        let mut network = network.clone();
-        network["ipam"]["nodeName"] = json!(pod.node);
-        let call = pod.call(self.verb, &network);
+    fn call(&self, pod: &BenchPod, more: &Value) -> Option<(Duration, Option<String>)> {
+        let call = pod.call(self.verb, &self.site.network(&pod.node, more));
         let start = Instant::now();
         let answer = wait(call.start());
         let took = start.elapsed();
