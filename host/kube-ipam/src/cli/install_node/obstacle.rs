@@ -36,7 +36,12 @@ impl Obstacle {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file.display(), one_line(&self.why))?;
+        let file = self.file.display().to_string();
+        // Some errors name the file themselves.
+        if !self.why.contains(&file) {
+            write!(f, "{}: ", one_line(&file))?;
+        }
+        f.write_str(&one_line(&self.why))?;
         match &self.hint {
             Some(hint) => write!(f, " (hint: {})", one_line(hint)),
             None => Ok(()),
