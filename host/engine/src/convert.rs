@@ -134,6 +134,7 @@ fn excluded_within(range: &ipam::Range, excluded: &[ipam::Prefix]) -> Vec<wit::I
 pub(super) fn holder(holder: &ipam::Holder) -> wit::Holder {
     match holder {
         ipam::Holder::Hold { identity, until: _ } => wit::Holder::Hold(identity.clone()),
+        ipam::Holder::Reservation(reservation) => wit::Holder::Hold(reservation.as_identity()),
         ipam::Holder::Attachment(held) => wit::Holder::Attachment(wit::AttachmentHolder {
             container_id: held.attachment.container.clone(),
             interface_name: held.attachment.interface.clone(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attachment::{Attachment, PodName};
 use super::proposal::{Assignment, HoldTerms, Kind, Slot};
+use super::reservation::Reservation;
 
 /// Which policy chose an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,4 +223,6 @@ pub enum Holder {
     Attachment(Box<Allocation>),
     /// Nobody holds it, but it is kept for an identity until then.
     Hold { identity: String, until: Timestamp },
+    /// Nobody gets it: an operator has taken it out of circulation.
+    Reservation(Box<Reservation>),
 }

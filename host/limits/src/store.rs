@@ -60,6 +60,35 @@ pub const EXPIRED_BY_GC: u32 = 64;
 /// policy that proposes more is at fault (105); the operator sees the limit in the error.
 pub const HOLD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+/// Addresses that one command reserves at most, and as many it puts back in circulation: two small records each, which
+/// claims read wherever they look for a free address. Whoever wants more is told to exclude them in the network's
+/// configuration, which costs nothing.
+pub const RESERVED_AT_ONCE: usize = 16_384;
+
+/// Bytes of the reason for a reservation: [`WIDEST_WINDOW`] records with it fit into one answer of etcd. A longer one is
+/// refused by the command.
+pub const REASON_BYTES: usize = 160;
+
+/// Bytes of the name of whoever reserves an address, and of that of a list. A longer one is refused by the command.
+pub const RESERVED_BY_BYTES: usize = 64;
+
+/// Bytes of a list of addresses to reserve: [`RESERVED_AT_ONCE`] lines with their reasons, and as many without effect.
+pub const RESERVATION_LIST: u64 = 8 << 20;
+
+/// Bytes of a line of an export: a claim of as many addresses as an attachment may have, with all names as long as they may
+/// be, has a quarter of it. A longer one is refused by its number.
+pub const EXPORT_LINE: u64 = 1 << 20;
+
+/// Claims, or holds, of an export that are looked at and written at once: four keys each, and some of them in each
+/// transaction. Never seen.
+pub const ADMITTED_AT_ONCE: usize = 240;
+
+/// Records of an export that could not be imported and are told one by one; of more, their number.
+pub const PROBLEMS_TOLD: usize = 1_000;
+
+/// Bytes of the pools of whereabouts: half a million allocations. A longer file is refused.
+pub const WHEREABOUTS_POOLS: u64 = 64 << 20;
+
 /// Addresses kept for one identity that a policy is told of.
 pub const HELD_FOR: usize = 256;
 

@@ -28,7 +28,8 @@ impl Store {
         let mut all = Vec::with_capacity(occupancies.len());
         for (occupancy, set) in occupancies.into_iter().zip(range_sets.iter()) {
             let is_of_set = |hold: &&Hold| set.offered().any(|span| span.contains(hold.address));
-            let first_free = next_to_end.iter().filter(is_of_set).map(|hold| hold.until).min();
+            let ends = next_to_end.iter().filter(|hold| hold.reservation.is_none());
+            let first_free = ends.filter(is_of_set).map(|hold| hold.until).min();
             all.push(Fullness { occupancy, first_free });
         }
         Ok(all)

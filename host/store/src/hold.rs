@@ -2,7 +2,7 @@
 //!
 //! What is over is not looked for: the index `expiries` has it in front. Each claim and each release reads the first
 //! few of that index and removes them, GC and reclaim the rest, so that the number of holds follows the number of
-//! addresses that are really on hold.
+//! addresses that are really on hold. A reservation is a hold that is never over (`reservations.rs`).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) fn free(
         return;
     }
     let until = now.checked_add(duration).unwrap_or(Timestamp::MAX);
-    write_hold(keys, &Hold { address: *address, identity, until }, change);
+    write_hold(keys, &Hold { address: *address, identity, until, reservation: None }, change);
 }
 
 /// Free the slot that an address had, if it had one.
@@ -85,7 +85,7 @@ pub(super) fn clear_hold(keys: &Keys, address: IpAddr, over: Option<&Seen<Hold>>
 /// them meanwhile is not in the way of this change, nor this change in theirs.
 pub(super) fn sweep(keys: &Keys, expired: &[Seen<Hold>], change: &mut Change) {
     for seen in expired {
-        let Hold { address, identity, until } = &seen.record;
+        let Hold { address, identity, until, .. } = &seen.record;
         change.delete_if(keys.hold(*address), seen.bytes());
         if let Some(identity) = identity {
             change.delete_if(keys.identity(identity, *address), seen.bytes());

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::hold::clear_hold;
 use super::ordered::{Change, Commit, Guard, KeyRange, OrderedMap};
 use super::record::{Hold, Seen, encode};
-use ipam::{Assignment, Attachment, Claim, Holder};
+use ipam::{Assignment, Attachment, Claim, Holder, PodName};
 
 /// The root of the predecessor's keys.
 const PREDECESSOR: &str = "/etcd-cni/networks";
@@ -30,6 +30,8 @@ pub struct Booking {
     pub container: String,
     /// The interface, where the books name it.
     pub interface: Option<String>,
+    /// The pod, where the books name it.
+    pub pod: Option<PodName>,
 }
 
 /// An address that somebody holds by other books than ours.
@@ -40,6 +42,8 @@ pub struct Import {
     pub node: String,
     /// The machine of the container; empty when unknown.
     pub machine: String,
+    /// The pod, where it is known: `reclaim` releases only what belongs to one.
+    pub pod: Option<PodName>,
     /// The address as its pod sees it.
     pub assignment: Assignment,
     /// The entry of the predecessor's that says so: moved aside with the claim.
@@ -83,6 +87,7 @@ impl Store {
                 address: entry.key.strip_prefix(&range.from).unwrap_or(&entry.key).to_owned(),
                 container: String::from_utf8_lossy(&entry.value).into_owned(),
                 interface: None,
+                pod: None,
             });
         }
         Ok(bookings)
@@ -122,13 +127,22 @@ impl Store {
         let mut batch = self.batch();
         let claim = batch.claim(&import.attachment);
         let address = batch.address(import.assignment.address);
+        let newest = import.pod.as_ref().map(|pod| batch.newest(pod, &import.attachment));
         let mut answers = self.read_now(batch).await?;
         let claim = answers.record(claim)?;
         let at = answers.address(address)?;
+        let has_newest = newest.is_some_and(|newest| answers.entry(newest).is_some());
         let change = match at.holder(now) {
             Some(Holder::Attachment(held)) if held.attachment == import.attachment => Change::default(),
             Some(holder) => return Ok(Imported::Taken(holder)),
-            None => self.import_change(import, claim.as_ref(), at.hold.as_ref(), now),
+            None => {
+                let mut change = self.import_change(import, claim.as_ref(), at.hold.as_ref(), now);
+                if !has_newest && let Some(pod) = &import.pod {
+                    let newest = self.keys.pod(pod, &import.attachment);
+                    change.require(Guard::Absent(newest.clone())).put(newest, import.attachment.container.as_str());
+                }
+                change
+            }
         };
         self.commit_import(import, change, rehearse).await
     }
@@ -140,7 +154,7 @@ impl Store {
         over: Option<&Seen<Hold>>,
         now: Timestamp,
     ) -> Change {
-        let Import { attachment, node, machine, assignment, .. } = import;
+        let Import { attachment, node, machine, pod, assignment, .. } = import;
         let mut change = Change::default();
         // A container may have several addresses in the books: each import adds one to the claim that is there by now.
         let mut claim = if let Some(seen) = claim {
@@ -148,7 +162,7 @@ impl Store {
             seen.record.clone()
         } else {
             change.require(Guard::Absent(self.keys.attachment(attachment)));
-            Claim::empty(attachment.clone(), node, machine, None, now)
+            Claim::empty(attachment.clone(), node, machine, pod.clone(), now)
         };
         claim.addresses.push(assignment.clone());
         let address = self.keys.address(assignment.address);

@@ -9,7 +9,7 @@
 //!   n/<node>/<machine>/<network>/<container>/<interface>
 //!                                                   → (empty)         what GC walks: this node and machine, this network
 //!   p/<pod>/<cluster>/<interface>[/<network>]       → container ID    the newest attachment of a pod's interface
-//!   h/4/0abc0002                                    → Hold            nobody has it, and it is on hold
+//!   h/4/0abc0002                                    → Hold            nobody has it, and it is on hold, or reserved
 //!   i/<identity>/4/0abc0002                         → Hold            a copy, by the identity it is on hold for
 //!   e/<seconds>/4/0abc0002                          → Hold            a copy, by its end: what is over comes first
 //!   s/<name>/00000007                               → address         which address took slot 7 of a list
@@ -48,6 +48,7 @@ pub(crate) use self::named::Named;
 pub(crate) use self::spelling::{address_in, escape, seconds_until, slot_number_in, unescape};
 use self::spelling::{digest, digits, inclusive, under};
 use super::ordered::KeyRange;
+use super::record::Hold;
 use ipam::{Attachment, Claim, PodName, RangeSet, Slot, Span};
 use limits::store::RANGE_SET_NAME;
 
@@ -169,6 +170,15 @@ impl Keys {
     pub(crate) fn expired(&self, now: Timestamp) -> KeyRange {
         let over = now.as_second().max(0).unsigned_abs();
         KeyRange { from: self.join("e", &[]), to: format!("{}e/{:016x}", self.root, over + 1) }
+    }
+
+    /// The reservations, in the order of their addresses: the part of the index of when holds end that has no end.
+    pub(crate) fn reservations(&self) -> KeyRange {
+        under(format!("{}e/{:016x}/", self.root, seconds_until(Hold::NEVER)))
+    }
+
+    pub(crate) fn reservations_in(&self, span: Span) -> KeyRange {
+        inclusive(self.expiry(Hold::NEVER, span.first()), self.expiry(Hold::NEVER, span.last()))
     }
 
     pub(crate) fn slot(&self, slot: &Slot) -> String {

@@ -39,6 +39,7 @@ mod config;
 mod cursors;
 mod drafts;
 mod evidence;
+mod export;
 mod fullness;
 mod hold;
 mod import;
@@ -60,9 +61,11 @@ mod reclaim;
 mod registry;
 mod release;
 mod repair;
+mod reservations;
 mod restore;
 mod search;
 mod standing_hold;
+mod together;
 
 pub mod embedded;
 pub mod etcd;
@@ -82,6 +85,7 @@ pub use claim::Claimed;
 pub use config::{ClientCertificate, EtcdConfig, StoreConfig, User};
 pub use error::StoreError;
 pub use etcd::check_credentials;
+pub use export::{Export, ExportError, Exported};
 pub use fullness::Fullness;
 pub use import::{Booking, Import, Imported, predecessors_keys};
 pub use inspect::Disagreement;
@@ -90,13 +94,14 @@ pub use look::{Look, Requester};
 pub use machines::{StrayClaims, Strays};
 pub use map::{Map, MapView};
 pub use moved::Moved;
-pub use moves::{Move, MoveOutcome, Moves};
+pub use moves::{Arrival, Move, MoveOutcome, Moves};
 pub use occupancy::Occupancy;
 pub use pages::Progress;
 pub use reclaim::StandingClaim;
 pub use record::Hold;
 pub use registry::{Registered, Registration};
 pub use repair::{InUse, Repair, Repaired};
+pub use reservations::{Outlook, PlannedReservation, Reservations};
 pub use restore::{Occupant, Restoration, Rival};
 pub use search::Search;
 pub use standing_hold::StandingHold;
@@ -119,6 +124,8 @@ use reading::Reading;
 /// - **A release is fenced by its attachment and by the record it saw.** It never frees what somebody else holds by
 ///   now; a release of nothing is success.
 /// - **An address on hold** goes to nobody but its identity until its time is over.
+/// - **A reserved address** goes to nobody. A reservation takes no address from its holder, and ends by an operator's
+///   word alone.
 /// - **One damaged record** is an error for the call that needs it, and disturbs no other.
 pub struct Store {
     /// Other domains of the same map share it.
@@ -173,7 +180,7 @@ impl Store {
         Ok(self.read_now(batch).await?.record(claim)?.map(|seen| seen.record))
     }
 
-    /// Who holds each of these addresses, or for which identity it is on hold. One read.
+    /// Who holds each of these addresses, or why nobody gets it: a hold, a reservation. One read.
     pub async fn holders(&self, addresses: &[IpAddr], now: Timestamp) -> Result<Vec<Option<Holder>>, StoreError> {
         let mut batch = self.batch();
         let tickets: Vec<_> = addresses.iter().map(|address| batch.address(*address)).collect();

@@ -34,6 +34,19 @@ pub enum Moved {
         former: String,
         address: IpAddr,
     },
+    /// Under the name that the network has by now.
+    #[error(
+        "network {network:?} was renamed to {now:?}, and its containers hold addresses under that name (for example container \
+         {container}): some would be given out twice"
+    )]
+    Renamed {
+        /// The network that asks.
+        network: String,
+        /// Its name by now.
+        now: String,
+        /// One that holds an address there.
+        container: String,
+    },
     /// In an embedded store of this node.
     #[error(
         "containers of network {network:?} still hold addresses in the embedded store in {} (domain {former:?}; for \
@@ -61,6 +74,10 @@ impl Moved {
                 "if {former:?} was renamed, `kube-ipam import --from kube-ipam --former-network {former} --network \
                  {network}` moves them (see --dry-run); if both exist, set ipam.domain: the same one in both to share the addresses, different ones \
                  where both may give out the same address"
+            ),
+            Self::Renamed { network, now, .. } => format!(
+                "this node's file of the network still has the former name: set \"name\" to {now:?}; or `kube-ipam rename \
+                 {now} {network}` moves them back"
             ),
             Self::Dir { network, dir, former, .. } => format!(
                 "`kube-ipam import --from kube-ipam --data-dir {} --domain {former} --network {network}` on this node moves \

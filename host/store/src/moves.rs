@@ -21,7 +21,8 @@ use super::keys::{Keys, Named};
 use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
 use super::pages::Pages;
 use super::record::{Hold, Seen};
-use arrive::Here;
+pub use arrive::Arrival;
+pub(crate) use arrive::Here;
 use ipam::{Attachment, Claim, Holder, RangeSets};
 
 /// What moves at once.
@@ -101,7 +102,7 @@ impl Store {
                 }
             }
         }
-        for group in group_by_cession(claims) {
+        for group in group_by_cession(claims, |seen| &seen.record) {
             all.moves.push(Move::Claims(group.into_iter().map(MovingClaim).collect()));
         }
         // Holds come after the claims: one whose address a claim takes is over by then, and not in anybody's way.
@@ -126,16 +127,21 @@ impl Store {
         rehearse: bool,
     ) -> Result<MoveOutcome, StoreError> {
         let same = one_map && self.keys.everything() == former.keys.everything();
-        let here = Here { store: self, network, same };
+        let here = Here { store: self, same };
         let (leave, enter) = match moving {
             Move::Hold(_) if same => return Ok(MoveOutcome::Already),
-            Move::Hold(MovingHold(seen)) => (leave_hold(&former.keys, seen), here.enter_hold(&seen.record, now).await?),
+            Move::Hold(MovingHold(seen)) => {
+                let enter = here.enter_holds(std::slice::from_ref(&seen.record), now).await?.remove(0);
+                (leave_hold(&former.keys, seen), enter)
+            }
             Move::Claims(claims) => {
                 let leave = match former.leave(claims).await? {
                     Ok(leave) => leave,
                     Err(why) => return Ok(MoveOutcome::Differs(why)),
                 };
-                (leave, here.enter(claims, now).await?)
+                let leaving = claims.iter().map(|MovingClaim(seen)| &seen.record.attachment).collect();
+                let arrivals = claims.iter().map(|MovingClaim(seen)| Arrival::renamed(&seen.record, network)).collect();
+                (leave, here.enter(&[arrivals], &leaving, now).await?.remove(0))
             }
         };
         let enter = match enter {
@@ -246,13 +252,13 @@ fn join_changes(leave: Change, enter: &Change) -> Change {
 }
 
 /// Claims that name each other move at once: an address that was ceded finds its way back at any moment.
-fn group_by_cession(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
+pub(super) fn group_by_cession<T>(claims: Vec<T>, claim_of: impl Fn(&T) -> &Claim) -> Vec<Vec<T>> {
     let mut group_of: BTreeMap<Attachment, usize> = BTreeMap::new();
-    for (nth, seen) in claims.iter().enumerate() {
-        group_of.insert(seen.record.attachment.clone(), nth);
+    for (nth, one) in claims.iter().enumerate() {
+        group_of.insert(claim_of(one).attachment.clone(), nth);
     }
-    for seen in &claims {
-        let claim = &seen.record;
+    for one in &claims {
+        let claim = claim_of(one);
         for counterpart in claim.counterparts() {
             let (own, other) = (group_of.get(&claim.attachment), group_of.get(counterpart));
             let (Some(&own), Some(&other)) = (own, other) else { continue };
@@ -262,9 +268,9 @@ fn group_by_cession(claims: Vec<Seen<Claim>>) -> Vec<Vec<Seen<Claim>>> {
             }
         }
     }
-    let mut groups: BTreeMap<usize, Vec<Seen<Claim>>> = BTreeMap::new();
-    for seen in claims {
-        groups.entry(group_of[&seen.record.attachment]).or_default().push(seen);
+    let mut groups: BTreeMap<usize, Vec<T>> = BTreeMap::new();
+    for one in claims {
+        groups.entry(group_of[&claim_of(&one).attachment]).or_default().push(one);
     }
     groups.into_values().collect()
 }

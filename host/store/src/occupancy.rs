@@ -1,4 +1,4 @@
-//! How full the range sets are, in the operator's words: held, kept (on hold), free.
+//! How full the range sets are, in the operator's words: held, kept (on hold), reserved, free.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use super::pages::Pages;
 use super::record::{Hold, Seen};
 use ipam::RangeSets;
 
-/// The addresses of one range set. `held + kept + free = size`.
+/// The addresses of one range set. `held + kept + reserved + free = size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Occupancy {
     /// How many addresses the range set offers.
@@ -21,6 +21,8 @@ pub struct Occupancy {
     pub held: u64,
     /// Addresses on hold, for an identity or to cool down.
     pub kept: u64,
+    /// Addresses that an operator has taken out of circulation.
+    pub reserved: u64,
     /// Addresses that a pod that comes now could get.
     pub free: u128,
 }
@@ -29,7 +31,7 @@ impl Occupancy {
     /// How much of it a pod that comes now cannot get, from 0 to 100. Only a range set without a free address is at
     /// 100.
     pub fn percent(&self) -> u8 {
-        let taken = u128::from(self.held) + u128::from(self.kept);
+        let taken = u128::from(self.held) + u128::from(self.kept) + u128::from(self.reserved);
         let percent = taken.saturating_mul(100).checked_div(self.size).unwrap_or(100);
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
@@ -45,7 +47,8 @@ impl Store {
             for set in range_sets.iter() {
                 let mut spans = Vec::new();
                 for span in set.offered() {
-                    spans.push((span, batch.count_held(span), batch.count(self.keys.holds_in(span))));
+                    let reserved = batch.count(self.keys.reservations_in(span));
+                    spans.push((span, batch.count_held(span), batch.count(self.keys.holds_in(span)), reserved));
                 }
                 counted.push((set, spans));
             }
@@ -53,15 +56,17 @@ impl Store {
             let over = self.read_over(&mut view, now).await?;
             let mut occupancies = Vec::with_capacity(range_sets.len());
             for (set, spans) in counted {
-                let (mut held, mut kept) = (0, 0_u64);
-                for (span, allocations, holds) in spans {
+                let (mut held, mut kept, mut reserved) = (0, 0_u64, 0);
+                for (span, allocations, holds, reservations) in spans {
                     held += answers.count(allocations);
                     // The record of a hold that is over is counted, although it keeps the address from nobody.
                     let over = over.iter().filter(|address| span.contains(**address)).count() as u64;
-                    kept += answers.count(holds).saturating_sub(over);
+                    let out_of_circulation = answers.count(reservations);
+                    kept += answers.count(holds).saturating_sub(over + out_of_circulation);
+                    reserved += out_of_circulation;
                 }
-                let free = set.size().saturating_sub(u128::from(held) + u128::from(kept));
-                occupancies.push(Occupancy { size: set.size(), held, kept, free });
+                let free = set.size().saturating_sub(u128::from(held) + u128::from(kept) + u128::from(reserved));
+                occupancies.push(Occupancy { size: set.size(), held, kept, reserved, free });
             }
             Ok(occupancies)
         })
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_percentage_reaches_a_hundred_only_when_nothing_is_free() {
-        let percent = |size, held, kept| Occupancy { size, held, kept, free: 0 }.percent();
+        let percent = |size, held, kept| Occupancy { size, held, kept, reserved: 0, free: 0 }.percent();
         assert_eq!(percent(253, 252, 0), 99);
         assert_eq!(percent(253, 250, 3), 100);
         assert_eq!(percent(u128::MAX, u64::MAX, 0), 0);

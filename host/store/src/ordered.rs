@@ -237,6 +237,17 @@ impl Change {
         self
     }
 
+    /// All of another change, too.
+    pub fn join(&mut self, other: &Self) -> &mut Self {
+        for guard in &other.guards {
+            self.require(guard.clone());
+        }
+        for write in &other.writes {
+            self.write(write.clone());
+        }
+        self
+    }
+
     fn write(&mut self, write: Write) -> &mut Self {
         // Linear, and a change has some dozens of writes; what writes more (`World::copy_to`) does so in parts.
         self.writes.retain(|earlier| earlier.key() != write.key());

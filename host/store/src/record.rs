@@ -3,6 +3,7 @@
 
 mod written;
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -12,34 +13,50 @@ use serde_json::error::Category;
 use super::error::StoreError;
 use super::keys::{Keys, Named, seconds_until};
 use super::ordered::{Entry, Guard};
-use ipam::{Allocation, Assignment, Claim, Holder};
+use ipam::{Allocation, Assignment, Claim, Holder, Reservation};
 
-/// An address that nobody has, and that is on hold for an identity, or only cools down, until a time.
+/// An address that nobody has, and that is on hold for an identity, or only cools down, until a time; or one that is
+/// reserved, which is a hold for nobody and without an end: where claims look for holds, they find reservations with no
+/// further read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     pub address: IpAddr,
     /// The identity that may have it meanwhile; `None` where it only cools down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// From this moment on the address is free, and the record only waits to be replaced.
+    /// From this moment on the address is free, and the record only waits to be replaced. Of a reservation it is
+    /// [`Hold::NEVER`].
     pub until: Timestamp,
+    /// Why an operator has taken the address out of circulation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Box<Reservation>>,
 }
 
 impl Hold {
     /// How an address that only cools down is named to policies and people.
     pub const COOLING_DOWN: &str = "(cooling down)";
 
+    /// The end of what has none: the last second there is. A version that knows no reservations takes one for a cool-down
+    /// that ends then, and leaves it alone. Nothing else ends in that second, so that the index of when holds end has all
+    /// reservations side by side.
+    pub const NEVER: Timestamp = Timestamp::constant(253_402_207_200, 0);
+
+    pub(crate) fn of_reservation(address: IpAddr, reservation: Reservation) -> Self {
+        Self { address, identity: None, until: Self::NEVER, reservation: Some(Box::new(reservation)) }
+    }
+
     /// What an address on hold waits for, and until when, behind "it is" or a colon.
     pub fn describe(identity: &str, until: Timestamp) -> String {
         if identity == Self::COOLING_DOWN {
             return format!("cooling down until {until}");
         }
-        format!("reserved for {identity:?} until {until}")
+        format!("on hold for {identity:?} until {until}")
     }
 
-    /// Whether its time is not over, so that it still keeps the address from others.
+    /// Whether its time is not over, so that it still keeps the address from others. That of a reservation never is,
+    /// whatever the clock says.
     pub fn is_standing(&self, now: Timestamp) -> bool {
-        now < self.until
+        self.reservation.is_some() || now < self.until
     }
 
     /// The holder that policies and people are told of; `None` once the hold is over.
@@ -47,14 +64,30 @@ impl Hold {
         if !self.is_standing(now) {
             return None;
         }
+        if let Some(reservation) = &self.reservation {
+            return Some(Holder::Reservation(reservation.clone()));
+        }
         let identity = self.identity.clone().unwrap_or_else(|| Self::COOLING_DOWN.to_owned());
         Some(Holder::Hold { identity, until: self.until })
     }
 
     /// Whether the hold does not stand in the way of an assignment: its time is over, or it is for the same identity.
     pub(crate) fn ends_for(&self, assignment: &Assignment, now: Timestamp) -> bool {
+        if self.reservation.is_some() {
+            return false;
+        }
         let wanted = assignment.hold.as_ref().map(|hold| hold.identity.as_str());
         !self.is_standing(now) || (wanted.is_some() && wanted == self.identity.as_deref())
+    }
+}
+
+/// Why nobody has the address, behind "it is" or a colon.
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reservation {
+            Some(reservation) => reservation.fmt(f),
+            None => f.write_str(&Self::describe(self.identity.as_deref().unwrap_or(Self::COOLING_DOWN), self.until)),
+        }
     }
 }
 

@@ -11,6 +11,9 @@
 //!   subnet more than before       same subnets? Only where neither has a domain that somebody chose.
 //! ```
 //!
+//! A network that was renamed leaves its registration as a word of its new name, for the DELs of containers that know only
+//! the former one.
+//!
 //! A registration is written with a claim, and only where it says something new. The first ones of a network do not
 //! compare it, so that they do not lose to each other; a claim that saw one loses where it has changed since.
 
@@ -45,6 +48,10 @@ pub struct Registration {
     /// change may have been on its way when the first claim of this domain looked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
+    /// The name that the network has by now. What it held is in `domain` under that name, and this entry says so to whoever
+    /// knows only the former one: runtimes keep the configuration of a container's ADD for its DEL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<String>,
     /// All subnets in which claims were made, from their first to their last address.
     #[serde(default, with = "ipam::address::spans")]
     pub subnets: Vec<Span>,
@@ -183,7 +190,8 @@ impl Store {
         let mut subnets: Vec<Span> = ranges.map(|range| range.subnet().span()).collect();
         subnets.sort();
         subnets.dedup();
-        let ours = Registration { format: FORMAT, domain: self.keys.domain(), explicit, former: None, subnets };
+        let domain = self.keys.domain();
+        let ours = Registration { format: FORMAT, domain, explicit, former: None, renamed_to: None, subnets };
         Registering { network: network.to_owned(), key: self.keys.registration(network), ours, found: None }
     }
 
@@ -215,6 +223,7 @@ impl Store {
     async fn refuse(&self, registering: &Registering, search: Search<'_>) -> Result<(), StoreError> {
         let Registering { network, ours, found, .. } = registering;
         let found = found.as_ref().map(|found| &found.registration);
+        self.refuse_former_name(network, ours, found, search).await?;
         // Where it is registered somebody may hold an address that this domain would give out a second time.
         let elsewhere = found.and_then(|found| found.besides(&ours.domain));
         if let Some(former) = elsewhere
@@ -233,6 +242,22 @@ impl Store {
             return if found.is_none() { self.registry().await.map(drop) } else { Ok(()) };
         }
         self.refuse_renamed(network, ours, search).await
+    }
+
+    /// A network that was renamed has its containers' addresses under the new name. In that one's domain nothing is given
+    /// out twice, in any other it would be.
+    async fn refuse_former_name(
+        &self,
+        network: &str,
+        ours: &Registration,
+        found: Option<&Registration>,
+        search: Search<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(found) = found.filter(|found| found.domain != ours.domain) else { return Ok(()) };
+        let Some(now) = &found.renamed_to else { return Ok(()) };
+        let Some(attachment) = self.beside(&found.domain).find_by(search, now).await? else { return Ok(()) };
+        let (network, now) = (network.to_owned(), now.clone());
+        Err(Moved::Renamed { network, now, container: attachment.container }.into())
     }
 
     /// A network that nobody knows may have had another name until now. It has that one's subnets then.
@@ -263,6 +288,14 @@ impl Store {
     pub async fn register(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
         let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
         registering.learn(self.registration_entry(network).await?)?;
+        // A former name that is in use again is none any more.
+        if let Some(Found { registration, .. }) = &mut registering.found
+            && registration.renamed_to.is_some()
+        {
+            registration.former = None;
+            registration.renamed_to = None;
+            registration.subnets.clear();
+        }
         let mut change = Change::default();
         registering.write(&mut change);
         // A lost race is success here: whoever was faster has registered the same network a moment ago.
@@ -286,8 +319,48 @@ impl Store {
         Ok(())
     }
 
+    /// Leave word that a network has another name by now, whose allocations are in domain `domain` of this map and prefix; in
+    /// place of its registration, if that is in this domain.
+    pub async fn register_renamed(&self, former: &str, network: &str, domain: &str) -> Result<(), StoreError> {
+        let own = self.keys.domain();
+        for entry in self.scan_all(self.keys.registrations()).await? {
+            let Some(Registered { network: known, registration }) = parse_registered(&self.keys, &entry)? else {
+                continue;
+            };
+            // What was renamed before is called by the newest name, too.
+            let is_former = known == former && registration.domain == own;
+            if !is_former && registration.renamed_to.as_deref() != Some(former) {
+                continue;
+            }
+            let renamed_to = Some(network.to_owned());
+            let word = Registration { domain: domain.to_owned(), former: None, renamed_to, ..registration };
+            let mut change = Change::default();
+            change.require(Guard::Is(entry.key.clone(), entry.value)).put(entry.key, encode(&word));
+            self.map.commit(&[change]).await?;
+        }
+        Ok(())
+    }
+
+    /// The names that a network had before.
+    pub async fn former_names(&self, network: &str) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        for Registered { network: known, registration } in self.registrations().await? {
+            if registration.renamed_to.as_deref() == Some(network) {
+                names.push(known);
+            }
+        }
+        Ok(names)
+    }
+
     /// Every network of this map and prefix, in the order of their names.
     pub async fn registry(&self) -> Result<Vec<Registered>, StoreError> {
+        let mut registry = self.registrations().await?;
+        registry.retain(|registered| registered.registration.renamed_to.is_none());
+        Ok(registry)
+    }
+
+    /// Every entry of the registry, also those of names that networks had before.
+    async fn registrations(&self) -> Result<Vec<Registered>, StoreError> {
         let entries = self.scan_all(self.keys.registrations()).await?;
         let mut registry = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -390,19 +463,24 @@ impl Store {
     }
 
     /// Where claims of a network may be besides this domain, by the registry: in the domain that it was registered in,
-    /// or under another network's name where this one is not registered. One read.
+    /// under the name that it has by now, or under another network's name where this one is not registered. One read.
     pub async fn former_books(&self, network: &str) -> Result<Vec<Registered>, StoreError> {
         let Some(explicit) = self.registers else { return Ok(Vec::new()) };
         let own = self.keys.domain();
-        let mut books = self.registry().await?;
+        let mut books = self.registrations().await?;
         if let Some(at) = books.iter().position(|one| one.network == network) {
             let mut registered = books.swap_remove(at);
+            if let Some(now) = registered.registration.renamed_to.take() {
+                return Ok(vec![Registered { network: now, ..registered }]);
+            }
             let Some(domain) = registered.registration.besides(&own).map(str::to_owned) else { return Ok(Vec::new()) };
             registered.registration.domain = domain;
             return Ok(vec![registered]);
         }
         // A domain that somebody chose, here or there, is meant to be another one: nobody was renamed.
-        books.retain(|one| !explicit && !one.registration.explicit && one.registration.domain != own);
+        books.retain(|Registered { registration, .. }| {
+            !explicit && !registration.explicit && registration.renamed_to.is_none() && registration.domain != own
+        });
         Ok(books)
     }
 }

@@ -3,7 +3,8 @@
 //! What is written is a claim like any other, fenced by everything it was judged by. It takes nothing from anybody who may
 //! live: an address that another holds stays there, and both are named. From a holder that is known to be gone, or that is an
 //! older container of the same pod, the address moves, and the holder **cedes** it: its claim goes on naming the
-//! address, so that nothing is free before both are released. A hold does not live: it ends.
+//! address, so that nothing is free before both are released. A hold does not live: it ends. A reservation ends by an
+//! operator's word alone, and keeps everybody else from the address meanwhile.
 //!
 //! | the address of a living container | what becomes of it |
 //! |---|---|
@@ -11,6 +12,7 @@
 //! | its record is the container's, but no claim lists it | the claim lists it |
 //! | held by a newer container of the same pod, or ceded to another | nothing: the store knows |
 //! | held by a container that is gone, or by an older one of the same pod | it moves, its holder cedes it |
+//! | reserved | nothing: it is named |
 //! | held by anybody else | nothing is written for it: two share it, and both are named |
 
 mod comparison;
@@ -84,6 +86,8 @@ pub struct Restoration {
     pub shared: Vec<Allocation>,
     /// Addresses that the store gives to the occupant and that it does not have.
     pub unused: Vec<IpAddr>,
+    /// Addresses that are reserved: nothing is written for them.
+    pub reserved: Vec<Hold>,
     /// Holds that end, because the occupant has their address.
     pub ended: Vec<Hold>,
     change: Change,
@@ -97,6 +101,7 @@ impl Restoration {
             moved: Vec::new(),
             shared: Vec::new(),
             unused: Vec::new(),
+            reserved: Vec::new(),
             ended: Vec::new(),
             change: Change::default(),
         }

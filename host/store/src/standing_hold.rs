@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Store;
 use super::error::StoreError;
 use super::hold::end_hold;
-use super::ordered::{Change, Commit, OrderedMap};
+use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Hold, Seen};
 
 /// A hold as it stood when somebody looked at it.
@@ -15,6 +15,16 @@ pub struct StandingHold(Seen<Hold>);
 impl StandingHold {
     pub fn hold(&self) -> &Hold {
         &self.0.record
+    }
+
+    pub(super) fn guard(&self) -> Guard {
+        self.0.guard()
+    }
+}
+
+impl From<Seen<Hold>> for StandingHold {
+    fn from(seen: Seen<Hold>) -> Self {
+        Self(seen)
     }
 }
 

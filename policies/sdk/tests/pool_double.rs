@@ -219,6 +219,7 @@ fn requester(nth: usize) -> Requester {
 fn shown(holder: &ipam::Holder) -> sdk::Holder {
     match holder {
         ipam::Holder::Hold { identity, .. } => sdk::Holder::Hold(identity.clone()),
+        ipam::Holder::Reservation(reservation) => sdk::Holder::Hold(reservation.as_identity()),
         ipam::Holder::Attachment(held) => sdk::Holder::Attachment(sdk::AttachmentHolder {
             container_id: held.attachment.container.clone(),
             interface_name: held.attachment.interface.clone(),

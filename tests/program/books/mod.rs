@@ -6,5 +6,6 @@ mod node;
 mod pods;
 mod rebuild;
 mod release;
+mod renames;
 
 use node::Node;

@@ -113,7 +113,7 @@ fn holds_and_cool_downs_end_by_address_and_by_identity() {
         let (status, printed) = node.run(&["release", "10.1.0.2", "--yes"]);
         assert!(status == 1 && printed.contains("no claim and no hold"), "{printed}");
         let (status, printed) = node.run(&["release", "--identity", "nobody", "--yes"]);
-        assert!(status == 1 && printed.contains("nothing is reserved for \"nobody\""), "{printed}");
+        assert!(status == 1 && printed.contains("no address is on hold for \"nobody\""), "{printed}");
         assert_eq!(node.run(&["fsck"]).0, 0);
     }
 }

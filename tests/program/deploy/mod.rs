@@ -181,7 +181,7 @@ fn the_reclaim_finds_what_its_networks_name() {
     let ipam = &network["plugins"][0]["ipam"];
     let cron_job = named(&rendered, "CronJob", "kube-ipam-reclaim");
     let reclaim = &pod(&cron_job)["containers"][0];
-    assert_eq!(reclaim["args"], json!(["reclaim", "--all", "--grace=15m"]));
+    assert_eq!(reclaim["args"], json!(["reclaim", "--all", "--grace=15m", "--yes"]));
     let mounted = texts(&reclaim["volumeMounts"], "/mountPath");
     assert!(mounted.contains(&"/etc/cni/net.d".to_owned()), "where --all looks: {mounted:?}");
     let daemon_set = named(&rendered, "DaemonSet", "kube-ipam");

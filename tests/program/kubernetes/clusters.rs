@@ -43,7 +43,7 @@ impl Flat {
 fn reclaim(site: &Site, network: &Value, options: &[&str]) -> (bool, String) {
     let token = site.server.user("system:serviceaccount:kube-system:kube-ipam-reclaim", &RECLAIM);
     let kubeconfig = site.server.kubeconfig(&token).display().to_string();
-    let mut command = vec!["reclaim", "--kubeconfig", &kubeconfig, "--pause", "50ms", "--grace", "0s"];
+    let mut command = vec!["reclaim", "--yes", "--kubeconfig", &kubeconfig, "--pause", "50ms", "--grace", "0s"];
     command.extend(options);
     let output = operate(&command, network);
     let text = [output.stdout.as_slice(), &output.stderr].concat();

@@ -19,7 +19,7 @@ impl Site {
     fn reclaim(&self, network: &Value, options: &[&str]) -> Output {
         let token = self.server.user("system:serviceaccount:kube-system:kube-ipam-reclaim", &RECLAIM);
         let kubeconfig = self.server.kubeconfig(&token).display().to_string();
-        let mut command = vec!["reclaim", "--kubeconfig", &kubeconfig, "--pause", "100ms"];
+        let mut command = vec!["reclaim", "--yes", "--kubeconfig", &kubeconfig, "--pause", "100ms"];
         command.extend(options);
         operate(&command, network)
     }
@@ -163,7 +163,7 @@ fn a_list_that_breaks_off_frees_nothing() {
     site.server.delete_pod("shop", "web-0");
     let nodes_only = site.server.user("system:serviceaccount:kube-system:half", &super::NODE);
     let kubeconfig = site.server.kubeconfig(&nodes_only).display().to_string();
-    let output = operate(&["reclaim", "--grace", "0s", "--kubeconfig", &kubeconfig], &network);
+    let output = operate(&["reclaim", "--yes", "--grace", "0s", "--kubeconfig", &kubeconfig], &network);
     assert!(!output.status.success());
     assert!(text(&output).contains(r#"resources: ["pods"], verbs: ["list"]"#), "{}", text(&output));
     let output = {

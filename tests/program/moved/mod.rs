@@ -62,7 +62,7 @@ fn check(container: &str, answer: &Value, network: &Value) -> Call {
 
 /// An import from former books; its exit status and each address with what became of it.
 fn import(network: &Value, options: &[&str]) -> (i32, Vec<(String, String)>) {
-    let output = operate(&[&["import", "--from", "kube-ipam", "-o", "json"], options].concat(), network);
+    let output = operate(&[&["import", "--from", "kube-ipam", "--yes", "-o", "json"], options].concat(), network);
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", printed(&output)));
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     let rows = rows.as_array().unwrap().iter().map(|row| (text(row, "address"), text(row, "action"))).collect();

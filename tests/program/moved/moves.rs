@@ -98,7 +98,7 @@ fn a_network_that_is_renamed_takes_over_what_it_held() {
     assert_eq!(add("c1", &green).run().json(), answer);
     assert_eq!(add("c4", &green).run().addresses(), ["10.1.0.4"]);
     let registry = etcd.keys("/kube-ipam/networks/");
-    assert_eq!(registry, ["/kube-ipam/networks/green"]);
+    assert_eq!(registry, ["/kube-ipam/networks/blue", "/kube-ipam/networks/green"], "with a word of the new name");
     assert_sound(&green);
     ["c1", "c2", "c4"].iter().for_each(|container| drop(del(container, &green).run().success()));
     assert_eq!(held(&green).len(), 0);

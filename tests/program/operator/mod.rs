@@ -1,6 +1,9 @@
 //! The operators' commands as operators run them: usage, fsck, import and doctor, over both stores.
 
+mod agree;
+mod export;
 mod networks;
+mod reserve;
 mod told;
 
 use std::fs;
@@ -88,7 +91,7 @@ fn usage_counts_what_is_held_and_what_rests() {
         site.call("DEL", "c2").run().success();
         let (status, rows) = site.json(&["usage"]);
         let expected = json!({"network": "blue", "range_set": 0, "spans": ["10.1.0.2-10.1.0.14"],
-            "size": 13, "held": 2, "kept": 1, "free": 10, "percent": 23});
+            "size": 13, "held": 2, "kept": 1, "reserved": 0, "free": 10, "percent": 23});
         assert_eq!((status, &rows[0]), (0, &expected));
         assert_eq!((&rows[1]["held"], &rows[1]["kept"], &rows[1]["percent"]), (&json!(2), &json!(1), &json!(0)));
         let (_, table) = site.run(&["usage"]);
@@ -180,7 +183,7 @@ fn the_predecessors_addresses_are_imported_once() {
         ];
         rows.map(|(address, action)| (address.to_owned(), action.to_owned())).to_vec()
     };
-    let import = ["import", "--from", "kube-ipam-v0"];
+    let import = ["import", "--from", "kube-ipam-v0", "--yes"];
     let (status, rows) = site.json(&[&import[..], &["--dry-run"]].concat());
     assert_eq!((status, actions(&rows)), (1, expected("would-import")));
     assert_eq!(site.listed().as_array().unwrap().len(), 1, "a rehearsal changes nothing");
@@ -219,7 +222,7 @@ fn what_cannot_be_imported_from_the_predecessor_is_set_aside() {
         actions.sort();
         actions
     };
-    let import = ["import", "--from", "kube-ipam-v0", "--set-aside"];
+    let import = ["import", "--from", "kube-ipam-v0", "--set-aside", "--yes"];
     let before = site.etcd().control(&["get", "--prefix", "/"]);
     let (_, rows) = site.json(&[&import[..], &["--dry-run"]].concat());
     assert_eq!(actions(&rows), ["would-import", "would-set-aside", "would-set-aside", "would-set-aside"]);
@@ -251,7 +254,7 @@ fn host_locals_files_are_imported_with_their_interfaces() {
     write("10.2.0.8", "c9");
     write("lock", "");
     write("last_reserved_ip.0", "10.1.0.8");
-    let import = ["import", "--from", "host-local", books.to_str().unwrap()];
+    let import = ["import", "--from", "host-local", books.to_str().unwrap(), "--yes"];
     let (status, printed) = site.run(&import);
     assert!(status == 0 && printed.contains("outside the configured subnets"), "{printed}");
     assert_eq!(printed.matches("imported").count(), 3, "{printed}");

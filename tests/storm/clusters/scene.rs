@@ -110,7 +110,7 @@ impl Scene {
         self.counts.add("calls", 1);
         let kubeconfig = self.sides[side].reclaim.display().to_string();
         let options = ["--grace", "0s", "--pause", "0s", "--force", "-o", "json"];
-        let command = [&["reclaim", "--kubeconfig", &kubeconfig], &options[..]].concat();
+        let command = [&["reclaim", "--yes", "--kubeconfig", &kubeconfig], &options[..]].concat();
         let report: Value = serde_json::from_str(&self.operate(&command)).unwrap();
         for leak in report["leaks"].as_array().unwrap() {
             assert_eq!(leak["pod"]["cluster"], json!(self.sides[side].server.cluster_uid()), "{leak}");

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Allocation, Assignment, Attachment, Gateway, HoldTerms, Holder, Kind, Metadata, Owner, Pod, PodName, RangeSets,
-    RangeSpec, Slot, Span,
+    RangeSpec, Reservation, Slot, Span,
 };
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -144,7 +144,10 @@ fn holder() -> impl Strategy<Value = Holder> {
             },
         );
     let kept = ("[a-z]{1,6}", moment()).prop_map(|(identity, until)| Holder::Hold { identity, until });
-    prop_oneof![attachment, kept]
+    let reserved = ("[a-z ]{1,6}", moment(), of("[a-z]{1,6}")).prop_map(|(reason, since, list)| {
+        Holder::Reservation(Box::new(Reservation { reason, by: "root@node-1".to_owned(), since, list }))
+    });
+    prop_oneof![attachment, kept, reserved]
 }
 
 /// With neighbours among the held addresses, which are written as one.

@@ -4,6 +4,7 @@ mod agree;
 mod cache;
 pub mod config;
 mod doctor;
+mod export;
 mod fsck;
 mod import;
 mod install_node;
@@ -14,6 +15,8 @@ pub mod policy;
 mod progress;
 mod reclaim;
 mod release;
+mod rename;
+mod reserve;
 mod show;
 mod subject;
 mod usage;
@@ -86,6 +89,24 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Take addresses out of circulation, for every node at once
+    Reserve {
+        #[command(flatten)]
+        options: reserve::ReserveOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Put reserved addresses back in circulation
+    Unreserve {
+        #[command(flatten)]
+        options: reserve::UnreserveOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Take over the addresses that another IPAM plugin has given out
     Import {
         #[command(flatten)]
@@ -94,6 +115,20 @@ enum Command {
         network: NetworkArgs,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Move what a network held to the name that it has by now
+    Rename {
+        #[command(flatten)]
+        options: rename::RenameOptions,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Write the allocations, holds and reservations of a domain to a file, from which `import` takes them
+    Export {
+        #[command(flatten)]
+        options: export::ExportOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
     },
     /// Check whether pods on this node can get addresses; exits 0 (all well), 1 (something to look at) or 2 (something fails)
     Doctor {
@@ -139,7 +174,11 @@ pub fn run() -> u8 {
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),
+        Command::Rename { options, output } => rename::rename(&options, output.output),
+        Command::Export { options, network } => export::export(&options, &network),
         Command::Release { options, network, output } => release::release(&options, &network, output.output),
+        Command::Reserve { options, network, output } => reserve::reserve(&options, &network, output.output),
+        Command::Unreserve { options, network, output } => reserve::unreserve(&options, &network, output.output),
         Command::Doctor { options, cache, network, output } => {
             doctor::doctor(&options, &cache, &network, output.output)
         }

@@ -181,6 +181,11 @@ pub(crate) fn print(text: &str) -> bool {
     stdout.write_all(lines(text).as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
+/// For what is no text but a file: it is written as it is.
+pub(crate) fn stdout() -> impl Write {
+    io::stdout().lock()
+}
+
 /// Print news of a command that is still running, on one line.
 pub fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{}", one_line(text));

@@ -51,14 +51,19 @@ fn in_books(
     Ok((held, lent))
 }
 
-/// The sentence for a subject without allocations. An address that is not in use may still be reserved, or cooling down.
+/// The sentence for a subject without allocations. An address that is not in use may still be on hold, cooling down or
+/// reserved.
 fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandError> {
     let not_found = format!("no address found for {subject}");
     let Subject::Address(address) = subject else { return Ok(not_found) };
     for opened in network.read_books()? {
         let holders = runtime::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
-        if let Some(Some(Holder::Hold { identity, until })) = holders.into_iter().next() {
-            return Ok(format!("{address} is {}", Hold::describe(&identity, until)));
+        match holders.into_iter().next().flatten() {
+            Some(Holder::Hold { identity, until }) => {
+                return Ok(format!("{address} is {}", Hold::describe(&identity, until)));
+            }
+            Some(Holder::Reservation(reservation)) => return Ok(format!("{address} is {reservation}")),
+            Some(Holder::Attachment(_)) | None => {}
         }
     }
     Ok(not_found)
@@ -86,7 +91,7 @@ fn describe(held: &Allocation) -> String {
         lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
     }
     if let Some(hold) = &held.hold {
-        lines.push(("hold", format!("reserved for {:?} for {} s after release", hold.identity, hold.seconds)));
+        lines.push(("hold", format!("on hold for {:?} for {} s after release", hold.identity, hold.seconds)));
     }
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value))).collect();
     lines.join("\n")

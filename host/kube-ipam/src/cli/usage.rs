@@ -52,12 +52,12 @@ fn rows_of(opened: &Opened) -> Result<Vec<UsageRow>, verbs::Error> {
 }
 
 fn table(rows: &[UsageRow]) -> String {
-    let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "FREE", "USED", "ADDRESSES"];
+    let header = ["NETWORK", "RANGE SET", "SIZE", "HELD", "KEPT", "RESERVED", "FREE", "USED", "ADDRESSES"];
     output::table(&header, rows.iter().map(cells))
 }
 
 fn cells(row: &UsageRow) -> Vec<String> {
-    let Occupancy { size, held, kept, free } = row.occupancy;
+    let Occupancy { size, held, kept, reserved, free } = row.occupancy;
     let spans = first_of(&row.spans, SPANS_SHOWN, ", ", String::clone);
     vec![
         row.network.clone(),
@@ -65,6 +65,7 @@ fn cells(row: &UsageRow) -> Vec<String> {
         size.to_string(),
         held.to_string(),
         kept.to_string(),
+        reserved.to_string(),
         free.to_string(),
         format!("{}%", row.percent),
         spans,

@@ -84,29 +84,41 @@ impl Containers {
         self.is_known() && now.duration_since(since) >= self.grace
     }
 
+    /// What libcni has of an attachment. An interface of a container is one attachment, whatever its network is called: after
+    /// a network was renamed, libcni has what was added before under the former name.
     pub fn get(&self, attachment: &Attachment) -> Option<&Container> {
-        self.known.get(attachment)
+        self.known.get(attachment).or_else(|| {
+            let mut containers = self.known.values();
+            containers.find(|known| is_same_interface(&known.attachment, attachment))
+        })
     }
 
     /// Whether libcni has anything of an attachment, even a file that cannot be read or was written since.
     pub fn has(&self, attachment: &Attachment) -> bool {
-        if self.known.contains_key(attachment) {
+        if self.get(attachment).is_some() {
             return true;
         }
         let Attachment { network, container, interface } = attachment;
-        let name = format!("{network}-{container}-{interface}");
+        let end = format!("-{container}-{interface}");
+        if self.unreadable.iter().any(|(file, _)| file.to_string_lossy().ends_with(&end)) {
+            return true;
+        }
+        let name = format!("{network}{end}");
         self.directories.iter().any(|results| results.join(&name).exists())
     }
 
     /// The containers of a network that are not known to be gone, each with its addresses inside the ranges. Those most
-    /// certain to live come first: where two have one address, it belongs to the first of them.
-    pub fn living(&self, network: &str, range_sets: &RangeSets) -> Vec<Container> {
+    /// certain to live come first: where two have one address, it belongs to the first of them. `former`: the names that the
+    /// network had before, under which libcni has what was added then.
+    pub fn living(&self, network: &str, former: &[String], range_sets: &RangeSets) -> Vec<Container> {
         let mut living = Vec::new();
         for known in self.known.values() {
-            if known.attachment.network != network || matches!(known.life, Life::Gone(_)) {
+            let is_wanted = known.attachment.network == network || former.contains(&known.attachment.network);
+            if !is_wanted || matches!(known.life, Life::Gone(_)) {
                 continue;
             }
             let mut container = known.clone();
+            container.attachment.network = network.to_owned();
             container.addresses.retain(|assignment| range_sets.is_inside(assignment.address));
             if !container.addresses.is_empty() {
                 living.push(container);
@@ -159,6 +171,10 @@ impl Containers {
             self.known.insert(container.attachment.clone(), container);
         }
     }
+}
+
+fn is_same_interface(one: &Attachment, two: &Attachment) -> bool {
+    one.container == two.container && one.interface == two.interface
 }
 
 /// The directory of results in a cache. `--cache-dir` may name either of the two.

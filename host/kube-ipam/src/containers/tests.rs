@@ -69,7 +69,7 @@ fn a_result_says_who_has_which_address_and_how() {
     whole["capabilityArgs"] = json!({"io.kubernetes.cri.pod-annotations": {"kube-ipam.ip": "10.1.0.7/24, 10.1.0.8"}});
     cache.write("blue-c1-eth0", &whole);
     let containers = cache.read();
-    let living = containers.living("blue", &range_sets());
+    let living = containers.living("blue", &[], &range_sets());
     assert_eq!(living.len(), 1);
     assert_eq!(living[0].attachment, attachment("blue", "c1", "eth0"));
     let pod = living[0].pod.as_ref().unwrap();
@@ -77,7 +77,7 @@ fn a_result_says_who_has_which_address_and_how() {
     let addresses: Vec<String> = living[0].addresses.iter().map(text).collect();
     assert_eq!(addresses, ["10.1.0.7/24 via 10.1.0.1 Fixed", "fd00::7/64 via - Dynamic"], "those inside the ranges");
     assert_eq!(containers.in_use()[&living[0].attachment].len(), 3);
-    assert!(containers.living("green", &range_sets()).is_empty());
+    assert!(containers.living("green", &[], &range_sets()).is_empty());
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_address_named_for_the_interface_is_the_fixed_one() {
         cache.write(&format!("blue-{container}-eth0"), &whole);
     }
     let living = cache.read();
-    let kinds: Vec<Kind> = living.living("blue", &range_sets()).iter().map(|one| one.addresses[0].kind).collect();
+    let kinds: Vec<Kind> = living.living("blue", &[], &range_sets()).iter().map(|one| one.addresses[0].kind).collect();
     assert_eq!(kinds, [Kind::Dynamic, Kind::Fixed]);
 }
 
@@ -145,7 +145,7 @@ fn an_absent_cache_is_none_and_one_that_is_named_twice_is_one() {
     cache.write("blue-c1-eth0", &entry("c1", "10.1.0.7/24"));
     let results = cache.directory.path().join("results");
     let containers = Containers::read([cache.directory.path(), &results]).unwrap();
-    assert_eq!((containers.directories.len(), containers.living("blue", &range_sets()).len()), (1, 1));
+    assert_eq!((containers.directories.len(), containers.living("blue", &[], &range_sets()).len()), (1, 1));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_container_without_its_namespace_is_gone_where_others_are_seen() {
     with("c2", "there");
     let both = cache.read();
     assert!(matches!(both.get(&attachment("blue", "c1", "eth0")).unwrap().life, Life::Gone(_)));
-    let living = both.living("blue", &range_sets());
+    let living = both.living("blue", &[], &range_sets());
     assert_eq!(living.iter().map(|living| living.attachment.container.as_str()).collect::<Vec<_>>(), ["c2"]);
     assert!(!both.in_use().contains_key(&attachment("blue", "c1", "eth0")));
 }
@@ -194,7 +194,7 @@ fn the_surest_and_the_youngest_come_first() {
     let mut sure = entry("sure", "10.1.0.7/24");
     sure["netns"] = json!(namespace.path());
     cache.write("blue-sure-eth0", &sure);
-    let living = cache.read().living("blue", &range_sets());
+    let living = cache.read().living("blue", &[], &range_sets());
     let order: Vec<&str> = living.iter().map(|living| living.attachment.container.as_str()).collect();
     assert_eq!(order, ["sure", "young", "middle", "old"]);
     assert!(living.iter().all(|living| living.addresses[0].kind == Kind::Dynamic));

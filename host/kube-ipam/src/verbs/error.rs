@@ -151,6 +151,7 @@ fn holder_text(holder: &Holder) -> String {
             format!("held by {pod}{} on node {} since {}", held.attachment, held.node, held.since)
         }
         Holder::Hold { identity, until } => Hold::describe(identity, *until),
+        Holder::Reservation(reservation) => reservation.to_string(),
     }
 }
 

@@ -238,6 +238,7 @@ impl Bench {
         Some(match holder {
             ipam::Holder::Attachment(held) => held.attachment.container,
             ipam::Holder::Hold { identity, .. } => format!("kept for {identity}"),
+            ipam::Holder::Reservation(reservation) => format!("reserved: {}", reservation.reason),
         })
     }
 

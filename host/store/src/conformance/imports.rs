@@ -51,7 +51,7 @@ pub(crate) async fn the_predecessors_entries_move_aside_with_their_claims(map: M
     bench.scribble(&used("10.0.0.7"), b"old").await;
     bench.scribble(&used("10.0.0.8"), b"older").await;
     let bookings = bench.store.predecessor_bookings(&network).await.unwrap();
-    let booking = Booking { address: "10.0.0.7".into(), container: "old".into(), interface: None };
+    let booking = Booking { address: "10.0.0.7".into(), container: "old".into(), interface: None, pod: None };
     assert_eq!((bookings.len(), &bookings[0]), (2, &booking));
 
     let mut import = import(&bench, "old", "10.0.0.7");
@@ -81,7 +81,7 @@ pub(crate) async fn occupancy_adds_up(map: Map) {
     }
     let now = bench.pass(std::time::Duration::from_secs(60));
     let found = bench.store.occupancy(&bench.sets, now).await.unwrap();
-    assert_eq!(found[0], Occupancy { size: 13, held: 1, kept: 1, free: 11 });
+    assert_eq!(found[0], Occupancy { size: 13, held: 1, kept: 1, reserved: 0, free: 11 });
     assert_eq!((found[1].held, found[1].kept, found[1].free), (1, 0, (1 << 64) - 3));
     assert_eq!((found[0].percent(), found[1].percent()), (15, 0));
 }
@@ -92,6 +92,7 @@ fn import(bench: &Bench, container: &str, address: &str) -> Import {
         machine: String::new(),
         node: Import::UNKNOWN_NODE.to_owned(),
         assignment: Assignment::in_range_of(&bench.sets, ip(address)),
+        pod: None,
         predecessor: None,
     }
 }

@@ -21,6 +21,7 @@ mod bench;
 pub(crate) mod ceding;
 pub(crate) mod claims;
 pub(crate) mod expiry;
+pub(crate) mod exports;
 pub(crate) mod holds;
 pub(crate) mod imports;
 pub(crate) mod lists;
@@ -31,6 +32,7 @@ pub(crate) mod records;
 pub(crate) mod registry;
 pub(crate) mod releases;
 pub(crate) mod repairs;
+pub(crate) mod reservations;
 pub(crate) mod restorations;
 pub(crate) mod slots;
 pub(crate) mod status;
@@ -181,6 +183,24 @@ macro_rules! conformance {
                 what_changed_since_a_restoration_was_shown_stays,
                 another_address_is_told_and_stays_held,
                 a_hold_that_was_shown_ends_and_no_other,
+            ]
+            reservations: [
+                a_reserved_address_goes_to_nobody,
+                a_reservation_takes_no_address_from_anybody,
+                what_changed_since_a_reservation_was_planned_stays,
+                a_reservation_ends_as_it_was_shown_and_no_other,
+                a_list_renews_its_own_reservations_alone,
+                a_reservation_costs_a_claim_no_read,
+                reserved_addresses_are_counted_apart,
+                a_damaged_reservation_is_still_one,
+                what_is_held_and_reserved_is_left_to_people,
+                a_reservation_outlives_the_claim_that_was_forgotten,
+                reservations_move_with_their_network,
+            ]
+            exports: [
+                an_imported_domain_is_the_one_that_was_exported,
+                an_import_of_a_domain_overwrites_nothing,
+                a_domain_that_does_not_agree_is_not_exported,
             ]
         }
     };

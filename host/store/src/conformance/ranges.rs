@@ -125,7 +125,7 @@ pub(crate) async fn usage_counts_what_is_held(map: Map) {
     // An entry of the index that is stale frees nothing: there is no hold on .10, and the one on .4 stands.
     let long_over = "2023-01-01T00:00:00Z".parse().unwrap();
     for address in [ip("10.0.0.4"), ip("10.0.0.10")] {
-        let stale = Hold { address, identity: None, until: long_over };
+        let stale = Hold { address, identity: None, until: long_over, reservation: None };
         bench.scribble(&bench.store.keys.expiry(long_over, address), &encode(&stale)).await;
     }
     let occupancy = bench.store.occupancy(&bench.sets, bench.tick()).await.unwrap();
@@ -136,8 +136,9 @@ pub(crate) async fn a_wide_area_of_holds_is_crossed(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/18"]);
     let until = "2027-01-01T00:00:00Z".parse().unwrap();
     let first = number(ip("10.0.0.2"));
-    let kept: Vec<_> =
-        (0..10_000).map(|offset| Hold { address: Family::V4.address(first + offset), identity: None, until }).collect();
+    let kept: Vec<_> = (0..10_000)
+        .map(|offset| Hold { address: Family::V4.address(first + offset), identity: None, until, reservation: None })
+        .collect();
     for chunk in kept.chunks(60) {
         let mut change = Change::default();
         for kept in chunk {

@@ -16,8 +16,14 @@ pub(crate) async fn a_claim_registers_its_network_once(map: Map) {
     assert_eq!(bench.store.registry().await.unwrap(), []);
     bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;
     let subnets = vec![span("10.0.0.0", "10.0.0.255")];
-    let expected =
-        Registration { format: 2, domain: "blue".into(), explicit: false, former: None, subnets: subnets.clone() };
+    let expected = Registration {
+        format: 2,
+        domain: "blue".into(),
+        explicit: false,
+        former: None,
+        renamed_to: None,
+        subnets: subnets.clone(),
+    };
     assert_eq!(bench.store.registration("blue").await.unwrap(), Some(expected.clone()));
 
     // Further subnets and a choice are added, nothing is taken away.

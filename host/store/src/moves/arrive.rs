@@ -4,21 +4,42 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{MoveOutcome, MovingClaim};
+use super::MoveOutcome;
 use crate::Store;
-use crate::batch::{AddressTicket, AtAddress, Batch, Ticket};
+use crate::batch::{AddressTicket, Answers, AtAddress, Batch, Ticket};
 use crate::error::StoreError;
 use crate::hold::{clear_hold, write_hold};
-use crate::ordered::{Change, Entry, Guard, OrderedMap};
+use crate::ordered::{Change, Entry, Guard};
 use crate::record::{Hold, encode};
 use ipam::{Allocation, Attachment, Claim, Holder, Slot};
 
-/// Where claims move to, and the name the network has there.
-pub(super) struct Here<'a> {
-    pub(super) store: &'a Store,
-    pub(super) network: &'a str,
+/// A claim that comes into these books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub claim: Claim,
+    /// Whether the index of pods may point at it. Of several containers of one pod that is the newest alone.
+    pub is_newest: bool,
+}
+
+impl Arrival {
+    /// The claim as it is where its network has this name.
+    pub(super) fn renamed(claim: &Claim, network: &str) -> Self {
+        let former = claim.attachment.network.as_str();
+        let mut claim = claim.clone();
+        let parties = claim.former.values_mut().chain(claim.ceded.iter_mut().map(|ceded| &mut ceded.to));
+        for party in parties.filter(|party| party.attachment.network == former) {
+            party.attachment.network = network.to_owned();
+        }
+        claim.attachment.network = network.to_owned();
+        Self { claim, is_newest: true }
+    }
+}
+
+/// Where claims move to.
+pub(crate) struct Here<'a> {
+    pub(crate) store: &'a Store,
     /// Whether the former books are the same domain of the same map: the addresses stay where they are.
-    pub(super) same: bool,
+    pub(crate) same: bool,
 }
 
 /// What is asked of these books about a claim that comes.
@@ -41,21 +62,39 @@ impl ArrivalTickets {
 }
 
 impl Here<'_> {
-    /// The change that writes claims into these books, or why they cannot be written.
-    pub(super) async fn enter(
+    /// For each group of claims that have to come at once, the change that writes them into these books, or why they cannot
+    /// be written. One read for all of them.
+    pub(crate) async fn enter(
         &self,
-        claims: &[MovingClaim],
+        groups: &[Vec<Arrival>],
+        leaving: &BTreeSet<&Attachment>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Change, MoveOutcome>>, StoreError> {
+        let mut batch = self.store.batch();
+        let mut tickets = Vec::new();
+        for arrival in groups.iter().flatten() {
+            tickets.push(ArrivalTickets::of(&arrival.claim, &mut batch));
+        }
+        let mut answers = self.store.read_now(batch).await?;
+        let mut tickets = tickets.into_iter();
+        let mut changes = Vec::with_capacity(groups.len());
+        for group in groups {
+            let tickets: Vec<ArrivalTickets> = tickets.by_ref().take(group.len()).collect();
+            changes.push(self.enter_group(group, tickets, &mut answers, leaving, now)?);
+        }
+        Ok(changes)
+    }
+
+    fn enter_group(
+        &self,
+        group: &[Arrival],
+        tickets: Vec<ArrivalTickets>,
+        answers: &mut Answers,
+        leaving: &BTreeSet<&Attachment>,
         now: Timestamp,
     ) -> Result<Result<Change, MoveOutcome>, StoreError> {
-        let mut view = self.store.map.view().await?;
-        let leaving: BTreeSet<&Attachment> = claims.iter().map(|MovingClaim(seen)| &seen.record.attachment).collect();
         let mut change = Change::default();
-        for MovingClaim(seen) in claims {
-            let claim = renamed(&seen.record, self.network);
-            // One read for each claim: a group is nearly always a single one.
-            let mut batch = self.store.batch();
-            let tickets = ArrivalTickets::of(&claim, &mut batch);
-            let mut answers = batch.read(&mut view).await?;
+        for (Arrival { claim, is_newest }, tickets) in group.iter().zip(tickets) {
             if let Some(own) = answers.record(tickets.claim)? {
                 // A move that was cut off after its first half: what is here already is right.
                 if own.record.addresses().eq(claim.addresses()) {
@@ -66,29 +105,29 @@ impl Here<'_> {
             // First of all guards: it is the change's subject.
             change.require(Guard::Absent(self.store.keys.attachment(&claim.attachment)));
             let newest = tickets.newest.and_then(|newest| answers.entry(newest));
-            self.enter_pod(&claim, newest.is_some(), &mut change);
+            if *is_newest && newest.is_none() {
+                self.enter_pod(claim, &mut change);
+            }
             let slots = tickets.slots.into_iter().map(|slot| answers.entry(slot).is_some()).collect();
-            if let Some(slot) = self.enter_slots(&claim, slots, &mut change) {
+            if let Some(slot) = self.enter_slots(claim, slots, &mut change) {
                 return Ok(Err(MoveOutcome::Differs(format!("{slot} is taken here"))));
             }
             for (allocation, address) in claim.allocations().zip(tickets.addresses) {
                 if let Some(other) =
-                    self.enter_address(&allocation, answers.address(address)?, &leaving, now, &mut change)
+                    self.enter_address(&allocation, answers.address(address)?, leaving, now, &mut change)
                 {
                     return Ok(Err(MoveOutcome::Taken(allocation.address, Box::new(other))));
                 }
             }
-            change.put(self.store.keys.attachment(&claim.attachment), encode(&claim));
-            change.put(self.store.keys.node_of(&claim), "");
+            change.put(self.store.keys.attachment(&claim.attachment), encode(claim));
+            change.put(self.store.keys.node_of(claim), "");
         }
         Ok(Ok(change))
     }
 
-    /// Let the pod's index point at the claim, unless it points at a newer attachment already.
-    fn enter_pod(&self, claim: &Claim, has_newest: bool, change: &mut Change) {
-        if let Some(pod) = &claim.pod
-            && !has_newest
-        {
+    /// Let the pod's index, which points at nobody here, point at the claim.
+    fn enter_pod(&self, claim: &Claim, change: &mut Change) {
+        if let Some(pod) = &claim.pod {
             let newest = self.store.keys.pod(pod, &claim.attachment);
             change.require(Guard::Absent(newest.clone())).put(newest, claim.attachment.container.as_str());
         }
@@ -133,37 +172,36 @@ impl Here<'_> {
         None
     }
 
-    pub(super) async fn enter_hold(
+    /// For each hold the change that writes it into these books, or why it cannot be written. One read for all of them.
+    pub(crate) async fn enter_holds(
         &self,
-        hold: &Hold,
+        holds: &[Hold],
         now: Timestamp,
-    ) -> Result<Result<Change, MoveOutcome>, StoreError> {
-        let keys = &self.store.keys;
+    ) -> Result<Vec<Result<Change, MoveOutcome>>, StoreError> {
         let mut batch = self.store.batch();
-        let address = batch.address(hold.address);
-        let at = self.store.read_now(batch).await?.address(address)?;
+        let tickets: Vec<_> = holds.iter().map(|hold| batch.address(hold.address)).collect();
+        let mut answers = self.store.read_now(batch).await?;
+        let mut changes = Vec::with_capacity(holds.len());
+        for (hold, ticket) in holds.iter().zip(tickets) {
+            changes.push(self.enter_hold(hold, answers.address(ticket)?, now));
+        }
+        Ok(changes)
+    }
+
+    fn enter_hold(&self, hold: &Hold, at: AtAddress, now: Timestamp) -> Result<Change, MoveOutcome> {
+        let keys = &self.store.keys;
         let mut change = Change::default();
         if let Some(holder) = at.holder(now) {
-            if at.hold.is_some_and(|found| found.record == *hold) {
-                return Ok(Ok(change));
+            // Of two reservations of one address the one that is here stays: nobody gets the address either way.
+            let is_reserved = matches!(holder, Holder::Reservation(_)) && hold.reservation.is_some();
+            if is_reserved || at.hold.is_some_and(|found| found.record == *hold) {
+                return Ok(change);
             }
-            return Ok(Err(MoveOutcome::Taken(hold.address, Box::new(holder))));
+            return Err(MoveOutcome::Taken(hold.address, Box::new(holder)));
         }
         clear_hold(keys, hold.address, at.hold.as_ref(), &mut change);
         change.require(Guard::Absent(keys.address(hold.address)));
         write_hold(keys, hold, &mut change);
-        Ok(Ok(change))
+        Ok(change)
     }
-}
-
-/// The claim as it is where its network has this name.
-fn renamed(claim: &Claim, network: &str) -> Claim {
-    let former = claim.attachment.network.as_str();
-    let mut claim = claim.clone();
-    let parties = claim.former.values_mut().chain(claim.ceded.iter_mut().map(|ceded| &mut ceded.to));
-    for party in parties.filter(|party| party.attachment.network == former) {
-        party.attachment.network = network.to_owned();
-    }
-    claim.attachment.network = network.to_owned();
-    claim
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::draft::RepairDraft;
 use super::plan::RepairPlan;
 use crate::inspect::Disagreement;
-use crate::keys::Named;
+use crate::keys::{Named, seconds_until};
 use crate::record::{Hold, encode};
 
 impl RepairPlan<'_> {
@@ -22,7 +22,8 @@ impl RepairPlan<'_> {
         match wanted {
             None => draft.delete(key, format!("end the hold of {address}")),
             Some(hold) if self.all.holds.get(&address) != Some(hold) => {
-                draft.put(key, encode(hold), format!("write the hold of {address} from the index of its identity"));
+                let from = if hold.reservation.is_some() { "reservations" } else { "its identity" };
+                draft.put(key, encode(hold), format!("write the hold of {address} from the index of {from}"));
             }
             Some(_) => {}
         }
@@ -53,10 +54,15 @@ impl RepairPlan<'_> {
         }
     }
 
-    /// The hold as it is, or, where nobody can read it, as the index of identities has it.
+    /// The hold as it is, or, where nobody can read it, as the index of reservations or that of identities has it.
     fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
         if let Some(hold) = self.all.holds.get(&address) {
             return Some(hold);
+        }
+        // What is listed as reserved stays so, whether its record is damaged or gone: an operator ends reservations.
+        let listed = self.all.expiries.get(&(address, seconds_until(Hold::NEVER)));
+        if let Some(reserved) = listed.filter(|hold| hold.reservation.is_some()) {
+            return Some(reserved);
         }
         // An index without any record under the address is left over from a hold that ended.
         if !self.all.bytes.contains_key(&self.keys.hold(address)) {

@@ -20,8 +20,18 @@ impl RepairPlan<'_> {
                 let (user, _) = self.in_use.iter().find(|(_, used)| used.contains(&address))?;
                 Some(format!("leave it: {user} runs and uses {address}; {RESTORE}"))
             }
-            Subject::Hold(_) | Subject::Slot(_) => None,
+            Subject::Hold(address) => self.held_and_reserved(*address),
+            Subject::Slot(_) => None,
         }
+    }
+
+    /// A reservation ends by an operator's word alone, and what is held is not freed: no repair decides between the two.
+    fn held_and_reserved(&self, address: IpAddr) -> Option<String> {
+        let reservation = self.all.holds.get(&address)?.reservation.as_ref()?;
+        let holder = self.holder(address)?;
+        Some(format!(
+            "leave it: {holder} holds {address}, which is {reservation}; `kube-ipam unreserve {address}`, or delete the pod"
+        ))
     }
 
     /// Why an attachment that runs would lose an address it uses; `None` where it would lose none.

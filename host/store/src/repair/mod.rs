@@ -14,7 +14,8 @@
 //! | any of these, where a container that runs would lose its claim or an address that it uses | nothing: two share an address, or the container's own record of the ADD has to be asked (`restore.rs`) |
 //! | an index of nodes, pods, identities or expiries | it is written from what it points at, or goes |
 //! | an address both held and on hold | it stays held, the hold goes |
-//! | a hold that is damaged | written from the index of identities, or gone: it protects no container |
+//! | an address both held and reserved | nothing: an operator ends one of them |
+//! | a hold that is damaged | written from the index of reservations or identities, or gone: it protects no container |
 //! | a damaged address that no claim lists, a key without meaning | left alone, unless the operator says *discard* |
 //!
 //! A claim written from its addresses gets prefix lengths and gateways from the ranges of the configuration at hand;

@@ -48,6 +48,13 @@ pub(super) struct Place {
     pub(super) hold: Option<Found<Hold>>,
 }
 
+impl Place {
+    fn reservation(&self) -> Option<&Hold> {
+        let hold = &self.hold.as_ref()?.readable()?.record;
+        hold.reservation.is_some().then_some(hold)
+    }
+}
+
 /// An occupant beside what the store has of it.
 pub(super) struct Comparison<'a> {
     pub(super) occupant: &'a Occupant,
@@ -83,6 +90,12 @@ impl Comparison<'_> {
                 continue;
             }
             let listed = claim.addresses().any(|listed| listed == address);
+            if let Some(hold) = place.reservation()
+                && place.held.is_none()
+            {
+                found.reserved.push(hold.clone());
+                continue;
+            }
             match place.held.as_ref().and_then(Found::readable).map(|seen| &seen.record) {
                 Some(held) if held.attachment == occupant.attachment && listed => continue,
                 // Its claim, read or put together from its records, says what happened to the address.

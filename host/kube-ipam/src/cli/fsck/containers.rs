@@ -34,7 +34,8 @@ pub(crate) struct Compared {
 /// Compares the store with what libcni knows. Writes nothing.
 pub(crate) async fn compare(opened: &Opened, containers: &Containers) -> Result<Compared, verbs::Error> {
     let range_sets = opened.range_sets()?;
-    let living = containers.living(&opened.base.network, &range_sets);
+    let former = opened.store.former_names(&opened.base.network).await?;
+    let living = containers.living(&opened.base.network, &former, &range_sets);
     let mut compared = restorations(opened, containers, &living).await?;
     compared.findings.extend(gone(opened, containers).await?);
     for (file, why) in &containers.unreadable {
@@ -57,7 +58,8 @@ pub(crate) async fn rebuild(file: &Path, cache: &CacheArgs) -> Result<Vec<String
     let mut lines = Vec::new();
     for opened in NetworkArgs::of(file).read_each()? {
         let range_sets = opened.range_sets()?;
-        let living = containers.living(&opened.base.network, &range_sets);
+        let former = opened.store.former_names(&opened.base.network).await.map_err(verbs::Error::from)?;
+        let living = containers.living(&opened.base.network, &former, &range_sets);
         let mut compared = restorations(&opened, &containers, &living).await?;
         compared.carry_out(&opened, &containers).await?;
         for finding in &compared.findings {
@@ -92,7 +94,8 @@ async fn restorations(
     let (findings, praise, plans) = (Vec::new(), String::new(), Vec::new());
     let mut compared = Compared { findings, praise, plans, living: living.len(), unknown: 0 };
     for (restoration, container) in restorations.into_iter().zip(living) {
-        compared.unknown += usize::from(restoration.is_needed() || !restoration.shared.is_empty());
+        compared.unknown +=
+            usize::from(restoration.is_needed() || !restoration.shared.is_empty() || !restoration.reserved.is_empty());
         compared.add(opened, restoration, container, containers);
     }
     Ok(compared)
@@ -193,6 +196,14 @@ impl Compared {
             }
             let problem = format!("the store has {address} for {name}, whose ADD returned other addresses");
             self.findings.push(Inconsistency::left(problem, "it stays held until its DEL"));
+        }
+        for kept in &restoration.reserved {
+            let Some(reservation) = &kept.reservation else { continue };
+            let address = kept.address;
+            let problem = format!("{name} has {address}, which is {reservation}");
+            let unreserve = opened.command(&format!("unreserve {address}"));
+            let remedy = format!("nobody else gets it: delete the pod, or `{unreserve}` and run this again");
+            self.findings.push(Inconsistency::left(problem, remedy));
         }
         for held in &restoration.shared {
             let problem =

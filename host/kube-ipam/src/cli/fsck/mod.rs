@@ -31,6 +31,9 @@ pub(crate) struct FsckOptions {
     /// Repair without asking
     #[arg(long, requires = "repair")]
     yes: bool,
+    /// Show what --repair would do, and change nothing
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
     /// Also delete records that cannot be explained: unreadable addresses that no container claims, and unknown keys
     #[arg(long, requires = "repair", conflicts_with_all = ["containers", "pods"])]
     discard: bool,
@@ -73,7 +76,7 @@ pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format)
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&findings)?,
         Format::Table if findings.is_empty() => consistent.join("\n"),
-        Format::Table => report(&findings, options.repair),
+        Format::Table => report(&findings, options.repair && !options.dry_run),
     };
     Ok(Output { text, exit })
 }
@@ -139,7 +142,7 @@ async fn run(
 
 /// Whether there is something to repair and the operator wants it repaired.
 fn is_wanted(options: &FsckOptions, findings: &[Inconsistency]) -> bool {
-    if !options.repair || !findings.iter().any(|finding| finding.outcome == RepairOutcome::Found) {
+    if !options.repair || options.dry_run || !findings.iter().any(|finding| finding.outcome == RepairOutcome::Found) {
         return false;
     }
     options.yes || agreed_to(&report(findings, true))

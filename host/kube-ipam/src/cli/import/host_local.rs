@@ -34,7 +34,7 @@ fn read_entries(directory: &Path) -> io::Result<Vec<Booking>> {
 
 fn booking(address: String, text: &str) -> Booking {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
-    Booking { address, container: lines.next().unwrap_or_default(), interface: lines.next() }
+    Booking { address, container: lines.next().unwrap_or_default(), interface: lines.next(), pod: None }
 }
 
 /// Moves an entry to `<dir>/<network>.imported/`. Returns an empty text, or why the file could not be moved.
@@ -66,7 +66,7 @@ mod tests {
         let mut read = read(dir.path(), "blue").unwrap();
         read.sort_by_key(|booking| booking.address.len());
         let short = |booking: &Booking| {
-            let Booking { address, container, interface } = booking;
+            let Booking { address, container, interface, .. } = booking;
             format!("{address} {container} {interface:?}")
         };
         let expected = [r#"fd00::2 c2 Some("eth1")"#, "10.0.0.9 c1 None", r#"10.0.0.10 c2 Some("eth1")"#];

@@ -11,15 +11,18 @@
 //! The records of this program itself move as a whole: see `own`.
 
 mod error;
+mod exported;
 mod host_local;
 mod options;
 mod own;
 mod row;
+mod whereabouts;
 
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
 use super::output::{Done, Format, Output};
 use crate::runtime;
@@ -39,27 +42,60 @@ pub(crate) use options::ImportOptions;
 /// former records of kube-ipam did not move with them.
 pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: Format) -> Done {
     options.check()?;
+    if options.from == ImportSource::Export {
+        return exported::import(options, &network.one_book()?, format);
+    }
     let mut rows = Vec::new();
     for opened in network.write_each()? {
-        let range_sets = opened.range_sets()?;
-        rows.extend(match options.from {
-            ImportSource::Own => block_on(own::import(options, &opened, &range_sets))?,
-            ImportSource::Predecessor | ImportSource::HostLocal => import_bookings(options, &opened, &range_sets)?,
-        });
+        rows.extend(import_into(options, &opened)?);
     }
     // Other plugins may have entries that mean nothing here; of our own records nothing may stay behind unnoticed.
     let may_skip = options.from != ImportSource::Own;
     let exit = u8::from(rows.iter().any(|row| match row.action {
         ImportAction::HeldByAnother => true,
         ImportAction::Skipped => !may_skip,
+        ImportAction::WouldImport | ImportAction::WouldSetAside => !options.dry_run,
         _ => false,
     }));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&rows)?,
         Format::Table if rows.is_empty() => "nothing to import".to_owned(),
+        Format::Table if is_needed(&rows) && !options.dry_run => {
+            format!("{}\nnothing was imported; --yes imports it", table(&rows))
+        }
         Format::Table => table(&rows),
     };
     Ok(Output { text, exit })
+}
+
+/// Whether something is still to be done.
+fn is_needed(rows: &[ImportRow]) -> bool {
+    rows.iter().any(|row| matches!(row.action, ImportAction::WouldImport | ImportAction::WouldSetAside))
+}
+
+/// The plan, the question, and what has become of each entry.
+fn import_into(options: &ImportOptions, opened: &Opened) -> Result<Vec<ImportRow>, ImportError> {
+    let range_sets = opened.range_sets()?;
+    let mut planned = Vec::new();
+    if options.dry_run || !options.yes {
+        planned = import_rows(&ImportOptions { dry_run: true, ..options.clone() }, opened, &range_sets)?;
+    }
+    let is_agreed = options.yes || (!options.dry_run && is_needed(&planned) && agreed_to(&table(&planned)));
+    if options.dry_run || !is_agreed {
+        return Ok(planned);
+    }
+    import_rows(options, opened, &range_sets)
+}
+
+fn import_rows(
+    options: &ImportOptions,
+    opened: &Opened,
+    range_sets: &RangeSets,
+) -> Result<Vec<ImportRow>, ImportError> {
+    if options.from == ImportSource::Own {
+        return block_on(own::import(options, opened, range_sets));
+    }
+    import_bookings(options, opened, range_sets)
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
@@ -78,7 +114,13 @@ fn import_bookings(
     block_on(async {
         let mut bookings = match options.from {
             ImportSource::HostLocal => host_local::read(&options.dir, network)?,
-            ImportSource::Predecessor | ImportSource::Own => opened.store.predecessor_bookings(network).await?,
+            ImportSource::Whereabouts => {
+                let file = options.file.as_deref().ok_or(ImportError::NoFile { source_name: "whereabouts" })?;
+                whereabouts::read(file, opened.cluster().await?.as_ref())?
+            }
+            ImportSource::Predecessor | ImportSource::Own | ImportSource::Export => {
+                opened.store.predecessor_bookings(network).await?
+            }
         };
         bookings.sort_by_cached_key(|booking| (parse_address(&booking.address), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
@@ -115,6 +157,7 @@ async fn import_one(
         attachment: Attachment { network, container, interface: interface.clone() },
         node: node(options, opened),
         machine: machine(options, opened),
+        pod: booking.pod.clone(),
         assignment: Assignment::in_range_of(range_sets, address),
         predecessor: if options.from == ImportSource::Predecessor { Some(booking.clone()) } else { None },
     };
@@ -147,6 +190,9 @@ fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'sta
     if !range_sets.is_inside(address) {
         return Err("outside the configured subnets");
     }
+    if booking.container.starts_with(whereabouts::IPAM_CLAIM) {
+        return Err("it belongs to an IPAMClaim and to no container: `kube-ipam reserve` keeps it");
+    }
     if !is_name(&booking.container) {
         return Err("not a container ID");
     }
@@ -157,7 +203,7 @@ fn node(options: &ImportOptions, opened: &Opened) -> String {
     match (&options.node, options.from) {
         (Some(node), _) => node.clone(),
         (None, ImportSource::HostLocal) => opened.base.node.clone(),
-        (None, ImportSource::Predecessor | ImportSource::Own) => Import::UNKNOWN_NODE.to_owned(),
+        (None, _) => Import::UNKNOWN_NODE.to_owned(),
     }
 }
 

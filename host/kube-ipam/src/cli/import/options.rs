@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::ImportError;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ImportOptions {
     /// Which plugin's records to import
     #[arg(long, value_enum)]
@@ -14,6 +14,12 @@ pub(crate) struct ImportOptions {
     /// The data directory of host-local
     #[arg(value_name = "DIR", default_value = "/var/lib/cni/networks")]
     pub(super) dir: PathBuf,
+    /// From export: the file that `kube-ipam export` wrote. From whereabouts: its IPPools as kubectl prints them with -o json
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Import without asking
+    #[arg(long)]
+    pub(super) yes: bool,
     /// Show what would be imported, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -50,9 +56,31 @@ pub(super) enum ImportSource {
     Predecessor,
     /// The files of the host-local plugin on this node
     HostLocal,
+    /// The IPPools of the whereabouts plugin
+    Whereabouts,
+    /// A domain that `kube-ipam export` wrote, from whichever store
+    Export,
 }
 
 impl ImportOptions {
+    /// From the records that the network has under its former name.
+    pub(crate) fn of_former_network(network: &str, domain: Option<String>, yes: bool, dry_run: bool) -> Self {
+        Self {
+            from: ImportSource::Own,
+            dir: PathBuf::new(),
+            file: None,
+            yes,
+            dry_run,
+            interface: String::new(),
+            node: None,
+            set_aside: false,
+            data_dir: None,
+            etcd_prefix: None,
+            domain,
+            former_network: Some(network.to_owned()),
+        }
+    }
+
     /// Refuses options that are for another source, rather than ignore them.
     pub(super) fn check(&self) -> Result<(), ImportError> {
         let for_own = [
@@ -65,6 +93,9 @@ impl ImportOptions {
             if is_given && self.from != ImportSource::Own {
                 return Err(ImportError::WrongSource { option, source_name: "kube-ipam" });
             }
+        }
+        if self.file.is_some() && !matches!(self.from, ImportSource::Whereabouts | ImportSource::Export) {
+            return Err(ImportError::WrongSource { option: "--file", source_name: "export or whereabouts" });
         }
         if self.set_aside && self.from != ImportSource::Predecessor {
             return Err(ImportError::WrongSource { option: "--set-aside", source_name: "kube-ipam-v0" });

@@ -16,7 +16,7 @@ use crate::verbs;
 use ipam::RangeSets;
 use store::embedded::Embedded;
 use store::{EtcdConfig, StoreConfig};
-use store::{Hold, Move, MoveOutcome, Store};
+use store::{Move, MoveOutcome, Store};
 
 /// How often the former records are searched again while other nodes still write to them.
 const ROUNDS: usize = 5;
@@ -34,6 +34,8 @@ struct Moving<'a> {
     one_map: bool,
     /// Whether both have the same registration, which then is changed and not removed.
     one_registration: bool,
+    /// Whether the two names of the network are of one registry, which then knows the former one as such.
+    is_renamed: bool,
     rehearse: bool,
 }
 
@@ -104,6 +106,7 @@ impl<'a> Moving<'a> {
             former_network,
             one_map: false,
             one_registration: false,
+            is_renamed: false,
             rehearse: options.dry_run,
         })
     }
@@ -141,6 +144,7 @@ impl<'a> Moving<'a> {
             former_network,
             one_map: true,
             one_registration,
+            is_renamed: prefix == own_prefix && former_network != network,
             rehearse: options.dry_run,
         })
     }
@@ -158,7 +162,10 @@ impl<'a> Moving<'a> {
                 break;
             }
             self.here.register(self.network, self.range_sets).await?;
-            if !self.one_registration {
+            if self.is_renamed {
+                let (former, network) = (self.former_network, self.network);
+                self.former.register_renamed(former, network, &self.here.domain()).await?;
+            } else if !self.one_registration {
                 self.former.deregister(self.former_network).await?;
             }
             if self.former.any_of(self.former_network).await?.is_none() {
@@ -190,15 +197,12 @@ impl<'a> Moving<'a> {
         let (action, detail) = self.describe(outcome);
         match moving {
             Move::Hold(hold) => {
-                let Hold { address, identity, until } = hold.hold();
-                let mut description = match identity {
-                    Some(identity) => format!("reserved for {identity} until {until}"),
-                    None => format!("cooling down until {until}"),
-                };
+                let hold = hold.hold();
+                let mut description = hold.to_string();
                 if !detail.is_empty() {
                     description.push_str(&format!("; {detail}"));
                 }
-                let (address, detail) = (address.to_string(), description);
+                let (address, detail) = (hold.address.to_string(), description);
                 vec![ImportRow { address, action, detail, ..ImportRow::default() }]
             }
             Move::Claims(claims) => {

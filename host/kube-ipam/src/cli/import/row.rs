@@ -56,6 +56,7 @@ pub(super) fn describe(holder: &Holder) -> String {
     match holder {
         Holder::Attachment(held) => format!("{} on node {}", held.attachment, held.node),
         Holder::Hold { identity, until } => Hold::describe(identity, *until),
+        Holder::Reservation(reservation) => reservation.to_string(),
     }
 }
 

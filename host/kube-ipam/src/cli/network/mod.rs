@@ -53,6 +53,16 @@ pub(crate) enum NetworkError {
     #[error("{} has no network {name:?}, but {}", path.display(), first_of(known, NAMED, ", ", |name| format!("{name:?}")))]
     NoSuchNetwork { name: String, path: PathBuf, known: Vec<String> },
     #[error(
+        "there are several networks in {}, and this command is about one: {}",
+        path.display(),
+        first_of(commands, NAMED, ", ", |(network, _)| network.clone())
+    )]
+    OneOnly {
+        path: PathBuf,
+        /// Each network, and the command for it.
+        commands: Vec<(String, String)>,
+    },
+    #[error(
         "there are several networks in {}, and this command changes only what it is told to: {}",
         path.display(),
         first_of(commands, NAMED, ", ", |(network, _)| network.clone())
@@ -71,6 +81,10 @@ impl Fail for NetworkError {
             Self::NoSuchNetwork { name, known, .. } => {
                 let near = spelling::nearest(name, known.iter().map(String::as_str))?;
                 Some(format!("did you mean --network {near}?"))
+            }
+            Self::OneOnly { commands, .. } => {
+                let commands = first_of(commands, NAMED, ", ", |(_, command)| format!("`{command}`"));
+                Some(format!("one of {commands}"))
             }
             Self::WhichOne { commands, .. } => {
                 let commands = first_of(commands, NAMED, ", ", |(_, command)| format!("`{command}`"));
@@ -156,6 +170,19 @@ impl NetworkArgs {
         let opened = one_for_each_place(self.open_all()?);
         self.refuse_several(opened.iter().map(|network| &network.found))?;
         Ok(opened)
+    }
+
+    /// The one network, or one of several that keep their addresses together, for a command about one such place.
+    pub(crate) fn one_book(&self) -> Result<Opened, CommandError> {
+        let mut books = one_for_each_place(self.open_all()?);
+        if books.len() == 1 {
+            return Ok(books.remove(0));
+        }
+        let mut commands = Vec::new();
+        for Opened { found, .. } in &books {
+            commands.push((found.title(), found::typed_with(&found.option)));
+        }
+        Err(NetworkError::OneOnly { path: self.path().to_owned(), commands }.into())
     }
 
     /// A network that cannot be used may keep its addresses where others do, so that nothing is written without it.

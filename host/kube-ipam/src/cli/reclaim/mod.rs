@@ -14,6 +14,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output, counted, table};
 use crate::runtime;
@@ -25,6 +26,9 @@ use store::{StandingClaim, StoreConfig};
 
 #[derive(Args, Debug)]
 pub(crate) struct ReclaimOptions {
+    /// Release without asking
+    #[arg(long)]
+    yes: bool,
     /// Show what would be released, and release nothing
     #[arg(long)]
     dry_run: bool,
@@ -57,7 +61,7 @@ struct Leak {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum ReclaimOutcome {
-    /// It would have been released without `--dry-run`.
+    /// It could be released, and nobody said so: by `--yes`, by an answer, or by leaving out `--dry-run`.
     Found,
     Released,
     /// Not released, because its claim changed after it was read.
@@ -92,6 +96,8 @@ struct KeptClaims {
     pods: usize,
 }
 
+const HEADER: [&str; 6] = ["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"];
+
 pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
     if network.all && has_no_files(network.path()) {
         tracing::info!("no network in {}: nothing to reclaim", network.path().display());
@@ -116,7 +122,8 @@ pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: F
             }
         }
     }
-    let exit = u8::from(has_failed || reports.iter().any(ReclaimReport::is_bad_news));
+    let is_open = !options.dry_run && reports.iter().any(ReclaimReport::is_open);
+    let exit = u8::from(has_failed || is_open || reports.iter().any(ReclaimReport::is_bad_news));
     let text = match format {
         // What a script reads depends on what it asked for, not on how many networks there happen to be.
         Format::Json if network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
@@ -149,6 +156,11 @@ fn reclaim_network(options: &ReclaimOptions, opened: &Opened) -> Result<ReclaimR
 }
 
 impl ReclaimReport {
+    /// Whether something could still be released.
+    fn is_open(&self) -> bool {
+        self.leaks.iter().any(|leak| leak.outcome == ReclaimOutcome::Found)
+    }
+
     fn is_bad_news(&self) -> bool {
         self.refused.is_some() || self.leaks.iter().any(|leak| matches!(leak.outcome, ReclaimOutcome::Failed(_)))
     }
@@ -188,7 +200,10 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     if options.force {
         refused = None;
     }
-    let releases = refused.is_none() && !options.dry_run;
+    let mut releases = refused.is_none() && !options.dry_run;
+    if releases && !suspects.is_empty() && !options.yes {
+        releases = agreed_to(&plan(&suspects));
+    }
     if releases && !suspects.is_empty() {
         tokio::time::sleep(Duration::try_from(options.pause).unwrap_or_default()).await;
         let suspected = suspects.into_iter().map(|(standing, _)| standing);
@@ -234,6 +249,16 @@ async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> ReclaimO
     }
 }
 
+/// The question before anything is released.
+fn plan(suspects: &[(StandingClaim, String)]) -> String {
+    let mut rows = Vec::new();
+    for (standing, why) in suspects {
+        let leak = Leak { claim: standing.claim().clone(), why: why.clone(), outcome: ReclaimOutcome::Found };
+        rows.push(row(&leak));
+    }
+    table(&HEADER, rows)
+}
+
 fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> String {
     let claims = counted(report.sight.claims, "claim");
     let released = report.leaks.iter().filter(|leak| leak.outcome == ReclaimOutcome::Released).count();
@@ -242,6 +267,9 @@ fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> St
     } else {
         format!("{released} of {claims} released")
     };
+    if !options.dry_run && report.is_open() {
+        text.push_str("; --yes releases the rest");
+    }
     if several {
         text.insert_str(0, &format!("network {}: ", report.network));
     }
@@ -267,7 +295,7 @@ fn render(report: &ReclaimReport, options: &ReclaimOptions, several: bool) -> St
     if report.leaks.is_empty() {
         return text;
     }
-    table(&["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OUTCOME"], report.leaks.iter().map(row)) + "\n" + &text
+    table(&HEADER, report.leaks.iter().map(row)) + "\n" + &text
 }
 
 fn kept_text(kept: &KeptClaims, options: &ReclaimOptions) -> String {

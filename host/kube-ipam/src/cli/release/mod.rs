@@ -5,6 +5,8 @@
 
 mod life;
 
+use std::net::IpAddr;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,8 +22,8 @@ use crate::runtime;
 use crate::verbs;
 use cluster::ApiServer;
 use cni::Fail;
-use ipam::Claim;
 use ipam::shown::{first_of, joined};
+use ipam::{Claim, Reservation};
 use life::Life;
 use store::{Hold, StandingClaim, StandingHold};
 
@@ -99,11 +101,16 @@ enum ReleaseError {
         first_of(containers, NAMED, ", ", String::clone)
     )]
     Ambiguous { begins: String, containers: Vec<String> },
+    #[error("{address} is {reservation}")]
+    Reserved { address: IpAddr, reservation: Box<Reservation>, command: String },
 }
 
 impl Fail for ReleaseError {
     fn hint(&self) -> Option<String> {
-        Some("write more of the container's ID; `kube-ipam list` has them whole".to_owned())
+        Some(match self {
+            Self::Ambiguous { .. } => "write more of the container's ID; `kube-ipam list` has them whole".to_owned(),
+            Self::Reserved { command, .. } => format!("`{command}` puts it back in circulation"),
+        })
     }
 }
 
@@ -170,6 +177,10 @@ async fn find(subject: &Subject, opened: &Opened) -> Result<Vec<Target>, Command
     let mut targets: Vec<Target> = claims.into_iter().map(Target::claim).collect();
     if let Subject::Address(address) = subject {
         let hold = opened.store.hold_of(*address).await.map_err(verbs::Error::from)?;
+        if let Some(reservation) = hold.as_ref().and_then(|standing| standing.hold().reservation.clone()) {
+            let command = opened.command(&format!("unreserve {address}"));
+            return Err(ReleaseError::Reserved { address: *address, reservation, command }.into());
+        }
         targets.extend(hold.map(Target::hold));
     }
     Ok(targets)
@@ -241,7 +252,7 @@ impl Target {
         Self { record: TargetRecord::Claim(Box::new(standing)), life, outcome: ReleaseOutcome::Found }
     }
 
-    /// No container uses an address that is only reserved.
+    /// No container uses an address that is only on hold.
     fn hold(hold: StandingHold) -> Self {
         let life = Life::Gone { why: "it is not in use".to_owned() };
         Self { record: TargetRecord::Hold(Box::new(hold)), life, outcome: ReleaseOutcome::Found }
@@ -284,10 +295,8 @@ fn describe_claim(claim: &Claim) -> String {
 }
 
 fn describe_hold(kept: &Hold, now: Timestamp) -> String {
-    let Hold { address, identity, until } = kept;
-    let whom = Hold::describe(identity.as_deref().unwrap_or(Hold::COOLING_DOWN), *until);
     let over = if kept.is_standing(now) { "" } else { ", which is over" };
-    format!("{address}: {whom}{over}")
+    format!("{}: {kept}{over}", kept.address)
 }
 
 fn plan(places: &[Place]) -> String {
@@ -330,6 +339,6 @@ fn nothing(options: &ReleaseOptions) -> String {
         Some(subject) => {
             format!("no claim and no hold found for {subject}; `kube-ipam fsck` shows records that no claim explains")
         }
-        None => format!("nothing is reserved for {:?}", options.identity.as_deref().unwrap_or_default()),
+        None => format!("no address is on hold for {:?}", options.identity.as_deref().unwrap_or_default()),
     }
 }

@@ -95,7 +95,7 @@ fn warn_of_full(snapshot: &Snapshot) {
                 range_set,
                 size = usage.size,
                 held = usage.held,
-                "a range set is full: new pods get no address; pods that hold or have reserved one still do"
+                "a range set is full: new pods get no address; pods that hold one, or for which one is on hold, still do"
             );
         }
     }

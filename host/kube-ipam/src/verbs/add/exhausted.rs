@@ -28,7 +28,7 @@ pub struct FullSet {
     pub range_set: usize,
     pub fullness: Fullness,
     /// Addresses between `fixedStart` and `fixedEnd`, which only a pod gets that names one.
-    pub reserved: u128,
+    pub fixed: u128,
     /// Addresses of its ranges that `exclude` and gateways take out.
     pub excluded: u128,
 }
@@ -58,15 +58,15 @@ async fn shortage(base: &Base, network: &Network, store: &Store) -> Result<Short
     let mut full = Vec::new();
     let fullness = store.fullness(&network.range_sets, Timestamp::now()).await?;
     for (range_set, (set, fullness)) in network.range_sets.iter().zip(fullness).enumerate() {
-        let reserved = reserved(set);
-        if fullness.occupancy.free <= reserved {
-            full.push(FullSet { range_set, fullness, reserved, excluded: excluded(set) });
+        let fixed = fixed(set);
+        if fullness.occupancy.free <= fixed {
+            full.push(FullSet { range_set, fullness, fixed, excluded: excluded(set) });
         }
     }
     Ok(Shortage { full, older: older_than_boot(base, store).await? })
 }
 
-fn reserved(set: &RangeSet) -> u128 {
+fn fixed(set: &RangeSet) -> u128 {
     set.ranges().iter().filter_map(|range| range.fixed()).map(|fixed| fixed.size()).fold(0, u128::saturating_add)
 }
 
@@ -96,6 +96,9 @@ impl Shortage {
         if is_held_back {
             parts.push("or shorten cooldown or the policy's holds".to_owned());
         }
+        if self.full.iter().any(|set| set.fullness.occupancy.reserved > 0) {
+            parts.push("or `kube-ipam unreserve` some".to_owned());
+        }
         parts.join("; ")
     }
 }
@@ -105,7 +108,7 @@ const SETS_TOLD: usize = 2;
 
 impl FullSet {
     fn describe(&self) -> String {
-        let Self { range_set, fullness: Fullness { occupancy, first_free }, reserved, excluded } = self;
+        let Self { range_set, fullness: Fullness { occupancy, first_free }, fixed, excluded } = self;
         let mut text = format!("range set {range_set} has {} addresses: {} held", occupancy.size, occupancy.held);
         if occupancy.kept > 0 {
             text.push_str(&format!(", {} held back", occupancy.kept));
@@ -113,8 +116,11 @@ impl FullSet {
                 text.push_str(&format!(" (the first until {first_free:.0})"));
             }
         }
-        if *reserved > 0 {
-            text.push_str(&format!(", {reserved} reserved (fixedStart)"));
+        if occupancy.reserved > 0 {
+            text.push_str(&format!(", {} reserved", occupancy.reserved));
+        }
+        if *fixed > 0 {
+            text.push_str(&format!(", {fixed} for fixed addresses (fixedStart)"));
         }
         if *excluded > 0 {
             text.push_str(&format!("; {excluded} more are excluded"));

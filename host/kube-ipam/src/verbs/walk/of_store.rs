@@ -78,6 +78,9 @@ fn of_moved() -> Vec<Moved> {
         Moved::Network { .. } => [
             Moved::Network { network: network.clone(), former: former.clone(), address: ip("10.188.0.216") },
         ],
+        Moved::Renamed { .. } => [
+            Moved::Renamed { network: network.clone(), now: former.clone(), container: container.clone() },
+        ],
         Moved::Dir { .. } => [Moved::Dir { network, dir: "/var/lib/cni/kube-ipam".into(), former, container }],
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::people::{NETWORK, addresses, attachment, ceded, file, holder, ip, party, pod};
+use super::people::{NETWORK, addresses, attachment, ceded, file, holder, ip, party, pod, reservation};
 use crate::config;
 use crate::verbs::add::annotations::Unfollowed;
 use crate::verbs::add::exhausted::{FullSet, OlderThanBoot, Shortage};
@@ -80,18 +80,19 @@ pub(super) fn examples() -> Vec<Error> {
     all.extend(stays().into_iter().map(|stays| taken(holder(), stays)));
     let hold = Holder::Hold { identity: "shop-production/frontend-0".to_owned(), until: Timestamp::UNIX_EPOCH };
     all.push(taken(hold, Stays::Kept));
+    all.push(taken(Holder::Reservation(Box::new(reservation())), Stays::Kept));
     all
 }
 
 /// A range whose addresses are all held, one that is held back, and as much as fits into a hint.
 fn shortages() -> [Shortage; 3] {
-    let set = |held, kept, reserved| {
-        let occupancy = Occupancy { size: 65_533, held, kept, free: 0 };
+    let set = |held, kept, reserved, fixed| {
+        let occupancy = Occupancy { size: 65_533, held, kept, reserved, free: 0 };
         let first_free = (kept > 0).then_some(Timestamp::UNIX_EPOCH);
-        FullSet { range_set: 0, fullness: Fullness { occupancy, first_free }, reserved, excluded: 0 }
+        FullSet { range_set: 0, fullness: Fullness { occupancy, first_free }, fixed, excluded: 0 }
     };
     let older = OlderThanBoot { count: 2, is_least: true, booted: Timestamp::UNIX_EPOCH };
-    let (held, kept) = (set(65_533, 0, 0), set(60_000, 5_533, 256));
+    let (held, kept) = (set(65_533, 0, 0, 0), set(60_000, 5_021, 256, 256));
     let both = [held, FullSet { range_set: 1, excluded: 512, ..kept }];
     [
         Shortage { full: vec![held], older: Some(OlderThanBoot { count: 1, is_least: false, ..older }) },

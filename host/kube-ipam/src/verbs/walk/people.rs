@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::Base;
 use cni::NetConf;
-use ipam::{Allocation, Assignment, Attachment, Ceded, Holder, Kind, Party, PodName, RangeSets};
+use ipam::{Allocation, Assignment, Attachment, Ceded, Holder, Kind, Party, PodName, RangeSets, Reservation};
 
 pub(super) const NETWORK: &str = "production-blue";
 pub(super) const NODE: &str = "ip-10-188-64-12.eu-central-1.compute.internal";
@@ -62,4 +62,14 @@ pub(super) fn holder() -> Holder {
         slot: None,
         former: None,
     }))
+}
+
+/// With as long a reason as an operator may give.
+pub(super) fn reservation() -> Reservation {
+    Reservation {
+        reason: "r".repeat(limits::store::REASON_BYTES),
+        by: "o".repeat(limits::store::RESERVED_BY_BYTES),
+        since: Timestamp::UNIX_EPOCH,
+        list: Some("l".repeat(limits::store::RESERVED_BY_BYTES)),
+    }
 }

@@ -155,9 +155,16 @@ fn kept(decision: &Decision) -> Vec<Kept> {
     let snapshot = &decision.snapshot;
     let mut kept: Vec<Kept> = Vec::new();
     for (address, holder) in snapshot.holders() {
-        if let Holder::Hold { identity, until } = holder {
-            let lapse = Lapse(until.duration_since(decision.at).try_into().unwrap_or_default());
-            kept.push(Kept { address, identity: identity.clone(), lapse });
+        match holder {
+            Holder::Hold { identity, until } => {
+                let lapse = Lapse(until.duration_since(decision.at).try_into().unwrap_or_default());
+                kept.push(Kept { address, identity: identity.clone(), lapse });
+            }
+            // For no identity that a policy could name: in a case an hour is as good as forever.
+            Holder::Reservation(reservation) => {
+                kept.push(Kept { address, identity: reservation.as_identity(), lapse: Lapse(KEPT) });
+            }
+            Holder::Attachment(_) => {}
         }
     }
     for (identity, address) in snapshot.kept() {

@@ -201,7 +201,7 @@ impl RunningCase {
             }
         }
         let mut lines: Vec<String> = spans.iter().map(|(span, holder)| format!("{span} {holder}")).collect();
-        for Hold { address, identity, until } in self.world.kept().map_err(verbs::Error::from)? {
+        for Hold { address, identity, until, .. } in self.world.kept().map_err(verbs::Error::from)? {
             let whom = identity.as_deref().unwrap_or(Hold::COOLING_DOWN);
             lines.push(format!("{address} kept for {whom} until {until}"));
         }

@@ -19,7 +19,7 @@ pub enum Stays {
     Judged(Keeps),
     /// Its pod is still being deleted after so long a wait.
     Leaving(Duration),
-    /// Nobody holds it, but it is kept for somebody.
+    /// Nobody holds it, but it is on hold for somebody, or reserved.
     Kept,
     /// It is another interface of the very container that asks, with this network and interface.
     Sibling(Box<Attachment>),
@@ -39,6 +39,11 @@ impl Stays {
         let by_hand = format!("`kube-ipam release {address} --network NETWORK`");
         let held = match holder {
             Holder::Hold { until, .. } => return format!("it is free again at {until}; {by_hand} frees it at once"),
+            Holder::Reservation(_) => {
+                return format!(
+                    "name another address, or put it back in circulation: `kube-ipam unreserve {address} --network NETWORK`"
+                );
+            }
             Holder::Attachment(held) => held,
         };
         let when = "the address is free as soon as its holder is deleted; the runtime retries until then";
@@ -145,8 +150,9 @@ mod tests {
             slot: None,
             former: None,
         }));
+        let address = "10.0.0.1".parse().unwrap();
         for keeps in all {
-            let hint = Stays::Judged(keeps).hint("10.0.0.1".parse().unwrap(), &holder);
+            let hint = Stays::Judged(keeps).hint(address, &holder);
             assert!(hint.len() < 420, "{} in {hint}", hint.len());
         }
     }
