@@ -190,6 +190,9 @@ fn importable(booking: &Booking, range_sets: &RangeSets) -> Result<IpAddr, &'sta
     if !range_sets.is_inside(address) {
         return Err("outside the configured subnets");
     }
+    if booking.container.starts_with(whereabouts::IPAM_CLAIM) {
+        return Err("it belongs to an IPAMClaim and to no container: `kube-ipam reserve` keeps it");
+    }
     if !is_name(&booking.container) {
         return Err("not a container ID");
     }

@@ -14,6 +14,9 @@ use ipam::{Family, PodName};
 use limits::store::WHEREABOUTS_POOLS;
 use store::Booking;
 
+/// What stands in place of a container where an address is a virtual machine's, whichever pod runs it.
+pub(super) const IPAM_CLAIM: &str = "IPAMClaim ";
+
 /// A list of pools, or a single one.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -77,7 +80,7 @@ fn booking(range: &str, offset: &str, allocation: &PoolAllocation, cluster: Opti
     let container = if allocation.ipamclaimref.is_empty() {
         allocation.id.clone()
     } else {
-        format!("IPAMClaim {}", allocation.ipamclaimref)
+        format!("{IPAM_CLAIM}{}", allocation.ipamclaimref)
     };
     let interface = if allocation.ifname.is_empty() { None } else { Some(allocation.ifname.clone()) };
     Booking { address, container, interface, pod }
