@@ -129,7 +129,10 @@ pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: F
     if any && !options.dry_run && (options.yes || agreed_to(&plan(&places))) {
         for place in &mut places {
             let opened = place.network.open()?;
-            wait_for(async { Ok(carry_out(&opened, &mut place.targets).await) })?;
+            wait_for(async {
+                carry_out(&opened, &mut place.targets).await;
+                Ok(())
+            })?;
         }
     }
     let aim = if options.dry_run { ReleaseOutcome::Found } else { ReleaseOutcome::Released };
