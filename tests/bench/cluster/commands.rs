@@ -26,10 +26,13 @@ pub(super) fn measure(site: &Site, nodes: usize) -> Vec<CommandFigures> {
     // Half of all come before it, in whatever order.
     let pod = BenchPod::held(site.held / 2, nodes);
     let named = format!("{}/{}", pod.namespace, pod.name);
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 10] = [
         &["list"],
         &["list", "-o", "json"],
+        &["list", "--sort-by", "pod"],
         &["usage"],
+        &["usage", "--by", "namespace"],
+        &["map"],
         &["show", &named],
         &["show", &pod.container],
         &["doctor"],

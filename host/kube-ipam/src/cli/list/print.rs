@@ -107,7 +107,8 @@ fn csv_cells(record: &AddressRecord) -> Vec<String> {
 fn yaml_elements<'a>(rows: impl Iterator<Item = RowJson<'a>>) -> String {
     let mut text = String::new();
     for row in rows {
-        text.push_str(&serde_saphyr::to_string(&[row]).expect("a row that can be written as YAML"));
+        let alone = [row];
+        text.push_str(&serde_saphyr::to_string(&alone.as_slice()).expect("a row that can be written as YAML"));
     }
     text
 }
