@@ -57,7 +57,11 @@ pub(crate) async fn what_keeps_an_address_is_listed_in_the_order_of_addresses(ma
     assert_eq!(taken, [Taken { held: 4, kept: 1, reserved: 0 }, Taken { held: 2, kept: 1, reserved: 0 }]);
     bench.pass(std::time::Duration::from_secs(61));
     let taken = bench.store.taken_in(&spans, bench.now.get()).await.unwrap();
-    assert_eq!(taken, [Taken { held: 4, kept: 0, reserved: 0 }, Taken { held: 2, kept: 0, reserved: 0 }], "what is over keeps no address");
+    assert_eq!(
+        taken,
+        [Taken { held: 4, kept: 0, reserved: 0 }, Taken { held: 2, kept: 0, reserved: 0 }],
+        "what is over keeps no address"
+    );
 }
 
 async fn listed(bench: &Bench, filter: &RecordFilter) -> Vec<AddressRecord> {
