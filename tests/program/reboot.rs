@@ -23,7 +23,7 @@ fn claims_that_are_older_than_the_boot_are_counted() {
     let reboot = format!("mount --bind {} /proc/stat", stat.display());
     let Some(added) = node.call_after(&reboot, "ADD", "late", &network) else { return };
     let (code, says) = added.failure();
-    assert!(code == 101 && says.contains("5 claims of this node were made before it booted at "), "{says}");
+    assert!(code == 101 && says.contains("5 claims of this node are older than its boot at "), "{says}");
     assert!(says.contains("5 of 5 addresses of range set 0 are held") && says.contains("kube-ipam reclaim"), "{says}");
     node.call("DEL", "c0", &network);
     let added = node.call_after(&reboot, "ADD", "late", &network).unwrap();

@@ -179,7 +179,7 @@ impl StoreError {
             ),
             Self::Full { .. } => format!(
                 "releases may still succeed; compact etcd (etcdctl compact REVISION), defragment it (etcdctl defrag), or raise \
-                 --quota-backend-bytes, and then etcdctl alarm disarm; {ASK_THE_DOCTOR}"
+                 --quota-backend-bytes; then end the NOSPACE alarm (etcdctl alarm disarm); {ASK_THE_DOCTOR}"
             ),
             Self::DiskFull { path, .. } => {
                 let dir = path.parent().unwrap_or(path).display();

@@ -51,6 +51,13 @@ pub(crate) struct Marks {
 /// Stands for marks that are read with a batch.
 pub(crate) struct MarksTicket(Vec<(u32, ScanTicket)>);
 
+impl MarksTicket {
+    /// Whether nothing is asked, as all of it was before.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Marks {
     /// Ask which wide blocks of a span are full, and which small ones of the first wide block. Once is enough.
     pub(crate) fn ask(&mut self, span: Span, batch: &mut Batch) -> MarksTicket {

@@ -146,10 +146,11 @@ impl Reading {
         let ticket = batch.window(window);
         let marks = self.marks.ask(span, &mut batch);
         let around_last = self.ask_around_last(span, window, snapshot, &mut batch);
-        // Counting is not free, etcd walks the keys it counts: not before a window was full. From then on it goes along
-        // with the next window, where the answer nearly always needs it.
+        // Counting is not free, etcd walks the keys it counts: not before a window was full, and not while marks are yet to
+        // be seen. From then on it goes along with the next window, where the answer nearly always needs it.
         let (near, far) = beyond.split_at(beyond.len().min(COUNTED_AHEAD));
-        let counted = if self.dense { near } else { &[] };
+        let counts_along = self.dense && marks.is_empty();
+        let counted = if counts_along { near } else { &[] };
         let counts: Vec<_> = counted.iter().map(|part| batch.count_held(*part)).collect();
         let mut answers = self.read(batch).await?;
         let taken = self.learn_window(answers.block(ticket), snapshot, evidence);
@@ -158,7 +159,7 @@ impl Reading {
             self.learn_window(answers.block(block), snapshot, evidence);
             passes |= self.marks.learn(marks, &mut answers, snapshot);
         }
-        let was_dense = std::mem::replace(&mut self.dense, taken >= window.size());
+        self.dense = taken >= window.size();
         if !self.dense {
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl Reading {
         if passes {
             return self.first_unmarked(span, snapshot, evidence).await;
         }
-        let partial = if was_dense {
+        let partial = if counts_along {
             step_over_full(near, counts.into_iter().map(|count| answers.count(count)), snapshot, evidence)
         } else {
             self.count_parts(near, snapshot, evidence).await?

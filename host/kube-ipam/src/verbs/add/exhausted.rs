@@ -123,7 +123,7 @@ impl FullSet {
             text.push_str(&format!(", {fixed} for fixed addresses (fixedStart)"));
         }
         if *excluded > 0 {
-            text.push_str(&format!("; {excluded} more are excluded"));
+            text.push_str(&format!("; {excluded} excluded"));
         }
         text
     }
@@ -133,7 +133,7 @@ impl OlderThanBoot {
     fn describe(&self) -> String {
         let Self { count, is_least, booted } = self;
         let least = if *is_least { "at least " } else { "" };
-        let claims = if *count == 1 { "claim of this node was" } else { "claims of this node were" };
-        format!("{least}{count} {claims} made before it booted at {booted:.0}: their containers are gone")
+        let claims = if *count == 1 { "claim of this node is" } else { "claims of this node are" };
+        format!("{least}{count} {claims} older than its boot at {booted:.0}: their containers are gone")
     }
 }
