@@ -52,7 +52,7 @@ fn a_list_has_what_is_held_and_what_is_kept_and_can_be_narrowed_and_sorted() {
         let (_, table) = site.run(&["list"]);
         assert!(table.starts_with("ADDRESS") && table.contains("cool-down, 59m left"), "{table}");
         let (_, table) = site.run(&["list", "--namespace", "nobody"]);
-        assert_eq!(table, "no address fits\n");
+        assert_eq!(table, "no address matches\n");
         let (_, table) = site.run(&["list", "-o", "csv", "--no-headers", "--range", "10.1.0.3"]);
         assert!(table.starts_with("10.1.0.3,dynamic,bank,db,u2,") && table.lines().count() == 1, "{table}");
         let (status, printed) = site.run(&["list", "--range", "10.1.0.9/28"]);

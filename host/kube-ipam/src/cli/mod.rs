@@ -128,14 +128,14 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Move what a network held to the name that it has by now
+    /// Move the addresses of a network that was renamed to its new name
     Rename {
         #[command(flatten)]
         options: rename::RenameOptions,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Write the allocations, holds and reservations of a domain to a file, from which `import` takes them
+    /// Write the allocations, holds and reservations of a domain to a file that `import` reads
     Export {
         #[command(flatten)]
         options: export::ExportOptions,

@@ -16,7 +16,7 @@ use cni::Fail;
 pub(crate) struct RenameOptions {
     /// The name that the network had
     former: String,
-    /// The name that it has in its file by now
+    /// The name that its file has now
     new: String,
     /// The domain that kept the addresses. Default: as registered
     #[arg(long, value_name = "NAME")]

@@ -211,7 +211,7 @@ fn judge_history(history: History) -> Check {
             Some(hint.to_owned()),
         ),
         History::Whole { revisions } => {
-            Check::good(name, format!("not compacted yet, with {revisions} revisions: cannot tell whether it will be"))
+            Check::good(name, format!("not compacted yet; at revision {revisions} it is too early to tell whether it will be"))
         }
         History::Long { kept } => Check::warning(
             name,

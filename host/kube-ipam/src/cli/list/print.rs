@@ -82,7 +82,7 @@ impl Printed {
             Style::Csv(header) => header.unwrap_or_default(),
             Style::Yaml if !self.has_rows => "[]\n".to_owned(),
             Style::Table(_) | Style::Wide(_) if !self.has_rows => {
-                let text = if all { "no addresses are held" } else { "no address fits" };
+                let text = if all { "no addresses are held" } else { "no address matches" };
                 format!("{text}\n")
             }
             _ => String::new(),
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_list_may_be_empty_and_without_a_header() {
         let empty = |format| Printed::new(format, true).end(false);
-        assert_eq!(empty(ListFormat::Table), "no address fits\n");
+        assert_eq!(empty(ListFormat::Table), "no address matches\n");
         assert_eq!((empty(ListFormat::Json), empty(ListFormat::Yaml)), ("[]\n".into(), "[]\n".into()));
         assert_eq!((empty(ListFormat::Jsonl), empty(ListFormat::Name)), (String::new(), String::new()));
         assert!(empty(ListFormat::Csv).starts_with("address,kind,namespace,"));

@@ -10,22 +10,22 @@ use store::{AddressRecord, Hold, RecordFilter};
 /// The options that leave rows out. Every one that is given has to fit; of several values of one, any.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct WantedArgs {
-    /// Only addresses of pods in this namespace
+    /// Only addresses of pods in this namespace; several with commas between them
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which rows")]
     namespace: Vec<String>,
-    /// Only addresses that are held on this node
+    /// Only addresses that are held on this node; several with commas between them
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which rows")]
     node: Vec<String>,
     /// Only addresses of this range: a subnet, FIRST-LAST, or one address
     #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Which rows")]
     range: Vec<Span>,
-    /// Only rows of this kind
+    /// Only rows of this kind; several with commas between them
     #[arg(long, value_enum, value_delimiter = ',', help_heading = "Which rows")]
     kind: Vec<RowKind>,
     /// Only addresses that a container holds
     #[arg(long, help_heading = "Which rows")]
     held: bool,
-    /// Only addresses that nobody holds and that are kept nevertheless: on hold for an identity, cooling down or reserved
+    /// Only addresses that nobody holds and nobody can get: on hold for an identity, cooling down or reserved
     #[arg(long, help_heading = "Which rows")]
     kept: bool,
     /// Only addresses that have been held for longer than this, for example 30m or 7d

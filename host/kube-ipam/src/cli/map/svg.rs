@@ -68,7 +68,7 @@ fn legend(top: usize, body: &mut String) -> usize {
     body.push_str(&text(x + 8, top + CELL - 2, 12, "start", "all taken"));
     x += 90;
     body.push_str(&format!("<rect x=\"{x}\" y=\"{top}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"{KEPT}\"/>\n"));
-    body.push_str(&text(x + CELL + 8, top + CELL - 2, 12, "start", "mostly on hold"));
+    body.push_str(&text(x + CELL + 8, top + CELL - 2, 12, "start", "mostly kept back"));
     top + CELL + MARGIN
 }
 

@@ -99,7 +99,7 @@ fn legend(paint: Paint) -> String {
         Paint::Characters => character.to_string(),
     };
     format!(
-        "{} free  {} some  {} half  {} most  {} all taken  {} mostly on hold\n",
+        "{} free  {} some  {} half  {} most  {} all taken  {} mostly kept back\n",
         sample(CHARACTERS[0], COLOURS[0]),
         sample(CHARACTERS[1], COLOURS[1]),
         sample(CHARACTERS[4], COLOURS[4]),

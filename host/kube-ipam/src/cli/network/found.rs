@@ -84,15 +84,15 @@ fn option(network: &FoundNetwork, all: &[FoundNetwork], given: Option<&Path>) ->
     }
 }
 
-/// The command line of this process with more options behind it, as it would be typed.
+/// The command line of this process with the options that mean one network, as it would be typed.
 pub(super) fn typed_with(option: &str) -> String {
     let mut typed = "kube-ipam".to_owned();
-    let mut arguments = std::env::args().skip(1).peekable();
+    let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        // The options that follow name the file, too.
-        if argument == "--conf" && option.contains(" --conf ") {
+        // The options that follow name the network and, if need be, its file.
+        if argument == "--conf" || argument == "--network" {
             arguments.next();
-        } else if !(argument.starts_with("--conf=") && option.contains(" --conf ")) {
+        } else if argument != "--all" && !argument.starts_with("--conf=") && !argument.starts_with("--network=") {
             typed.push(' ');
             typed.push_str(&quoted(&argument));
         }

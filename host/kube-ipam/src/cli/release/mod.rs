@@ -314,8 +314,8 @@ fn describe_outcome(target: &Target) -> String {
     match (&target.outcome, &target.life) {
         (ReleaseOutcome::Found, life) => format!("release it ({life})"),
         (ReleaseOutcome::Released, _) => "released".to_owned(),
-        (ReleaseOutcome::Changed, _) => "left: it changed after it was shown; run it again".to_owned(),
-        (ReleaseOutcome::Refused, life) => format!("left: {life}; only with --force"),
+        (ReleaseOutcome::Changed, _) => "not released: it changed after it was shown; run the command again".to_owned(),
+        (ReleaseOutcome::Refused, life) => format!("not released: {life}; --force releases it all the same"),
         (ReleaseOutcome::Failed(why), _) => format!("failed: {why}"),
     }
 }

@@ -34,7 +34,7 @@ impl Fail for ReserveError {
             }
             Self::Unreadable { .. } => "name a file with one address, range or subnet on each line".to_owned(),
             Self::Line { .. } => {
-                "a line has an address, a range (first-last) or a subnet, and after a blank or a comma the reason".to_owned()
+                "a line has an address, a range (first-last) or a subnet, then a blank, a comma or a semicolon and the reason".to_owned()
             }
             Self::EmptyList { .. } => {
                 "to end every reservation of a list, `kube-ipam unreserve --list NAME`".to_owned()

@@ -18,17 +18,18 @@ pub(crate) struct ReserveOptions {
     #[arg(long, value_name = "TEXT", required_unless_present = "from", value_parser = parse_reason)]
     pub(super) reason: Option<String>,
     /// Reserve what this file lists, and put back in circulation what it listed before and no longer does. A line has an
-    /// address, a range or a subnet, and after a blank or a comma the reason; "#" begins a comment
+    /// address, a range or a subnet, then a blank, a comma or a semicolon and the reason; a line that begins with "#" is a
+    /// comment
     #[arg(long, value_name = "FILE", conflicts_with = "what")]
     pub(super) from: Option<PathBuf>,
-    /// The name of the list, by which its reservations are found again when it is read the next time. Default: the name of
-    /// the file
+    /// The name of the list; the next time it is read, only the reservations of that name change. Default: the name of the
+    /// file
     #[arg(long, value_name = "NAME", requires = "from", value_parser = parse_name)]
     pub(super) list: Option<String>,
-    /// In whose name. Default: the user, at this node
+    /// Who reserves them. Default: USER@NODE
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(super) by: Option<String>,
-    /// Reserve also what is on hold for an identity, whose pod gets another address when it comes back
+    /// Also reserve addresses on hold for an identity: its pod gets another address when it comes back
     #[arg(long)]
     pub(super) force: bool,
     /// Reserve without asking

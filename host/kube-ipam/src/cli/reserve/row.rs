@@ -50,9 +50,9 @@ impl ReserveOutcome {
             Self::Found => "would be reserved",
             Self::Reserved => "reserved",
             Self::Already => "reserved already",
-            Self::Held => "left: held",
-            Self::OnHold => "left: on hold",
-            Self::Changed => "left: changed meanwhile",
+            Self::Held => "not reserved: held",
+            Self::OnHold => "not reserved: on hold",
+            Self::Changed => "skipped: changed meanwhile",
             Self::Outside => "outside the network's subnets",
             Self::Ending => "would be back in circulation",
             Self::Ended => "back in circulation",
@@ -77,7 +77,7 @@ impl ReserveRow {
             }
             Outlook::OnHold { identity, until } => {
                 outcome = ReserveOutcome::OnHold;
-                detail = format!("on hold for {identity:?} until {until:.0}; only with --force");
+                detail = format!("on hold for {identity:?} until {until:.0}; --force reserves it");
             }
             Outlook::Renewed(former) => detail = format!("so far: {}", former.reason),
             Outlook::Reserved(former) => {

@@ -35,7 +35,7 @@ pub(crate) struct UsageOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum UsageBy {
-    /// Ranges: how many addresses are held, on hold and free
+    /// Ranges: how many addresses are held, kept back, reserved and free
     Range,
     Namespace,
     Node,
