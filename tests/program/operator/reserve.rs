@@ -36,7 +36,9 @@ fn what_is_reserved_no_pod_gets_until_it_is_back_in_circulation() {
             assert_eq!((status, outcomes(&rows)), (1, expected(plan)), "{option:?}");
         }
         let (_, printed) = site.run(&command);
-        for part in ["held by container c1", "kube-ipam release 10.1.0.2", "1 not reserved: held", "; --yes carries it out"] {
+        for part in
+            ["held by container c1", "kube-ipam release 10.1.0.2", "1 not reserved: held", "; --yes carries it out"]
+        {
             assert!(printed.contains(part), "{part}: {printed}");
         }
         assert_eq!(site.json(&["usage"]).1[0]["reserved"], 0);

@@ -210,9 +210,10 @@ fn judge_history(history: History) -> Check {
             ),
             Some(hint.to_owned()),
         ),
-        History::Whole { revisions } => {
-            Check::good(name, format!("not compacted yet; at revision {revisions} it is too early to tell whether it will be"))
-        }
+        History::Whole { revisions } => Check::good(
+            name,
+            format!("not compacted yet; at revision {revisions} it is too early to tell whether it will be"),
+        ),
         History::Long { kept } => Check::warning(
             name,
             format!("compacted once, but more than {kept} revisions are kept since"),

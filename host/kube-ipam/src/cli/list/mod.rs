@@ -28,7 +28,7 @@ use wanted::{Wanted, WantedArgs};
 pub(crate) struct ListOptions {
     #[command(flatten)]
     wanted: WantedArgs,
-    /// Order of the rows. Any other than by address reads everything before it prints
+    /// Order of the rows. Every order but the one by address reads everything before it prints
     #[arg(long, value_enum, default_value_t = SortKey::Address)]
     sort_by: SortKey,
     /// Output format
