@@ -3,6 +3,8 @@ ARCH    := $(shell uname -m)
 TARGET  ?= $(ARCH)-unknown-linux-musl
 CARGO   ?= cargo
 GUEST   := wasm32-unknown-unknown
+# What runs a program for the target on this machine, where it is not of its own architecture.
+RUN     ?=
 PROGRAM := target/kube-ipam
 AUTHOR  := target/kube-ipam-policy
 DESTDIR ?=
@@ -32,7 +34,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz
+.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,7 +47,7 @@ tools: ## install what is missing: rustup targets and, as root on Debian, packag
 prepared: tools
 	$(BUILD) --bin precompile
 	mkdir -p $(KUBE_IPAM_DEFAULT_POLICY)
-	target/$(TARGET)/release/precompile $(KUBE_IPAM_DEFAULT_POLICY)
+	$(RUN) target/$(TARGET)/release/precompile $(KUBE_IPAM_DEFAULT_POLICY)
 
 # The names in the order of functions have hashes that only a link tells: where the map says that some have changed, the
 # program is linked once more. Cargo links what is missing.
@@ -138,6 +140,17 @@ install: build ## copy the node's program into $(DESTDIR)$(BINDIR)
 install-policy: build ## copy the author's program, and the node's that it measures, into $(DESTDIR)$(AUTHOR_BINDIR)
 	$(call put,$(AUTHOR),$(DESTDIR)$(AUTHOR_BINDIR))
 	$(call put,$(PROGRAM),$(DESTDIR)$(AUTHOR_BINDIR))
+
+manual: prepared ## manual pages of both programs at target/man, completions for bash, zsh and fish at target/completions
+	$(BUILD) --example manual
+	$(RUN) target/$(TARGET)/release/examples/manual target/man target/completions
+
+packages: build manual ## an archive, a .deb and an .rpm for this machine, at target/dist
+	@tests/scripts/tools $(TARGET) $(GUEST) packages
+	tests/scripts/package $(ARCH) $(PROGRAM) $(AUTHOR) target/dist
+
+dist: packages ## packages for x86_64 and aarch64 with checksums and bills of materials, at target/dist
+	@tests/scripts/dist $(ARCH) target/dist
 
 image: build ## a container image of the binary, $(IMAGE), for deploy/
 	$(DOCKER) build --tag $(IMAGE) .

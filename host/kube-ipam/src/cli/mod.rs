@@ -22,7 +22,7 @@ mod show;
 mod subject;
 mod usage;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use cache::CacheArgs;
 use network::NetworkArgs;
@@ -163,6 +163,11 @@ enum Command {
     /// Manage policy modules; the commands for policy authors are handed to kube-ipam-policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+}
+
+/// The command line as data, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Run the command that this process's arguments name. Returns the exit code.

@@ -14,7 +14,7 @@ mod run_cases;
 mod simulate;
 mod trial;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use kube_ipam::cli::output::{self, Done};
 use kube_ipam::cli::policy::{compile_if_asked, inspect};
@@ -51,6 +51,11 @@ pub(crate) enum Command {
     Simulate(simulate::SimulateOptions),
     /// Run test cases against a module
     Test(run_cases::TestOptions),
+}
+
+/// The command line as data, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Run the command that this process was started for. Gives the exit code.
