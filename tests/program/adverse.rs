@@ -21,7 +21,7 @@ fn with_module(node: &Node, name: &str) -> Value {
 }
 
 fn nothing_is_claimed(node: &Node, network: &Value) {
-    let (status, told) = node.run(&["list", "--conf", &node.conf(network), "-o", "json"]);
+    let (status, told) = node.run(&["list", "--held", "--conf", &node.conf(network), "-o", "json"]);
     assert_eq!((status, told.trim()), (Some(0), "[]"));
 }
 

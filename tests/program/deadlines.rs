@@ -85,7 +85,8 @@ fn a_slow_compiler_is_named_and_what_it_does_is_there_for_a_later_call() {
     let mut network = hurried(&node, json!({"module": module, "limits": limits, "onFault": "default"}));
     network["ipam"]["etcdConfig"] = etcd.section();
     let says = late(|| node.call("ADD", "c1", &network));
-    assert!(says.contains("slow.wasm is still being compiled, for 2 s so far") && !says.contains("etcd"), "{says}");
+    assert!(says.contains("slow.wasm is still being compiled, for ") && !says.contains("etcd"), "{says}");
+    assert!(says.contains("for 1 s so far") || says.contains("for 2 s so far"), "{says}");
     assert!(says.contains("kube-ipam policy install") && says.contains("ipam.timeout"), "{says}");
     // The compiler works on: others wait for it, and whoever has the time gets what it made.
     let other = hurried(&node, json!({"module": node.guest("good")}));
@@ -93,7 +94,7 @@ fn a_slow_compiler_is_named_and_what_it_does_is_there_for_a_later_call() {
     assert!(says.contains("good.wasm waits for another process of this node that compiles a policy, for "), "{says}");
     let (code, says) = node.call("STATUS", "", &network).failure();
     assert!(code == 50 && says.contains("slow.wasm is still being compiled, for "), "{says}");
-    assert!(["for 4 s", "for 5 s", "for 6 s", "for 7 s"].iter().any(|time| says.contains(time)), "{says}");
+    assert!(["for 3 s", "for 4 s", "for 5 s", "for 6 s", "for 7 s"].iter().any(|time| says.contains(time)), "{says}");
     assert!(says.contains("kube-ipam policy install"), "{says}");
     network["ipam"]["timeout"] = json!("5m");
     assert_eq!(node.call("ADD", "c1", &network).address(), "10.0.0.2/24");

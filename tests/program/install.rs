@@ -237,7 +237,10 @@ fn an_install_killed_at_any_moment_leaves_nothing_half_done() {
         assert_eq!(fs::read(node.path("modules/site.wasm")).unwrap(), new);
         old = new;
     }
-    assert_eq!(node.names("modules"), ["site.wasm"], "killed in {} of 30 rounds before the end", 30 - replaced);
+    // And the lock, which whoever places files there takes in turns.
+    let left = node.names("modules");
+    assert!(left.iter().all(|name| name == "site.wasm" || name == ".kube-ipam.lock"), "{left:?}");
+    assert!(replaced < 30, "no install was killed before its end");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn hold_all(directory: &Path, configuration: &Value, list: &[String]) {
         std::fs::write(books.join("blue").join(address), format!("held-{nth}\r\neth0")).unwrap();
     }
     let books = books.display().to_string();
-    let output = kube_ipam_tests::listing::operate(&["import", "--from", "host-local", &books], configuration);
+    let output = kube_ipam_tests::listing::operate(&["import", "--from", "host-local", &books, "--yes"], configuration);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 

@@ -1,6 +1,8 @@
 //! What the plugin and the commands run on: the store of a network, and the one thread of a process.
 
-use std::mem::ManuallyDrop;
+use std::cell::OnceCell;
+
+use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{self, Base};
 use crate::verbs::{Deadline, Error};
@@ -15,9 +17,24 @@ pub(crate) fn open(base: &Base, netconf: &NetConf, deadline: Option<Deadline>) -
     store.with_cooldown(cooldown).with_registry(base.domain_given)
 }
 
-/// Runs the one task of this process on its one thread. The process ends soon after, so the event loop is not dropped.
+thread_local! {
+    /// A connection belongs to the loop that it was opened on: a command that reads, asks and then writes comes back to the
+    /// same one. The process ends soon after, so it is never dropped.
+    static EVENT_LOOP: OnceCell<&'static Runtime> = const { OnceCell::new() };
+}
+
+/// Runs one task after the other on the one thread of this process.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;
-    ManuallyDrop::new(runtime).block_on(work)
+    event_loop()?.block_on(work)
+}
+
+fn event_loop() -> Result<&'static Runtime, Error> {
+    EVENT_LOOP.with(|known| {
+        if let Some(known) = known.get() {
+            return Ok(*known);
+        }
+        let new = Builder::new_current_thread().enable_all().build();
+        let new = new.map_err(|error| Error::Defect { message: format!("no event loop: {error}") })?;
+        Ok(*known.get_or_init(|| Box::leak(Box::new(new))))
+    })
 }

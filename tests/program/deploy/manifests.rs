@@ -111,5 +111,6 @@ pub(crate) fn text(value: &Value) -> String {
 
 /// The texts at this place in each element of a list.
 pub(crate) fn texts(list: &Value, pointer: &str) -> Vec<String> {
-    list.as_array().unwrap().iter().filter_map(|value| value.pointer(pointer)?.as_str()).map(str::to_owned).collect()
+    let elements = list.as_array().into_iter().flatten();
+    elements.filter_map(|value| value.pointer(pointer)?.as_str()).map(str::to_owned).collect()
 }

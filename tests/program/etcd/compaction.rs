@@ -17,7 +17,7 @@ use super::{add, all_at_once};
 const HELD: usize = 360;
 
 /// Less than the first thousand records, and more than all that `doctor` reads before them.
-const AMID: usize = 100_000;
+const AMID: usize = 30_000;
 
 #[test]
 fn fsck_and_doctor_come_to_their_end_though_etcd_is_compacted_amid_them() {

@@ -49,7 +49,9 @@ fn what_is_reserved_no_pod_gets_until_it_is_back_in_circulation() {
         assert_eq!(site.add("c2"), "10.1.0.6");
         let (code, text) = add_named(&site, "c3", "10.1.0.9").unwrap_err();
         assert_eq!(code, 102, "{text}");
-        for part in ["10.1.0.9 is reserved by ops since ", ": printers", "`kube-ipam unreserve 10.1.0.9`"] {
+        for part in
+            ["10.1.0.9 is reserved by ops since ", ": printers", "`kube-ipam unreserve 10.1.0.9 --network blue`"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(site.json(&["usage"]).1[0]["reserved"], 4);

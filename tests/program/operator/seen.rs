@@ -50,7 +50,7 @@ fn a_list_has_what_is_held_and_what_is_kept_and_can_be_narrowed_and_sorted() {
         assert_eq!((&rows[0]["kind"], &rows[0]["address"]), (&json!("cool-down"), &json!("10.1.0.2")));
         assert_eq!((&rows[1]["kind"], &rows[1]["pod"]["namespace"]), (&json!("dynamic"), &json!("bank")));
         let (_, table) = site.run(&["list"]);
-        assert!(table.starts_with("ADDRESS") && table.contains("cool-down, 59m left"), "{table}");
+        assert!(table.starts_with("ADDRESS") && table.contains("cool-down, ") && table.contains("m left"), "{table}");
         let (_, table) = site.run(&["list", "--namespace", "nobody"]);
         assert_eq!(table, "no address matches\n");
         let (_, table) = site.run(&["list", "-o", "csv", "--no-headers", "--range", "10.1.0.3"]);
@@ -101,10 +101,10 @@ fn a_map_shows_small_ranges_whole_and_of_huge_ones_what_is_occupied() {
     for site in sites() {
         let (status, picture) = site.run(&["map"]);
         assert!(status == 0 && !picture.contains('\x1b'), "no colours where there is no terminal: {picture}");
-        assert!(picture.contains("blue, range set 0: 10.1.0.2-10.1.0.14\n3 held, 1 kept of 13; "), "{picture}");
+        assert!(picture.contains("blue, range set 0: 10.1.0.2-10.1.0.14\n3 held, 1 kept back of 13; "), "{picture}");
         // The gateway and the broadcast address are nobody's.
         assert!(picture.contains("10.1.0.0                     ◎███·········\n"), "{picture}");
-        assert!(picture.contains("3 held, 1 kept of about 2^64; a character is an address; rows"), "{picture}");
+        assert!(picture.contains("3 held, 1 kept back of about 2^64; a character is an address; rows"), "{picture}");
         assert!(picture.contains("fd00::                       ◎███·····"), "{picture}");
         let (_, areas) = site.json(&["map"]);
         assert_eq!((&areas[0]["held"], &areas[0]["rows"][0]["first"]), (&json!(3), &json!("10.1.0.0")));
@@ -114,7 +114,7 @@ fn a_map_shows_small_ranges_whole_and_of_huge_ones_what_is_occupied() {
         let (status, printed) = site.run(&["map", "--svg", file.to_str().unwrap()]);
         assert!(status == 0 && printed.contains("wrote 2 ranges to"), "{printed}");
         let drawn = fs::read_to_string(&file).unwrap();
-        assert!(drawn.starts_with("<svg ") && drawn.contains("<title>1 held, 0 kept of 1</title>"), "{drawn}");
+        assert!(drawn.starts_with("<svg ") && drawn.contains("<title>1 held, 0 kept back of 1</title>"), "{drawn}");
         let (status, printed) = site.run(&["map", "--svg", "/nonexistent/map.svg"]);
         assert!(status == 1 && printed.contains("cannot write /nonexistent/map.svg"), "{printed}");
     }

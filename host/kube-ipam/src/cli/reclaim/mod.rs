@@ -100,16 +100,19 @@ const HEADER: [&str; 6] = ["ADDRESSES", "CONTAINER", "NODE", "SINCE", "WHY", "OU
 
 pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: Format) -> Done {
     if network.all && has_no_files(network.path()) {
-        tracing::info!("no network in {}: nothing to reclaim", network.path().display());
-        return Ok(Output::text(if format == Format::Json { "[]" } else { "" }));
+        let text = match format {
+            Format::Json => "[]".to_owned(),
+            Format::Table => format!("no network in {}: nothing to reclaim", network.path().display()),
+        };
+        return Ok(Output::text(text));
     }
     let networks = network.write_each()?;
     let several = networks.len() > 1;
-    let (mut reports, mut has_failed) = (Vec::new(), false);
+    let (mut reports, mut lines, mut has_failed) = (Vec::new(), Vec::new(), false);
     for opened in networks {
         if several && is_of_other_machines(&opened) {
             let name = &opened.base.network;
-            tracing::info!("network {name} keeps its addresses on its nodes, and each of them releases its own");
+            lines.push(format!("network {name} keeps its addresses on its nodes, and each of them releases its own"));
             continue;
         }
         match reclaim_network(options, &opened) {
@@ -128,7 +131,10 @@ pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: F
         // What a script reads depends on what it asked for, not on how many networks there happen to be.
         Format::Json if network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
         Format::Json => serde_json::to_string_pretty(&reports[0])?,
-        Format::Table => reports.iter().map(|report| render(report, options, several)).collect::<Vec<_>>().join("\n"),
+        Format::Table => {
+            lines.extend(reports.iter().map(|report| render(report, options, several)));
+            lines.join("\n")
+        }
     };
     Ok(Output { text, exit })
 }

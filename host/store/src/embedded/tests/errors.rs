@@ -169,7 +169,7 @@ fn a_claim_in_the_directory_of_the_environment() {
         println!("{error}; {}", error.hint().unwrap());
         return;
     }
-    let claims = if std::env::var("STORE_CLAIMS").is_ok() { 1 } else { 2_000 };
+    let claims = if std::env::var("STORE_CLAIMS").is_ok() { 1 } else { 4_000 };
     for nth in 0..claims {
         if let Err(error) = claim(Path::new(&dir), &format!("{}-{nth}", std::process::id())) {
             println!("{error}: {:?}; {}", std::error::Error::source(&error), error.hint().unwrap());

@@ -55,10 +55,8 @@ impl Stays {
                 "{when}; with ipam.kubeConfig, addresses of deleted pods would be taken over at once; without it, {by_hand} \
                  frees the address of a pod that is gone"
             ),
-            Self::Unknown(error) => format!(
-                "{when}; could not find out whether that pod gives way: {error}; `kube-ipam doctor --network NETWORK` says \
-                 what is wrong"
-            ),
+            // With a hint of its own.
+            Self::Unknown(error) => format!("{when}; could not find out whether that pod gives way: {error}"),
             Self::Judged(keeps) => hint_of(keeps, when, &by_hand, &held.node),
             Self::Leaving(waited) => format!(
                 "that pod is being deleted, and did not release the address within the {:.1} s that this call waited \
