@@ -69,7 +69,8 @@ impl Store {
         Ok(admitted)
     }
 
-    /// Holds and reservations that come from an export. One that is over by now is left out.
+    /// Holds and reservations that come from an export. One that is over by now is left out. A reservation has no end here,
+    /// whatever it says.
     pub async fn admit_holds(
         &self,
         mut holds: Vec<Hold>,
@@ -77,6 +78,11 @@ impl Store {
         rehearse: bool,
     ) -> Result<Vec<(Hold, MoveOutcome)>, StoreError> {
         holds.retain(|hold| hold.is_standing(now));
+        for hold in &mut holds {
+            if let Some(reservation) = hold.reservation.take() {
+                *hold = Hold::of_reservation(hold.address, *reservation);
+            }
+        }
         let entering = Here { store: self, same: false }.enter_holds(&holds, now).await?;
         let outcomes = self.commit_arrivals(entering, rehearse).await?;
         Ok(holds.into_iter().zip(outcomes).collect())

@@ -208,6 +208,8 @@ macro_rules! conformance {
                 reserved_addresses_are_counted_apart,
                 a_damaged_reservation_is_still_one,
                 what_is_held_and_reserved_is_left_to_people,
+                no_repair_of_a_claim_ends_a_reservation,
+                a_reservation_that_says_it_ends_does_not,
                 a_reservation_outlives_the_claim_that_was_forgotten,
                 reservations_move_with_their_network,
             ]
