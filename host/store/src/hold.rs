@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::full::unmark;
 use super::keys::Keys;
+use super::marks::unmark;
 use super::ordered::{Change, Guard, OrderedMap};
 use super::record::{Hold, Seen, encode};
 use ipam::{Assignment, Kind};

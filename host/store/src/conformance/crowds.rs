@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::bench::{Bench, dynamic, held_for, ip, requester, span, with_slot};
 use crate::Claimed;
-use crate::full::{SMALL, WIDE};
 use crate::map::Map;
+use crate::marks::{SMALL, WIDE};
 use ipam::{Claim, Kind};
 
 /// What a policy that wants the lowest address does, and what the look for it cost, in reads and in keys.
