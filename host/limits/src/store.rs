@@ -53,8 +53,9 @@ pub const UNMARKED_READS: u32 = 8;
 /// rest to the next. At some 70 bytes each; an etcd transaction takes 128 operations. Never seen.
 pub const FULL_BLOCKS_AT_ONCE: usize = 32;
 
-/// Writes of a change beyond which it deletes no more marks of full blocks: a claim may have sixteen addresses, each in other
-/// blocks, and an etcd transaction takes 128 operations. Never seen: a mark that stays is a hint that is wrong.
+/// Writes of a change beyond which it writes and deletes no more marks of full blocks: a claim may have sixteen addresses, each
+/// in other blocks, and an etcd transaction takes 128 operations. Never seen: marks are hints, and one that is missing or stays
+/// is put right by a later claim.
 pub const WRITES_WITH_MARKS: usize = 64;
 
 /// Records of one page when everything is listed or inspected: at some 400 bytes each, far below 4 MiB.

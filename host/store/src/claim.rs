@@ -23,10 +23,10 @@ use super::Store;
 use super::cursors::write_meanwhile;
 use super::drafts::Drafts;
 use super::error::StoreError;
-use super::full;
 use super::hold::{self, free, give_back_slot};
 use super::keys::Keys;
 use super::look::{Look, Requester};
+use super::marks;
 use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Seen, encode};
 use ipam::{Allocation, Assignment, Claim, HandOver, Kind, Party, PolicyName, Proposal};
@@ -72,7 +72,7 @@ impl Store {
         if let Some(first) = changes.first_mut() {
             hold::sweep(&self.keys, &look.evidence.expired, first);
             if let Some(claim) = claims.first() {
-                full::mark(&self.keys, &look, claim, first);
+                marks::mark(&self.keys, &look, claim, first);
             }
         }
         // Nobody should keep reading the past while waiting for the turn to write.

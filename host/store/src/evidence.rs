@@ -15,7 +15,7 @@
 //! window, or read beside a question about another one, is known to the snapshot without evidence of its holder, and a claim can
 //! only take it as free or lose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::batch::AtAddress;
@@ -29,6 +29,8 @@ use ipam::{Allocation, Attachment, Span};
 pub(crate) struct Evidence {
     allocations: BTreeMap<IpAddr, Seen<Allocation>>,
     holds: BTreeMap<IpAddr, Seen<Hold>>,
+    /// Addresses on hold that the snapshot alone knows of, by questions that had no part in the claim.
+    on_hold_aside: BTreeSet<IpAddr>,
     /// Claims that change with the one that is made: of those who hold an address it may take, or ceded it.
     pub(crate) others: Others,
     /// Holds that are over, found by the way.
@@ -77,8 +79,16 @@ impl Evidence {
 
     /// Whether any address of a span is on hold, or was, but for these.
     pub(crate) fn has_hold_in(&self, span: Span, except: &[IpAddr]) -> bool {
-        let mut holds = self.holds.range(span.first()..=span.last());
-        holds.any(|(address, _)| !except.contains(address))
+        let span = span.first()..=span.last();
+        let seen = self.holds.range(span.clone()).map(|(address, _)| address);
+        let mut on_hold = seen.chain(self.on_hold_aside.range(span));
+        on_hold.any(|address| !except.contains(address))
+    }
+
+    /// Remember of evidence that has no part in the claim what a mark of a full block must not overlook: holds end by themselves.
+    pub(crate) fn set_aside(&mut self, aside: Self) {
+        self.on_hold_aside.extend(aside.holds.into_keys());
+        self.on_hold_aside.extend(aside.on_hold_aside);
     }
 
     pub(crate) fn saw_hold(&mut self, address: IpAddr, hold: Seen<Hold>) {

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::full::unmark;
 use super::keys::Keys;
+use super::marks::unmark;
 use super::ordered::{Change, Guard, OrderedMap};
 use super::record::{Hold, Seen, encode};
 use ipam::{Assignment, Kind};
@@ -87,7 +87,11 @@ pub(super) fn clear_hold(keys: &Keys, address: IpAddr, over: Option<&Seen<Hold>>
 /// them meanwhile is not in the way of this change, nor this change in theirs.
 pub(super) fn sweep(keys: &Keys, expired: &[Seen<Hold>], change: &mut Change) {
     for seen in expired {
-        let Hold { address, identity, until, .. } = &seen.record;
+        let Hold { address, identity, until, reservation } = &seen.record;
+        // One that says that it ends, as somebody's hand may have written it, is a reservation all the same.
+        if reservation.is_some() {
+            continue;
+        }
         change.delete_if(keys.hold(*address), seen.bytes());
         if let Some(identity) = identity {
             change.delete_if(keys.identity(identity, *address), seen.bytes());
@@ -104,11 +108,11 @@ impl Store {
             let mut batch = self.batch();
             let expired = batch.expired(now);
             let found = self.read_now(batch).await?.all_readable(expired);
-            if found.is_empty() {
-                break;
-            }
             let mut change = Change::default();
             sweep(&self.keys, &found, &mut change);
+            if change.writes().is_empty() {
+                break;
+            }
             // Whether it wins does not matter: nothing in it is fenced but each hold by itself.
             self.map.commit(&[change]).await?;
             removed += found.len();

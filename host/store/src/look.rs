@@ -146,7 +146,8 @@ impl Look {
     pub async fn aside<T>(&mut self, ask: impl AsyncFnOnce(&mut Self) -> T) -> T {
         let evidence = std::mem::take(&mut self.evidence);
         let answer = ask(self).await;
-        self.evidence = evidence;
+        let aside = std::mem::replace(&mut self.evidence, evidence);
+        self.evidence.set_aside(aside);
         answer
     }
 

@@ -16,9 +16,9 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::full::unmark;
 use super::hold::end_hold;
 use super::keys::{Keys, Named};
+use super::marks::unmark;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Write};
 use super::pages::Pages;
 use super::record::{Hold, Seen};

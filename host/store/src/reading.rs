@@ -1,7 +1,7 @@
 //! How a snapshot is read: little at first, more where a policy asks. All of it in one view.
 //!
 //! A *window* is a few hundred neighbouring addresses, read as keys. Where a whole window is held, what follows is
-//! passed over where blocks are marked as full (`full.rs`), and the first blocks without a mark are the next windows. So what a
+//! passed over where blocks are marked as full (`marks.rs`), and the first blocks without a mark are the next windows. So what a
 //! search reads does not grow with what is held.
 //!
 //! ```text
@@ -20,9 +20,9 @@ use jiff::Timestamp;
 use super::batch::{Answers, Batch, Block, BlockTicket};
 use super::error::StoreError;
 use super::evidence::Evidence;
-use super::full::{Marks, MarksTicket, SMALL};
 use super::keys::{Keys, address_in};
 use super::map::MapView;
+use super::marks::{Marks, MarksTicket, SMALL};
 use super::nearby::{Nearby, aligned, part_in_pages};
 use super::ordered::Entry;
 use super::record::{Hold, Keyed, Seen};

@@ -327,9 +327,10 @@ impl Store {
             let Some(Registered { network: known, registration }) = parse_registered(&self.keys, &entry)? else {
                 continue;
             };
-            // What was renamed before is called by the newest name, too.
+            // What was renamed before is called by the newest name, too. A network that has its first name again is not renamed.
             let is_former = known == former && registration.domain == own;
-            if !is_former && registration.renamed_to.as_deref() != Some(former) {
+            let is_earlier = registration.renamed_to.as_deref() == Some(former) && known != network;
+            if !is_former && !is_earlier {
                 continue;
             }
             let renamed_to = Some(network.to_owned());
@@ -465,20 +466,21 @@ impl Store {
     }
 
     /// Where claims of a network may be besides this domain, by the registry: in the domain that it was registered in,
-    /// under the name that it has by now, or under another network's name where this one is not registered. One read.
+    /// under the name that it has by now, or under another network's name where this one is not registered. One read, or two.
     pub async fn former_books(&self, network: &str) -> Result<Vec<Registered>, StoreError> {
         let Some(explicit) = self.registers else { return Ok(Vec::new()) };
         let own = self.keys.domain();
-        let mut books = self.registrations().await?;
-        if let Some(at) = books.iter().position(|one| one.network == network) {
-            let mut registered = books.swap_remove(at);
-            if let Some(now) = registered.registration.renamed_to.take() {
-                return Ok(vec![Registered { network: now, ..registered }]);
+        // By itself: another network may have books of a format that is not known here, which must not keep this one's pods
+        // from ending.
+        if let Some(mut registration) = self.registration(network).await? {
+            if let Some(now) = registration.renamed_to.take() {
+                return Ok(vec![Registered { network: now, registration }]);
             }
-            let Some(domain) = registered.registration.besides(&own).map(str::to_owned) else { return Ok(Vec::new()) };
-            registered.registration.domain = domain;
-            return Ok(vec![registered]);
+            let Some(domain) = registration.besides(&own).map(str::to_owned) else { return Ok(Vec::new()) };
+            registration.domain = domain;
+            return Ok(vec![Registered { network: network.to_owned(), registration }]);
         }
+        let mut books = self.registrations().await?;
         // A domain that somebody chose, here or there, is meant to be another one: nobody was renamed.
         books.retain(|Registered { registration, .. }| {
             !explicit && !registration.explicit && registration.renamed_to.is_none() && registration.domain != own

@@ -1,10 +1,12 @@
 //! Crowded ranges: what a search reads does not grow with what is held, and no mark of a full block keeps an address from anybody.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use super::bench::{Bench, dynamic, held_for, ip, requester, span};
-use crate::full::{SMALL, WIDE};
+use super::bench::{Bench, dynamic, held_for, ip, requester, span, with_slot};
+use crate::Claimed;
 use crate::map::Map;
+use crate::marks::{SMALL, WIDE};
 use ipam::{Claim, Kind};
 
 /// What a policy that wants the lowest address does, and what the look for it cost, in reads and in keys.
@@ -89,7 +91,7 @@ pub(crate) async fn a_block_is_marked_when_it_is_full_and_no_longer(map: Map) {
     // Whoever has the last address of a block with a hold in it marks nothing: the hold ends by itself.
     assert_eq!(hold_lowest(&bench, "one").await.0, ip("10.0.2.255"));
     assert_eq!(bench.marks().await, expected);
-    bench.pass(std::time::Duration::from_secs(61));
+    bench.pass(Duration::from_secs(61));
     assert_eq!(hold_lowest(&bench, "two").await.0, ip("10.0.2.254"));
     assert_eq!(bench.marks().await, [key("10.0.1.0"), key("10.0.2.0")]);
     bench.release(&requester("one", "")).await;
@@ -127,7 +129,7 @@ pub(crate) async fn a_mark_that_is_wrong_keeps_no_address_from_anybody(map: Map)
     let mark = bench.store.keys.full(SMALL, ip("10.0.2.0"));
     assert!(bench.marks().await.contains(&mark));
     let claimed = bench.store.claim(look, &[vec![dynamic("10.0.2.77")]], None, &[]).await.unwrap();
-    assert!(matches!(claimed, crate::Claimed::Done(_)));
+    assert!(matches!(claimed, Claimed::Done(_)));
     assert!(!bench.marks().await.contains(&mark));
     bench.release(&one).await;
     bench.scribble(&held, &record).await;
@@ -166,5 +168,45 @@ pub(crate) async fn a_crowded_end_is_crossed_and_the_search_begins_again_at_the_
             assert!(reads <= 5 && keys <= 2_000, "{reads} reads of {keys} keys");
         }
     }
+    bench.agrees().await;
+}
+
+/// etcd refuses a transaction of more than 128 operations. A claim of as many addresses as there may be, each with a slot and
+/// with a hold that it ends, takes a hundred.
+pub(crate) async fn a_claim_that_is_large_is_not_made_too_large_by_marks(map: Map) {
+    let mut subnets = vec!["10.0.0.0/18".to_owned()];
+    subnets.extend((1..16).map(|nth| format!("10.1.{nth}.0/24")));
+    let subnets: Vec<&str> = subnets.iter().map(String::as_str).collect();
+    let bench = Bench::new(map, &subnets);
+    bench.fill(span("10.0.0.2", "10.0.40.255")).await;
+    let mut wanted = vec![with_slot("team", 0, held_for("me", 1, dynamic("10.0.41.0")))];
+    for nth in 1..16 {
+        wanted.push(with_slot("team", nth, held_for("me", 1, dynamic(&format!("10.1.{nth}.9")))));
+    }
+    let asker = requester("one", "a");
+    bench.hold(&asker, &wanted).await;
+    bench.release(&asker).await;
+    bench.pass(Duration::from_secs(2));
+    let mut look = bench.look(&asker, &[]).await;
+    assert_eq!(bench.next_free(&mut look, 0, None).await, Some(ip("10.0.41.0")));
+    let claimed = bench.store.claim(look, &[wanted], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)), "{claimed:?}");
+    bench.agrees().await;
+}
+
+/// A shadow's search teaches the snapshot that an address on hold is taken. The hold ends by itself all the same.
+pub(crate) async fn what_a_shadow_found_on_hold_is_marked_by_nobody(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/22"]);
+    bench.fill(span("10.0.0.2", "10.0.2.253")).await;
+    let kept = requester("kept", "");
+    bench.hold(&kept, &[held_for("me", 60, dynamic("10.0.2.254"))]).await;
+    bench.release(&kept).await;
+    let mut look = bench.look(&requester("one", ""), &[]).await;
+    let found = look.aside(async |look| bench.next_free(look, 0, None).await).await;
+    assert_eq!(found, Some(ip("10.0.2.255")));
+    let claimed = bench.store.claim(look, &[vec![dynamic("10.0.2.255")]], None, &[]).await.unwrap();
+    assert!(matches!(claimed, Claimed::Done(_)), "{claimed:?}");
+    let mark = bench.store.keys.full(SMALL, ip("10.0.2.0"));
+    assert!(!bench.marks().await.contains(&mark));
     bench.agrees().await;
 }

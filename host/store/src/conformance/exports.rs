@@ -7,7 +7,7 @@ use super::reservations::reserve;
 use crate::export::{Export, ExportError, Exported};
 use crate::map::Map;
 use crate::memory::Memory;
-use crate::record::Hold;
+use crate::record::{Hold, encode};
 use crate::{Arrival, MoveOutcome, Requester, Store};
 use ipam::{Claim, HandOver};
 
@@ -71,6 +71,12 @@ pub(crate) async fn a_domain_that_does_not_agree_is_not_exported(map: Map) {
     assert!(matches!(failure(&bench).await, ExportError::Store(_)));
     bench.delete(&key).await;
     assert!(matches!(failure(&bench).await, ExportError::Inconsistent { held: 1, claimed: 0 }));
+    // One claim lists an address of somebody else, another one lacks its own: as many are held as are listed.
+    let two = requester("two", "b");
+    let of_another = Claim { addresses: vec![dynamic("10.0.0.2")], ..bench.hold(&two, &[dynamic("10.0.0.3")]).await };
+    bench.scribble(&bench.store.keys.attachment(&two.attachment), &encode(&of_another)).await;
+    bench.delete(&bench.store.keys.address(ip("10.0.0.2"))).await;
+    assert!(matches!(failure(&bench).await, ExportError::Inconsistent { held: 1, claimed: 1 }));
 }
 
 async fn populate(bench: &Bench) {

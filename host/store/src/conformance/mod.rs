@@ -128,10 +128,12 @@ macro_rules! conformance {
                 a_block_is_marked_when_it_is_full_and_no_longer,
                 a_mark_that_is_wrong_keeps_no_address_from_anybody,
                 a_crowded_end_is_crossed_and_the_search_begins_again_at_the_front,
+                a_claim_that_is_large_is_not_made_too_large_by_marks,
+                what_a_shadow_found_on_hold_is_marked_by_nobody,
             ]
             lists: [
                 everything_is_listed_in_pages,
-            what_keeps_an_address_is_listed_in_the_order_of_addresses,
+                what_keeps_an_address_is_listed_in_the_order_of_addresses,
                 a_filter_finds_pods_containers_networks_and_addresses,
                 a_pod_is_found_in_every_cluster_and_with_what_it_ceded,
                 a_pod_is_found_without_reading_the_others,
@@ -206,6 +208,8 @@ macro_rules! conformance {
                 reserved_addresses_are_counted_apart,
                 a_damaged_reservation_is_still_one,
                 what_is_held_and_reserved_is_left_to_people,
+                no_repair_of_a_claim_ends_a_reservation,
+                a_reservation_that_says_it_ends_does_not,
                 a_reservation_outlives_the_claim_that_was_forgotten,
                 reservations_move_with_their_network,
             ]

@@ -202,6 +202,12 @@ pub(crate) async fn a_store_of_another_format_is_left_alone(map: Map) {
         assert!(matches!(answer, Err(StoreError::Format { .. })), "{answer:?}");
         assert_eq!((bench.keys_at_rest().await, bench.store.held_by(&one.attachment).await.unwrap()), (0, None));
     }
+    // A network beside it goes on: what its pods do not hold any more is not searched for in there.
+    let green = bench.store.beside("green").with_registry(true);
+    let word = r#"{"format":2,"domain":"green","explicit":true,"subnets":[]}"#;
+    bench.scribble(&bench.store.keys.registration("green"), word.as_bytes()).await;
+    assert_eq!(green.former_books("green").await.unwrap(), []);
+    bench.delete(&bench.store.keys.registration("green")).await;
     // What cannot be read at all is written again by the next claim, as ever.
     bench.scribble(&key, b"?").await;
     bench.hold(&requester("one", "a"), &[dynamic("10.0.0.2")]).await;

@@ -182,6 +182,48 @@ pub(crate) async fn what_is_held_and_reserved_is_left_to_people(map: Map) {
     bench.agrees().await;
 }
 
+/// The record of an address was lost, and the address reserved before anybody noticed: the claim that still lists it is not
+/// given it back at the reservation's expense, also where that is damaged.
+pub(crate) async fn no_repair_of_a_claim_ends_a_reservation(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let one = requester("one", "a");
+    bench.hold(&one, &[dynamic("10.0.0.2")]).await;
+    let keys = bench.store.keys.clone();
+    bench.delete(&keys.address(ip("10.0.0.2"))).await;
+    reserve(&bench, &["10.0.0.2"]).await;
+    let reservation = encode(&Hold::of_reservation(ip("10.0.0.2"), words()));
+    for record in [reservation.as_slice(), b"{"] {
+        bench.scribble(&keys.hold(ip("10.0.0.2")), record).await;
+        for repair in bench.store.plan_repairs(&bench.sets, &InUse::new()).await.unwrap() {
+            assert!(repair.is_left && repair.remedy.contains("kube-ipam unreserve 10.0.0.2"), "{repair:?}");
+        }
+    }
+    bench.scribble(&keys.hold(ip("10.0.0.2")), &reservation).await;
+    bench.release(&one).await;
+    assert_eq!(reserved(&bench).await, ["10.0.0.2"]);
+    bench.agrees().await;
+}
+
+/// Written by hand, or by a program that knows reservations otherwise: what says that it ends is not swept.
+pub(crate) async fn a_reservation_that_says_it_ends_does_not(map: Map) {
+    let bench = Bench::new(map, &["10.0.0.0/24"]);
+    let keys = bench.store.keys.clone();
+    let hold = Hold { until: bench.now.get(), ..Hold::of_reservation(ip("10.0.0.2"), words()) };
+    for key in [keys.hold(hold.address), keys.expiry(hold.until, hold.address)] {
+        bench.scribble(&key, &encode(&hold)).await;
+    }
+    bench.pass(Duration::from_secs(2));
+    bench.hold(&requester("one", ""), &[dynamic("10.0.0.3")]).await;
+    assert_eq!(bench.store.remove_expired(bench.now.get(), 4).await.unwrap(), 0);
+    assert_eq!(bench.contest(&requester("two", ""), &[dynamic("10.0.0.2")]).await, Claimed::Lost);
+    assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("reserved: printer"));
+    // An import gives it the end that all have.
+    let other = bench.store.beside("other");
+    other.admit_holds(vec![hold], bench.now.get(), false).await.unwrap();
+    assert_eq!(addresses(&other.reservations().first(2).await.unwrap()), ["10.0.0.2"]);
+    bench.agrees().await;
+}
+
 /// A container runs with an address that the store had forgotten, and that was reserved meanwhile.
 pub(crate) async fn a_reservation_outlives_the_claim_that_was_forgotten(map: Map) {
     let bench = Bench::new(map, &["10.0.0.0/24"]);

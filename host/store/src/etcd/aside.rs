@@ -43,24 +43,28 @@ pub(super) async fn ask(config: &EtcdConfig, endpoint: &str) -> Result<Aside, St
 
 async fn connect_and_ask(config: &EtcdConfig, endpoint: &str) -> Result<Aside, String> {
     let (scheme, rest) = endpoint.split_once("://").unwrap_or(("http", endpoint));
-    let place = rest.split('/').next().unwrap_or_default();
-    let stream = TcpStream::connect(with_port(place)).await.map_err(|error| error.to_string())?;
+    let place = with_port(rest.split('/').next().unwrap_or_default());
+    let stream = TcpStream::connect(&place).await.map_err(|error| error.to_string())?;
     if scheme != "https" {
-        return request(TokioIo::new(stream), place).await;
+        return request(TokioIo::new(stream), &place).await;
     }
-    let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host_of(&place).to_owned()).map_err(|error| error.to_string())?;
     let connector = TlsConnector::from(Arc::new(tls(config)?));
     let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificate = certificates.first().and_then(|certificate| valid_until(certificate));
-    let aside = request(TokioIo::new(stream), place).await?;
+    let aside = request(TokioIo::new(stream), &place).await?;
     Ok(Aside { certificate, ..aside })
 }
 
 fn with_port(place: &str) -> String {
     let has_port = place.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
     if has_port { place.to_owned() } else { format!("{place}:2379") }
+}
+
+/// The host of a place with a port, as a certificate names it: an IPv6 address without its brackets.
+fn host_of(place: &str) -> &str {
+    place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']'])
 }
 
 fn tls(config: &EtcdConfig) -> Result<ClientConfig, String> {
@@ -140,6 +144,13 @@ mod tests {
 
     #[test]
     fn an_endpoint_without_a_port_has_that_of_etcd() {
-        assert_eq!([with_port("a"), with_port("a:1"), with_port("[::1]:1")], ["a:2379", "a:1", "[::1]:1"]);
+        for (endpoint, place, host) in [
+            ("a", "a:2379", "a"),
+            ("a:1", "a:1", "a"),
+            ("[::1]:1", "[::1]:1", "::1"),
+            ("[fd00::7]", "[fd00::7]:2379", "fd00::7"),
+        ] {
+            assert_eq!((with_port(endpoint).as_str(), host_of(&with_port(endpoint))), (place, host));
+        }
     }
 }

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::Repair;
-use crate::full::unmark;
 use crate::inspect::{Disagreement, Everything};
 use crate::keys::Keys;
+use crate::marks::unmark;
 use crate::ordered::{Change, Guard};
 
 /// A change and what it does in words. Writes come before fences: a change begins with a key it writes.

@@ -55,7 +55,7 @@ impl RepairPlan<'_> {
     }
 
     /// The hold as it is, or, where nobody can read it, as the index of reservations or that of identities has it.
-    fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
+    pub(super) fn wanted_hold(&self, address: IpAddr) -> Option<&Hold> {
         if let Some(hold) = self.all.holds.get(&address) {
             return Some(hold);
         }

@@ -14,7 +14,10 @@ impl RepairPlan<'_> {
     /// Why a repair would take something from a container that runs: an address it uses, or its claim as a whole.
     pub(super) fn left_because(&self, subject: &Subject) -> Option<String> {
         match subject {
-            Subject::Attachment(attachment) => self.lost_by(attachment, self.in_use.get(attachment)?),
+            Subject::Attachment(attachment) => {
+                let reserved = self.claimed_and_reserved(attachment);
+                reserved.or_else(|| self.lost_by(attachment, self.in_use.get(attachment)?))
+            }
             Subject::Unexplained(key) => {
                 let Some(Named::Address(address)) = self.keys.named(key) else { return None };
                 let (user, _) = self.in_use.iter().find(|(_, used)| used.contains(&address))?;
@@ -25,9 +28,17 @@ impl RepairPlan<'_> {
         }
     }
 
+    /// Why a claim cannot be given an address that it lists: the record of the address is gone or says something else, and it was
+    /// reserved meanwhile. To write the record again would end the reservation.
+    fn claimed_and_reserved(&self, attachment: &Attachment) -> Option<String> {
+        let wanted = self.wanted_claim(attachment)?;
+        let mut missing = wanted.allocations().filter(|held| self.all.addresses.get(&held.address) != Some(held));
+        missing.find_map(|held| self.held_and_reserved(held.address))
+    }
+
     /// A reservation ends by an operator's word alone, and what is held is not freed: no repair decides between the two.
     fn held_and_reserved(&self, address: IpAddr) -> Option<String> {
-        let reservation = self.all.holds.get(&address)?.reservation.as_ref()?;
+        let reservation = self.wanted_hold(address)?.reservation.as_ref()?;
         let holder = self.holder(address)?;
         Some(format!(
             "leave it: {holder} holds {address}, which is {reservation}; `kube-ipam unreserve {address}`, or delete the pod"

@@ -50,7 +50,7 @@ pub struct Repair {
     pub remedy: String,
     /// Whether it deletes what nothing readable explains: only for an operator who has looked for himself.
     pub discards: bool,
-    /// Whether nothing is done, because a container that runs would lose its claim or an address.
+    /// Whether nothing is done, because a container that runs would lose its claim or an address, or a reservation would end.
     pub is_left: bool,
     change: Change,
 }

@@ -159,13 +159,16 @@ pub(super) fn mark(keys: &Keys, look: &Look, claim: &Claim, change: &mut Change)
     let claimed: Vec<IpAddr> = dynamic.map(|assignment| assignment.address).collect();
     for address in &claimed {
         for bits in [SMALL, WIDE] {
-            if look.reading.marks.of(bits, *address).is_some_and(|full| full.contains(*address)) {
+            if has_room(change) && look.reading.marks.of(bits, *address).is_some_and(|full| full.contains(*address)) {
                 change.delete(keys.full(bits, *address));
             }
         }
     }
     let search = FullBlocks { look, claimed: &claimed };
     for (bits, block, part) in search.find() {
+        if !has_room(change) {
+            break;
+        }
         let part = if part == block { String::new() } else { part.to_string() };
         change.put(keys.full(bits, block.first()), part);
     }
@@ -173,13 +176,18 @@ pub(super) fn mark(keys: &Keys, look: &Look, claim: &Claim, change: &mut Change)
 
 /// Delete the marks of the blocks that an address lies in, because it is free.
 pub(super) fn unmark(keys: &Keys, address: IpAddr, change: &mut Change) {
-    // A mark that stays is a nuisance; a release that is too large for etcd would be none.
-    if change.writes().len() >= WRITES_WITH_MARKS {
+    if !has_room(change) {
         return;
     }
     for bits in [SMALL, WIDE] {
         change.delete(keys.full(bits, address));
     }
+}
+
+/// Whether a change may bring marks along. Without its mark a search is slower, and one that stays hides an address for a
+/// while; but etcd refuses a transaction that is too large, and with it the pod.
+fn has_room(change: &Change) -> bool {
+    change.writes().len() < WRITES_WITH_MARKS
 }
 
 /// The blocks that are full with a claim, as far as its look knows.
