@@ -97,7 +97,7 @@ impl Shortage {
             parts.push("or shorten cooldown or the policy's holds".to_owned());
         }
         if self.full.iter().any(|set| set.fullness.occupancy.reserved > 0) {
-            parts.push("or `kube-ipam unreserve` some".to_owned());
+            parts.push("or `kube-ipam unreserve ADDRESS --network NETWORK`".to_owned());
         }
         parts.join("; ")
     }
@@ -120,7 +120,7 @@ impl FullSet {
             text.push_str(&format!(", {} reserved", occupancy.reserved));
         }
         if *fixed > 0 {
-            text.push_str(&format!(", {fixed} for fixed addresses (fixedStart)"));
+            text.push_str(&format!(", {fixed} fixed (fixedStart)"));
         }
         if *excluded > 0 {
             text.push_str(&format!("; {excluded} excluded"));
