@@ -133,7 +133,11 @@ impl OlderThanBoot {
     fn describe(&self) -> String {
         let Self { count, is_least, booted } = self;
         let least = if *is_least { "at least " } else { "" };
-        let claims = if *count == 1 { "claim of this node is" } else { "claims of this node are" };
-        format!("{least}{count} {claims} older than its boot at {booted:.0}: their containers are gone")
+        match count {
+            1 => format!("{least}1 claim of this node is older than its boot at {booted:.0}: its container is gone"),
+            _ => format!(
+                "{least}{count} claims of this node are older than its boot at {booted:.0}: their containers are gone"
+            ),
+        }
     }
 }
