@@ -115,6 +115,8 @@ fn the_log_is_on_by_default_and_can_be_switched_off() {
     assert_has(&lines(&log)[1], &["ERROR", "code=6"]);
     network["ipam"]["logFile"] = json!("none");
     call(&network).success();
+    // Nor does a call that fails before its configuration is looked at.
+    Call::new("ADD", "", &network).with(NO_LOG.0, "").after(&mount).run().failure();
     assert_eq!(lines(&log).len(), 2);
 }
 

@@ -26,7 +26,8 @@ pub fn run() -> u8 {
     end(&configuration, served, began)
 }
 
-/// Answers, and then ends the log: whatever the disk of the log does, the runtime has its answer.
+/// Answers, and then ends the log: whatever becomes of the line, the answer is on its way. A runtime reads it once this
+/// process has ended, so that the line is one write and waits for nobody.
 fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) -> u8 {
     let error = match served {
         Ok(Response::Versions(version)) => return respond(&Response::Versions(version)),
@@ -42,21 +43,25 @@ fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) ->
         }
         Err(error) => error,
     };
-    // Where not even the configuration can be read, nobody has begun a log. The second beginning of one is nothing.
-    telemetry::begin(&Log::default(), began);
+    let netconf = NetConf::parse(configuration).ok();
+    // Whatever failed before the log was begun is logged where the configuration says, as far as it can be read. The second
+    // beginning of a log is nothing.
+    telemetry::begin(&netconf.as_ref().map(Log::of).unwrap_or_default(), began);
     // The version is searched for in the whole configuration, which may not even be JSON: only a failure pays for that.
     let version = NetConf::version_to_answer_in(configuration);
-    let hint = hint_of(&error, configuration);
+    let hint = hint_of(&error, netconf.as_ref());
     let exit = respond(&Response::Failure(version, Failure::hinting(&error, &hint)));
     tracing::error!(target: telemetry::END, code = error.code(), error = error.message(), hint, "failed");
     exit
 }
 
 /// The hint of an error, with the name of the network where the configuration has one.
-fn hint_of(error: &Error, configuration: &[u8]) -> String {
+fn hint_of(error: &Error, netconf: Option<&NetConf>) -> String {
     let hint = error.hint().unwrap_or_default();
-    let Ok(netconf) = NetConf::parse(configuration) else { return hint };
-    netconf.network().map_or_else(|_| hint.clone(), |network| for_network(&hint, network))
+    match netconf.map(NetConf::network) {
+        Some(Ok(network)) => for_network(&hint, network),
+        Some(Err(_)) | None => hint,
+    }
 }
 
 fn is_polled() -> bool {

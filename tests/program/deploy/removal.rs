@@ -60,6 +60,9 @@ fn nothing_is_left_and_nothing_of_others_is_touched() {
         "cniArgs": [["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", "web"]],
         "result": {"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2/24"}]}});
     fs::write(&result, cached.to_string()).unwrap();
+    // One that somebody has written by hand: its pods would find no binary.
+    let by_hand = node.path("etc/cni/net.d/30-by-hand.conf");
+    fs::write(&by_hand, node.embedded().to_string()).unwrap();
 
     let _removing = uninstalled(&node);
     let told = node.until_told(&["1 container of its network still run"]);
@@ -68,6 +71,9 @@ fn nothing_is_left_and_nothing_of_others_is_touched() {
     assert!(node.path("opt/cni/bin/kube-ipam").exists(), "its DEL needs the binary");
 
     fs::remove_file(&result).unwrap();
+    node.until_told(&["30-by-hand.conf: still has a network of kube-ipam"]);
+    assert!(node.path("opt/cni/bin/kube-ipam").exists(), "its next pod needs the binary");
+    fs::remove_file(&by_hand).unwrap();
     until("the rest is removed", || !node.path("var/lib/cni/kube-ipam").exists());
     node.until_ready();
     assert_eq!(node.names("etc/cni/net.d"), ["05-other.conf", "20-red.conf"]);

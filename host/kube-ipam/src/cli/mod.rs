@@ -20,6 +20,7 @@ mod rename;
 mod reserve;
 mod show;
 mod subject;
+mod typed;
 mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -155,7 +156,7 @@ enum Command {
     },
     /// Install the binary, a kubeconfig, credentials, policy modules and networks on this node, and keep them up to date
     InstallNode(install_node::InstallNodeOptions),
-    /// Remove from this node what install-node has installed, once its containers have ended
+    /// Remove from this node what install-node has installed, once the containers of its networks have ended
     UninstallNode(install_node::uninstall::UninstallNodeOptions),
     /// Check network configurations and print their schema
     #[command(subcommand)]

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use super::typed::hint_as_typed;
 use clap::{Args, ValueEnum};
 use cni::{Fail, Version};
 use ipam::Claim;
@@ -168,7 +169,7 @@ pub fn finish(program: &str, done: Done) -> u8 {
         Err(error) => {
             let mut text = format!("{program}: {error}");
             if let Some(hint) = error.0.hint() {
-                text.push_str(&format!("\nhint: {hint}"));
+                text.push_str(&format!("\nhint: {}", hint_as_typed(&hint)));
             }
             let _ = writeln!(io::stderr().lock(), "{}", lines(&text));
             1

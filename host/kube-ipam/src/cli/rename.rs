@@ -14,11 +14,11 @@ use cni::Fail;
 
 #[derive(Args, Debug)]
 pub(crate) struct RenameOptions {
-    /// The name that the network had
+    /// The former name of the network
     former: String,
-    /// The name that its file has now
+    /// The new name, which the network has in its file
     new: String,
-    /// The domain that kept the addresses. Default: as registered
+    /// The domain that keeps the addresses. Default: as registered
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
     /// Look in this file or directory instead of /etc/cni/net.d

@@ -63,7 +63,11 @@ impl LogFile {
             return Ok(false);
         }
         // It may have been renamed between opening and locking. And what a link leads to is somebody else's to rotate.
-        let there = fs::symlink_metadata(&self.path)?;
+        let there = match fs::symlink_metadata(&self.path) {
+            // Somebody has removed it, or was killed between the renaming and the first line of the next one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            there => there?,
+        };
         if (there.dev(), there.ino()) == (opened.dev(), opened.ino()) {
             fs::rename(&self.path, older(&self.path))?;
         }

@@ -30,6 +30,13 @@ impl Fields {
         }
     }
 
+    /// Tells each of these, or tells it again.
+    pub(super) fn add(&mut self, fields: Self) {
+        for (key, value) in fields.0 {
+            self.set(key, value);
+        }
+    }
+
     pub(super) fn set_milliseconds(&mut self, key: &'static str, time: Duration) {
         self.set(key, format!("{:.2}", time.as_secs_f64() * 1e3));
     }

@@ -142,20 +142,24 @@ impl Subscriber for CallLog {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut call = self.call();
         let metadata = event.metadata();
+        let message = if matches!(metadata.target(), OUTCOME | END) { "outcome" } else { "message" };
+        // Before the lock is taken: the text of a value is made by code that might panic, and a panic is logged.
+        let mut told = Fields::default();
+        event.record(&mut told.noting(message));
+        let mut call = self.call();
         match metadata.target() {
-            OUTCOME => event.record(&mut call.fields.noting("outcome")),
+            OUTCOME => call.fields.add(told),
             END => {
-                event.record(&mut call.fields.noting("outcome"));
+                call.fields.add(told);
                 call.note_times();
                 let line = call.fields.line(Timestamp::now(), *metadata.level());
                 self.write(&mut call, &line);
             }
             _ => {
-                let mut told = call.fields.identity();
-                event.record(&mut told.noting("message"));
-                self.write(&mut call, &told.line(Timestamp::now(), *metadata.level()));
+                let mut all = call.fields.identity();
+                all.add(told);
+                self.write(&mut call, &all.line(Timestamp::now(), *metadata.level()));
             }
         }
     }

@@ -14,8 +14,8 @@ pub(crate) const ONE_PLUGIN_OF_A_LIST: &str = "keep ipam of type kube-ipam in on
                                                make a second network, with a file and a name of its own";
 
 /// What to do about a range without a free address.
-pub(crate) const WHEN_FULL: &str = "`kube-ipam reclaim --network NETWORK` releases what pods that are gone hold, as the runtime's \
-    GC does; `kube-ipam list --network NETWORK` shows the rest; otherwise enlarge the range";
+pub(crate) const WHEN_FULL: &str = "`kube-ipam reclaim --network NETWORK` releases what deleted pods hold, as the runtime's GC \
+    does; `kube-ipam list --network NETWORK` shows the rest; otherwise enlarge the range";
 
 /// Where the API server, the store or a clock may be the reason.
 const ASK_THE_DOCTOR: &str = "`kube-ipam doctor --network NETWORK` on that node says what is wrong";

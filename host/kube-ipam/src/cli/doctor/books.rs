@@ -84,7 +84,7 @@ fn overlaps(registry: &[Registered]) -> Vec<Check> {
                 ),
                 hint: Some(
                     "set ipam.domain: the same one in both to share the addresses, different ones where both may give out \
-                     the same address; kube-ipam import --from kube-ipam --former-network moves those of a renamed one"
+                     the same address; `kube-ipam rename FORMER NEW` moves those of a renamed one"
                         .to_owned(),
                 ),
             });

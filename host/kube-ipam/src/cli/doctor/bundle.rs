@@ -23,7 +23,18 @@ use limits::{BUNDLED_LOG, NEVER_RECORDED, RECORDED_VALUE};
 const REDACTED: &str = "(redacted)";
 
 /// Parts of keys whose values are secrets, in small letters. A key that names a file holds none itself.
-const SECRET: [&str; 7] = ["password", "passwd", "token", "secret", "credential", "private", "authorization"];
+const SECRET: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "token",
+    "secret",
+    "credential",
+    "private",
+    "authorization",
+    "apikey",
+    "api-key",
+];
 
 /// The archive could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +47,10 @@ pub(super) struct BundleError {
 
 impl Fail for BundleError {
     fn hint(&self) -> Option<String> {
-        Some("name a file in a directory that exists, on a disk with some megabytes of room".to_owned())
+        Some(match self.source.kind() {
+            io::ErrorKind::AlreadyExists => "name a file that does not exist yet: none is replaced".to_owned(),
+            _ => "name a file in a directory that exists, on a disk with some megabytes of room".to_owned(),
+        })
     }
 }
 
@@ -163,30 +177,41 @@ fn redact_lines(text: &str) -> String {
 
 /// A text without what looks like a secret, word by word: `password=…`, `Bearer …`, `https://user:…@host`.
 fn redact_text(text: &str) -> String {
-    let mut shown = Vec::new();
+    let mut shown = String::with_capacity(text.len());
     let mut follows_secret = false;
-    for word in text.split(' ') {
-        shown.push(redact_word(word, follows_secret));
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end_matches(char::is_whitespace);
+        if word.is_empty() {
+            shown.push_str(piece);
+            continue;
+        }
+        shown.push_str(&redact_word(word, follows_secret));
+        shown.push_str(&piece[word.len()..]);
         let bare = word.trim_matches(['"', '\'', ':', ',']).to_lowercase();
-        follows_secret = bare == "bearer" || bare == "basic" || (word.ends_with(':') && is_secret(&bare));
+        // The scheme stands behind its header, and may be glued to it: `Authorization=Bearer …`.
+        follows_secret =
+            bare.ends_with("bearer") || bare.ends_with("basic") || (word.ends_with(':') && is_secret(&bare));
     }
-    shown.join(" ")
+    shown
 }
 
 fn redact_word(word: &str, follows_secret: bool) -> String {
     if follows_secret {
         return REDACTED.to_owned();
     }
-    if let Some((key, _)) = word.split_once(['=', ':'])
-        && is_secret(key)
-        && !word.ends_with(':')
-    {
-        return format!("{key}={REDACTED}");
-    }
+    // A password may have an @, a host has none.
     if let Some((scheme, rest)) = word.split_once("://")
-        && let Some((_, host)) = rest.split_once('@')
+        && let Some((_, host)) = rest.rsplit_once('@')
     {
-        return format!("{scheme}://{REDACTED}@{host}");
+        return format!("{scheme}://{REDACTED}@{}", redact_word(host, false));
+    }
+    // Any of its parts may be the key: `error="token=…`, `https://host/?token=…`.
+    let mut begin = 0;
+    for (at, _) in word.match_indices(['=', ':']) {
+        if is_secret(&word[begin..at]) && at + 1 < word.len() {
+            return format!("{}{REDACTED}", &word[..=at]);
+        }
+        begin = at + 1;
     }
     // A JSON Web Token, wherever it stands.
     if word.contains("eyJ") && word.matches('.').count() >= 2 {
@@ -215,6 +240,25 @@ mod tests {
         let text = value.to_string();
         assert!(!text.contains(PLANTED), "{text}");
         assert!(text.contains("/etc/kube-ipam/password") && text.contains("https://etcd:2379"), "{text}");
+    }
+
+    #[test]
+    fn no_way_to_write_a_secret_is_overlooked() {
+        for text in [
+            format!("error=\"token={PLANTED} is refused\""),
+            format!("https://etcd:2379/?token={PLANTED}"),
+            format!("https://root:p@{PLANTED}@etcd:2379"),
+            format!("Authorization=Bearer {PLANTED}"),
+            format!("Authorization: Basic {PLANTED}"),
+            format!("password:\t{PLANTED}\nrest"),
+            format!("{{\"apiKey\":\"{PLANTED}\"}}"),
+        ] {
+            let shown = redact_text(&text);
+            assert!(!shown.contains(PLANTED) && shown.contains(REDACTED), "{text}: {shown}");
+        }
+        for text in ["etcdPasswordFile=/etc/kube-ipam/password", "a  b\tc\n", "cannot read the token: "] {
+            assert_eq!(redact_text(text), text);
+        }
     }
 
     #[test]

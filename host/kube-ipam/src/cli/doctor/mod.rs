@@ -44,8 +44,8 @@ const NEARLY_FULL: u8 = 90;
 /// The options of `doctor`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DoctorOptions {
-    /// Also write a support archive (tar): what doctor says, the networks' files, the end of their logs. Passwords, keys and
-    /// tokens are left out, names of pods and nodes are not
+    /// Also write a support archive (tar): this report, the networks' configurations and the end of their logs. Passwords, keys
+    /// and tokens are left out; names of pods and nodes are not
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 }

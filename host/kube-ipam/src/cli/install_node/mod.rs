@@ -74,7 +74,7 @@ pub(crate) struct InstallNodeOptions {
     /// URL of the API server, https://HOST:PORT [default: from the pod's environment]
     #[arg(long, value_name = "URL", requires = "kubeconfig")]
     server: Option<String>,
-    /// Make a link to the installed binary in this directory, such as /usr/local/bin
+    /// Link to the installed binary from this directory, such as /usr/local/bin
     #[arg(long, value_name = "DIR", requires = "bin_dir", requires = "data_dir")]
     link_dir: Option<PathBuf>,
     /// Install the files in this directory, such as ca.crt, tls.crt and tls.key, for networks that name them (mode 0600)
@@ -90,7 +90,7 @@ pub(crate) struct InstallNodeOptions {
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
     /// Install the networks (*.conflist, *.conf) in this directory, each once an ADD in it would work; one whose file is
-    /// empty is taken off the node
+    /// empty is removed from the node
     #[arg(long, value_name = "DIR", requires = "data_dir")]
     networks: Option<PathBuf>,
     /// Directory to install networks in
@@ -100,10 +100,10 @@ pub(crate) struct InstallNodeOptions {
     /// note of what was installed
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Write what is not installed, and why, to this file at every look; it is empty where nothing is missing
+    /// Write what is not installed, and why, to this file at every check; it is empty when nothing is missing
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Do nothing but read the file that another install-node writes (--state): succeed if it is empty, otherwise print it. For
+    /// Only read the file that another install-node writes (--state): succeed if it is empty, otherwise print it and fail. For
     /// a readiness probe
     #[arg(long, value_name = "FILE", exclusive = true)]
     ready: Option<PathBuf>,
@@ -242,7 +242,7 @@ impl Installation {
     fn install_files(&self) -> Result<Vec<Obstacle>, InstallError> {
         let mut obstacles = Vec::new();
         if let Some(file) = &self.options.kubeconfig {
-            self.install_kubeconfig(file)?;
+            obstacles.extend(self.install_kubeconfig(file)?);
         }
         if let Some(from) = &self.options.etcd_credentials {
             obstacles.extend(self.install_credentials(from)?);
@@ -266,13 +266,13 @@ impl Installation {
         Ok(obstacles)
     }
 
-    fn install_kubeconfig(&self, file: &Path) -> Result<(), InstallError> {
+    fn install_kubeconfig(&self, file: &Path) -> Result<Option<Obstacle>, InstallError> {
         let server = kubeconfig::server(self.options.server.as_deref(), |name| std::env::var(name).ok())?;
         let content = kubeconfig::from_service_account(&self.options.service_account, &server)?;
         let name = file.file_name().ok_or_else(|| InstallError::NoFileName { path: file.to_owned() })?;
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let directory = Directory::open(parent, "--kubeconfig")?;
-        self.put(Part::Kubeconfig, &directory, name, 0o600, &mut Cursor::new(content)).map(drop)
+        self.put(Part::Kubeconfig, &directory, name, 0o600, &mut Cursor::new(content))
     }
 
     fn install_credentials(&self, from: &Path) -> Result<Vec<Obstacle>, InstallError> {
@@ -298,15 +298,17 @@ impl Installation {
         Ok(obstacles)
     }
 
-    fn install_binary(&self, to: &Path) -> Result<Option<Obstacle>, InstallError> {
+    fn install_binary(&self, to: &Path) -> Result<Vec<Obstacle>, InstallError> {
         let (this, name) = (Path::new("/proc/self/exe"), OsStr::new("kube-ipam"));
         let mut content = File::open(this)
             .map_err(|source| InstallError::unreadable(this, "make it readable for this process", source))?;
         let directory = Directory::open(to, "--bin-dir")?;
-        self.put(Part::Binary, &directory, name, 0o755, &mut content)?;
-        let Some(link_dir) = &self.options.link_dir else { return Ok(None) };
-        let linked = Directory::open(link_dir, "--link-dir")?;
-        Ok(tell(self.ours.link(&linked, name, &directory.file(name))?, &linked, name))
+        let mut obstacles = Vec::from_iter(self.put(Part::Binary, &directory, name, 0o755, &mut content)?);
+        if let Some(link_dir) = &self.options.link_dir {
+            let linked = Directory::open(link_dir, "--link-dir")?;
+            obstacles.extend(tell(self.ours.link(&linked, name, &directory.file(name))?, &linked, name));
+        }
+        Ok(obstacles)
     }
 
     /// Puts a file in its place; returns why it could not be, where that has another's file.

@@ -87,7 +87,7 @@ impl Candidate<'_> {
         };
         for section in &sections {
             if let Err(error) = try_network(section).await {
-                return Ok(Some(Obstacle::error(self.file, &error)));
+                return Ok(Some(Obstacle::of_network(self.file, &error)));
             }
         }
         let mut networks = BTreeSet::new();

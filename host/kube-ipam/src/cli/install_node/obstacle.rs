@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::verbs;
 use cni::Fail;
+use cni::failure::ANY_NETWORK;
 use files::{Replacement, Survives, Turn};
 use ipam::shown::one_line;
 use limits::CREDENTIAL_BYTES;
@@ -26,6 +27,12 @@ impl Obstacle {
 
     pub(super) fn error(file: &Path, error: &verbs::Error) -> Self {
         Self { file: file.to_owned(), why: error.message(), hint: error.hint() }
+    }
+
+    /// A network that does not come to the node. It has no name there yet, so that the commands of a hint find it in its file.
+    pub(super) fn of_network(file: &Path, error: &verbs::Error) -> Self {
+        let hint = error.hint().map(|hint| hint.replace(ANY_NETWORK, &format!(" --conf {}", file.display())));
+        Self { file: file.to_owned(), why: error.message(), hint }
     }
 
     /// A file of the volume that cannot be read.

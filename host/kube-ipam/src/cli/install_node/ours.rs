@@ -105,7 +105,8 @@ impl Ours {
         let mut digests = noted.map(|noted| noted.digests).unwrap_or_default();
         match directory.find(name)? {
             Found::Nothing => {}
-            Found::File(found) if digests.contains(&found) || part.is_ours_by_name() => {}
+            _ if part.is_ours_by_name() => {}
+            Found::File(found) if digests.contains(&found) => {}
             // As it should be, but for its mode: somebody else has put the very same file there.
             Found::File(found) if found == new => return Ok(Put::Unchanged),
             Found::File(_) | Found::Other => return Ok(Put::Others(of_others(&file))),
@@ -136,7 +137,10 @@ impl Ours {
 
     /// Removes a file that is ours; what it was for stays noted.
     pub(super) fn remove(&self, file: &Path) -> Result<Removed, InstallError> {
-        let Some(installed) = self.read()?.files.remove(file) else { return Ok(Removed::Nothing) };
+        let Some(installed) = self.read()?.files.remove(file) else {
+            // A file that was there before with the very same content was never noted.
+            return Ok(if file.symlink_metadata().is_ok() { Removed::Others } else { Removed::Nothing });
+        };
         let removed = remove_from(file, &installed)?;
         if removed == Removed::File {
             self.note(file, Installed { digests: BTreeSet::new(), ..installed })?;
@@ -251,6 +255,11 @@ mod tests {
         assert_eq!((put("third"), ours.remove(&file).unwrap()), (Put::Installed, Removed::File));
         assert_eq!((file.exists(), ours.remove(&file).unwrap()), (false, Removed::Nothing));
         assert!(ours.read().unwrap().files.contains_key(&file), "what it was for stays known");
+
+        let unnoted = place.path().join("theirs");
+        assert_eq!(ours.remove(&unnoted).unwrap(), Removed::Nothing);
+        fs::write(&unnoted, "theirs").unwrap();
+        assert_eq!((ours.remove(&unnoted).unwrap(), unnoted.exists()), (Removed::Others, true));
     }
 
     #[test]
@@ -268,6 +277,13 @@ mod tests {
         }
         fs::write(&file, "theirs").unwrap();
         assert_eq!(put(&ours, place.path(), Part::Binary, "ours"), Put::Installed);
+        // A link is replaced as well, and what it leads to is not touched.
+        let elsewhere = place.path().join("elsewhere");
+        fs::write(&elsewhere, "theirs").unwrap();
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        assert_eq!(put(&ours, place.path(), Part::Kubeconfig, "ours"), Put::Installed);
+        assert!(!file.is_symlink() && fs::read_to_string(&elsewhere).unwrap() == "theirs");
     }
 
     #[test]

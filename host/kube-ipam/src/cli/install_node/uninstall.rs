@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A container cannot end without the binary: its DEL would fail forever. So nothing but the networks is removed while
-//! libcni has the result of a container's ADD, unless it is forced.
+//! libcni has the result of a container's ADD, unless it is forced. Neither can one start in a network that stays because
+//! somebody has written or changed it by hand: such a network is waited for, too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +21,7 @@ use super::error::InstallError;
 use super::obstacle::{Obstacle, State};
 use super::ours::{MANIFEST, Manifest, Part, Removed, read_manifest, remove_from};
 use super::{interval, is_told_to_end, listen};
+use crate::cli::config::sources;
 use crate::cli::output::{self, CommandError, Done, Output, counted};
 use crate::containers::{CACHES, Containers};
 use crate::runtime;
@@ -39,13 +41,13 @@ pub(crate) struct UninstallNodeOptions {
     /// Remove the data directory, too: compiled policies, and the addresses of networks that keep them on this node
     #[arg(long)]
     purge: bool,
-    /// Do not wait until the containers of the networks have ended; what still runs cannot be ended properly after that
+    /// Do not wait for the containers of the networks to end; those that still run cannot be ended properly afterwards
     #[arg(long)]
     force: bool,
-    /// Keep running, try again at this interval while containers run, and stay until told to end
+    /// Try again at this interval while something is in the way, then keep running until stopped
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     watch: Option<Duration>,
-    /// Write what is not removed yet, and why, to this file; it is empty where nothing is left
+    /// Write what is not removed yet, and why, to this file; it is empty once nothing is left
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 }
@@ -86,6 +88,7 @@ impl UninstallNodeOptions {
         let mut left = self.remove_parts(&manifest, |part| part == Part::Network)?;
         if !self.force {
             left.extend(self.running(&manifest)?);
+            left.extend(self.networks_left(&manifest));
         }
         // What is somebody else's is told, and nothing to wait for.
         if left.iter().any(|obstacle| obstacle.is_awaited) {
@@ -148,6 +151,26 @@ impl UninstallNodeOptions {
             left.push(Left { obstacle: Obstacle::new(file, why, hint), is_awaited: true });
         }
         Ok(left)
+    }
+
+    /// The networks of kube-ipam that are still beside those that were installed: whoever wrote them, their pods need what
+    /// would be removed next.
+    fn networks_left(&self, manifest: &Manifest) -> Vec<Left> {
+        let mut directories = BTreeSet::new();
+        for (file, installed) in &manifest.files {
+            if installed.part == Part::Network {
+                directories.extend(file.parent());
+            }
+        }
+        let mut left = Vec::new();
+        for directory in directories {
+            for source in sources(&self.on_node(directory)).into_iter().filter(|source| !source.found.is_empty()) {
+                let why = "still has a network of kube-ipam, whose pods need the binary";
+                let hint = "remove it, or end the wait with --force";
+                left.push(Left { obstacle: Obstacle::new(Path::new(&source.file), why, hint), is_awaited: true });
+            }
+        }
+        left
     }
 
     /// The directories that only we have files in, where they are empty now.

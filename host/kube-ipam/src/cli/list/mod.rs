@@ -34,7 +34,7 @@ pub(crate) struct ListOptions {
     /// Output format
     #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
     output: ListFormat,
-    /// Without the line that names the columns
+    /// Leave out the line that names the columns
     #[arg(long)]
     no_headers: bool,
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use ipam::{Kind, Span};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, SpanRelativeTo, Timestamp};
 
 use crate::cli::network::NetworkArgs;
 use store::{AddressRecord, Hold, RecordFilter};
@@ -29,7 +29,7 @@ pub(super) struct WantedArgs {
     #[arg(long, help_heading = "Which rows")]
     kept: bool,
     /// Only addresses that have been held for longer than this, for example 30m or 7d
-    #[arg(long, value_name = "DURATION", help_heading = "Which rows")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_age, help_heading = "Which rows")]
     older_than: Option<SignedDuration>,
 }
 
@@ -117,6 +117,11 @@ impl Wanted {
     }
 }
 
+/// An age, which people give in days, too.
+fn parse_age(text: &str) -> Result<SignedDuration, jiff::Error> {
+    text.parse::<jiff::Span>()?.to_duration(SpanRelativeTo::days_are_24_hours())
+}
+
 /// The same addresses in spans that do not overlap, lowest first.
 fn apart(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort();
@@ -134,6 +139,14 @@ fn apart(mut spans: Vec<Span>) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_may_be_in_days() {
+        for (text, hours) in [("7d", 168), ("36h", 36), ("1d 12h", 36), ("90m", 1)] {
+            assert_eq!(parse_age(text).unwrap().as_hours(), hours, "{text}");
+        }
+        assert!(parse_age("old").is_err() && parse_age("1mo").is_err());
+    }
 
     #[test]
     fn no_address_is_read_twice_however_ranges_overlap() {

@@ -63,11 +63,16 @@ pub(super) struct Cell {
 
 impl Cell {
     /// How much of it is taken, from 0 for nothing to 8 for all; `None` where there is nothing to give out and nothing
-    /// taken. Rounded up: a single address among thousands has to be seen.
+    /// taken. A single address among thousands has to be seen, whether it is the only one taken or the only one free.
     pub(super) fn level(&self) -> Option<usize> {
         let taken = u128::from(self.held) + u128::from(self.kept);
-        let level = taken.saturating_mul(8).div_ceil(self.offered.max(1)).min(8);
-        if self.offered == 0 && taken == 0 { None } else { usize::try_from(level).ok() }
+        if taken == 0 {
+            return if self.offered == 0 { None } else { Some(0) };
+        }
+        if taken >= self.offered {
+            return Some(8);
+        }
+        usize::try_from(1 + taken.saturating_mul(7) / self.offered).ok()
     }
 
     /// Whether most of what is taken is on hold.
@@ -295,8 +300,8 @@ pub(super) mod tests {
         let level = |offered, held, kept| Cell { offered, held, kept }.level();
         assert_eq!((level(0, 0, 0), level(8, 0, 0)), (None, Some(0)));
         assert_eq!(
-            (level(1 << 60, 1, 0), level(64, 56, 0), level(64, 57, 0), level(64, 60, 4)),
-            (Some(1), Some(7), Some(8), Some(8))
+            (level(1 << 60, 1, 0), level(64, 32, 0), level(64, 63, 0), level(64, 60, 4)),
+            (Some(1), Some(4), Some(7), Some(8))
         );
         assert_eq!(level(0, 0, 1), Some(8), "held although no range offers it");
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{NetworkError, Opened};
 use crate::cli::config::{Severity, sources};
 use crate::cli::output::CommandError;
+use crate::cli::typed::quoted;
 
 /// A network as a configuration has it.
 #[derive(Clone, Debug)]
@@ -82,27 +83,6 @@ fn option(network: &FoundNetwork, all: &[FoundNetwork], given: Option<&Path>) ->
         _ if neighbours == 1 => of_file,
         _ => of_file + &name,
     }
-}
-
-/// The command line of this process with the options that mean one network, as it would be typed.
-pub(super) fn typed_with(option: &str) -> String {
-    let mut typed = "kube-ipam".to_owned();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        // The options that follow name the network and, if need be, its file.
-        if argument == "--conf" || argument == "--network" {
-            arguments.next();
-        } else if argument != "--all" && !argument.starts_with("--conf=") && !argument.starts_with("--network=") {
-            typed.push(' ');
-            typed.push_str(&quoted(&argument));
-        }
-    }
-    typed + option
-}
-
-/// A word as a shell reads it. Text with a zero byte, which no argument can have, is left as it is.
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
 }
 
 #[cfg(test)]

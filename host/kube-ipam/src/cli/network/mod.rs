@@ -19,6 +19,7 @@ use clap::Args;
 
 use super::config::NETWORKS;
 use super::output::CommandError;
+use super::typed::typed_with;
 use crate::config::Base;
 use cni::Fail;
 use ipam::Attachment;
@@ -187,7 +188,7 @@ impl NetworkArgs {
         }
         let mut commands = Vec::new();
         for Opened { found, .. } in &books {
-            commands.push((found.title(), found::typed_with(&found.option)));
+            commands.push((found.title(), typed_with(&found.option)));
         }
         Err(NetworkError::OneOnly { path: self.path().to_owned(), commands }.into())
     }
@@ -204,7 +205,7 @@ impl NetworkArgs {
     ) -> Result<(), NetworkError> {
         let mut commands = Vec::new();
         for network in networks {
-            commands.push((network.title(), found::typed_with(&network.option)));
+            commands.push((network.title(), typed_with(&network.option)));
         }
         if commands.len() == 1 || self.is_told() {
             return Ok(());

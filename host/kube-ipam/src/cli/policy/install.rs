@@ -93,7 +93,7 @@ pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
         });
     }
     match options.output.output {
-        Format::Json if options.network.asks_for_several() => Output::json(&installed),
+        Format::Json if installed.len() > 1 || options.network.asks_for_several() => Output::json(&installed),
         Format::Json => Output::json(&installed[0]),
         Format::Table => Ok(Output::text(installed.iter().map(tell).collect::<Vec<_>>().join("\n"))),
     }

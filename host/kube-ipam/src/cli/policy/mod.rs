@@ -22,7 +22,7 @@ pub(crate) enum PolicyCommand {
     Inspect(inspect::InspectOptions),
     /// Validate, compile and atomically install a module on this node
     Install(install::PolicyInstallOptions),
-    /// List the modules on this node and which of them the network uses
+    /// List the modules on this node, and which of them its networks use
     Ls(ls::LsOptions),
     /// A command for policy authors
     #[command(external_subcommand)]

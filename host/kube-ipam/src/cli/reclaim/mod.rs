@@ -128,8 +128,9 @@ pub(crate) fn reclaim(options: &ReclaimOptions, network: &NetworkArgs, format: F
     let is_open = !options.dry_run && reports.iter().any(ReclaimReport::is_open);
     let exit = u8::from(has_failed || is_open || reports.iter().any(ReclaimReport::is_bad_news));
     let text = match format {
-        // What a script reads depends on what it asked for, not on how many networks there happen to be.
-        Format::Json if network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
+        // What a script reads depends on what it asked for, not on how many networks there happen to be; only two files
+        // with networks of one name are a surprise.
+        Format::Json if several || network.asks_for_several() => serde_json::to_string_pretty(&reports)?,
         Format::Json => serde_json::to_string_pretty(&reports[0])?,
         Format::Table => {
             lines.extend(reports.iter().map(|report| render(report, options, several)));

@@ -12,19 +12,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::network::NetworkArgs;
 use super::output::{self, CommandError, Done, Format, Output};
-use crate::verbs::fail::WHEN_FULL;
 use groups::Groups;
-use ranges::Ranges;
+use ranges::{Ranges, TooFull};
 
 #[derive(Args, Debug)]
 pub(crate) struct UsageOptions {
-    /// What addresses are counted by
+    /// What to count addresses by
     #[arg(long, value_enum, default_value_t = UsageBy::Range)]
     by: UsageBy,
-    /// Exit with status 1 where this percentage of a range set, or more, is in use
+    /// Exit with status 1 if at least this percentage of a range set is in use
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     warn: Option<u8>,
-    /// Show it again and again, until interrupted
+    /// Refresh at this interval until interrupted
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
     watch: Option<SignedDuration>,
     /// With --by owner: kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig
@@ -47,17 +46,15 @@ pub(super) enum UsageBy {
 /// What is shown once: a text, and the range sets that are too full.
 struct Usage {
     text: String,
-    too_full: Vec<String>,
+    too_full: Vec<TooFull>,
 }
 
 pub(crate) fn usage(options: &UsageOptions, network: &NetworkArgs, format: Format) -> Done {
     let Some(interval) = options.watch else {
         let usage = look(options, network, format)?;
-        for set in &usage.too_full {
-            tracing::warn!("{set}");
-        }
-        if !usage.too_full.is_empty() {
-            tracing::warn!("hint: {WHEN_FULL}");
+        for TooFull { sentence, hint } in &usage.too_full {
+            tracing::warn!("{sentence}");
+            tracing::warn!("hint: {hint}");
         }
         return Ok(Output { text: usage.text, exit: u8::from(!usage.too_full.is_empty()) });
     };
@@ -68,7 +65,7 @@ pub(crate) fn usage(options: &UsageOptions, network: &NetworkArgs, format: Forma
         if format == Format::Table {
             text.insert_str(0, &format!("{:.0}\n", Timestamp::now()));
             for set in &usage.too_full {
-                text.push_str(&format!("! {}\n", one_line(set)));
+                text.push_str(&format!("! {}\n", one_line(&set.sentence)));
             }
         }
         output::clear_screen();

@@ -9,13 +9,20 @@ use crate::cli::list;
 use crate::cli::network::{NetworkArgs, Opened};
 use crate::cli::output::{CommandError, Format, table};
 use crate::runtime;
-use crate::verbs;
+use crate::verbs::{self, fail::WHEN_FULL};
+use cni::failure::ANY_NETWORK;
 use ipam::shown::first_of;
 use ipam::{Attachment, RangeSets};
 use store::{AllocationFilter, Occupancy};
 
 /// How many spans of a range set the table shows; JSON has all of them.
 const SPANS_SHOWN: usize = 4;
+
+/// A range set of which more is in use than the operator wants to know of, and what to do about it.
+pub(super) struct TooFull {
+    pub(super) sentence: String,
+    pub(super) hint: String,
+}
 
 /// The range sets of all networks.
 pub(super) struct Ranges(Vec<RangeRow>);
@@ -36,6 +43,9 @@ struct RangeSetRow {
     #[serde(flatten)]
     occupancy: Occupancy,
     percent: u8,
+    /// By which a command finds the network.
+    #[serde(skip)]
+    option: String,
 }
 
 /// Addresses of a network that none of its ranges offers: the configuration was changed while the pods ran, or they were
@@ -57,18 +67,19 @@ impl Ranges {
         Ok(Self(rows))
     }
 
-    /// The range sets of which so many per cent, or more, are in use; a sentence for each.
-    pub(super) fn fuller_than(&self, percent: u8) -> Vec<String> {
-        let mut sentences = Vec::new();
+    /// The range sets of which so many per cent, or more, are in use.
+    pub(super) fn fuller_than(&self, percent: u8) -> Vec<TooFull> {
+        let mut too_full = Vec::new();
         for row in &self.0 {
-            if let RangeRow::Set(RangeSetRow { network, range_set, occupancy, percent: used, .. }) = row
+            if let RangeRow::Set(RangeSetRow { network, range_set, occupancy, percent: used, option, .. }) = row
                 && *used >= percent
             {
                 let free = occupancy.free;
-                sentences.push(format!("range set {range_set} of network {network:?}: {used}% in use, {free} free"));
+                let sentence = format!("range set {range_set} of network {network:?}: {used}% in use, {free} free");
+                too_full.push(TooFull { sentence, hint: WHEN_FULL.replace(ANY_NETWORK, option) });
             }
         }
-        sentences
+        too_full
     }
 
     pub(super) fn render(&self, format: Format) -> Result<String, CommandError> {
@@ -90,6 +101,7 @@ async fn rows_of(opened: &Opened, range_sets: &RangeSets) -> Result<Vec<RangeRow
             spans: set.offered().map(|span| span.to_string()).collect(),
             percent: occupancy.percent(),
             occupancy,
+            option: opened.found.option.clone(),
         }));
     }
     rows.extend(outside(opened, range_sets).await?.map(RangeRow::Outside));

@@ -97,7 +97,7 @@ impl Shortage {
             parts.push("or shorten cooldown or the policy's holds".to_owned());
         }
         if self.full.iter().any(|set| set.fullness.occupancy.reserved > 0) {
-            parts.push("or `kube-ipam unreserve` some".to_owned());
+            parts.push("or `kube-ipam unreserve ADDRESS --network NETWORK`".to_owned());
         }
         parts.join("; ")
     }
@@ -120,7 +120,7 @@ impl FullSet {
             text.push_str(&format!(", {} reserved", occupancy.reserved));
         }
         if *fixed > 0 {
-            text.push_str(&format!(", {fixed} for fixed addresses (fixedStart)"));
+            text.push_str(&format!(", {fixed} fixed (fixedStart)"));
         }
         if *excluded > 0 {
             text.push_str(&format!("; {excluded} excluded"));
@@ -133,7 +133,11 @@ impl OlderThanBoot {
     fn describe(&self) -> String {
         let Self { count, is_least, booted } = self;
         let least = if *is_least { "at least " } else { "" };
-        let claims = if *count == 1 { "claim of this node is" } else { "claims of this node are" };
-        format!("{least}{count} {claims} older than its boot at {booted:.0}: their containers are gone")
+        match count {
+            1 => format!("{least}1 claim of this node is older than its boot at {booted:.0}: its container is gone"),
+            _ => format!(
+                "{least}{count} claims of this node are older than its boot at {booted:.0}: their containers are gone"
+            ),
+        }
     }
 }

@@ -115,9 +115,23 @@ fn what_keeps_a_node_from_being_ready_is_told_with_its_hint() {
 }
 
 /// Commands that work on a network.
-const OF_A_NETWORK: [&str; 8] = ["list", "show", "usage", "release", "reclaim", "fsck", "doctor", "policy install"];
+const OF_A_NETWORK: [&str; 13] = [
+    "list",
+    "show",
+    "usage",
+    "map",
+    "release",
+    "reserve",
+    "unreserve",
+    "reclaim",
+    "import",
+    "export",
+    "fsck",
+    "doctor",
+    "policy install",
+];
 
-/// On a node with several networks a command takes the first of them, and a hint without a name would lead elsewhere.
+/// On a node with several networks a command that writes refuses to choose, and one that reads shows all of them.
 #[test]
 fn a_command_in_a_hint_names_the_network() {
     let mut wrong = Vec::new();
