@@ -165,8 +165,11 @@ fn every_path_is_mounted(workload: &Value) {
     for container in containers(pod(workload)) {
         let mounted = texts(&container["volumeMounts"], "/mountPath");
         assert!(texts(&container["volumeMounts"], "/name").iter().all(|name| volumes.contains(name)), "{container}");
-        for path in texts(&container["args"], "").iter().filter_map(|argument| argument.split_once("=/")) {
-            let path = PathBuf::from(format!("/{}", path.1));
+        let arguments = texts(&container["args"], "");
+        // What is removed is removed below the root of the node, which is mounted as a whole.
+        let root = arguments.iter().find_map(|argument| argument.strip_prefix("--root=")).unwrap_or_default();
+        for (_, path) in arguments.iter().filter_map(|argument| argument.split_once("=/")) {
+            let path = PathBuf::from(format!("{root}/{path}"));
             assert!(mounted.iter().any(|mount| path.starts_with(mount)), "{} is not mounted", path.display());
         }
     }

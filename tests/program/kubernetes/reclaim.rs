@@ -83,7 +83,8 @@ fn one_run_looks_after_all_networks_of_the_nodes() {
     let kubeconfig = site.server.kubeconfig(&token).display().to_string();
     let directory = networks.path().display().to_string();
     let run = || {
-        let arguments = ["reclaim", "--all", "--conf", &directory, "--kubeconfig", &kubeconfig, "--grace", "0s"];
+        let arguments =
+            ["reclaim", "--all", "--yes", "--conf", &directory, "--kubeconfig", &kubeconfig, "--grace", "0s"];
         let mut command = command(&arguments);
         command.args(["--pause", "100ms"]).output().unwrap()
     };

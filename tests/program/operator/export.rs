@@ -78,7 +78,7 @@ fn a_domain_goes_into_an_empty_store_and_back_and_is_listed_as_before() {
             assert_eq!(site.run(&["fsck"]), (0, "all records are consistent\n".to_owned()));
             site.call("DEL", "c1").for_pod("shop", "pod-c1", "u").run().success();
             assert!(site.run(&["show", "shop/pod-c3"]).1.contains("c3"));
-            assert_eq!(site.listed().as_array().unwrap().len(), 4);
+            assert_eq!(site.json(&["list", "--held"]).1.as_array().unwrap().len(), 4);
         }
     }
 }
