@@ -49,8 +49,8 @@ fn contenders(server: &Server, round: &str) -> [(Value, Option<&'static str>, Te
 /// The program's own log, one line for each ADD, tells how often it decided again.
 fn decided_again(log: &Path, count: usize) -> String {
     let Ok(log) = std::fs::read_to_string(log) else { return "-".to_owned() };
-    let attempts = log.lines().filter_map(|line| line.split(" attempt=").nth(1)?.parse::<usize>().ok());
-    let attempts: Vec<usize> = attempts.collect();
+    let fields = log.lines().flat_map(str::split_whitespace);
+    let attempts: Vec<usize> = fields.filter_map(|field| field.strip_prefix("attempt=")?.parse().ok()).collect();
     assert_eq!(attempts.len(), count, "an ADD is not in the log");
     format!("{:.2}", attempts.iter().sum::<usize>() as f64 / count as f64)
 }
