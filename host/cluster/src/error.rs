@@ -84,9 +84,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::Forbidden { verb, resource, .. } => Some(format!(
-                "the ClusterRole needs {{apiGroups: [\"{}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}; `kube-ipam \
-                 doctor --network NETWORK` tries each right",
-                group_of(resource)
+                "the ClusterRole needs {}; `kube-ipam doctor --network NETWORK` tries each right",
+                rule(verb, resource)
             )),
             Self::Absent { what: "node", .. } => {
                 Some("set ipam.nodeName to the name of the node in Kubernetes: `kubectl get nodes`".to_owned())
@@ -117,9 +116,10 @@ fn is_of_a_clock(why: &str) -> bool {
     ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| why.contains(word))
 }
 
-/// The API group of a resource that is asked for.
-fn group_of(resource: &str) -> &'static str {
-    if resource == "replicasets" { "apps" } else { "" }
+/// The rule of a ClusterRole that grants a verb on a resource that is asked for.
+pub(super) fn rule(verb: &str, resource: &str) -> String {
+    let group = if resource == "replicasets" { "apps" } else { "" };
+    format!("{{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}")
 }
 
 /// Turn an error of the client into what it means here.

@@ -1,13 +1,14 @@
 //! What an API server allows, and what time it is there: for `doctor`.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod as PodObject};
 use kube::client::Body;
 use kube::{Api, Client};
 
 use super::ApiServer;
-use super::error::Error;
+use super::error::{Error, rule};
 use limits::KUBERNETES_ANSWER;
 
 /// Something that kube-ipam asks an API server for.
@@ -17,6 +18,13 @@ pub struct Right {
     pub resource: &'static str,
     /// What fails without it.
     pub used_for: &'static str,
+}
+
+impl Right {
+    /// The rule that its ClusterRole needs.
+    pub fn rule(&self) -> String {
+        rule(self.verb, self.resource)
+    }
 }
 
 /// What the plugin asks for on a node; `reclaim` lists besides, with rights of its own.
@@ -34,16 +42,10 @@ impl ApiServer {
     /// Whether this right is granted. Tried with an object that does not exist: a server that grants it says that there is none.
     pub async fn has_right(&self, right: Right) -> Result<bool, Error> {
         let tried = match right.resource {
-            "pods" => {
-                let api = |client| Api::<PodObject>::namespaced(client, "default");
-                self.get(api, "pods", NOBODYS).await.map(drop)
-            }
+            "pods" => self.get(in_default::<PodObject>, "pods", NOBODYS).await.map(drop),
             "nodes" => self.get(Api::<Node>::all, "nodes", NOBODYS).await.map(drop),
             "namespaces" => self.get(Api::<Namespace>::all, "namespaces", NOBODYS).await.map(drop),
-            _ => {
-                let api = |client| Api::<ReplicaSet>::namespaced(client, "default");
-                self.get(api, "replicasets", NOBODYS).await.map(drop)
-            }
+            _ => self.get(in_default::<ReplicaSet>, "replicasets", NOBODYS).await.map(drop),
         };
         match tried {
             Ok(()) => Ok(true),
@@ -66,4 +68,12 @@ impl ApiServer {
         };
         Ok(Some(date.duration_since(Timestamp::now()) + SignedDuration::from_millis(500)))
     }
+}
+
+/// The objects of a kind in namespace `default`, which every cluster has.
+fn in_default<K>(client: Client) -> Api<K>
+where
+    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client, "default")
 }

@@ -46,10 +46,7 @@ async fn rights(server: &ApiServer) -> Vec<Check> {
             Ok(false) => {
                 let detail =
                     format!("the API server does not let this node {verb} {resource}, which serves {used_for}");
-                let group = if resource == "replicasets" { "apps" } else { "" };
-                let hint = Some(format!(
-                    "add {{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}} to its ClusterRole"
-                ));
+                let hint = Some(format!("add {} to its ClusterRole", right.rule()));
                 checks.push(if resource == "pods" {
                     Check::bad(name, detail, hint)
                 } else {
