@@ -40,13 +40,5 @@ pub(super) async fn outside(opened: &Opened, range_sets: &RangeSets) -> Option<C
 /// How many there are, and the first of them. Only what lies outside the subnets is read, where as a rule there is nothing.
 async fn count_outside(opened: &Opened, range_sets: &RangeSets) -> Result<Option<(usize, Allocation)>, verbs::Error> {
     let filter = AllocationFilter { network: Some(opened.base.network.clone()), ..AllocationFilter::default() };
-    let mut pages = opened.store.search_spans(&filter, &range_sets.outside());
-    let (mut count, mut example) = (0, None);
-    while let Some(held) = list::next_page(&mut pages).await? {
-        count += held.len();
-        if example.is_none() {
-            example = held.into_iter().next();
-        }
-    }
-    Ok(example.map(|first| (count, first)))
+    list::count_rest(opened.store.search_spans(&filter, &range_sets.outside())).await
 }

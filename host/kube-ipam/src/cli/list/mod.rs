@@ -79,6 +79,18 @@ pub(crate) async fn next_page(pages: &mut Allocations<'_>) -> Result<Option<Vec<
     Ok(Some(listing.held))
 }
 
+/// How many allocations are left, and the first of them; `None` where there is none. Kept in memory is one page.
+pub(crate) async fn count_rest(mut pages: Allocations<'_>) -> Result<Option<(usize, Allocation)>, verbs::Error> {
+    let (mut count, mut first) = (0, None);
+    while let Some(held) = next_page(&mut pages).await? {
+        count += held.len();
+        if first.is_none() {
+            first = held.into_iter().next();
+        }
+    }
+    Ok(first.map(|first| (count, first)))
+}
+
 pub(crate) fn tell_damaged(damaged: &[StoreError]) {
     for damaged in damaged {
         tracing::warn!("{damaged}");

@@ -11,8 +11,8 @@ use crate::cli::output::{CommandError, Format, table};
 use crate::runtime;
 use crate::verbs::{self, fail::WHEN_FULL};
 use cni::failure::ANY_NETWORK;
+use ipam::RangeSets;
 use ipam::shown::first_of;
-use ipam::{Attachment, RangeSets};
 use store::{AllocationFilter, Occupancy};
 
 /// How many spans of a range set the table shows; JSON has all of them.
@@ -112,15 +112,8 @@ async fn rows_of(opened: &Opened, range_sets: &RangeSets) -> Result<Vec<RangeRow
 async fn outside(opened: &Opened, range_sets: &RangeSets) -> Result<Option<OutsideRow>, verbs::Error> {
     let network = opened.base.network.clone();
     let filter = AllocationFilter { network: Some(network.clone()), ..AllocationFilter::default() };
-    let mut pages = opened.store.search_spans(&filter, &range_sets.not_offered());
-    let mut row: Option<OutsideRow> = None;
-    while let Some(held) = list::next_page(&mut pages).await? {
-        let Some(first) = held.first() else { continue };
-        let Attachment { network, .. } = &first.attachment;
-        let row = row.get_or_insert(OutsideRow { network: network.clone(), outside: 0, example: first.address });
-        row.outside += held.len();
-    }
-    Ok(row)
+    let counted = list::count_rest(opened.store.search_spans(&filter, &range_sets.not_offered())).await?;
+    Ok(counted.map(|(outside, first)| OutsideRow { network, outside, example: first.address }))
 }
 
 impl RangeRow {
