@@ -84,7 +84,7 @@ impl Marks {
                 let Some((block, part)) = parse(bits, &entry) else { continue };
                 self.found.insert((bits, block.first()), part);
                 match full.last_mut() {
-                    // Neighbours as one: whoever looks for an address walks along what is full.
+                    // Neighbours become one span: a search steps over full spans one by one.
                     Some(last) if successor(last.last()) == Some(part.first()) => {
                         *last = Span::new(last.first(), part.last()).unwrap_or(*last);
                     }

@@ -219,6 +219,16 @@ impl Change {
         self
     }
 
+    /// One that makes so many writes, each to a key of its own.
+    #[cfg(test)]
+    pub(crate) fn of_writes(count: usize) -> Self {
+        let mut change = Self::default();
+        for nth in 0..count {
+            change.put(nth.to_string(), "");
+        }
+        change
+    }
+
     /// One more value. The last write to a key counts: etcd refuses a transaction that names a key twice.
     pub fn put(&mut self, key: String, value: impl Into<Vec<u8>>) -> &mut Self {
         self.write(Write::Put(key, value.into()))

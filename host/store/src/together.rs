@@ -59,16 +59,9 @@ mod tests {
 
     #[test]
     fn parts_stay_within_what_etcd_takes() {
-        let change = |writes: usize| {
-            let mut change = Change::default();
-            for nth in 0..writes {
-                change.put(nth.to_string(), "");
-            }
-            change
-        };
         let lengths = |changes: Vec<Change>| parts(&changes).iter().map(|part| part.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(vec![change(4); 60]), [29, 29, 2]);
-        assert_eq!(lengths(vec![change(4), change(500), change(4)]), [1, 1, 1]);
+        assert_eq!(lengths(vec![Change::of_writes(4); 60]), [29, 29, 2]);
+        assert_eq!(lengths(vec![Change::of_writes(4), Change::of_writes(500), Change::of_writes(4)]), [1, 1, 1]);
         assert_eq!(lengths(Vec::new()), [0; 0]);
     }
 }

@@ -1,3 +1,5 @@
+//! What a snapshot answers from what it was taught, and what it asks for.
+
 use super::*;
 use crate::RangeSpec;
 

@@ -92,21 +92,14 @@ mod tests {
 
     #[test]
     fn parts_keep_the_order_and_the_limits() {
-        let change = |writes: usize| {
-            let mut change = Change::default();
-            for nth in 0..writes {
-                change.put(nth.to_string(), "");
-            }
-            change
-        };
         let lengths = |changes: Vec<Change>| parts(&changes).iter().map(|part| part.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(vec![change(5); 64]), [4, 20, 20, 20]);
-        assert_eq!(lengths(vec![change(0); 90]), [4, 40, 40, 6]);
+        assert_eq!(lengths(vec![Change::of_writes(5); 64]), [4, 20, 20, 20]);
+        assert_eq!(lengths(vec![Change::of_writes(0); 90]), [4, 40, 40, 6]);
         // Of a claim that has lost no race, and of a release.
-        assert_eq!(lengths(vec![change(5); 4]), [1, 3]);
-        assert_eq!(lengths(vec![change(5); 2]), [1, 1]);
+        assert_eq!(lengths(vec![Change::of_writes(5); 4]), [1, 3]);
+        assert_eq!(lengths(vec![Change::of_writes(5); 2]), [1, 1]);
         // One that is too large for etcd is sent alone: etcd says so.
-        assert_eq!(lengths(vec![change(3), change(200), change(3)]), [1, 1, 1]);
+        assert_eq!(lengths(vec![Change::of_writes(3), Change::of_writes(200), Change::of_writes(3)]), [1, 1, 1]);
         assert_eq!(lengths(vec![]), [0; 0]);
     }
 }

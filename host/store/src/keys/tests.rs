@@ -1,3 +1,5 @@
+//! Keys are written and read back, and no name leaves its part.
+
 use super::*;
 
 fn attachment(network: &str, container: &str, interface: &str) -> Attachment {

@@ -1,4 +1,4 @@
-//! `--bundle FILE`: what whoever looks at a problem from afar needs, in one archive, without what must not leave the node.
+//! `--bundle FILE`: one archive with what a person needs who looks at a problem from elsewhere, and without secrets.
 //!
 //! Left out are all files with keys, passwords and tokens, and in what is put in whatever looks like one: values of keys that
 //! are called so, the user's part of URLs, and annotations as in the journal. The names of pods and nodes stay.

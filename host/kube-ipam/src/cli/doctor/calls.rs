@@ -2,6 +2,8 @@
 //! namespaces the policy is at fault.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -86,21 +88,21 @@ fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
 
 /// The end of a file, whole lines: a log may have grown beyond what it is put aside at, where links lead elsewhere.
 pub(super) fn end_of(file: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        use std::io::{Read, Seek, SeekFrom};
-        files::check_regular(file)?;
-        let mut opened = std::fs::File::open(file)?;
-        let start = opened.metadata()?.len().saturating_sub(LOG_READ);
-        opened.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        opened.take(LOG_READ).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if start == 0 {
-            return Ok(text);
-        }
-        Ok(text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned()))
-    };
-    read().unwrap_or_default()
+    read_end(file).unwrap_or_default()
+}
+
+fn read_end(file: &Path) -> io::Result<String> {
+    files::check_regular(file)?;
+    let mut opened = File::open(file)?;
+    let start = opened.metadata()?.len().saturating_sub(LOG_READ);
+    opened.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    opened.take(LOG_READ).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if start == 0 {
+        return Ok(text);
+    }
+    Ok(text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned()))
 }
 
 #[cfg(test)]
