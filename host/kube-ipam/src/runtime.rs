@@ -23,8 +23,8 @@ thread_local! {
     static EVENT_LOOP: OnceCell<&'static Runtime> = const { OnceCell::new() };
 }
 
-/// Runs one task after the other on the one thread of this process.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// Runs one task after the other on the one thread of this process. A task fails with an error of its own kind.
+pub(crate) fn block_on<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     event_loop()?.block_on(work)
 }
 

@@ -58,7 +58,9 @@ fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandEr
     let not_found = format!("no address found for {subject}");
     let Subject::Address(address) = subject else { return Ok(not_found) };
     for opened in network.read_books()? {
-        let holders = runtime::block_on(async { Ok(opened.store.holders(&[*address], Timestamp::now()).await?) })?;
+        let holders = runtime::block_on(async {
+            Ok::<_, verbs::Error>(opened.store.holders(&[*address], Timestamp::now()).await?)
+        })?;
         match holders.into_iter().next().flatten() {
             Some(Holder::Hold { identity, until }) => {
                 return Ok(format!("{address} is {}", Hold::describe(&identity, until)));

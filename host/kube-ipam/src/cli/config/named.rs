@@ -21,6 +21,7 @@ use crate::config::{Base, KubernetesConfig, Network, OnFault, PolicyConfig, Reco
 use crate::journal::record;
 use crate::runtime;
 use crate::telemetry;
+use crate::verbs;
 use cluster::ApiServer;
 use cni::NetConf;
 use engine::{Compiler, Policy, PolicyError, Source, install};
@@ -250,7 +251,7 @@ fn kubeconfig(file: &Path, place: &Place) -> Option<ConfigFinding> {
         return None;
     }
     let server = ApiServer::of_kubeconfig(file);
-    let error = runtime::block_on(async { Ok(server.check_kubeconfig().await.err()) }).ok()??;
+    let error = runtime::block_on(async { Ok::<_, verbs::Error>(server.check_kubeconfig().await.err()) }).ok()??;
     Some(place.error(format!("{KUBECONFIG}: {error}"), error.hint()))
 }
 

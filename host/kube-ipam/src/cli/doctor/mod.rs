@@ -64,7 +64,7 @@ pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &Netwo
     for network in &found {
         match network.open() {
             Ok(opened) => {
-                for check in runtime::block_on(async { Ok(checks_of(&opened, cache).await) })? {
+                for check in runtime::block_on(async { Ok::<_, verbs::Error>(checks_of(&opened, cache).await) })? {
                     let mut check = check.naming(&opened);
                     if found.len() > 1 {
                         check.detail = format!("network {}: {}", opened.base.network, check.detail);

@@ -89,8 +89,7 @@ fn write_file(store: &Store, file: &Path) -> Result<ExportEnd, CommandError> {
 }
 
 fn write_all(store: &Store, out: &mut impl Write, place: &str) -> Result<ExportEnd, ExportError> {
-    // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    runtime::block_on(async { Ok(write_lines(store, out, place).await) })?
+    runtime::block_on(write_lines(store, out, place))
 }
 
 async fn write_lines(store: &Store, out: &mut impl Write, place: &str) -> Result<ExportEnd, ExportError> {

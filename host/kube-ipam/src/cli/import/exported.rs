@@ -14,6 +14,7 @@ use crate::cli::agree::agreed_to;
 use crate::cli::export::{ExportFile, Lines};
 use crate::cli::network::Opened;
 use crate::cli::output::{Done, Format, Output};
+use crate::runtime;
 use ipam::Claim;
 use limits::store::{ADMITTED_AT_ONCE, PROBLEMS_TOLD};
 use store::{Arrival, Hold, MoveOutcome, Search, Store};
@@ -45,16 +46,16 @@ struct Counts {
 pub(super) fn import(options: &ImportOptions, opened: &Opened, format: Format) -> Done {
     let path = options.file.as_deref().ok_or(ImportError::NoFile { source_name: "export" })?;
     let mut file = ExportFile::open(path)?;
-    super::block_on(refuse_other_books(opened))?;
+    runtime::block_on(refuse_other_books(opened))?;
     let mut found = DomainImport::default();
     if options.dry_run || !options.yes {
-        found = super::block_on(run(&mut file, opened, true))?;
+        found = runtime::block_on(run(&mut file, opened, true))?;
     }
     let plan = found.render(&heading(&file, opened));
     let is_needed = found.claims.imported + found.holds.imported > 0;
     let is_agreed = !options.dry_run && (options.yes || (is_needed && agreed_to(&plan)));
     if is_agreed {
-        found = super::block_on(run(&mut file, opened, false))?;
+        found = runtime::block_on(run(&mut file, opened, false))?;
     }
     let is_open = !is_agreed && is_needed && !options.dry_run;
     let exit = u8::from(is_open || found.claims.left + found.holds.left > 0);

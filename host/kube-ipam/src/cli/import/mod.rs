@@ -93,13 +93,9 @@ fn import_rows(
     range_sets: &RangeSets,
 ) -> Result<Vec<ImportRow>, ImportError> {
     if options.from == ImportSource::Own {
-        return block_on(own::import(options, opened, range_sets));
+        return runtime::block_on(own::import(options, opened, range_sets));
     }
     import_bookings(options, opened, range_sets)
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, ImportError>>) -> Result<T, ImportError> {
-    runtime::block_on(async { Ok(work.await) })?
 }
 
 fn import_bookings(
@@ -111,7 +107,7 @@ fn import_bookings(
     if options.from == ImportSource::Predecessor && matches!(opened.base.store, StoreConfig::Embedded { .. }) {
         return Err(ImportError::NotInEtcd { network: network.clone(), what: "--from kube-ipam-v0" });
     }
-    block_on(async {
+    runtime::block_on(async {
         let mut bookings = match options.from {
             ImportSource::HostLocal => host_local::read(&options.dir, network)?,
             ImportSource::Whereabouts => {

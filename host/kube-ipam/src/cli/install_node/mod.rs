@@ -48,7 +48,7 @@ pub(crate) use place::Directory;
 
 use super::cache::CacheArgs;
 use super::fsck;
-use super::output::{self, Done, Output};
+use super::output::{self, CommandError, Done, Output};
 use super::policy::compiled_below;
 use crate::runtime;
 use cluster::ApiServer;
@@ -128,8 +128,7 @@ pub(crate) fn install(options: InstallNodeOptions) -> Done {
         refused: RefusedModules::default(),
         options,
     });
-    // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    let obstacles = runtime::block_on(async { Ok(keep_installed(installation).await) })??;
+    let obstacles = runtime::block_on(keep_installed(installation))?;
     // They were printed when they were met.
     Ok(Output { text: String::new(), exit: u8::from(!obstacles.is_empty()) })
 }
@@ -142,7 +141,7 @@ struct Installation {
 }
 
 /// Returns what is in the way of a single look; with `--watch`, nothing.
-async fn keep_installed(installation: Arc<Installation>) -> Result<Vec<Obstacle>, InstallError> {
+async fn keep_installed(installation: Arc<Installation>) -> Result<Vec<Obstacle>, CommandError> {
     // The first process of a container gets only the signals it asks for, so it asks before the work begins.
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     State(installation.options.state.as_deref()).clear();

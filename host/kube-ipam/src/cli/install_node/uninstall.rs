@@ -53,8 +53,7 @@ pub(crate) struct UninstallNodeOptions {
 }
 
 pub(crate) fn uninstall(options: &UninstallNodeOptions) -> Done {
-    // Two results: the outer one is the event loop's, which takes errors of verbs only.
-    let left = runtime::block_on(async { Ok(keep_uninstalling(options).await) })??;
+    let left = runtime::block_on(keep_uninstalling(options))?;
     Ok(Output { text: String::new(), exit: u8::from(!left.is_empty()) })
 }
 

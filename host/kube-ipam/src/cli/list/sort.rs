@@ -75,8 +75,7 @@ pub(super) fn list_sorted(
     let (mut places, mut known) = (Vec::new(), HashSet::new());
     let mut books: Vec<FoundNetwork> = Vec::new();
     for (book, opened) in (0..).zip(network.read_books()?) {
-        let read = runtime::block_on(async { Ok(collect(by, &opened, wanted, book, &mut known, &mut places).await) });
-        read??;
+        runtime::block_on(collect(by, &opened, wanted, book, &mut known, &mut places))?;
         books.push(opened.found);
     }
     drop(known);
@@ -136,7 +135,7 @@ fn read_again(
             *opened = Some((book, books[usize::from(book)].open()?));
         }
         let Some((_, of_book)) = opened.as_ref() else { continue };
-        let listing = runtime::block_on(async { Ok(of_book.store.records_of(&addresses).await?) })?;
+        let listing = runtime::block_on(async { Ok::<_, verbs::Error>(of_book.store.records_of(&addresses).await?) })?;
         // Damaged ones were reported when they were read first, and have no place.
         for record in listing.records {
             rows.insert((book, record.address()), record);

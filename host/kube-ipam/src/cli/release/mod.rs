@@ -121,7 +121,7 @@ const NAMED: usize = 5;
 pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: Format) -> Done {
     let mut places = Vec::new();
     for opened in network.write_books()? {
-        let targets = wait_for(search(options, &opened))?;
+        let targets = runtime::block_on(search(options, &opened))?;
         places.push(Place { network: opened.found, targets });
     }
     if let Some(Subject::Container(id)) = &options.subject {
@@ -130,15 +130,15 @@ pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: F
     let containers = options.cache.read()?;
     for place in &mut places {
         let opened = place.network.open()?;
-        wait_for(judge(options, &opened, &containers, &mut place.targets))?;
+        runtime::block_on(judge(options, &opened, &containers, &mut place.targets))?;
     }
     let any = targets_in(&places).any(|target| target.outcome == ReleaseOutcome::Found);
     if any && !options.dry_run && (options.yes || agreed_to(&plan(&places))) {
         for place in &mut places {
             let opened = place.network.open()?;
-            wait_for(async {
+            runtime::block_on(async {
                 carry_out(&opened, &mut place.targets).await;
-                Ok(())
+                Ok::<(), CommandError>(())
             })?;
         }
     }
@@ -151,11 +151,6 @@ pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: F
         Format::Table => format!("{}\n{}", plan(&places), conclusion(options, &places)),
     };
     Ok(Output { text, exit })
-}
-
-/// Two results: the outer one is the event loop's, which takes errors of verbs only.
-fn wait_for<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    runtime::block_on(async { Ok(work.await) })?
 }
 
 fn targets_in(places: &[Place]) -> impl Iterator<Item = &Target> {

@@ -50,8 +50,7 @@ pub(crate) fn reserve(options: &ReserveOptions, network: &NetworkArgs, format: F
     let mut rows = Vec::new();
     for opened in networks {
         let wanted = wanted(&entries, options, &opened)?;
-        // Two results: the outer one is the event loop's, which takes errors of verbs only.
-        let found = runtime::block_on(async { Ok(run_reserve(options, &opened, &wanted).await) })??;
+        let found = runtime::block_on(run_reserve(options, &opened, &wanted))?;
         rows.extend(rows_of(options, &opened, &found));
     }
     rows.extend(outside.into_iter().map(ReserveRow::outside));
@@ -186,7 +185,7 @@ fn conclusion(rows: &[ReserveRow], may_ask: bool) -> String {
 pub(crate) fn unreserve(options: &UnreserveOptions, network: &NetworkArgs, format: Format) -> Done {
     let mut rows = Vec::new();
     for opened in network.write_books()? {
-        let (found, done) = runtime::block_on(async { Ok(run_unreserve(options, &opened).await) })??;
+        let (found, done) = runtime::block_on(run_unreserve(options, &opened))?;
         rows.extend(ended_rows(&found, &done));
     }
     let aim = if options.dry_run { ReserveOutcome::Ending } else { ReserveOutcome::Ended };

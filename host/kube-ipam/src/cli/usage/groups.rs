@@ -145,7 +145,7 @@ impl Owners {
         let server = opened.api_server(kubeconfig)?;
         let asked = async {
             let home = opened.home(&server).await?;
-            Ok(Self { inventory: server.inventory().await?, home })
+            Ok::<_, verbs::Error>(Self { inventory: server.inventory().await?, home })
         };
         Ok(runtime::block_on(asked)?)
     }
