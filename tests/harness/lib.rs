@@ -15,6 +15,7 @@ pub mod lan;
 pub mod leftovers;
 pub mod listing;
 pub mod machine;
+pub mod metrics;
 pub mod namespace;
 pub mod node;
 pub mod program;

@@ -24,6 +24,7 @@ mod kubernetes;
 mod languages;
 mod logged;
 mod main_plugins;
+mod metrics;
 mod moved;
 mod operator;
 mod pipes;

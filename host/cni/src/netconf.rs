@@ -122,6 +122,8 @@ pub struct Ipam {
     pub log_file: Option<Text>,
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
     pub log_level: Option<Text>,
+    /// `off` if calls are not to be counted for `kube-ipam metrics`; `on` is the default. The counts are in `dataDir`.
+    pub metrics: Option<Text>,
 }
 
 /// How to reach etcd.

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use crate::config::counts::counts_dir;
 use crate::config::{Base, Log, Network};
 use crate::runtime::{block_on, open};
 use crate::telemetry;
@@ -46,7 +47,8 @@ fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) ->
     let netconf = NetConf::parse(configuration).ok();
     // Whatever failed before the log was begun is logged where the configuration says, as far as it can be read. The second
     // beginning of a log is nothing.
-    telemetry::begin(&netconf.as_ref().map(Log::of).unwrap_or_default(), began);
+    let log = netconf.as_ref().map(Log::of).unwrap_or_default();
+    telemetry::begin(&log, netconf.as_ref().and_then(counts_dir), began);
     // The version is searched for in the whole configuration, which may not even be JSON: only a failure pays for that.
     let version = NetConf::version_to_answer_in(configuration);
     let hint = hint_of(&error, netconf.as_ref());
@@ -78,7 +80,7 @@ fn answer(configuration: &[u8], began: Instant) -> Result<Response, Error> {
     // The process ends with the response. Dropping these values would make the pod wait for nothing, so they are not dropped.
     let call = ManuallyDrop::new(call);
     let netconf = ManuallyDrop::new(NetConf::parse(configuration)?);
-    telemetry::begin(&Log::of(&netconf), began);
+    telemetry::begin(&Log::of(&netconf), counts_dir(&netconf), began);
     log_call(&call, netconf.network().unwrap_or_default());
     netconf.version()?.admit(call.verb())?;
     let base = ManuallyDrop::new(Base::read(&netconf)?);

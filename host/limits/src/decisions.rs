@@ -1,4 +1,4 @@
-//! Limits of what is kept of decisions: their record, and a shadow's answers.
+//! Limits of what is kept of decisions and calls: their record, a shadow's answers, and the counts.
 
 use std::time::Duration;
 
@@ -37,3 +37,15 @@ pub const SHADOWS: usize = 64;
 /// A shadow may take one part in so many of the time that is left: for being compiled, and again for answering; and so may
 /// a wait for a turn to write. The rest is the pod's. A shadow that takes longer counts as faulted.
 pub const SHADOW_SHARE: u32 = 4;
+
+/// Bytes of a file of counted calls from which on the sum of its lines takes its place: some 400 calls, whose sum is made in a
+/// millisecond by one of them. Never seen.
+pub const CALLS_BYTES: u64 = 128 << 10;
+
+/// Bytes of such a file beyond which no more calls are counted in it: nobody has been able to put the sum in its place. `doctor`
+/// says why, and the counters stand still.
+pub const CALLS_BYTES_MOST: u64 = 1 << 20;
+
+/// Counters of one kind that a node has, one for each network, policy, verb or code: a node has a few dozen. Beyond that, what
+/// is counted first is counted under its own name, and the rest as `(others)`.
+pub const COUNTED_SERIES: usize = 256;

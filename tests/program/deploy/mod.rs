@@ -3,6 +3,7 @@
 
 mod arrival;
 mod manifests;
+mod metrics;
 mod node;
 mod own_etcd;
 mod plugin;
@@ -24,9 +25,10 @@ const KUBECONFIG: &str = "/etc/cni/net.d/kube-ipam.kubeconfig";
 #[test]
 fn every_object_is_valid() {
     let mut kinds: Vec<String> = rendered().iter().chain(&examples()).map(|thing| text(&thing["kind"])).collect();
-    kinds.extend(with_components(&["etcd", "multus"]).iter().map(|thing| text(&thing["kind"])));
-    for kind in ["ConfigMap", "CronJob", "DaemonSet", "Deployment", "Job", "NetworkAttachmentDefinition", "StatefulSet"]
-    {
+    kinds.extend(with_components(&["etcd", "metrics", "multus"]).iter().map(|thing| text(&thing["kind"])));
+    let wanted =
+        "ConfigMap CronJob DaemonSet Deployment Job NetworkAttachmentDefinition PodMonitor PrometheusRule StatefulSet";
+    for kind in wanted.split(' ') {
         assert!(kinds.iter().any(|known| known == kind), "no {kind} in {kinds:?}");
     }
 }
@@ -72,14 +74,14 @@ fn rights_are_exactly_these() {
 #[test]
 fn every_component_renders() {
     let all = components();
-    assert_eq!(all, ["bridge", "etcd", "ipvlan", "macvlan", "multus", "on-path", "rebuild-books", "remove"]);
+    assert_eq!(all, ["bridge", "etcd", "ipvlan", "macvlan", "metrics", "multus", "on-path", "rebuild-books", "remove"]);
     for component in &all {
         let rendered = with_components(&[component]);
-        for kind in ["DaemonSet", "CronJob", "Job"] {
+        for kind in ["DaemonSet", "CronJob", "Deployment", "Job"] {
             of_kind(&rendered, kind).iter().for_each(every_path_is_mounted);
         }
     }
-    let together = with_components(&["etcd", "macvlan", "multus", "on-path", "rebuild-books"]);
+    let together = with_components(&["etcd", "macvlan", "metrics", "multus", "on-path", "rebuild-books"]);
     let daemon_set = named(&together, "DaemonSet", "kube-ipam");
     let arguments = texts(&pod(&daemon_set)["containers"][0]["args"], "");
     for argument in ["--link-dir=/usr/local/bin", "--rebuild-books=/etc/cni/net.d/10-blue.conflist", "--watch=10s"] {
@@ -100,9 +102,9 @@ fn named(things: &[Value], kind: &str, name: &str) -> Value {
 
 #[test]
 fn every_container_is_locked_down() {
-    let rendered = with_components(&["etcd"]);
+    let rendered = with_components(&["etcd", "metrics"]);
     let mut judged = 0;
-    for workload in ["DaemonSet", "CronJob", "Job"].iter().flat_map(|kind| of_kind(&rendered, kind)) {
+    for workload in ["DaemonSet", "Deployment", "CronJob", "Job"].iter().flat_map(|kind| of_kind(&rendered, kind)) {
         for container in containers(pod(&workload)) {
             let context = &container["securityContext"];
             assert_eq!(context["readOnlyRootFilesystem"], true, "{container}");
@@ -116,7 +118,7 @@ fn every_container_is_locked_down() {
             judged += 1;
         }
     }
-    assert_eq!(judged, 8);
+    assert_eq!(judged, 10);
     let reclaim = named(&rendered, "CronJob", "kube-ipam-reclaim");
     assert_eq!(pod(&reclaim)["securityContext"]["runAsNonRoot"], true);
     assert_eq!(reclaim["spec"]["concurrencyPolicy"], "Forbid");

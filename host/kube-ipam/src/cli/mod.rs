@@ -10,6 +10,7 @@ mod import;
 mod install_node;
 mod list;
 mod map;
+mod metrics;
 mod network;
 pub mod output;
 pub mod policy;
@@ -74,6 +75,14 @@ enum Command {
         network: NetworkArgs,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Print metrics for Prometheus: how full the ranges are, what calls came to, how etcd is
+    #[command(after_help = metrics::EXAMPLES)]
+    Metrics {
+        #[command(flatten)]
+        options: metrics::MetricsOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
     },
     /// Check the store for inconsistent records, or against the containers and pods that run; repair it with --repair
     Fsck {
@@ -190,6 +199,7 @@ pub fn run() -> u8 {
         Command::Show { subject, network, output } => show::show(&subject, &network, output.output),
         Command::Usage { options, network, output } => usage::usage(&options, &network, output.output),
         Command::Map { options, network, output } => map::map(&options, &network, output.output),
+        Command::Metrics { options, network } => metrics::metrics(&options, &network),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),

@@ -10,6 +10,7 @@
 
 pub mod base;
 pub mod beside;
+pub mod counts;
 pub mod dns;
 pub mod doubts;
 pub mod error;

@@ -30,6 +30,11 @@ impl Fields {
         }
     }
 
+    /// What is told under a key; empty where nothing is.
+    pub(super) fn get(&self, key: &str) -> &str {
+        self.0.iter().find(|(known, _)| *known == key).map_or("", |(_, value)| value)
+    }
+
     /// Tells each of these, or tells it again.
     pub(super) fn add(&mut self, fields: Self) {
         for (key, value) in fields.0 {

@@ -5,16 +5,20 @@
 //!  event, target OUTCOME ── fields are noted ──────────────┐
 //!  span (look_up, load, decide, commit) ── time is noted ──┤
 //!  any other event ── a line at once, with what is noted   ▼
-//!  event, target END ────────────────────────────────► the line of the call
+//!  event, target END ────────────────────────────────► the line of the call, and the counts of it
 //! ```
+//!
+//! The counts for `kube-ipam metrics` are made of the same events, whether or not there is a log.
 //!
 //! The subscriber is our own and not one of `tracing-subscriber`, because each call is a process: the library's layers are
 //! set up for thousands of spans, and that would take longer than writing the one line.
 
+mod counted;
 mod file;
 mod line;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +30,7 @@ use tracing_subscriber::fmt;
 
 use crate::config::Log;
 use crate::verbs::OUTCOME;
+use counted::Counted;
 use file::LogFile;
 pub(crate) use file::older;
 use ipam::shown::{self, OneLineEach};
@@ -41,13 +46,22 @@ pub(crate) const END: &str = "kube_ipam::end";
 pub(crate) const HINT: &str =
     "set logFile to a regular file in an existing directory, or to \"none\" if no log is wanted";
 
-/// Logs the call of this process, which began at this moment. A file that cannot be written is no error, because no pod
-/// should fail for want of a log. Where the configuration names the file, that is told on stderr.
-pub(crate) fn begin(log: &Log, began: Instant) {
-    let Some(path) = log.file.clone() else { return };
-    let call = Mutex::new(CallRecord { began, file: LogFile::new(path), fields: Fields::default(), spans: Vec::new() });
+/// Logs the call of this process, which began at this moment, and counts it in this directory. A file that cannot be written is no
+/// error, because no pod should fail for want of a log. Where the configuration names the file, that is told on stderr.
+pub(crate) fn begin(log: &Log, counts_dir: Option<PathBuf>, began: Instant) {
+    if log.file.is_none() && counts_dir.is_none() {
+        return;
+    }
+    let call = CallRecord {
+        began,
+        file: log.file.clone().map(LogFile::new),
+        counted: counts_dir.map(Counted::in_directory),
+        fields: Fields::default(),
+        spans: Vec::new(),
+    };
+    let level = if call.file.is_some() { log.level } else { LevelFilter::OFF };
     // `tracing` takes one subscriber per process. Tests call this several times in theirs.
-    let _ = tracing::subscriber::set_global_default(CallLog { level: log.level, is_given: log.given, call });
+    let _ = tracing::subscriber::set_global_default(CallLog { level, is_given: log.given, call: Mutex::new(call) });
 }
 
 /// The subscriber of a call.
@@ -60,7 +74,8 @@ struct CallLog {
 /// What is known of the call so far.
 struct CallRecord {
     began: Instant,
-    file: LogFile,
+    file: Option<LogFile>,
+    counted: Option<Counted>,
     fields: Fields,
     spans: Vec<PhaseSpan>,
 }
@@ -80,18 +95,26 @@ impl CallLog {
     }
 
     fn write(&self, call: &mut CallRecord, line: &str) {
-        let Err(error) = call.file.append(line) else { return };
+        let Some(file) = &mut call.file else { return };
+        let Err(error) = file.append(line) else { return };
         if self.is_given {
-            let told = format!("kube-ipam: cannot log to {}: {error}", call.file.path().display());
+            let told = format!("kube-ipam: cannot log to {}: {error}", file.path().display());
             let _ = writeln!(io::stderr(), "{}", shown::one_line(&told));
         }
     }
 }
 
 impl CallRecord {
-    /// The times of the phases, each in milliseconds. A phase that was gone through several times is counted as one.
-    fn note_times(&mut self) {
-        self.fields.set_milliseconds("ms", self.began.elapsed());
+    /// Ends the call: what it took, in milliseconds, joins what is noted of it.
+    fn note_times(&mut self, whole: Duration, phases: &[(&'static str, Duration)]) {
+        self.fields.set_milliseconds("ms", whole);
+        for (name, took) in phases {
+            self.fields.set_milliseconds(name, *took);
+        }
+    }
+
+    /// How long each phase took. One that was gone through several times is counted as one.
+    fn phases(&self) -> Vec<(&'static str, Duration)> {
         let mut sums: Vec<(&'static str, Duration)> = Vec::new();
         for span in &self.spans {
             let took = span.took.unwrap_or_else(|| span.began.elapsed());
@@ -100,16 +123,16 @@ impl CallRecord {
                 None => sums.push((span.name, took)),
             }
         }
-        for (name, sum) in sums {
-            self.fields.set_milliseconds(name, sum);
-        }
+        sums
     }
 }
 
 impl Subscriber for CallLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_ours = OURS.contains(&metadata.target().split("::").next().unwrap_or_default());
-        is_ours && (metadata.is_span() || metadata.target() == OUTCOME || *metadata.level() <= self.level)
+        // The end of a call is counted, whatever is logged.
+        let is_told = metadata.is_span() || matches!(metadata.target(), OUTCOME | END);
+        is_ours && (is_told || *metadata.level() <= self.level)
     }
 
     /// Phases and outcomes are told at this level, and what is below is not even looked at unless it is asked for.
@@ -149,12 +172,23 @@ impl Subscriber for CallLog {
         event.record(&mut told.noting(message));
         let mut call = self.call();
         match metadata.target() {
-            OUTCOME => call.fields.add(told),
+            OUTCOME => {
+                if let Some(counted) = &mut call.counted {
+                    counted.note(&told);
+                }
+                call.fields.add(told);
+            }
             END => {
                 call.fields.add(told);
-                call.note_times();
-                let line = call.fields.line(Timestamp::now(), *metadata.level());
-                self.write(&mut call, &line);
+                let (whole, phases) = (call.began.elapsed(), call.phases());
+                call.note_times(whole, &phases);
+                if *metadata.level() <= self.level {
+                    let line = call.fields.line(Timestamp::now(), *metadata.level());
+                    self.write(&mut call, &line);
+                }
+                if let Some(counted) = &call.counted {
+                    counted.count(&call.fields, whole, &phases);
+                }
             }
             _ => {
                 let mut all = call.fields.identity();
@@ -195,7 +229,8 @@ mod tests {
     fn log(file: &Path, level: LevelFilter) -> CallLog {
         let call = CallRecord {
             began: Instant::now(),
-            file: LogFile::new(file.to_owned()),
+            file: Some(LogFile::new(file.to_owned())),
+            counted: None,
             fields: Fields::default(),
             spans: Vec::new(),
         };

@@ -2,7 +2,7 @@
 
 use tracing::info_span;
 
-use super::{Deadline, Error, Waited};
+use super::{Deadline, Error, FAULT, OUTCOME, Waited};
 use crate::config::{Network, OnFault, PolicyConfig};
 use engine::{Compiler, Compiling, Flaw, Policy, PolicyError, Source};
 use limits::Limits;
@@ -75,6 +75,8 @@ fn or_stand_in(network: &Network, loaded: Result<Policy, Error>) -> Result<Polic
 
 /// The built-in policy, in place of one that is at fault. The settings and limits of that one do not apply to it.
 pub(super) fn stand_in(config: &PolicyConfig, fault: &Error) -> Result<Policy, Error> {
+    // The call goes on with another policy, whose verdict is told later.
+    tracing::info!(target: OUTCOME, policy = config.file_name(), verdict = FAULT);
     let policy = Policy::load(&Source::alone(None))?.instead_of(config.file_name());
     tracing::warn!(%fault, "{} decides in place of the faulty policy", policy.name().name);
     Ok(policy)

@@ -31,6 +31,9 @@ use ipam::Claim;
 /// The target of events that tell what came of a call: the log gathers their fields in the one line of the call.
 pub(crate) const OUTCOME: &str = "kube_ipam::outcome";
 
+/// The verdict, for the log and the counts, of a policy that gave none.
+const FAULT: &str = "fault";
+
 /// The addresses of a claim for the log, with commas between.
 fn address_list(claim: &Claim) -> String {
     let addresses: Vec<String> = claim.addresses().map(|address| address.to_string()).collect();

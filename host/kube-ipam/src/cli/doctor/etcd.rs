@@ -163,10 +163,9 @@ async fn alarms(etcd: &Etcd) -> Option<Check> {
 /// The fullest member counts: the first one that is full stops all of them.
 fn size(statuses: &[(&str, &MemberStatus)], members: &[Member]) -> Option<Check> {
     let (endpoint, fullest) = statuses.iter().max_by_key(|(_, status)| status.size)?;
-    let told = fullest.quota.or_else(|| members.iter().find_map(|member| member.aside.as_ref().ok()?.quota));
-    let quota = told.unwrap_or(DEFAULT_QUOTA);
+    let (quota, is_told) = quota(fullest, members);
     let percent = fullest.size.saturating_mul(100) / quota.max(1);
-    let source = if told.is_some() { "" } else { ", which etcd did not tell: this is its default" };
+    let source = if is_told { "" } else { ", which etcd did not tell: this is its default" };
     let detail = format!(
         "{}, {} of them in use, on {endpoint}: {percent} % of the quota of {}{source}",
         mebibytes(fullest.size),
@@ -186,6 +185,12 @@ fn size(statuses: &[(&str, &MemberStatus)], members: &[Member]) -> Option<Check>
          disarm`"
     );
     Some(Check::warning("etcd size", detail, Some(hint)))
+}
+
+/// The size at which a member refuses to grow, and whether etcd has told it.
+pub(crate) fn quota(member: &MemberStatus, members: &[Member]) -> (u64, bool) {
+    let told = member.quota.or_else(|| members.iter().find_map(|member| member.aside.as_ref().ok()?.quota));
+    (told.unwrap_or(DEFAULT_QUOTA), told.is_some())
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -38,6 +38,8 @@ mod rights;
 mod trial;
 mod watched;
 
+pub(crate) use etcd::quota;
+
 /// The percentage of addresses in use from which on a range set gets a warning.
 const NEARLY_FULL: u8 = 90;
 
@@ -96,6 +98,7 @@ pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &Netwo
 async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
     let mut checks = vec![machine::node(&opened.base)];
     checks.extend(watched::log(&opened.base));
+    checks.extend(watched::counts(&opened.netconf));
     checks.extend(calls::calls(&opened.base));
     let network = Network::read(&opened.netconf, &Args::default());
     checks.extend(permissions::permissions(opened, network.as_ref().ok()));

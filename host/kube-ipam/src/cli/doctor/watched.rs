@@ -1,10 +1,12 @@
-//! What watches decisions: the shadow policy, the journal of decisions and the log. No pod fails for want of one of them.
+//! What watches calls: the shadow policy, the journal of decisions, the log and the counts. No pod fails for want of one of them.
 
 use super::check::{Check, Verdict};
+use crate::config::counts::counts_dir;
 use crate::config::{Base, Network};
-use crate::journal::{Tally, record, tally};
+use crate::journal::{Tally, calls, record, tally};
 use crate::telemetry;
 use crate::verbs::Shadow;
+use cni::NetConf;
 use engine::text::tame;
 use files::check_appendable;
 use limits::TEXT;
@@ -72,4 +74,17 @@ pub(super) fn log(base: &Base) -> Option<Check> {
             Check { name: "log", verdict, detail, hint: Some(telemetry::HINT.to_owned()) }
         }
     })
+}
+
+/// A warning where calls cannot be counted, which nobody but a Prometheus misses. Before the first call there is no directory,
+/// which is no reason for one.
+pub(super) fn counts(netconf: &NetConf) -> Option<Check> {
+    let directory = counts_dir(netconf)?;
+    if !directory.exists() {
+        return None;
+    }
+    let error = calls::check(&directory).err()?;
+    let detail = format!("calls are not counted in {}: {error}", directory.display());
+    let hint = "let root write to that directory, or set ipam.metrics to \"off\"".to_owned();
+    Some(Check::warning("metrics", detail, Some(hint)))
 }

@@ -119,7 +119,12 @@ impl NetworkArgs {
     /// Whether an attachment is of one of the networks that were named, or of any where none was. A store has the attachments
     /// of other networks beside them, where they share a domain.
     pub(crate) fn covers(&self, attachment: &Attachment) -> bool {
-        self.names.is_empty() || self.names.contains(&attachment.network)
+        self.is_asked_for(&attachment.network)
+    }
+
+    /// Whether this network was named, or none was.
+    pub(crate) fn is_asked_for(&self, network: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| name == network)
     }
 
     pub(crate) fn path(&self) -> &Path {

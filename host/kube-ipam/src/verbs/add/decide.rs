@@ -17,7 +17,7 @@ use super::shadow::Shadow;
 use crate::config::{OnFault, PolicyConfig, RecordConfig};
 use crate::journal::{Pair, record, tally};
 use crate::verbs::load::stand_in;
-use crate::verbs::{Deadline, Error, OUTCOME};
+use crate::verbs::{Deadline, Error, FAULT, OUTCOME};
 use engine::{Answers, Policy};
 use ipam::{Decision, PolicyName, Proposal, Question, Request, Shadowed, Snapshot, Verdict, VerdictOrFault};
 use limits::{RECORD_WAIT, SHADOW_SHARE};
@@ -87,7 +87,7 @@ impl<'a> Deciders<'a> {
         let attempt = request.attempt;
         let decided = self.propose(&request, look).await;
         let policy = self.decider().0.name().clone();
-        tracing::info!(target: OUTCOME, %policy, attempt);
+        tracing::info!(target: OUTCOME, %policy, attempt, verdict = word(&decided));
         if self.config.is_watched() {
             self.watch(request, look, &decided, deadline).await;
         }
@@ -171,6 +171,16 @@ impl<'a> Deciders<'a> {
         if let Err(error) = tally::count(directory, pair, (decided, answer), look.at(), turn(deadline)) {
             tracing::warn!(directory = %directory.display(), %error, "the shadow's answer is not counted");
         }
+    }
+}
+
+/// What became of a decision, in a word for the log and the counts; none where nobody could decide.
+fn word(decided: &Result<Vec<Proposal>, Error>) -> Option<&'static str> {
+    match decided {
+        Ok(_) => Some("proposed"),
+        Err(Error::Refused { refusal }) => Some(refusal.kind()),
+        Err(fault) if fault.is_fault_of_policy() => Some(FAULT),
+        Err(_) => None,
     }
 }
 

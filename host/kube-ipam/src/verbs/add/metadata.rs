@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::{Instrument, info_span};
+
 use super::told::bound_annotations;
 use super::which_cluster::Cluster;
 use crate::config::{Base, Include, KnownPod, KubernetesConfig, Network};
@@ -66,7 +68,7 @@ async fn ask(
     };
     // Boxed, here and wherever only some calls ask somebody: a future has room for all it could become, and each page of
     // it on the stack is a page fault of every ADD.
-    Box::pin(ask_server(base, network, cluster, server, kubernetes)).await
+    Box::pin(ask_server(base, network, cluster, server, kubernetes)).instrument(info_span!("api_server")).await
 }
 
 async fn ask_server(

@@ -10,6 +10,8 @@ mod stays;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tracing::{Instrument, info_span};
+
 pub use stays::Stays;
 pub(crate) use stays::{name_of, sum_up};
 
@@ -128,7 +130,8 @@ impl<'a> HandOvers<'a> {
             return Err(Stays::NoPod);
         }
         let Some(succession) = &self.succession else { return Err(Stays::NotAsked) };
-        Box::pin(succession.judge(held, self.patience.is_left())).await.map_err(Stays::unknown)
+        let judged = Box::pin(succession.judge(held, self.patience.is_left())).instrument(info_span!("api_server"));
+        judged.await.map_err(Stays::unknown)
     }
 }
 
