@@ -12,6 +12,7 @@ mod families;
 mod node;
 mod stores;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,9 +21,10 @@ use clap::{Args, ValueEnum};
 use super::cache::CacheArgs;
 use super::network::{FoundNetwork, NetworkArgs, Opened};
 use super::output::{CommandError, Done, Output};
+use crate::config::counts::counts_dir;
 use crate::containers::Containers;
 use crate::runtime;
-use cni::Fail;
+use cni::{Fail, NetConf};
 use families::Families;
 use files::{Replacement, Survives, Turn};
 use store::StoreConfig;
@@ -85,48 +87,50 @@ pub(crate) async fn exposition(
     only: Option<MetricsPart>,
     cache: &CacheArgs,
 ) -> Result<String, CommandError> {
-    let found = network.find()?;
-    let mut exposition = Exposition::begin(network, &found, only, cache);
-    for network in &found {
-        match network.open() {
+    let mut exposition = Exposition::begin(only, cache);
+    for found in network.find()? {
+        match found.open() {
             Ok(opened) => exposition.add(&opened).await,
-            Err(error) => exposition.add_unusable(network, &error),
+            Err(error) => {
+                tracing::warn!("network {:?} in {} cannot be used: {error}", found.name, found.file);
+                exposition.add_unusable(&found);
+            }
         }
     }
-    Ok(exposition.text())
+    Ok(exposition.text(network))
 }
 
-/// The metrics of some networks, one after the other, for whoever opens them.
+/// The metrics of networks, one after the other, for whoever opens them.
 pub(crate) struct Exposition {
     families: Families,
     only: Option<MetricsPart>,
     /// What libcni knows of this node's containers.
     containers: Containers,
+    /// Where the calls of the networks are counted, each place once: they may share it.
+    counts: BTreeSet<PathBuf>,
 }
 
 impl Exposition {
-    /// With what this node tells without asking anybody.
-    pub(crate) fn begin(
-        asked: &NetworkArgs,
-        found: &[FoundNetwork],
-        only: Option<MetricsPart>,
-        cache: &CacheArgs,
-    ) -> Self {
-        let (mut families, mut containers) = (Families::default(), Containers::default());
-        if only != Some(MetricsPart::Shared) {
-            node::add_build(&mut families);
-            node::add_calls(&mut families, asked, found);
+    pub(crate) fn begin(only: Option<MetricsPart>, cache: &CacheArgs) -> Self {
+        let mut begun =
+            Self { families: Families::default(), only, containers: Containers::default(), counts: BTreeSet::new() };
+        if begun.tells(MetricsPart::Node) {
             match cache.read() {
-                Ok(known) => containers = known,
+                Ok(known) => begun.containers = known,
                 Err(error) => tracing::warn!("which addresses have leaked is not known: {}", error.message()),
             }
         }
-        Self { families, only, containers }
+        begun
+    }
+
+    fn tells(&self, part: MetricsPart) -> bool {
+        self.only.is_none_or(|only| only == part)
     }
 
     /// With what a network has to tell. Waits for its store, and never fails.
     pub(crate) async fn add(&mut self, opened: &Opened) {
-        if self.only != Some(MetricsPart::Shared) {
+        self.counts.extend(counts_dir(&opened.netconf));
+        if self.tells(MetricsPart::Node) {
             node::add_certificates(&mut self.families, opened);
             node::add_shadows(&mut self.families, opened);
             node::add_leaks(&mut self.families, opened, &self.containers).await;
@@ -135,19 +139,25 @@ impl Exposition {
             StoreConfig::Embedded { .. } => MetricsPart::Node,
             StoreConfig::Etcd(_) => MetricsPart::Shared,
         };
-        if self.only.is_none_or(|only| only == whose) {
+        if self.tells(whose) {
             stores::add_ranges(&mut self.families, opened).await;
             stores::add_etcd(&mut self.families, opened).await;
         }
     }
 
-    /// With a network whose store is not known, so that every part tells of it.
-    pub(crate) fn add_unusable(&mut self, network: &FoundNetwork, why: &CommandError) {
-        tracing::warn!("network {:?} in {} cannot be used: {why}", network.name, network.file);
+    /// With a network that cannot be opened. Where it keeps its addresses is not known, so that every part tells of it.
+    pub(crate) fn add_unusable(&mut self, network: &FoundNetwork) {
+        let netconf = NetConf::parse(&network.configuration);
+        self.counts.extend(netconf.ok().as_ref().and_then(counts_dir));
         stores::add_down(&mut self.families, &network.name);
     }
 
-    pub(crate) fn text(self) -> String {
+    /// The text that Prometheus reads, with the calls of the networks that were asked for.
+    pub(crate) fn text(mut self, asked: &NetworkArgs) -> String {
+        if self.tells(MetricsPart::Node) {
+            node::add_build(&mut self.families);
+            node::add_calls(&mut self.families, asked, &self.counts);
+        }
         self.families.text()
     }
 }

@@ -1,19 +1,18 @@
 //! What a node tells of itself: its version, the calls that it has counted, its shadow policies, and its certificates.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::families::{
     ADD_DURATION, BUILD_INFO, CALLS, CERTIFICATE, DECISIONS, Families, LEAKED, PHASE_DURATION, SHADOW_DECISIONS,
     UNREADABLE,
 };
 use crate::cli::fsck::is_gone_by_libcni;
-use crate::cli::network::{FoundNetwork, NetworkArgs, Opened};
-use crate::config::counts::counts_dir;
+use crate::cli::network::{NetworkArgs, Opened};
 use crate::config::{Base, Network};
 use crate::containers::Containers;
 use crate::journal::counts::OTHERS;
 use crate::journal::{Counts, calls, tally};
-use cni::NetConf;
 use store::StoreConfig;
 use store::etcd::dated_certificates;
 
@@ -21,15 +20,11 @@ pub(super) fn add_build(families: &mut Families) {
     families.put(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
 }
 
-/// The calls in the directories of these networks, each of which may have counted those of several.
-pub(super) fn add_calls(families: &mut Families, asked: &NetworkArgs, found: &[FoundNetwork]) {
-    let mut directories = BTreeSet::new();
-    for network in found {
-        directories.extend(NetConf::parse(&network.configuration).ok().as_ref().and_then(counts_dir));
-    }
+/// The calls that were counted in these directories, each of which may have those of several networks.
+pub(super) fn add_calls(families: &mut Families, asked: &NetworkArgs, directories: &BTreeSet<PathBuf>) {
     let mut sum = Counts::default();
     for directory in directories {
-        match calls::read(&directory) {
+        match calls::read(directory) {
             Ok(counts) => sum.add(counts),
             Err(error) => tracing::warn!("the calls counted in {} cannot be read: {error}", directory.display()),
         }
