@@ -100,12 +100,13 @@ test-cluster: policies kubernetes ## pods on such a cluster, driven with kubectl
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_CLUSTER=$(KUBERNETES) $(TEST) --workspace --test cluster -- $(SCENARIO)
 
 # The instrumentation works on stable Rust without a sanitizer, which safe code has little need of.
-FUZZ ?= module component record
+FUZZ ?= module component record call file
 FUZZ_SECONDS ?= 60
-fuzz: policies ## module, component and record, each for FUZZ_SECONDS; with cargo-fuzz, installed if need be
+fuzz: policies ## module, component, record, call and file, each for FUZZ_SECONDS; with cargo-fuzz, installed if need be
 	command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	cp Cargo.lock tests/fuzz/Cargo.lock
-	mkdir -p tests/fuzz/corpus/module
+	mkdir -p tests/fuzz/corpus/module tests/fuzz/corpus/call
+	cp host/kube-ipam/src/config/cases/*.json tests/fuzz/corpus/call
 	cp $(POLICIES:%=target/policies/%.wasm) tests/fuzz/corpus/module
 	set -e; for target in $(FUZZ); do \
 	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=250000 -timeout=60; \

@@ -152,6 +152,31 @@ fn the_node_carries_nothing_that_only_authors_need() {
 }
 
 /// What every policy carries, and an author's project builds without this repository.
+/// Names of functions between backticks; prose has no word of that shape.
+fn named_tests(document: &str) -> BTreeSet<String> {
+    let named = document.split('`').skip(1).step_by(2);
+    named.filter(|word| word.contains('_') && !word.contains(['.', ' ', '/'])).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let document = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named = named_tests(&document);
+    assert!(named.len() > 40, "{named:?}");
+    let mut found = Vec::new();
+    for directory in ["host", "tests", "policies"] {
+        sources(&root().join(directory), &mut found);
+    }
+    let mut known = BTreeSet::new();
+    for source in found {
+        let text = std::fs::read_to_string(source).unwrap();
+        let after_fn = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        known.extend(after_fn.map(str::to_owned));
+    }
+    let missing: Vec<_> = named.difference(&known).collect();
+    assert!(missing.is_empty(), "SECURITY.md names tests that do not exist: {missing:?}");
+}
+
 #[test]
 fn addresses_stand_on_nothing() {
     let addresses = dependencies("addresses");

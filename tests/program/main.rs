@@ -34,6 +34,7 @@ mod production;
 mod readme;
 mod reboot;
 mod runtimes;
+mod secrets;
 mod simulate;
 mod status;
 mod words;

@@ -41,7 +41,7 @@ pub fn first_of<T>(all: &[T], most: usize, between: &str, text: impl Fn(&T) -> S
     named
 }
 
-/// An error and everything that caused it, outermost first, with colons between.
+/// An error and everything that caused it, outermost first, with colons between; without what URLs say of users.
 pub fn joined(error: &(impl Error + ?Sized)) -> String {
     let mut links = vec![error.to_string()];
     let mut next = error.source();
@@ -56,7 +56,30 @@ pub fn joined(error: &(impl Error + ?Sized)) -> String {
         }
         next = cause.source();
     }
-    links.join(": ")
+    without_users(&links.join(": ")).into_owned()
+}
+
+/// A text whose URLs name no user and no password. Their place is not there, so that they come with a mistake, which is told.
+pub fn without_users(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find("://").map(|at| at + "://".len()) {
+        let (scheme, after) = rest.split_at(begin);
+        shown.push_str(scheme);
+        rest = after;
+        let is_web = scheme.ends_with("http://") || scheme.ends_with("https://");
+        let url = after.split(|character: char| character.is_whitespace() || character == '"').next();
+        // A password may have any other character, an @ and a slash among them; a host has none of these.
+        if is_web && let Some(at) = url.unwrap_or_default().rfind('@') {
+            shown.push_str("(redacted)");
+            rest = &after[at..];
+        }
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
 }
 
 /// A part of a JSON text, from wherever on.
@@ -126,6 +149,20 @@ mod tests {
     use super::*;
 
     const WICKED: &str = "a\x1b[31mred\nnext\r\u{9b}2J\t\u{202e}olleh \u{e0041}grün";
+
+    #[test]
+    fn urls_are_shown_without_their_users() {
+        for (text, shown) in [
+            ("no URL", "no URL"),
+            ("cannot reach https://etcd:2379/x: refused", "cannot reach https://etcd:2379/x: refused"),
+            (r#"is "https://u:p@/ss@etcd:2379": no"#, r#"is "https://(redacted)@etcd:2379": no"#),
+            ("http://a and https://u@b", "http://a and https://(redacted)@b"),
+            ("http://u:p@a,https://v:q@b", "http://(redacted)@b"),
+            ("oci://registry/module@sha256:12", "oci://registry/module@sha256:12"),
+        ] {
+            assert_eq!(without_users(text), shown);
+        }
+    }
 
     #[test]
     fn nothing_of_a_name_reaches_the_terminal() {

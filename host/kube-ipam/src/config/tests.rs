@@ -4,7 +4,6 @@
 //! the variable; without `ipam.nodeName` the node is called `node-1`.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -202,17 +201,37 @@ fn resolv_conf_is_handed_on() {
     assert_eq!(network.dns.nameservers, ["10.0.0.10"]);
 }
 
-/// Everything that reads a configuration, on whatever bytes: nothing may panic.
+/// Everything that reads a configuration, on whatever bytes: nothing may panic, and whatever is refused can be told.
 fn read_everything(json: &[u8]) {
     let _ = NetConf::version_to_answer_in(json);
-    let Ok(netconf) = NetConf::parse(json) else { return };
-    let _ = Base::read(&netconf);
-    let _ = Network::errors(&netconf);
-    let _ = netconf.valid_attachments();
-    let _: Option<Vec<IpAddr>> = netconf.previous().and_then(|previous| previous.addresses()).ok();
+    let netconf = match NetConf::parse(json) {
+        Ok(netconf) => netconf,
+        Err(error) => return assert_tellable(&error),
+    };
+    if let Err(error) = Base::read(&netconf) {
+        assert_tellable(&error);
+    }
+    let errors = Network::errors(&netconf);
+    errors.iter().for_each(assert_tellable);
+    if let Err(error) = netconf.valid_attachments() {
+        assert_tellable(&error);
+    }
+    if let Err(error) = netconf.previous().and_then(|previous| previous.addresses()) {
+        assert_tellable(&error);
+    }
     let asked = Requested { address: [10, 0, 0, 1].into(), prefix_length: Some(24) };
     let args = Args { addresses: vec![asked], ..Args::default() };
-    let _ = Network::read(&netconf, &args);
+    if let Err(error) = Network::read(&netconf, &args) {
+        assert_tellable(&error);
+    }
+}
+
+/// Without a hint nobody knows what to do, and a control character may lead a terminal astray.
+fn assert_tellable<E: Fail>(error: &E) {
+    let Failure { msg, details, .. } = Failure::from(error);
+    assert!(!details.is_empty(), "no hint: {msg}");
+    assert!(msg.chars().count() + details.chars().count() <= limits::EVENT, "too long for an event: {msg} {details}");
+    assert!(!msg.chars().chain(details.chars()).any(char::is_control), "control characters: {msg:?} {details:?}");
 }
 
 const TEXTS: &str = "/ /0 0.0.0.0/0 ::/0 10.0.0.0/31 ffff::/127 255.255.255.255 :: 10.0.0.1 30s -1s 1e99h";
