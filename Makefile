@@ -34,7 +34,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist
+.PHONY: help prepared functions build demo test torture power-cuts bounds policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -79,6 +79,18 @@ lint: prepared ## formatting and lints
 
 test: build policies lint ## everything the project checks
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace
+
+# The long runs leave their figures beside docs/reliability.md; what each does in a run of all tests is a small part of it.
+RELIABILITY = KUBE_IPAM=$(CURDIR)/$(PROGRAM) KUBE_IPAM_REPORTS=$(CURDIR)/docs/reliability $(TEST) --workspace --test storm
+
+torture: build policies ## a cluster of etcd under fire, and what callers were told; SECONDS=600 WORKERS=200
+	KUBE_IPAM_TORTURE=$(or $(SECONDS),600) KUBE_IPAM_WORKERS=$(or $(WORKERS),200) $(RELIABILITY) torture:: -- --nocapture
+
+power-cuts: build policies ## the power fails at so many moments of each recording, as root; CUTS=1000
+	KUBE_IPAM_CUTS=$(or $(CUTS),1000) $(RELIABILITY) power:: -- --nocapture
+
+bounds: build ## so many pods come and go, and nothing grows; PAIRS=1000000
+	KUBE_IPAM_PAIRS=$(or $(PAIRS),1000000) $(RELIABILITY) bounds:: -- --nocapture
 
 test-policies-all: policies-all ## policies in every language, built by the program and run by it
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test program languages:: -- --ignored

@@ -2,10 +2,12 @@
 //!
 //! Each has data directories and ports of its own, and none outlives the test that started it.
 
+mod troubles;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -65,6 +67,8 @@ pub struct Setup {
     members: usize,
     address: String,
     certificates: bool,
+    /// The size of the file system that each member's data are on, in MiB; `None` where that of the machine serves.
+    disk: Option<u32>,
     arguments: Vec<String>,
 }
 
@@ -76,6 +80,7 @@ impl Setup {
             members: 1,
             address: "127.0.0.1".to_owned(),
             certificates: false,
+            disk: None,
             arguments: Vec::new(),
         }
     }
@@ -106,6 +111,13 @@ impl Setup {
         self
     }
 
+    /// With a disk of so many MiB for each member, which can be full; only as root.
+    #[must_use]
+    pub fn on_disks_of(mut self, mebibytes: u32) -> Self {
+        self.disk = Some(mebibytes);
+        self
+    }
+
     /// Further arguments of the server.
     #[must_use]
     pub fn with(mut self, arguments: &[&str]) -> Self {
@@ -128,8 +140,9 @@ impl Setup {
     fn start_on(self, lan: Option<Lan>) -> Etcd {
         let directory = tempfile::tempdir().unwrap();
         let authority = self.certificates.then(|| Authority::new(directory.path()));
-        let members = (0..self.members).map(|_| Member { ports: [free_port(), free_port()], child: Mutex::default() });
+        let members = (0..self.members).map(|_| Member::default());
         let etcd = Etcd { members: members.collect(), setup: self, authority, directory, lan };
+        etcd.insert_disks();
         (0..etcd.members.len()).for_each(|nth| etcd.launch(nth));
         (0..etcd.members.len()).for_each(|nth| etcd.wait_for(nth));
         etcd
@@ -151,6 +164,14 @@ struct Member {
     /// For clients, for other members.
     ports: [u16; 2],
     child: Mutex<Option<Child>>,
+    /// Whether it joins members that are there already.
+    joins: AtomicBool,
+}
+
+impl Default for Member {
+    fn default() -> Self {
+        Self { ports: [free_port(), free_port()], child: Mutex::default(), joins: AtomicBool::new(false) }
+    }
 }
 
 impl Etcd {
@@ -231,6 +252,7 @@ impl Etcd {
     pub fn launch(&self, nth: usize) {
         let [client, peer] = [self.url(nth, 0), self.url(nth, 1)];
         let peers: Vec<String> = (0..self.members.len()).map(|n| format!("m{n}={}", self.url(n, 1))).collect();
+        let state = if self.members[nth].joins.load(Ordering::Relaxed) { "existing" } else { "new" };
         let log = std::fs::File::options().create(true).append(true).open(self.log(nth)).unwrap();
         let mut command = Command::new("setpriv");
         if let Some(lan) = &self.lan {
@@ -241,10 +263,10 @@ impl Etcd {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.setup.release.server)
             .args(["--name", &format!("m{nth}"), "--data-dir"])
-            .arg(self.directory().join(format!("m{nth}")))
+            .arg(self.data(nth))
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &peers.join(",")])
+            .args(["--initial-cluster", &peers.join(","), "--initial-cluster-state", state])
             .args(["--heartbeat-interval", "100", "--election-timeout", "1000"])
             .args(["--logger", "zap", "--log-level", "warn", "--log-outputs", "stderr"])
             .args(&self.setup.arguments)
@@ -331,6 +353,10 @@ impl Etcd {
         self.lan.as_ref().map_or_else(|| self.setup.address.clone(), |lan| lan.address(nth))
     }
 
+    fn data(&self, nth: usize) -> PathBuf {
+        self.directory().join(format!("m{nth}"))
+    }
+
     fn log(&self, nth: usize) -> PathBuf {
         self.directory().join(format!("m{nth}.log"))
     }
@@ -345,6 +371,7 @@ impl Etcd {
 impl Drop for Etcd {
     fn drop(&mut self) {
         (0..self.members.len()).for_each(|nth| self.kill(nth));
+        self.remove_disks();
     }
 }
 

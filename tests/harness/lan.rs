@@ -76,6 +76,56 @@ impl Lan {
         self.route(place, "del");
     }
 
+    /// Let a place hear nothing of the others, who hear it.
+    pub fn deafen(&self, place: usize) {
+        self.filter(place, "-A");
+    }
+
+    /// Let it hear them again.
+    pub fn undeafen(&self, place: usize) {
+        self.filter(place, "-D");
+    }
+
+    /// Let nothing pass between a place and this machine itself, where clients are.
+    pub fn hide(&self, place: usize) {
+        assert!(
+            ip(&["-n", self.places[place].name(), "route", "add", "blackhole", &self.hub()]),
+            "cannot hide {place}"
+        );
+    }
+
+    /// Let clients reach it again.
+    pub fn show(&self, place: usize) {
+        assert!(
+            ip(&["-n", self.places[place].name(), "route", "del", "blackhole", &self.hub()]),
+            "cannot show {place}"
+        );
+    }
+
+    /// Let so many kilobits a second pass from a place to everybody; what has waited for half a second is dropped.
+    pub fn slow_down(&self, place: usize, kilobits: u32) {
+        let rate = format!("{kilobits}kbit");
+        self.inside(
+            place,
+            &["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "4kb", "latency", "500ms"],
+        );
+    }
+
+    /// Let it be as fast as it can.
+    pub fn speed_up(&self, place: usize) {
+        self.inside(place, &["tc", "qdisc", "del", "dev", "eth0", "root"]);
+    }
+
+    fn filter(&self, place: usize, verb: &str) {
+        for other in (0..self.places.len()).filter(|other| *other != place) {
+            self.inside(place, &["iptables", "-w", verb, "INPUT", "-s", &self.address(other), "-j", "DROP"]);
+        }
+    }
+
+    fn inside(&self, place: usize, command: &[&str]) {
+        assert!(self.places[place].run(command).is_some(), "{command:?} failed in {}", self.places[place].name());
+    }
+
     fn route(&self, place: usize, verb: &str) {
         for other in (0..self.places.len()).filter(|other| *other != place) {
             let changed = ip(&["-n", self.places[place].name(), "route", verb, "blackhole", &self.address(other)]);

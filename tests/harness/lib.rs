@@ -6,6 +6,7 @@
 
 pub mod apiserver;
 pub mod authority;
+pub mod clock;
 pub mod cluster;
 pub mod etcd;
 pub mod guest;

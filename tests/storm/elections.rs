@@ -182,7 +182,7 @@ impl Storm {
 }
 
 /// The store holds what is sure, and nothing that is not at least possible.
-fn agrees(standing: &Standing, held: &BTreeMap<String, String>) {
+pub(crate) fn agrees(standing: &Standing, held: &BTreeMap<String, String>) {
     for (address, attachment) in &standing.sure {
         assert_eq!(held.get(address), Some(attachment), "{address} was lost");
     }

@@ -3,9 +3,16 @@
 //! A binary of its own, so that nothing that measures time runs beside it.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
+mod bounds;
 mod clusters;
+mod draw;
 mod elections;
+mod power;
 mod races;
+mod report;
+mod sequential;
+mod torture;
+mod windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -81,6 +81,10 @@ pub const EXPIRED_AT_ONCE: usize = 4;
 /// How many transactions GC spends on holds that are over, with [`EXPIRED_AT_ONCE`] in each: runtimes wait for it.
 pub const EXPIRED_BY_GC: u32 = 64;
 
+/// How far ahead of its node's clock a claim may be for GC to take it for one that is just being made. One further ahead was
+/// made before the clock was set back, and goes like any other whose container is gone.
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(60 * 60);
+
 /// How long an address may be kept for an identity after its release. A pod that comes back later gets another one. A
 /// policy that proposes more is at fault (105); the operator sees the limit in the error.
 pub const HOLD: Duration = Duration::from_secs(90 * 24 * 60 * 60);

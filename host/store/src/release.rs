@@ -13,7 +13,7 @@ use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
 use super::pages::Pages;
 use super::record::{Hold, Seen, encode};
 use ipam::{Allocation, Attachment, Ceded, Claim, to_microseconds};
-use limits::store::RELEASE_ATTEMPTS;
+use limits::store::{CLOCK_AHEAD, RELEASE_ATTEMPTS};
 
 impl Store {
     /// Release all that an attachment holds; returns what that was. Holding nothing is success.
@@ -26,7 +26,7 @@ impl Store {
     }
 
     /// Release all that an attachment holds if it was claimed before this moment of the same node's clock. A later claim stays
-    /// as it is.
+    /// as it is, unless it is of a future that this clock is far from: then the clock has been set back since.
     pub async fn release_older(
         &self,
         attachment: &Attachment,
@@ -34,7 +34,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Claim>, StoreError> {
         let moment = to_microseconds(moment);
-        self.release_if(attachment, |claim| claim.since < moment, now).await
+        let impossible = now.checked_add(CLOCK_AHEAD).unwrap_or(Timestamp::MAX);
+        self.release_if(attachment, |claim| claim.since < moment || claim.since > impossible, now).await
     }
 
     async fn release_if(

@@ -6,6 +6,7 @@ use kube_ipam_tests::apiserver::ReplicaSet;
 
 use super::deed::{Deed, Then};
 use super::scene::{FIXED, NODES, Pod, SIDES, Scene};
+use crate::draw::Draw;
 
 /// Pods that want any address, of the same names in both clusters.
 const DYNAMIC: u64 = 6;
@@ -33,27 +34,6 @@ struct Deployment {
     current: usize,
     revision: u32,
     born: usize,
-}
-
-/// SplitMix64: the same numbers for the same seed everywhere.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn index(&mut self, limit: usize) -> usize {
-        usize::try_from(self.below(limit as u64)).unwrap()
-    }
-
-    fn one_in(&mut self, number: u64) -> bool {
-        self.below(number) == 0
-    }
 }
 
 impl Plan {

@@ -101,6 +101,12 @@ pub(crate) async fn what_was_claimed_since_a_moment_outlives_the_release_of_what
     assert_eq!(release(&one, moment).await, None);
     assert_eq!(bench.holder_of("10.0.0.2").await.as_deref(), Some("one"));
     assert_eq!(bench.holder_of("10.0.0.3").await.as_deref(), Some("two"));
+    // A clock that was set back by minutes has told nothing; by hours, it shows what cannot be new.
+    for (minutes, is_released) in [(59, false), (61, true)] {
+        let set_back = late.since - jiff::SignedDuration::from_mins(minutes);
+        let released = bench.store.release_older(&two.attachment, set_back, set_back).await.unwrap();
+        assert_eq!(released.is_some(), is_released, "{minutes} minutes");
+    }
     bench.agrees().await;
 }
 
