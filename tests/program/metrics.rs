@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use kube_ipam_tests::Call;
 use kube_ipam_tests::etcd::Setup;
 use kube_ipam_tests::listing::operate;
 use kube_ipam_tests::metrics::{exposition, promtool, samples, sum_of};
 use kube_ipam_tests::node::Node;
 use kube_ipam_tests::program::wait;
+use kube_ipam_tests::{Call, is_root};
 use serde_json::{Value, json};
 
 /// The sum of the metrics of a network that have this name and these labels.
@@ -142,6 +142,26 @@ fn nothing_is_counted_where_it_is_switched_off_or_cannot_be_written() {
         let (_, doctor) = node.run(&["doctor", "--conf", &node.conf(&network)]);
         assert!(doctor.contains("metrics") && doctor.contains("calls are not counted"), "{unwritable}: {doctor}");
     }
+}
+
+/// The addresses are elsewhere, so that the disk of the node has no other part in the call.
+#[test]
+fn neither_a_full_nor_a_read_only_disk_fails_a_call() {
+    if !is_root("a full disk") {
+        return;
+    }
+    let etcd = Setup::single().start();
+    let network = etcd.network(&json!({"subnet": "10.1.0.0/24"}));
+    Call::new("ADD", "c0", &network).run().success();
+    let directory = network["ipam"]["dataDir"].as_str().unwrap();
+    let full =
+        format!("mount -t tmpfs -o size=64k none {directory} && (cat /dev/zero >{directory}/fill 2>/dev/null; true)");
+    let read_only = format!("mount --bind {directory} {directory} && mount -o remount,bind,ro {directory}");
+    for (container, disk) in [("c1", full), ("c2", read_only)] {
+        let added = Call::new("ADD", container, &network).after(&disk).run();
+        assert_eq!((added.status, added.stderr.as_str()), (Some(0), ""), "{disk}");
+    }
+    assert_eq!(told(&network, "kube_ipam_calls_total", &[("verb", "ADD")]), Some(1.0));
 }
 
 #[test]
