@@ -40,4 +40,5 @@ mod runtimes;
 mod secrets;
 mod simulate;
 mod status;
+mod trust;
 mod words;

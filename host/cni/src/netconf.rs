@@ -24,7 +24,7 @@ use super::{NAME, is_name};
 
 mod policy;
 
-pub use policy::{Policy, PolicyLimits, Record, Shadow};
+pub use policy::{Policy, PolicyLimits, Record, Shadow, Trust};
 
 const PREV_RESULT: &str = "prevResult";
 

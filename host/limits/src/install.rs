@@ -3,6 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// A signature of a module, or the key that it was made with, has some hundred bytes.
+pub const SIGNATURE_BYTES: u64 = 16 << 10;
+
 /// Bytes read of a token, a password, a key or a bundle of CAs. A token has one or two KiB, a bundle of all public CAs 250.
 pub const CREDENTIAL_BYTES: u64 = 1 << 20;
 

@@ -19,6 +19,9 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub sha256: Stated<String>,
+    /// Who has to have signed the module. Looked at when it is installed, and by `doctor`; what an ADD looks at is `sha256`. Default: nobody.
+    #[serde(default)]
+    pub trust: Stated<Trust>,
     /// What the module understands; `kube-ipam policy inspect` shows it.
     #[serde(default)]
     pub settings: Stated<Map<String, Value>>,
@@ -39,6 +42,17 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub cache_dir: Stated<String>,
+}
+
+/// Who has to have signed a module.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+pub struct Trust {
+    /// Files with public keys: those of minisign, or ECDSA P-256 as PEM, such as cosign's.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// How many of the keys must have signed. Default: 1.
+    pub threshold: Option<u64>,
 }
 
 /// A module that is asked as well.

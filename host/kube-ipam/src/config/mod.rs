@@ -31,6 +31,7 @@ pub mod routes;
 mod runtime;
 pub mod store;
 mod synonyms;
+pub mod trust;
 pub mod unknown;
 
 #[cfg(test)]
@@ -46,3 +47,4 @@ pub use pod::KnownPod;
 pub use policy::{OnFault, PolicyConfig, ShadowConfig};
 pub use record::{RecordConfig, Sample};
 pub use store::DEFAULT_DATA_DIR;
+pub use trust::TrustConfig;

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::field::{Held, stated, stated_object, stated_text, wrong};
 use super::record::{self, RecordConfig};
 use super::store::data_dir;
+use super::trust::{self, TrustConfig};
 use cni::{NetConf, PathOr, Stated, netconf};
 use ipam::PolicyName;
 use limits::Limits;
@@ -30,6 +31,8 @@ pub struct PolicyConfig {
     pub module: Option<PathBuf>,
     /// The digest the module must have: 64 hexadecimal digits in lower case.
     pub sha256: Option<String>,
+    /// Who has to have signed the module before it is installed.
+    pub trust: Option<TrustConfig>,
     /// A JSON object as text; `{}` when there is none.
     pub settings: String,
     /// What one decision may spend.
@@ -103,6 +106,11 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
         let expected = "the module that has the digest ipam.policy.sha256";
         return Err(Error::Missing { path: MODULE.to_owned(), expected });
     }
+    let trust = trust::read(&policy.trust)?;
+    if module.is_none() && trust.is_some() {
+        let expected = "the module that ipam.policy.trust is about";
+        return Err(Error::Missing { path: MODULE.to_owned(), expected });
+    }
     let cache_dir = stated_text(&policy.cache_dir, "ipam.policy.cacheDir", "the directory is policies in dataDir")?;
     let own_settings = stated(&policy.settings, "ipam.policy.settings", "the policy has its defaults")?;
     let settings = own_settings.map_or_else(|| "{}".to_owned(), as_json);
@@ -110,6 +118,7 @@ pub(super) fn read(netconf: &NetConf) -> Result<PolicyConfig, Error> {
     Ok(PolicyConfig {
         module: module.map(|held| held.absolute_path()).transpose()?,
         sha256,
+        trust,
         limits: own_limits.map(limits).transpose()?.unwrap_or_default(),
         cache_dir: match cache_dir {
             Some(held) => held.absolute_path()?,

@@ -11,6 +11,7 @@ mod new;
 mod replay;
 mod run;
 mod run_cases;
+mod sign;
 mod simulate;
 mod trial;
 
@@ -41,12 +42,16 @@ pub(crate) enum Command {
     Diff(diff::DiffOptions),
     /// Show a module's description and interface, and why the host would refuse it
     Inspect(inspect::InspectOptions),
+    /// Make a pair of keys to sign modules with
+    Keygen(sign::KeygenOptions),
     /// Create a policy project that builds as it is
     New(new::NewOptions),
     /// Replay recorded decisions with another module and show what changes
     Replay(replay::ReplayOptions),
     /// Put one request to a policy, as an ADD would
     Run(run::RunOptions),
+    /// Sign a module, so that nodes can tell whose it is
+    Sign(sign::SignOptions),
     /// Simulate a module under load: start and end thousands of pods, and report on the address space
     Simulate(simulate::SimulateOptions),
     /// Run test cases against a module
@@ -80,9 +85,11 @@ fn run_command(command: Command) -> Done {
         Command::Check(options) => check::check(&options),
         Command::Diff(options) => diff::diff(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Keygen(options) => sign::keygen(&options),
         Command::New(options) => new::new(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Run(options) => run::run(&options),
+        Command::Sign(options) => sign::sign(&options),
         Command::Simulate(options) => simulate::run(options),
         Command::Test(options) => run_cases::run_cases(&options),
     }

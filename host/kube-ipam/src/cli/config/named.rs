@@ -17,6 +17,7 @@ use crate::config::kubernetes::KUBECONFIG;
 use crate::config::log::LOG_FILE;
 use crate::config::policy::{MODULE, POLICY, RECORD, SHADOW};
 use crate::config::store::{DATA_DIR, files_of};
+use crate::config::trust::TRUST;
 use crate::config::{Base, KubernetesConfig, Network, OnFault, PolicyConfig, RecordConfig};
 use crate::journal::record;
 use crate::runtime;
@@ -139,9 +140,11 @@ fn named(parts: &Parts) -> Vec<NamedFile> {
             named.push(NamedFile::new(field, path, FileRole::Needed));
         }
     }
-    if let Some(PolicyConfig { module, shadow, record, .. }) = &parts.policy {
+    if let Some(PolicyConfig { module, shadow, record, trust, .. }) = &parts.policy {
         named.extend(module.as_ref().map(|module| NamedFile::new(MODULE, module, FileRole::Needed)));
         named.extend(shadow.as_ref().map(|shadow| NamedFile::new(SHADOW, &shadow.module, FileRole::Spare)));
+        let keys = trust.iter().flat_map(|trust| &trust.keys);
+        named.extend(keys.map(|key| NamedFile::new(TRUST, key, FileRole::Spare)));
         named.extend(record.as_ref().and_then(|record| directory_of(RECORD, &record.file)));
     }
     if let Some(kubernetes) = &parts.kubernetes {

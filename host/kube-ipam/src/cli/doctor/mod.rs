@@ -35,6 +35,7 @@ mod machine;
 mod outside;
 mod permissions;
 mod rights;
+mod signatures;
 mod trial;
 mod watched;
 
@@ -107,6 +108,7 @@ async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
         let (check, policy) = policy(network);
         checks.push(check);
         loaded = policy;
+        checks.extend(signatures::signatures(network, loaded.as_ref().map(Policy::name)));
         checks.push(cache(network));
         checks.extend(watched::shadow(&opened.base, network));
         checks.extend(watched::record(network));

@@ -50,8 +50,10 @@ use super::cache::CacheArgs;
 use super::fsck;
 use super::output::{self, CommandError, Done, Output};
 use super::policy::compiled_below;
+use super::policy::trust::Trust;
 use crate::runtime;
 use cluster::ApiServer;
+use cni::Fail;
 use limits::{CREDENTIAL_BYTES, LAST_WRITE, WATCH};
 use obstacle::{Obstacle, State, read_state};
 use ours::{Ours, Part, Put, Wanted};
@@ -86,6 +88,12 @@ pub(crate) struct InstallNodeOptions {
     /// Compile and install the policy modules (*.wasm, *.wasm.gz) in this directory
     #[arg(long, value_name = "DIR", requires = "data_dir")]
     policies: Option<PathBuf>,
+    /// Install only modules that a key in this directory (NAME.pub) has signed, by files NAME.wasm.*.sig or .minisig beside them
+    #[arg(long, value_name = "DIR", requires = "policies")]
+    trusted_keys: Option<PathBuf>,
+    /// How many of the keys must have signed
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "trusted_keys")]
+    signatures: usize,
     /// Directory to install policy modules in; modules are never removed from it
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,
@@ -247,17 +255,7 @@ impl Installation {
             obstacles.extend(self.install_credentials(from)?);
         }
         if let (Some(from), Some(data_dir)) = (&self.options.policies, &self.options.data_dir) {
-            let modules = Modules {
-                from,
-                to: &self.options.policy_dir,
-                cache_dir: &compiled_below(data_dir),
-                ours: &self.ours,
-                refused: &self.refused,
-            };
-            obstacles.extend(modules.install(&|busy| {
-                // The look that follows says whether that could be written.
-                let _ = self.write_state(&[busy]);
-            })?);
+            obstacles.extend(self.install_policies(from, data_dir)?);
         }
         if let Some(directory) = &self.options.bin_dir {
             obstacles.extend(self.install_binary(directory)?);
@@ -295,6 +293,30 @@ impl Installation {
             }
         }
         Ok(obstacles)
+    }
+
+    fn install_policies(&self, from: &Path, data_dir: &Path) -> Result<Vec<Obstacle>, InstallError> {
+        let trusted = self.options.trusted_keys.as_deref();
+        let trust = match trusted.map(|keys| Trust::in_directory(keys, self.options.signatures)).transpose() {
+            Ok(trust) => trust,
+            // No module can be judged, so that none is installed.
+            Err(error) => {
+                let keys = trusted.unwrap_or(from);
+                return Ok(vec![Obstacle::new(keys, error.message(), error.hint().unwrap_or_default())]);
+            }
+        };
+        let modules = Modules {
+            from,
+            to: &self.options.policy_dir,
+            trust: trust.as_ref(),
+            cache_dir: &compiled_below(data_dir),
+            ours: &self.ours,
+            refused: &self.refused,
+        };
+        modules.install(&|busy| {
+            // The look that follows says whether that could be written.
+            let _ = self.write_state(&[busy]);
+        })
     }
 
     fn install_binary(&self, to: &Path) -> Result<Vec<Obstacle>, InstallError> {

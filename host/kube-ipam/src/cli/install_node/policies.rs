@@ -14,6 +14,8 @@ use super::place::Directory;
 use super::tell;
 use super::volume::{ends_in, files_in};
 use crate::cli::output;
+use crate::cli::policy::trust::{Signature, Trust, signatures_of};
+use cni::Fail;
 use engine::install::{self, Ready};
 use engine::{Compiler, PolicyError, Source};
 use limits::{Limits, REFUSED_AGAIN};
@@ -39,6 +41,8 @@ impl RefusedModules {
 pub(super) struct Modules<'a> {
     pub(super) from: &'a Path,
     pub(super) to: &'a Path,
+    /// Who must have signed every module, if anybody.
+    pub(super) trust: Option<&'a Trust>,
     /// Where the plugin looks for compiled modules.
     pub(super) cache_dir: &'a Path,
     pub(super) ours: &'a Ours,
@@ -74,6 +78,15 @@ impl Modules<'_> {
             Ok(wasm) => wasm,
             Err(error) => return Ok(Some(Obstacle::error(file, &error.into()))),
         };
+        // Whose module it is comes before everything else that is done with it: a compiler is a large target.
+        if let Some(trust) = self.trust {
+            match signatures_of(file).and_then(|signatures| trust.judge(file, &wasm, &signatures).and(Ok(signatures))) {
+                Ok(signatures) => self.install_signatures(&signatures, directory)?,
+                Err(error) => {
+                    return Ok(Some(Obstacle::new(file, error.message(), error.hint().unwrap_or_default())));
+                }
+            }
+        }
         let name = install::name_of(file).unwrap_or_default();
         let (sha256, is_compiled) = install::look_up(&wasm, self.cache_dir);
         let mut content = Cursor::new(&wasm);
@@ -101,6 +114,16 @@ impl Modules<'_> {
         let obstacle = Obstacle::new(file, why, "make root the owner of that directory (mode 0700) and of its parents");
         self.refused.remember(sha256, &obstacle);
         Ok(Some(obstacle))
+    }
+
+    /// Puts signatures beside the place of their module, for `doctor`: before the module, which is never there without them.
+    fn install_signatures(&self, signatures: &[Signature], directory: &Directory) -> Result<(), InstallError> {
+        for signature in signatures {
+            let name = signature.file.file_name().unwrap_or_default();
+            let wanted = Wanted { part: Part::Policy, directory, name, mode: 0o644, networks: BTreeSet::new() };
+            self.ours.put(&wanted, &mut Cursor::new(&signature.content))?;
+        }
+        Ok(())
     }
 
     /// Examines a module, and compiles it unless that was done.

@@ -1,6 +1,7 @@
 //! `kube-ipam policy install`: gets a module ready before a network names it. It is examined and compiled first and put in
 //! its place last, so that an ADD finds either version whole and never waits for a compiler.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::Cursor;
@@ -11,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::site::{DIRECTORY, Site, default_cache};
+use super::trust::{Signature, Trust, TrustError, signatures_of};
 use crate::cli::install_node::{Directory, InstallError};
 use crate::cli::network::NetworkArgs;
 use crate::cli::output::{CommandError, Done, Format, Output, OutputArgs};
@@ -30,6 +32,10 @@ pub(crate) struct PolicyInstallOptions {
     /// The digest the file must have, 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     sha256: Option<String>,
+    /// A public key that must have signed the module, beside those that the networks trust (policy.trust); may be given more
+    /// than once: any of them will do
+    #[arg(long, value_name = "FILE.pub")]
+    trusted_key: Vec<PathBuf>,
     /// Directory to install the module in
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     to: PathBuf,
@@ -50,6 +56,9 @@ struct Installed {
     name: String,
     version: String,
     summary: String,
+    /// The keys that have signed it. Absent where nobody had to.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    signers: BTreeSet<String>,
     /// False where the very same file was there already.
     placed: bool,
     cache_dir: PathBuf,
@@ -63,6 +72,7 @@ struct Installed {
 /// A module that was examined and compiled for a network, or for none, and is not in its place yet.
 struct Prepared {
     ready: Ready,
+    signers: BTreeSet<String>,
     cache_dir: PathBuf,
     note: Option<String>,
 }
@@ -72,13 +82,19 @@ pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
         install::name_of(&options.file).ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
     let module = std::path::absolute(options.to.join(name))?;
     // For all networks before it is put in its place for any: one of them may refuse it.
+    let signatures = signatures_of(&options.file)?;
     let mut all_prepared = Vec::new();
     for site in sites(&options.network)? {
-        all_prepared.push(prepare(options, &module, site.as_ref())?);
+        all_prepared.push(prepare(options, &module, &signatures, site.as_ref())?);
+    }
+    // Before the module: were they put there after it, a module without them would be left behind by an end between the two.
+    for signature in &signatures {
+        let name = signature.file.file_name().unwrap_or_default();
+        place(&options.to, name, &signature.content)?;
     }
     let mut installed = Vec::new();
-    for Prepared { ready, cache_dir, note } in all_prepared {
-        let placed = place(&options.to, name, &ready)?;
+    for Prepared { ready, signers, cache_dir, note } in all_prepared {
+        let placed = place(&options.to, name, &ready.wasm)?;
         let description = ready.description;
         installed.push(Installed {
             module: module.clone(),
@@ -86,6 +102,7 @@ pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
             name: description.name,
             version: description.version,
             summary: description.summary,
+            signers,
             placed,
             cache_dir,
             not_kept: ready.kept.err(),
@@ -113,7 +130,12 @@ fn sites(network: &NetworkArgs) -> Result<Vec<Option<Site>>, CommandError> {
     Ok(sites)
 }
 
-fn prepare(options: &PolicyInstallOptions, module: &Path, site: Option<&Site>) -> Result<Prepared, CommandError> {
+fn prepare(
+    options: &PolicyInstallOptions,
+    module: &Path,
+    signatures: &[Signature],
+    site: Option<&Site>,
+) -> Result<Prepared, CommandError> {
     let cache_dir = cache_dir(options, site);
     let source = Source {
         module: Some(&options.file),
@@ -124,12 +146,32 @@ fn prepare(options: &PolicyInstallOptions, module: &Path, site: Option<&Site>) -
         deadline: None,
     };
     let settings = site.map(|site| site.policy.settings.as_str());
-    let ready = install::prepare(&options.file, &source, settings).map_err(verbs::Error::from)?;
+    // Whose module it is comes before everything else that is done with it: a compiler is a large target.
+    let wasm = install::read(&options.file).map_err(verbs::Error::from)?;
+    let signers = signers(options, &wasm, signatures, site)?;
+    let ready = install::prepare_bytes(&options.file, wasm, &source, settings).map_err(verbs::Error::from)?;
     let note = match site {
         Some(site) => note(site, module, &ready)?,
         None => None,
     };
-    Ok(Prepared { ready, cache_dir, note })
+    Ok(Prepared { ready, signers, cache_dir, note })
+}
+
+/// Who has signed the module, of those that a network and the command trust. Nobody has to where neither says so.
+fn signers(
+    options: &PolicyInstallOptions,
+    wasm: &[u8],
+    signatures: &[Signature],
+    site: Option<&Site>,
+) -> Result<BTreeSet<String>, TrustError> {
+    let mut signers = BTreeSet::new();
+    if !options.trusted_key.is_empty() {
+        signers.extend(Trust::in_files(&options.trusted_key, 1)?.judge(&options.file, wasm, signatures)?);
+    }
+    if let Some(trust) = site.and_then(|site| site.policy.trust.as_ref()) {
+        signers.extend(Trust::of(trust)?.judge(&options.file, wasm, signatures)?);
+    }
+    Ok(signers)
 }
 
 fn cache_dir(options: &PolicyInstallOptions, site: Option<&Site>) -> PathBuf {
@@ -160,21 +202,24 @@ fn note(site: &Site, module: &Path, ready: &Ready) -> Result<Option<String>, Ins
     }
 }
 
-fn place(to: &Path, name: &OsStr, ready: &Ready) -> Result<bool, InstallError> {
+fn place(to: &Path, name: &OsStr, content: &[u8]) -> Result<bool, InstallError> {
     let option = "--to";
     let made = DirBuilder::new().recursive(true).mode(0o755).create(to);
     made.map_err(|source| InstallError::NoDirectory { path: to.to_owned(), option, source })?;
-    Directory::open(to, option)?.put(name, 0o644, &mut Cursor::new(&ready.wasm))
+    Directory::open(to, option)?.put(name, 0o644, &mut Cursor::new(content))
 }
 
 fn tell(installed: &Installed) -> String {
-    let Installed { module, sha256, name, version, summary, placed, cache_dir, not_kept, note } = installed;
+    let Installed { module, sha256, name, version, summary, signers, placed, cache_dir, not_kept, note } = installed;
     let verb = if *placed { "installed" } else { "unchanged" };
     let mut lines = vec![format!("{verb} {}: {name} {version}, {summary}", module.display())];
     lines.push(match not_kept {
         None => format!("compiled into {}", cache_dir.display()),
         Some(why) => format!("not compiled into {}, so every ADD will compile it: {why}", cache_dir.display()),
     });
+    if !signers.is_empty() {
+        lines.push(format!("signed by {}", signers.iter().map(String::as_str).collect::<Vec<_>>().join(", ")));
+    }
     if let Some(note) = note {
         lines.push(format!("note: {note}"));
     }

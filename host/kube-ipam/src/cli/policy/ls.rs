@@ -1,5 +1,6 @@
 //! `kube-ipam policy ls`: the modules of this node. Changes nothing.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::site::{DIRECTORY, Site, default_cache};
+use super::trust::{Trust, signatures_of};
 use crate::cli::network::NetworkArgs;
 use crate::cli::output::{CommandError, Done, Format, Output, OutputArgs, or_dash, table};
+use crate::config::TrustConfig;
 use cni::Fail;
 use engine::inspect::{self, Inspection};
+use engine::install;
 use engine::{Compiler, Source};
 use limits::Limits;
 
@@ -34,6 +38,9 @@ struct ModuleRow {
     /// Whether one of the networks uses it. Absent where there is no network.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_use: Option<bool>,
+    /// Who has signed it, of those that its network trusts; absent where nobody has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signers: Option<BTreeSet<String>>,
     #[serde(flatten)]
     inspection: Inspection,
 }
@@ -129,11 +136,30 @@ fn row(file: Option<PathBuf>, sites: &[Site]) -> ModuleRow {
         deadline: None,
     };
     let inspection = inspect::inspect(&source).unwrap_or_else(|error| Inspection::refused_for(&error));
-    ModuleRow { file, in_use, inspection }
+    let trust = user.and_then(|site| site.policy.trust.as_ref());
+    let signers = file.as_deref().zip(trust).map(|(file, trust)| signers_of(file, trust));
+    ModuleRow { file, in_use, signers, inspection }
+}
+
+/// Nobody where they are too few: why, `doctor` says.
+fn signers_of(file: &Path, trust: &TrustConfig) -> BTreeSet<String> {
+    let Ok(wasm) = install::read(file) else { return BTreeSet::new() };
+    let judged = Trust::of(trust).and_then(|trust| trust.judge(file, &wasm, &signatures_of(file)?));
+    judged.unwrap_or_default()
+}
+
+/// As the table shows them; a dash where nobody has to sign.
+fn signed_by(signers: Option<&BTreeSet<String>>) -> String {
+    match signers {
+        None => "-".to_owned(),
+        Some(signers) if signers.is_empty() => "nobody trusted".to_owned(),
+        Some(signers) => signers.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+    }
 }
 
 fn tell(rows: &[ModuleRow]) -> String {
-    let header = ["NAME", "VERSION", "INTERFACE", "SIZE", "SHA256", "COMPILED", "IN USE", "FILE", "SUMMARY"];
+    let header =
+        ["NAME", "VERSION", "INTERFACE", "SIZE", "SHA256", "COMPILED", "IN USE", "SIGNED BY", "FILE", "SUMMARY"];
     table(&header, rows.iter().map(cells))
 }
 
@@ -142,7 +168,7 @@ fn yes_or_no(answer: bool) -> &'static str {
 }
 
 fn cells(row: &ModuleRow) -> Vec<String> {
-    let ModuleRow { file, in_use, inspection } = row;
+    let ModuleRow { file, in_use, signers, inspection } = row;
     let file = match file {
         Some(file) => file.display().to_string(),
         None => "(built in)".to_owned(),
@@ -161,6 +187,7 @@ fn cells(row: &ModuleRow) -> Vec<String> {
         or_dash(inspection.sha256.as_ref().map(|digest| &digest[..12])),
         or_dash(inspection.kept.map(yes_or_no)),
         or_dash(in_use.map(yes_or_no)),
+        signed_by(signers.as_ref()),
         file,
         summary,
     ]

@@ -5,6 +5,7 @@ pub mod inspect;
 mod install;
 mod ls;
 mod site;
+pub mod trust;
 
 use std::ffi::OsString;
 
