@@ -1,5 +1,6 @@
 //! The map underneath a store: on this node's disk, in a cluster, or whatever else keeps the contract.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::Store;
@@ -8,7 +9,7 @@ use super::embedded::{self, Embedded};
 use super::error::StoreError;
 use super::etcd::{self, Etcd};
 use super::memory::Memory;
-use super::ordered::{Change, Commit, OrderedMap, Page, Read, View};
+use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use super::other;
 
 /// An ordered map, chosen at run time.
@@ -19,6 +20,8 @@ pub enum Map {
     Etcd(Etcd),
     /// Policies are tried on one in memory; tests bring their own.
     Other(Box<dyn other::OtherMap>),
+    /// Another map, of which a commit only says how it would end.
+    Rehearsing(Rc<Map>),
 }
 
 /// A map at one moment; each kind of map has a kind of view.
@@ -29,6 +32,26 @@ pub enum MapView {
 }
 
 impl Map {
+    /// How a commit would end now: the first change whose guards all hold. Nothing is written.
+    async fn would_commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
+        let mut view = self.view().await?;
+        for (index, change) in alternatives.iter().enumerate() {
+            let reads: Vec<Read> = change.guards().iter().map(|guard| Read::Get(guard.key().to_owned())).collect();
+            let mut holds = true;
+            for (guard, page) in change.guards().iter().zip(view.read(&reads).await?) {
+                let entry = page.into_entry();
+                holds &= match guard {
+                    Guard::Absent(_) => entry.is_none(),
+                    Guard::Is(_, value) => entry.is_some_and(|entry| entry.value == *value),
+                };
+            }
+            if holds {
+                return Ok(Commit::Done(index));
+            }
+        }
+        Ok(Commit::Lost)
+    }
+
     /// A map that is neither embedded nor etcd.
     pub fn other(map: impl OrderedMap<View: 'static> + 'static) -> Self {
         Self::Other(Box::new(map))
@@ -76,6 +99,7 @@ impl OrderedMap for Map {
             Self::Embedded(map) => MapView::Embedded(map.view().await?),
             Self::Etcd(map) => MapView::Etcd(map.view().await?),
             Self::Other(map) => MapView::Other(map.view().await?),
+            Self::Rehearsing(map) => Box::pin(map.view()).await?,
         })
     }
 
@@ -85,6 +109,7 @@ impl OrderedMap for Map {
             // Tens of kilobytes: boxed, so that they are no part of the future of a commit to the disk.
             Self::Etcd(map) => Box::pin(map.commit(alternatives)).await,
             Self::Other(map) => map.commit(alternatives).await,
+            Self::Rehearsing(map) => Box::pin(map.would_commit(alternatives)).await,
         }
     }
 
@@ -93,6 +118,7 @@ impl OrderedMap for Map {
             Self::Embedded(map) => map.confirm_absent(key).await,
             Self::Etcd(map) => Box::pin(map.confirm_absent(key)).await,
             Self::Other(map) => map.confirm_absent(key).await,
+            Self::Rehearsing(map) => Box::pin(map.confirm_absent(key)).await,
         }
     }
 
@@ -101,6 +127,7 @@ impl OrderedMap for Map {
             Self::Embedded(map) => map.ping(key).await,
             Self::Etcd(map) => Box::pin(map.ping(key)).await,
             Self::Other(map) => map.ping(key).await,
+            Self::Rehearsing(map) => Box::pin(map.ping(key)).await,
         }
     }
 
@@ -109,6 +136,7 @@ impl OrderedMap for Map {
             Self::Embedded(map) => map.rehearse(keys).await,
             Self::Etcd(map) => Box::pin(map.rehearse(keys)).await,
             Self::Other(map) => map.rehearse(keys).await,
+            Self::Rehearsing(map) => Box::pin(map.rehearse(keys)).await,
         }
     }
 }

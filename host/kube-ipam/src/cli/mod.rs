@@ -4,14 +4,17 @@ mod agree;
 mod cache;
 pub mod config;
 mod doctor;
+mod explain;
 mod export;
 mod fsck;
+mod history;
 mod import;
 mod install_node;
 mod list;
 mod map;
 mod metrics;
 mod network;
+mod operator;
 pub mod output;
 pub mod policy;
 mod progress;
@@ -53,6 +56,25 @@ enum Command {
         /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
         #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
         subject: Subject,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show who had an address, or which addresses a pod or container had, and when
+    History {
+        /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
+        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
+        subject: Subject,
+        #[command(flatten)]
+        options: history::HistoryOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+    },
+    /// Show which address a pod would get now, and why: every step of an ADD, without claiming anything
+    Explain {
+        #[command(flatten)]
+        options: explain::ExplainOptions,
         #[command(flatten)]
         network: NetworkArgs,
         #[command(flatten)]
@@ -197,6 +219,8 @@ pub fn run() -> u8 {
     let done = match cli.command {
         Command::List { options, network } => list::list(&options, &network),
         Command::Show { subject, network, output } => show::show(&subject, &network, output.output),
+        Command::History { subject, options, network } => history::history(&subject, &options, &network),
+        Command::Explain { options, network, output } => explain::explain(&options, &network, output.output),
         Command::Usage { options, network, output } => usage::usage(&options, &network, output.output),
         Command::Map { options, network, output } => map::map(&options, &network, output.output),
         Command::Metrics { options, network } => metrics::metrics(&options, &network),

@@ -15,8 +15,8 @@ use super::check::Check;
 use crate::cli::network::Opened;
 use crate::config::Network;
 use crate::journal::tally;
-use crate::telemetry::older;
 use cni::{Args, Fail};
+use files::older;
 use limits::{BUNDLED_LOG, NEVER_RECORDED, RECORDED_VALUE};
 
 /// What stands in the place of a secret.

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::Check;
 use crate::config::Base;
-use crate::telemetry::older;
 use cni::code;
+use files::older;
 use limits::LOG_READ;
 
 /// How far back calls are counted.
