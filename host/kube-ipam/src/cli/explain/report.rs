@@ -207,7 +207,13 @@ pub(super) fn rendered(explained: &Explanation) -> String {
     if let Some(policy) = &explained.policy {
         lines.push(("policy", format!("{policy} (sha256 {})", policy.sha256)));
     }
-    for decision in &explained.decisions {
+    for (nth, decision) in explained.decisions.iter().enumerate() {
+        if nth > 0 {
+            lines.push((
+                "again",
+                "somebody has what it proposed: the store is looked at and the policy asked once more".to_owned(),
+            ));
+        }
         lines.extend(decision.lines());
     }
     lines.extend(outcome(&explained.outcome));
