@@ -31,6 +31,7 @@ mod matrix;
 mod metrics;
 mod moved;
 mod operator;
+mod page;
 mod pipes;
 mod policies;
 mod pools;

@@ -7,7 +7,7 @@ use super::Store;
 use super::config::{EtcdConfig, StoreConfig};
 use super::embedded::{self, Embedded};
 use super::error::StoreError;
-use super::etcd::{self, Etcd};
+use super::etcd::{self, Etcd, Member};
 use super::memory::Memory;
 use super::ordered::{Change, Commit, Guard, OrderedMap, Page, Read, View};
 use super::other;
@@ -18,6 +18,8 @@ use super::other;
 pub enum Map {
     Embedded(Embedded),
     Etcd(Etcd),
+    /// One of the others, to which nothing is written, whoever asks.
+    ReadOnly(Box<Self>),
     /// Policies are tried on one in memory; tests bring their own.
     Other(Box<dyn other::OtherMap>),
     /// Another map, of which a commit only says how it would end.
@@ -50,6 +52,16 @@ impl Map {
             }
         }
         Ok(Commit::Lost)
+    }
+
+    /// How the members of etcd are; `None` where the map is not in etcd.
+    pub async fn etcd_members(&self) -> Option<Vec<Member>> {
+        match self {
+            Self::Etcd(map) => Some(map.members().await),
+            Self::ReadOnly(map) => Box::pin(map.etcd_members()).await,
+            Self::Rehearsing(map) => Box::pin(map.etcd_members()).await,
+            Self::Embedded(_) | Self::Other(_) => None,
+        }
     }
 
     /// A map that is neither embedded nor etcd.
@@ -91,6 +103,20 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The same allocations, for a program that only reads. Whatever would write fails with [`StoreError::ReadOnly`] before
+    /// the map is asked, and the file of an embedded store is opened for reading. Nothing is noted on the node.
+    pub fn configured_to_read(config: &StoreConfig, domain: &str) -> Self {
+        let (map, prefix): (Map, &str) = match config {
+            StoreConfig::Embedded { dir } => (Embedded::read_only(dir).into(), EtcdConfig::DEFAULT_PREFIX),
+            StoreConfig::Etcd(config) => {
+                (Etcd::new(EtcdConfig { notes: None, ..config.clone() }, None).into(), config.prefix.as_str())
+            }
+        };
+        Self::new(Map::ReadOnly(Box::new(map)), prefix, domain)
+    }
+}
+
 impl OrderedMap for Map {
     type View = MapView;
 
@@ -98,6 +124,7 @@ impl OrderedMap for Map {
         Ok(match self {
             Self::Embedded(map) => MapView::Embedded(map.view().await?),
             Self::Etcd(map) => MapView::Etcd(map.view().await?),
+            Self::ReadOnly(map) => Box::pin(map.view()).await?,
             Self::Other(map) => MapView::Other(map.view().await?),
             Self::Rehearsing(map) => Box::pin(map.view()).await?,
         })
@@ -108,6 +135,7 @@ impl OrderedMap for Map {
             Self::Embedded(map) => map.commit(alternatives).await,
             // Tens of kilobytes: boxed, so that they are no part of the future of a commit to the disk.
             Self::Etcd(map) => Box::pin(map.commit(alternatives)).await,
+            Self::ReadOnly(_) => Err(StoreError::ReadOnly),
             Self::Other(map) => map.commit(alternatives).await,
             Self::Rehearsing(map) => Box::pin(map.would_commit(alternatives)).await,
         }
@@ -117,6 +145,7 @@ impl OrderedMap for Map {
         match self {
             Self::Embedded(map) => map.confirm_absent(key).await,
             Self::Etcd(map) => Box::pin(map.confirm_absent(key)).await,
+            Self::ReadOnly(_) => Err(StoreError::ReadOnly),
             Self::Other(map) => map.confirm_absent(key).await,
             Self::Rehearsing(map) => Box::pin(map.confirm_absent(key)).await,
         }
@@ -126,6 +155,7 @@ impl OrderedMap for Map {
         match self {
             Self::Embedded(map) => map.ping(key).await,
             Self::Etcd(map) => Box::pin(map.ping(key)).await,
+            Self::ReadOnly(_) => Err(StoreError::ReadOnly),
             Self::Other(map) => map.ping(key).await,
             Self::Rehearsing(map) => Box::pin(map.ping(key)).await,
         }
@@ -135,6 +165,7 @@ impl OrderedMap for Map {
         match self {
             Self::Embedded(map) => map.rehearse(keys).await,
             Self::Etcd(map) => Box::pin(map.rehearse(keys)).await,
+            Self::ReadOnly(_) => Err(StoreError::ReadOnly),
             Self::Other(map) => map.rehearse(keys).await,
             Self::Rehearsing(map) => Box::pin(map.rehearse(keys)).await,
         }

@@ -22,6 +22,7 @@ mod reclaim;
 mod release;
 mod rename;
 mod reserve;
+mod serve;
 mod show;
 mod subject;
 mod typed;
@@ -88,6 +89,14 @@ enum Command {
         network: NetworkArgs,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Serve a page for browsers that shows the addresses, and the same as JSON. It changes nothing
+    #[command(after_help = serve::EXAMPLES)]
+    Serve {
+        #[command(flatten)]
+        options: serve::ServeOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
     },
     /// Draw the address space: which parts of the ranges are taken
     Map {
@@ -224,6 +233,7 @@ pub fn run() -> u8 {
         Command::Usage { options, network, output } => usage::usage(&options, &network, output.output),
         Command::Map { options, network, output } => map::map(&options, &network, output.output),
         Command::Metrics { options, network } => metrics::metrics(&options, &network),
+        Command::Serve { options, network } => serve::serve(&options, &network),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),

@@ -15,6 +15,7 @@
 
 mod counted;
 mod line;
+mod read;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ use files::RotatedFile;
 use ipam::shown::{self, OneLineEach};
 use limits::LOG_BYTES;
 use line::Fields;
+pub(crate) use read::{LogLine, end_of};
 
 /// The crates whose events are logged: our own only, because libraries have nothing to say to an operator.
 const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
