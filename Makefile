@@ -34,7 +34,7 @@ FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(cal
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test torture power-cuts bounds policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist
+.PHONY: help prepared functions build demo test torture power-cuts bounds policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist screenshots
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -170,6 +170,10 @@ image: build ## a container image of the binary, $(IMAGE), for deploy/
 
 image-etcd-tools: ## a container image of what the scripts of deploy/components/etcd need
 	$(DOCKER) build --tag $(ETCD_TOOLS_IMAGE) deploy/components/etcd
+
+screenshots: build policies ## docs/page, pictures of `kube-ipam serve` with pods in it; look at them before you keep them
+	@command -v optipng >/dev/null && fc-list | grep -q Inter || apt-get install -y -qq --no-install-recommends optipng fonts-inter >/dev/null
+	KUBE_IPAM=$(CURDIR)/$(PROGRAM) $(TEST) --workspace --test program page::pictures -- --ignored
 
 install-yaml: ## deploy/install.yaml from the files beside it
 	@{ echo "# Generated from deploy/ by \`make install-yaml\`: change the files in base/."; kubectl kustomize deploy; } >deploy/install.yaml.new

@@ -6,6 +6,7 @@
 
 pub mod apiserver;
 pub mod authority;
+pub mod browser;
 pub mod clock;
 pub mod cluster;
 pub mod etcd;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod node;
 pub mod program;
+pub mod serving;
 
 pub use program::{Answer, Call, program};
 pub use untested::{is_root, untested};

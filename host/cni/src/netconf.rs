@@ -124,6 +124,9 @@ pub struct Ipam {
     pub log_level: Option<Text>,
     /// `off` if calls are not to be counted for `kube-ipam metrics`; `on` is the default. The counts are in `dataDir`.
     pub metrics: Option<Text>,
+    /// How much `kube-ipam history` may keep on this node, in MiB; 0 for no history. Default: 16.
+    #[serde(rename = "historyMiB")]
+    pub history_mib: Option<Unread<u64>>,
 }
 
 /// How to reach etcd.

@@ -177,6 +177,7 @@ fn assignment_from(assignment: wit::Assignment) -> Result<ipam::Assignment, Faul
         },
         hold: hold.map(hold_from).transpose()?,
         slot: slot.map(slot_from).transpose()?,
+        why: None,
     })
 }
 
@@ -279,6 +280,7 @@ mod tests {
             kind: ipam::Kind::Fixed,
             hold: Some(ipam::HoldTerms { identity: "web-0".to_owned(), seconds: 60 }),
             slot: Some(ipam::Slot { name: "team-a".to_owned(), number: 7 }),
+            why: None,
         };
         let verdict = verdict_from(Ok(vec![vec![guest]])).unwrap();
         assert_eq!(verdict, ipam::Verdict::Propose(vec![vec![expected]]));

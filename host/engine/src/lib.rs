@@ -62,7 +62,7 @@ pub use decide::{Answers, Undecided};
 pub use error::{Class, Compiling, Fault, Flaw, Function, PolicyError};
 pub use module::{DEFAULT_POLICY, Source};
 pub use recording::Call;
-pub use sandbox::{Line, Spent};
+pub use sandbox::{Asked, Line, Spent};
 
 use ipam::{PolicyName, Question, RangeSets, Request, Snapshot, Verdict, proposal};
 use limits::{Limits, TEXT};
@@ -131,7 +131,7 @@ impl Policy {
     /// What the module says of itself.
     pub fn describe(&self) -> Result<Description, PolicyError> {
         let function = Function::Describe;
-        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
+        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, false, |policy, store| {
             policy.kube_ipam_policy_allocator().call_describe(store)
         });
         let description = self.finish(run)?.map_err(|_| self.asked_without_snapshot(function))?;
@@ -151,7 +151,7 @@ impl Policy {
     /// Whether the module understands these settings.
     pub fn validate_settings(&self, settings: &str) -> Result<(), PolicyError> {
         let function = Function::ValidateSettings;
-        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, |policy, store| {
+        let run = sandbox::run(&self.loaded.pre, self.limits, None, function, false, |policy, store| {
             policy.kube_ipam_policy_allocator().call_validate_settings(store, settings)
         });
         let accepted = self.finish(run)?.map_err(|_| self.asked_without_snapshot(function))?;
@@ -170,9 +170,15 @@ impl Policy {
     pub fn allocate(&self, request: &Request, settings: &str, snapshot: &Snapshot) -> Result<Outcome, PolicyError> {
         let (run, call) = self.record(|| {
             let told = convert::request(request);
-            sandbox::run(&self.loaded.pre, self.limits, Some(snapshot), Function::Allocate, |policy, store| {
-                policy.kube_ipam_policy_allocator().call_allocate(store, &told, settings)
-            })
+            let is_recorded = self.recording.is_some();
+            sandbox::run(
+                &self.loaded.pre,
+                self.limits,
+                Some(snapshot),
+                Function::Allocate,
+                is_recorded,
+                |policy, store| policy.kube_ipam_policy_allocator().call_allocate(store, &told, settings),
+            )
         });
         let outcome = self.judge(run, request);
         self.recorded(call, &outcome);

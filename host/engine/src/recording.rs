@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use super::sandbox::{Line, Run, Spent, Stopped};
+use super::sandbox::{Asked, Line, Run, Spent, Stopped};
 use super::{Outcome, Policy, PolicyError};
 use ipam::Verdict;
 
@@ -16,6 +16,8 @@ pub struct Call {
     pub spent: Spent,
     /// What it wrote to the log.
     pub lines: Vec<Line>,
+    /// What it asked the pool, in this order.
+    pub asked: Vec<Asked>,
     /// From before the instance was made until it was gone.
     pub took: Duration,
 }
@@ -48,7 +50,13 @@ impl Policy {
             return (run, None);
         }
         // What it returned is converted and checked first; see `recorded`.
-        let call = Call { answer: Err(String::new()), spent: run.spent, lines: run.lines.clone(), took };
+        let call = Call {
+            answer: Err(String::new()),
+            spent: run.spent,
+            lines: run.lines.clone(),
+            asked: run.asked.clone(),
+            took,
+        };
         (run, Some(call))
     }
 

@@ -58,6 +58,13 @@ pub struct Line {
     pub text: String,
 }
 
+/// A question of the guest to the pool, and what it was answered.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Asked {
+    pub question: String,
+    pub answer: String,
+}
+
 /// The host's side of a run.
 pub(super) struct Sandbox {
     limits: Limits,
@@ -67,6 +74,8 @@ pub(super) struct Sandbox {
     starved: bool,
     host_calls: u64,
     lines: Vec<Line>,
+    /// What it asked, where somebody wants to know.
+    asked: Option<Vec<Asked>>,
 }
 
 /// Why a guest did not return.
@@ -83,6 +92,8 @@ pub(super) struct Run<T> {
     pub(super) returned: Result<T, Stopped>,
     pub(super) spent: Spent,
     pub(super) lines: Vec<Line>,
+    /// Empty unless somebody wants to know.
+    pub(super) asked: Vec<Asked>,
 }
 
 /// How our side of a host call ends a run; travels through wasmtime as an error.
@@ -102,10 +113,12 @@ pub(super) fn run<T>(
     limits: Limits,
     snapshot: Option<&Snapshot>,
     function: Function,
+    is_recorded: bool,
     call: impl FnOnce(&AllocationPolicy, &mut Store<Sandbox>) -> wasmtime::Result<T>,
 ) -> Run<T> {
     // A store owns all that is in it. The snapshot is small enough to be copied: it knows some windows of the ranges.
     let mut store = store(pre.engine(), limits, snapshot.cloned());
+    store.data_mut().asked = is_recorded.then(Vec::new);
     let alarm = Alarm::start(pre.engine());
     let mut at = Function::Start;
     // A module may make the engine itself panic. Caught here, that is a fault with the module's name in it.
@@ -118,6 +131,7 @@ pub(super) fn run<T>(
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
     let spent = Spent { fuel, host_calls: store.data().host_calls };
     let lines = std::mem::take(&mut store.data_mut().lines);
+    let asked = store.data_mut().asked.take().unwrap_or_default();
     let starved = store.data().starved;
     let returned = match ended {
         Ok(returned) => returned.map_err(|error| classify(error, at, limits, &lines, starved)),
@@ -127,12 +141,13 @@ pub(super) fn run<T>(
             Err(Stopped::Fault(at, Fault::Engine(panic_text(&*panic))))
         }
     };
-    Run { returned, spent, lines }
+    Run { returned, spent, lines, asked }
 }
 
 /// A store with every limit set.
 fn store(engine: &Engine, limits: Limits, snapshot: Option<Snapshot>) -> Store<Sandbox> {
-    let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, starved: false, host_calls: 0, lines: Vec::new() };
+    let (lines, asked) = (Vec::new(), None);
+    let sandbox = Sandbox { limits, snapshot, memory_bytes: 0, starved: false, host_calls: 0, lines, asked };
     let mut store = Store::new(engine, sandbox);
     store.limiter(|sandbox| sandbox);
     // An engine that counts no fuel would be a bug of ours; a guest must not run then.
@@ -163,6 +178,13 @@ impl Sandbox {
     /// What the guest may ask about; there is nothing outside `allocate`.
     pub(super) fn snapshot(&self) -> Result<&Snapshot, Stop> {
         self.snapshot.as_ref().ok_or_else(|| Stop::Question("the pool may only be asked by allocate".to_owned()))
+    }
+
+    /// Keep a question and its answer until the run is over, where somebody wants to know.
+    pub(super) fn heard(&mut self, question: impl FnOnce() -> String, answer: impl FnOnce() -> String) {
+        if let Some(asked) = &mut self.asked {
+            asked.push(Asked { question: question(), answer: answer() });
+        }
     }
 
     /// Keep a log line until the run is over.

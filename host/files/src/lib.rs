@@ -5,7 +5,9 @@
 mod lock;
 mod regular;
 mod replace;
+mod rotated;
 
 pub use lock::{lock_until, try_lock};
 pub use regular::{check_appendable, check_is_file, check_regular, not_regular, read_regular};
 pub use replace::{Replacement, Survives, Turn};
+pub use rotated::{RotatedFile, older};

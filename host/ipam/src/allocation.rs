@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachment::{Attachment, PodName};
-use super::proposal::{Assignment, HoldTerms, Kind, Slot};
+use super::proposal::{Assignment, HoldTerms, Kind, Slot, Why};
 use super::reservation::Reservation;
 
 /// Which policy chose an address.
@@ -122,6 +122,9 @@ pub struct Allocation {
     /// Who ceded the address and still uses it: it goes back there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Box<Party>>,
+    /// Why it is this address; absent where any would have done, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
 }
 
 impl Allocation {
@@ -206,6 +209,7 @@ impl Claim {
             slot: assignment.slot.clone(),
             // Beside the address, too: whoever takes it over has only this record to go by.
             former: self.former.get(&assignment.address).cloned().map(Box::new),
+            why: assignment.why,
         }
     }
 }

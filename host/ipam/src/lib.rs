@@ -21,7 +21,7 @@ pub use addresses::{Family, Misfit, Prefix, Span, SpanError, Unusable, without};
 pub use allocation::{Allocation, Ceded, Claim, HandOver, Holder, Party, PolicyName, to_microseconds};
 pub use attachment::{Attachment, Metadata, Owner, Pod, PodName};
 pub use decision::{Decision, Shadowed, Told, VerdictOrFault};
-pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot};
+pub use proposal::{Assignment, HoldTerms, Kind, Proposal, Slot, Why};
 pub use range::{Gateway, Range, RangeError, RangeSpec};
 pub use range_set::{RangeSet, RangeSets};
 pub use request::Request;

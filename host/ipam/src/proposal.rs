@@ -21,6 +21,34 @@ pub enum Kind {
     Fixed,
 }
 
+/// Why an attachment has this address and not another. What none of these says is a dynamic one: any would have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// An annotation names it.
+    Annotation,
+    /// An annotation names a list or a range that it is from.
+    Pool,
+    /// The runtime asked for it.
+    Request,
+    /// An older container of the same pod had it.
+    Previous,
+    /// It was on hold for the identity that asked.
+    Hold,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Annotation => "an annotation names it",
+            Self::Pool => "from the pool that an annotation names",
+            Self::Request => "the runtime asked for it",
+            Self::Previous => "an older container of the pod had it",
+            Self::Hold => "it was on hold for this identity",
+        })
+    }
+}
+
 /// Keep the address for an identity after its attachment is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldTerms {
@@ -58,6 +86,9 @@ pub struct Assignment {
     pub hold: Option<HoldTerms>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
+    /// Why it is this address; found out by the host, whatever the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
 }
 
 impl Assignment {
@@ -72,6 +103,7 @@ impl Assignment {
             kind: Kind::Dynamic,
             hold: None,
             slot: None,
+            why: None,
         }
     }
 }
@@ -192,7 +224,7 @@ mod tests {
 
     fn assignment(address: &str, prefix_length: u8) -> Assignment {
         let address = address.parse().unwrap();
-        Assignment { address, prefix_length, gateway: None, kind: Kind::Dynamic, hold: None, slot: None }
+        Assignment { address, prefix_length, gateway: None, kind: Kind::Dynamic, hold: None, slot: None, why: None }
     }
 
     fn verdict(addresses: &[(&str, u8)]) -> String {

@@ -51,7 +51,8 @@ impl RangeSet {
     }
 }
 
-fn everything() -> Vec<Span> {
+/// Every address there is: a span for each family.
+pub fn everything() -> Vec<Span> {
     let families = Family::BOTH.into_iter();
     families.filter_map(|family| Span::new(family.address(0), family.address(u128::MAX))).collect()
 }

@@ -139,7 +139,8 @@ pub(super) mod proposals {
 
     impl From<&Assignment> for Written {
         fn from(assignment: &Assignment) -> Self {
-            let Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment.clone();
+            // Why it is this one is found out after the decision.
+            let Assignment { address, prefix_length, gateway, kind, hold, slot, why: _ } = assignment.clone();
             Self { address, prefix_length, gateway, kind, hold, slot }
         }
     }
@@ -147,7 +148,7 @@ pub(super) mod proposals {
     impl From<Written> for Assignment {
         fn from(written: Written) -> Self {
             let Written { address, prefix_length, gateway, kind, hold, slot } = written;
-            Self { address, prefix_length, gateway, kind, hold, slot }
+            Self { address, prefix_length, gateway, kind, hold, slot, why: None }
         }
     }
 

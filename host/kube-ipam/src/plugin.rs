@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::config::counts::counts_dir;
-use crate::config::{Base, Log, Network};
+use crate::config::{Base, HistoryConfig, Log, Network};
+use crate::journal::history;
 use crate::runtime::{block_on, open};
 use crate::telemetry;
 use crate::verbs::{self, Deadline, Error, OUTCOME, Waited};
@@ -34,6 +35,7 @@ fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) ->
         Ok(Response::Versions(version)) => return respond(&Response::Versions(version)),
         Ok(response) => {
             let exit = respond(&response);
+            write_history();
             // Runtimes poll STATUS of every network every few seconds: its successes would drive all else out of the log.
             if is_polled() {
                 tracing::debug!(target: telemetry::END, code = 0);
@@ -53,8 +55,17 @@ fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) ->
     let version = NetConf::version_to_answer_in(configuration);
     let hint = hint_of(&error, netconf.as_ref());
     let exit = respond(&Response::Failure(version, Failure::hinting(&error, &hint)));
+    // A GC that failed in the end has released what it says, and a late ADD may have claimed.
+    write_history();
     tracing::error!(target: telemetry::END, code = error.code(), error = error.message(), hint, "failed");
     exit
+}
+
+/// Writes what the call did to addresses, once it is answered. A node that cannot keep its history goes on without.
+fn write_history() {
+    if let Err((config, error)) = history::write() {
+        tracing::warn!(file = %config.file.display(), %error, "the history is not written");
+    }
 }
 
 /// The hint of an error, with the name of the network where the configuration has one.
@@ -81,6 +92,7 @@ fn answer(configuration: &[u8], began: Instant) -> Result<Response, Error> {
     let call = ManuallyDrop::new(call);
     let netconf = ManuallyDrop::new(NetConf::parse(configuration)?);
     telemetry::begin(&Log::of(&netconf), counts_dir(&netconf), began);
+    history::begin(HistoryConfig::of(&netconf));
     log_call(&call, netconf.network().unwrap_or_default());
     netconf.version()?.admit(call.verb())?;
     let base = ManuallyDrop::new(Base::read(&netconf)?);

@@ -23,4 +23,4 @@ pub const CLOCK_BAD: Duration = Duration::from_secs(300);
 pub const LOG_READ: u64 = 17 << 20;
 
 /// Bytes of the end of each file of the log that a support archive has.
-pub const BUNDLED_LOG: usize = 2 << 20;
+pub const BUNDLED_LOG: u64 = 2 << 20;

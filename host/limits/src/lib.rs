@@ -7,6 +7,7 @@ mod install;
 mod kubernetes;
 mod policy;
 mod protocol;
+pub mod serve;
 pub mod store;
 mod verbs;
 

@@ -29,3 +29,15 @@ pub const DEL_MAY_TAKE: Duration = Duration::from_secs(1);
 /// Bytes of the log from which on it is put aside as FILE.1, whose predecessor goes. A call takes some 300 bytes, so that
 /// a busy node keeps the last 50,000 calls at least. Never seen.
 pub const LOG_BYTES: u64 = 16 << 20;
+
+/// `historyMiB`: what the history of a node may take on its disk, half of it in an older file that goes when the newer one is full.
+/// A pod that comes and goes takes about one KiB, so that the default keeps the last 8,000 pods of a node at least. `history` says how
+/// far it reaches back.
+pub const HISTORY_MIB: u64 = 16;
+
+/// The largest `historyMiB`: years of a busy node, and still no full disk.
+pub const HISTORY_MIB_MOST: u64 = 4_096;
+
+/// Bytes of one line of a history: a claim with all addresses that a proposal may have, and their holds. A longer one is counted as
+/// damaged.
+pub const HISTORY_LINE: usize = 1 << 20;

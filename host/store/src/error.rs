@@ -128,6 +128,9 @@ pub enum StoreError {
     /// A store of before that may still hold addresses, and cannot be read.
     #[error("cannot tell whether {} still holds addresses of network {network:?}, which may have kept them there before", .file.display())]
     Unreadable { file: PathBuf, network: String, source: Box<Self> },
+    /// The store was opened by a program that only reads.
+    #[error("this program only reads the address store: nothing was written")]
+    ReadOnly,
     /// LMDB gave up for a reason that has no variant of its own.
     #[error("cannot {doing} {path}")]
     Embedded {
@@ -196,6 +199,7 @@ impl StoreError {
                     .into()
             }
             Self::Moved(moved) => moved.hint(),
+            Self::ReadOnly => "`kube-ipam --help` lists the commands that change records".into(),
             Self::Unreadable { source, .. } if source.is_transient() => {
                 format!("the runtime tries again; if that does not help, {ASK_THE_DOCTOR}")
             }

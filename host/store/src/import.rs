@@ -67,6 +67,12 @@ impl Import {
     /// No node has this name, so no node's GC takes a container of another for its own that is gone.
     pub const UNKNOWN_NODE: &str = "(imported)";
 
+    /// What the attachment holds by this import alone, since then.
+    pub fn claim(&self, now: Timestamp) -> Claim {
+        let Self { attachment, node, machine, pod, assignment, .. } = self.clone();
+        Claim { addresses: vec![assignment], ..Claim::empty(attachment, &node, &machine, pod, now) }
+    }
+
     fn move_aside(&self, change: &mut Change) {
         let Some(Booking { address, container, .. }) = &self.predecessor else { return };
         let network = &self.attachment.network;

@@ -165,6 +165,15 @@ impl Store {
         self
     }
 
+    /// The same allocations, for a look at what would become of a claim: whatever is committed is judged as it would be, and not
+    /// written. Nor is anything noted on the node.
+    #[must_use]
+    pub fn rehearsing(&self) -> Self {
+        let map = Rc::new(Map::Rehearsing(self.map.clone()));
+        let (keys, progress) = (self.keys.clone(), self.progress.clone());
+        Self { map, keys, cooldown: self.cooldown, registers: self.registers, notes: None, progress }
+    }
+
     /// Another domain or prefix of the same map. Claims do not register their network there.
     fn with_keys(&self, keys: Keys) -> Self {
         let (map, progress) = (self.map.clone(), self.progress.clone());

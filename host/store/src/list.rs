@@ -49,6 +49,8 @@ pub struct Allocations<'a> {
     store: &'a Store,
     filter: AllocationFilter,
     limit: usize,
+    /// How many claims are read of a container's, where there may be any number that begin alike.
+    claims: usize,
     sources: VecDeque<Source>,
 }
 
@@ -92,7 +94,8 @@ impl Store {
         if !filter.names_keys() {
             return self.search(filter);
         }
-        Allocations { store: self, filter: filter.clone(), limit: PAGE, sources: VecDeque::from([Source::Named]) }
+        let sources = VecDeque::from([Source::Named]);
+        Allocations { store: self, filter: filter.clone(), limit: PAGE, claims: usize::MAX, sources }
     }
 
     /// Allocations that fit, by reading every record.
@@ -107,7 +110,7 @@ impl Store {
 
     fn search_in(&self, filter: &AllocationFilter, ranges: impl IntoIterator<Item = KeyRange>) -> Allocations<'_> {
         let sources = ranges.into_iter().map(|range| Source::Range(self.pages(range))).collect();
-        Allocations { store: self, filter: filter.clone(), limit: PAGE, sources }
+        Allocations { store: self, filter: filter.clone(), limit: PAGE, claims: usize::MAX, sources }
     }
 
     /// How many claims of a node and machine in one network were made before a moment. Looks at `most` claims at most, and
@@ -150,7 +153,7 @@ impl Store {
     }
 
     /// The allocations under the keys that a filter names: those of one address, of a container or of a pod.
-    async fn read_named(&self, filter: &AllocationFilter) -> Result<AllocationListing, StoreError> {
+    async fn read_named(&self, filter: &AllocationFilter, most: usize) -> Result<AllocationListing, StoreError> {
         self.at_one_moment(async |mut view| {
             let mut listing = AllocationListing::default();
             if let Some(address) = filter.address {
@@ -161,7 +164,14 @@ impl Store {
                 return Ok(listing);
             }
             let claims = match (&filter.container, &filter.pod) {
-                (Some(container), _) => Pages::of(self.keys.attachments_beginning(container)).all(&mut view).await?,
+                (Some(container), _) => {
+                    let mut pages = Pages::of(self.keys.attachments_beginning(container)).limited(most);
+                    if most > PAGE {
+                        pages.all(&mut view).await?
+                    } else {
+                        pages.next(&mut view).await?.unwrap_or_default()
+                    }
+                }
                 (None, Some((namespace, name))) => self.claims_of_pod(&mut view, namespace, name).await?,
                 (None, None) => Vec::new(),
             };
@@ -189,11 +199,16 @@ impl Allocations<'_> {
         Self { limit, ..self }
     }
 
+    /// Of a container that is named by its beginning, read at most so many claims.
+    pub fn of_claims(self, most: usize) -> Self {
+        Self { claims: most, ..self }
+    }
+
     /// The next page, which may be empty where little fits; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<AllocationListing>, StoreError> {
         while let Some(source) = self.sources.pop_front() {
             let mut pages = match source {
-                Source::Named => return Ok(Some(self.store.read_named(&self.filter).await?)),
+                Source::Named => return Ok(Some(self.store.read_named(&self.filter, self.claims).await?)),
                 Source::Range(pages) => pages.limited(self.limit),
             };
             let Some(entries) = self.store.next_of(&mut pages).await? else { continue };

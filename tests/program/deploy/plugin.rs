@@ -67,6 +67,21 @@ fn a_node_is_chosen_by_its_name_even_if_its_pod_is_not_ready() {
 }
 
 #[test]
+fn a_history_is_asked_of_every_node_and_whoever_is_silent_is_named() {
+    let laptop = Laptop::new(PODS);
+    let (status, printed, called) = laptop.run(&["history", "10.0.0.7", "--at", "2h"]);
+    // The stand-in prints what comes in, and its answers are failures.
+    for (node, pod) in [("worker-1", "kube-ipam-a"), ("worker-2", "kube-ipam-b"), ("worker-3", "kube-ipam-c")] {
+        let silent = format!("{{\"journalOf\":\"{node}\",\"silent\":\"pod {pod} did not answer\"}}");
+        assert!(printed.contains(&silent), "{printed}");
+    }
+    let asked = ["kube-ipam-b", "--", "/kube-ipam", "history", "10.0.0.7", "--at", "2h", "--journal", "-"];
+    assert!(status == Some(7) && called.ends_with(&asked.map(str::to_owned)), "{called:?}");
+    let (_, _, called) = laptop.run(&["--node", "worker-3", "history", "10.0.0.7"]);
+    assert!(called.ends_with(&["/kube-ipam", "history", "10.0.0.7"].map(str::to_owned)), "one node alone: {called:?}");
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let laptop = Laptop::new(PODS);
     let (status, printed, _) = laptop.run(&["--node", "worker-9", "list"]);

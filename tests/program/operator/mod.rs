@@ -18,49 +18,49 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A network with a configuration file.
-struct Site {
-    directory: TempDir,
-    configuration: Value,
-    etcd: Option<Etcd>,
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) configuration: Value,
+    pub(crate) etcd: Option<Etcd>,
 }
 
 impl Site {
-    fn embedded(ipam: &Value) -> Self {
+    pub(crate) fn embedded(ipam: &Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let configuration = network(directory.path(), ipam);
         Self { directory, configuration, etcd: None }.written()
     }
 
-    fn on_etcd(ipam: &Value) -> Self {
+    pub(crate) fn on_etcd(ipam: &Value) -> Self {
         let etcd = Setup::single().start();
         let mut site = Self::embedded(ipam);
         site.configuration["ipam"]["etcdConfig"] = etcd.section();
         Self { etcd: Some(etcd), ..site }.written()
     }
 
-    fn written(self) -> Self {
+    pub(crate) fn written(self) -> Self {
         fs::write(self.file(), self.configuration.to_string()).unwrap();
         self
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("blue.conf")
     }
 
-    fn etcd(&self) -> &Etcd {
+    pub(crate) fn etcd(&self) -> &Etcd {
         self.etcd.as_ref().unwrap()
     }
 
-    fn call(&self, verb: &str, container: &str) -> Call {
+    pub(crate) fn call(&self, verb: &str, container: &str) -> Call {
         Call::new(verb, container, &self.configuration)
     }
 
-    fn add(&self, container: &str) -> String {
+    pub(crate) fn add(&self, container: &str) -> String {
         self.call("ADD", container).run().addresses().join(",")
     }
 
     /// Run a command; its exit status and what it printed.
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(program());
         let output = command
             .envs([NO_LOG])
@@ -74,12 +74,12 @@ impl Site {
         (output.status.code().unwrap(), printed)
     }
 
-    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let (status, printed) = self.run(&[arguments, &["-o", "json"]].concat());
         (status, serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}")))
     }
 
-    fn listed(&self) -> Value {
+    pub(crate) fn listed(&self) -> Value {
         self.json(&["list"]).1
     }
 }

@@ -138,8 +138,20 @@ fn holder() -> impl Strategy<Value = Holder> {
             |(address, kind, attachment, pod, policy, since, (hold, slot))| {
                 let (node, machine) = ("node-1".to_owned(), "m1".to_owned());
                 let former = None;
-                let held =
-                    Allocation { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former };
+                let held = Allocation {
+                    address,
+                    kind,
+                    attachment,
+                    node,
+                    machine,
+                    pod,
+                    policy,
+                    since,
+                    hold,
+                    slot,
+                    former,
+                    why: None,
+                };
                 Holder::Attachment(Box::new(held))
             },
         );
@@ -186,6 +198,7 @@ fn answer() -> impl Strategy<Value = VerdictOrFault> {
             kind,
             hold,
             slot,
+            why: None,
         },
     );
     let refusal = (0..4, ".{0,12}").prop_map(|(kind, text)| match kind {

@@ -4,14 +4,17 @@ mod agree;
 mod cache;
 pub mod config;
 mod doctor;
+mod explain;
 mod export;
 mod fsck;
+mod history;
 mod import;
 mod install_node;
 mod list;
 mod map;
 mod metrics;
 mod network;
+mod operator;
 pub mod output;
 pub mod policy;
 mod progress;
@@ -19,6 +22,7 @@ mod reclaim;
 mod release;
 mod rename;
 mod reserve;
+mod serve;
 mod show;
 mod subject;
 mod typed;
@@ -58,6 +62,25 @@ enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Show who had an address, or which addresses a pod or container had, and when
+    History {
+        /// ADDRESS, NAMESPACE/POD or a container ID (or its beginning)
+        #[arg(value_name = "ADDRESS|NAMESPACE/POD|CONTAINER")]
+        subject: Subject,
+        #[command(flatten)]
+        options: history::HistoryOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+    },
+    /// Show which address a pod would get now, and why: every step of an ADD, without claiming anything
+    Explain {
+        #[command(flatten)]
+        options: explain::ExplainOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Show how full the ranges are, and who uses them
     Usage {
         #[command(flatten)]
@@ -66,6 +89,14 @@ enum Command {
         network: NetworkArgs,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Serve a page for browsers that shows the addresses, and the same as JSON. It changes nothing
+    #[command(after_help = serve::EXAMPLES)]
+    Serve {
+        #[command(flatten)]
+        options: serve::ServeOptions,
+        #[command(flatten)]
+        network: NetworkArgs,
     },
     /// Draw the address space: which parts of the ranges are taken
     Map {
@@ -197,9 +228,12 @@ pub fn run() -> u8 {
     let done = match cli.command {
         Command::List { options, network } => list::list(&options, &network),
         Command::Show { subject, network, output } => show::show(&subject, &network, output.output),
+        Command::History { subject, options, network } => history::history(&subject, &options, &network),
+        Command::Explain { options, network, output } => explain::explain(&options, &network, output.output),
         Command::Usage { options, network, output } => usage::usage(&options, &network, output.output),
         Command::Map { options, network, output } => map::map(&options, &network, output.output),
         Command::Metrics { options, network } => metrics::metrics(&options, &network),
+        Command::Serve { options, network } => serve::serve(&options, &network),
         Command::Fsck { options, network, output } => fsck::fsck(&options, &network, output.output),
         Command::Reclaim { options, network, output } => reclaim::reclaim(&options, &network, output.output),
         Command::Import { options, network, output } => import::import(&options, &network, output.output),

@@ -40,6 +40,13 @@ pub type Done = Result<Output, CommandError>;
 #[derive(Debug)]
 pub struct CommandError(Box<dyn Fail>);
 
+impl CommandError {
+    /// What to do next, as it may be told to others than the one who typed a command.
+    pub(crate) fn hint(&self) -> Option<String> {
+        self.0.hint()
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message())

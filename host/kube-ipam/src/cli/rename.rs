@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::import::{self, ImportOptions};
 use super::network::NetworkArgs;
+use super::operator::ActArgs;
 use super::output::{Done, Format};
 use cni::Fail;
 
@@ -24,6 +25,8 @@ pub(crate) struct RenameOptions {
     /// Look in this file or directory instead of /etc/cni/net.d
     #[arg(long, value_name = "PATH")]
     conf: Option<PathBuf>,
+    #[command(flatten)]
+    act: ActArgs,
     /// Rename without asking
     #[arg(long)]
     yes: bool,
@@ -57,7 +60,7 @@ impl Fail for RenameError {
 }
 
 pub(crate) fn rename(options: &RenameOptions, format: Format) -> Done {
-    let RenameOptions { former, new, domain, conf, yes, dry_run } = options;
+    let RenameOptions { former, new, domain, conf, act, yes, dry_run } = options;
     if former == new {
         return Err(RenameError::SameName { name: new.clone() }.into());
     }
@@ -69,6 +72,6 @@ pub(crate) fn rename(options: &RenameOptions, format: Format) -> Done {
     if !found.iter().any(|network| network.name == *new) {
         return Err(RenameError::NotRenamed { new: new.clone() }.into());
     }
-    let options = ImportOptions::of_former_network(former, domain.clone(), *yes, *dry_run);
+    let options = ImportOptions::of_former_network(former, domain.clone(), act.clone(), *yes, *dry_run);
     import::import(&options, &NetworkArgs { names: vec![new.clone()], ..network }, format)
 }

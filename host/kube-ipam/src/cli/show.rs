@@ -10,7 +10,7 @@ use crate::runtime;
 use crate::verbs;
 use crate::verbs::add::hand_over::name_of;
 use ipam::shown::one_line;
-use ipam::{Allocation, Holder};
+use ipam::{Allocation, Holder, Kind};
 use store::{Allocations, Hold, Store};
 
 pub(crate) fn show(subject: &Subject, network: &NetworkArgs, format: Format) -> Done {
@@ -72,9 +72,20 @@ fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandEr
     Ok(not_found)
 }
 
+/// Why it is this address, as far as its record says.
+pub(super) fn reason(held: &Allocation) -> String {
+    match (held.why, held.kind, &held.policy) {
+        (Some(why), ..) => why.to_string(),
+        (None, _, None) => "it was imported".to_owned(),
+        (None, Kind::Fixed, Some(policy)) => format!("policy {policy} wanted this very one"),
+        (None, Kind::Dynamic, Some(_)) => "any would have done".to_owned(),
+    }
+}
+
 fn describe(held: &Allocation) -> String {
     let mut lines = vec![
         ("address", format!("{} ({:?})", held.address, held.kind).to_lowercase()),
+        ("why", reason(held)),
         ("network", held.attachment.network.clone()),
         ("container", held.attachment.container.clone()),
         ("interface", held.attachment.interface.clone()),
@@ -83,7 +94,7 @@ fn describe(held: &Allocation) -> String {
     ];
     if let Some(pod) = &held.pod {
         let uid = pod.uid.as_deref().map_or_else(String::new, |uid| format!(" (uid {uid})"));
-        lines.insert(1, ("pod", format!("{pod}{uid}")));
+        lines.insert(2, ("pod", format!("{pod}{uid}")));
         lines.extend(pod.cluster.iter().map(|cluster| ("cluster", cluster.clone())));
     }
     if let Some(former) = held.former.as_deref() {

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::field::{Held, wrong};
 use super::log::{self, Log};
 use super::store::{self, read_store};
-use super::{counts, machine, unknown};
+use super::{counts, history, machine, unknown};
 use ::store::StoreConfig;
 use cni::netconf::Ipam;
 use cni::{NAME, NetConf, Version, is_name};
@@ -116,8 +116,14 @@ fn is_anybodys(node: &str) -> bool {
 }
 
 /// What an ADD insists on, and a DEL, CHECK or GC goes without.
-pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 4] {
-    [timeout(ipam).err(), log::level(ipam).err(), log::file(ipam).err(), counts::are_counted(ipam).err()]
+pub(super) fn check_settings(ipam: &Ipam) -> [Option<Error>; 5] {
+    [
+        timeout(ipam).err(),
+        log::level(ipam).err(),
+        log::file(ipam).err(),
+        counts::are_counted(ipam).err(),
+        history::mebibytes(ipam).err(),
+    ]
 }
 
 pub(super) fn timeout(ipam: &Ipam) -> Result<Duration, Error> {

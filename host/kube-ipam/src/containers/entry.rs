@@ -178,5 +178,6 @@ fn assignment(text: &str, gateway: Option<&str>) -> Result<Assignment, String> {
         kind: Kind::Dynamic,
         hold: None,
         slot: None,
+        why: None,
     })
 }

@@ -20,7 +20,7 @@ pub(super) struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
     /// Tells a field, or tells it again. An empty text is an absent field.
-    fn set(&mut self, key: &'static str, value: String) {
+    pub(super) fn set(&mut self, key: &'static str, value: String) {
         if value.is_empty() {
             return;
         }

@@ -14,8 +14,8 @@
 //! set up for thousands of spans, and that would take longer than writing the one line.
 
 mod counted;
-mod file;
 mod line;
+mod read;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -31,10 +31,11 @@ use tracing_subscriber::fmt;
 use crate::config::Log;
 use crate::verbs::OUTCOME;
 use counted::Counted;
-use file::LogFile;
-pub(crate) use file::older;
+use files::RotatedFile;
 use ipam::shown::{self, OneLineEach};
+use limits::LOG_BYTES;
 use line::Fields;
+pub(crate) use read::{LogLine, end_of};
 
 /// The crates whose events are logged: our own only, because libraries have nothing to say to an operator.
 const OURS: [&str; 4] = ["kube_ipam", "cluster", "engine", "store"];
@@ -54,7 +55,7 @@ pub(crate) fn begin(log: &Log, counts_dir: Option<PathBuf>, began: Instant) {
     }
     let call = CallRecord {
         began,
-        file: log.file.clone().map(LogFile::new),
+        file: log.file.clone().map(|path| RotatedFile::new(path, LOG_BYTES)),
         counted: counts_dir.map(Counted::in_directory),
         fields: Fields::default(),
         spans: Vec::new(),
@@ -74,7 +75,7 @@ struct CallLog {
 /// What is known of the call so far.
 struct CallRecord {
     began: Instant,
-    file: Option<LogFile>,
+    file: Option<RotatedFile>,
     counted: Option<Counted>,
     fields: Fields,
     spans: Vec<PhaseSpan>,
@@ -229,7 +230,7 @@ mod tests {
     fn log(file: &Path, level: LevelFilter) -> CallLog {
         let call = CallRecord {
             began: Instant::now(),
-            file: Some(LogFile::new(file.to_owned())),
+            file: Some(RotatedFile::new(file.to_owned(), LOG_BYTES)),
             counted: None,
             fields: Fields::default(),
             spans: Vec::new(),

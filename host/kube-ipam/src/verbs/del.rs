@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Deadline, Error, OUTCOME, address_list, elsewhere};
 use crate::config::Base;
+use crate::journal::history::{self, What};
 use ipam::Attachment;
 use store::Store;
 
@@ -17,6 +18,7 @@ pub async fn del(attachment: &Attachment, base: &Base, store: &Store, deadline: 
     }
     match released {
         Some(claim) => {
+            history::note(What::Released, &base.domain, &claim, Timestamp::now());
             let pod = claim.pod.as_ref().map(ToString::to_string);
             tracing::info!(target: OUTCOME, pod, addresses = address_list(&claim), "released");
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Deadline, Error, OUTCOME, address_list, elsewhere};
 use crate::config::Base;
+use crate::journal::history::{self, What};
 use cni::ValidAttachments;
 use ipam::Attachment;
 use limits::store::EXPIRED_BY_GC;
@@ -72,13 +73,14 @@ impl Garbage<'_> {
     }
 
     async fn collect(&mut self, store: &Store) -> Result<(), Error> {
-        let Base { node, machine, network, .. } = self.base;
+        let Base { node, machine, network, domain, .. } = self.base;
         for attachment in store.attachments_on(node, machine, network).await? {
             if !self.valid.lacks(&attachment.container, &attachment.interface) {
                 continue;
             }
             match store.release_older(&attachment, self.began, Timestamp::now()).await {
                 Ok(Some(claim)) => {
+                    history::note(What::Collected, domain, &claim, Timestamp::now());
                     // Beside the call's own fields, which are empty where a list of containers is judged.
                     let Attachment { container, interface, .. } = &claim.attachment;
                     let pod = claim.pod.as_ref().map(ToString::to_string);

@@ -15,6 +15,7 @@ pub mod status;
 mod walk;
 
 pub use add::add;
+pub(crate) use add::explain::{Rehearsal, rehearse};
 pub(crate) use add::shadow::Shadow;
 pub(crate) use add::trial::{TRIED_NAMESPACE, try_policy};
 pub use check::check;

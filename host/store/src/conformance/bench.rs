@@ -141,7 +141,7 @@ pub(crate) fn with_slot(name: &str, number: u32, assignment: Assignment) -> Assi
 
 pub(crate) fn assignment(address: IpAddr, kind: Kind) -> Assignment {
     let prefix_length = if address.is_ipv4() { 24 } else { 64 };
-    Assignment { address, prefix_length, gateway: None, kind, hold: None, slot: None }
+    Assignment { address, prefix_length, gateway: None, kind, hold: None, slot: None, why: None }
 }
 
 impl Bench {

@@ -86,11 +86,19 @@ pub(super) fn open(file: &Path, purpose: Purpose, growth: u32) -> Result<Mapped,
         Err(StoreError::File { source, .. })
             if purpose == Purpose::Read && source.kind() == io::ErrorKind::ReadOnlyFilesystem =>
         {
-            let env = try_open(file, EnvFlags::READ_ONLY, there.as_ref(), growth)?;
-            Ok(Mapped { env, purpose: Purpose::Read, reserve: Reserve::Unknown })
+            open_to_read(file, growth)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Open a file that is there, and write nothing to it: the descriptor does not allow it.
+pub(super) fn open_to_read(file: &Path, growth: u32) -> Result<Mapped, StoreError> {
+    refuse_shared(file.parent().unwrap_or(Path::new(".")))?;
+    let there = fs::metadata(file).map_err(|source| failed("open", file, source))?;
+    check_is_file(&there).map_err(|source| failed("open", file, source))?;
+    let env = try_open(file, EnvFlags::READ_ONLY, Some(&there), growth)?;
+    Ok(Mapped { env, purpose: Purpose::Read, reserve: Reserve::Unknown })
 }
 
 /// The file, if there is one. LMDB creates it for its owner alone; a copy from elsewhere may be open to others.

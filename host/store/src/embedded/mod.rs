@@ -35,6 +35,8 @@ const GROWTHS: u32 = 8;
 pub struct Embedded {
     file: PathBuf,
     deadline: Option<Instant>,
+    /// Whether the file is opened for reading alone, also where it could be written.
+    only_reads: bool,
     opened: RefCell<Option<Opened>>,
 }
 
@@ -61,7 +63,12 @@ impl Embedded {
     /// The map in `ipam.mdb` of this directory. Nothing is opened or created before it is needed; a view creates
     /// nothing at all. Nothing is committed after the deadline.
     pub fn new(data_dir: &Path, deadline: Option<Instant>) -> Self {
-        Self { file: data_dir.join("ipam.mdb"), deadline, opened: RefCell::new(None) }
+        Self { file: data_dir.join("ipam.mdb"), deadline, only_reads: false, opened: RefCell::new(None) }
+    }
+
+    /// The map in this directory, whose file is neither made nor opened for writing.
+    pub(crate) fn read_only(data_dir: &Path) -> Self {
+        Self { only_reads: true, ..Self::new(data_dir, None) }
     }
 
     /// Whether a directory has such a map. One that cannot be looked into counts: opening it tells why.
@@ -81,7 +88,12 @@ impl Embedded {
         }
         // LMDB allows one environment per file and process: close before opening again.
         *opened = None;
-        let Mapped { env, purpose, reserve } = file::open(&self.file, purpose, growth)?;
+        let mapped = if self.only_reads {
+            file::open_to_read(&self.file, growth)?
+        } else {
+            file::open(&self.file, purpose, growth)?
+        };
+        let Mapped { env, purpose, reserve } = mapped;
         let entries = entries(&env).map_err(|error| file::explain("open", &self.file, error))?;
         *opened = Some(Opened { env, entries, purpose, reserve, passed: Rc::default() });
         Ok(())

@@ -70,3 +70,24 @@ pub enum Disagreement {
     #[error("{slot} {found}")]
     Slot { slot: Slot, found: String },
 }
+
+impl Disagreement {
+    /// The address that it is about, where it is about one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::ClaimWithoutAddress { address, .. }
+            | Self::AddressWithoutClaim { address, .. }
+            | Self::Identity { address, .. }
+            | Self::Ceded { address, .. }
+            | Self::Former { address, .. }
+            | Self::HeldAndOnHold(address)
+            | Self::Expiry(address) => Some(*address),
+            Self::Damaged { .. }
+            | Self::Foreign(_)
+            | Self::MissingFromNode { .. }
+            | Self::StaleNode { .. }
+            | Self::StalePod { .. }
+            | Self::Slot { .. } => None,
+        }
+    }
+}

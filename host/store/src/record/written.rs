@@ -19,6 +19,7 @@
 //! | `x` | 1 where the pod named this very address | allocation, in `h` | any would have done |
 //! | `r` | hold after the release: `[identity, seconds]` | allocation, in `h` | none |
 //! | `s` | slot: `[list, number]` | allocation, in `h` | none |
+//! | `y` | why it is this address: `a` an annotation names it, `l` a pool of an annotation, `q` the runtime asked, `p` the pod had it, `h` it was on hold | allocation, in `h` | any would have done |
 //! | `f` | party that ceded the address and gets it back | allocation | none |
 //! | `o` | parties that ceded an address, by address | claim | none |
 //! | `l` | what is ceded: `[{"h": as above, "to": party}]` | claim | none |
@@ -35,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AtRest, json, what_is_wrong};
 use crate::keys::{escape, unescape};
-use ipam::{Allocation, Assignment, Attachment, Ceded, Claim, HoldTerms, Kind, Party, PodName, PolicyName, Slot};
+use ipam::{Allocation, Assignment, Attachment, Ceded, Claim, HoldTerms, Kind, Party, PodName, PolicyName, Slot, Why};
 
 /// The interface of nearly every pod.
 const INTERFACE: &str = "eth0";
@@ -77,6 +78,8 @@ struct Written<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s: Option<(Cow<'a, str>, u32)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    y: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     f: Option<Box<Written<'a>>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     o: BTreeMap<IpAddr, Written<'a>>,
@@ -96,6 +99,8 @@ struct WrittenAssignment<'a> {
     r: Option<(Cow<'a, str>, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s: Option<(Cow<'a, str>, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    y: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,7 +111,7 @@ struct WrittenCeded<'a> {
 
 impl AtRest for Allocation {
     fn to_bytes(&self) -> Vec<u8> {
-        let Self { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former } = self;
+        let Self { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former, why } = self;
         let mut written = Written::of(Some(attachment), node, pod.as_ref(), *since);
         written.a = Some(*address);
         written.m = machine.into();
@@ -114,6 +119,7 @@ impl AtRest for Allocation {
         written.x = u8::from(*kind == Kind::Fixed);
         written.r = hold.as_ref().map(write_hold);
         written.s = slot.as_ref().map(write_slot);
+        written.y = why.map(write_why);
         written.f = former.as_deref().map(|former| Box::new(Written::of_party(former)));
         json(&written)
     }
@@ -138,10 +144,10 @@ pub(super) fn read_allocation(value: &[u8]) -> Result<Allocation, String> {
     let mut written = Written::parse(value)?;
     let address = written.a.take().ok_or_else(|| missing("a"))?;
     let (kind, hold, slot) = (read_kind(written.x), written.r.take().map(read_hold), written.s.take().map(read_slot));
-    let (former, machine, policy) = (written.f.take(), written.machine(), written.policy());
+    let (former, machine, policy, why) = (written.f.take(), written.machine(), written.policy(), written.why());
     let former = former.map(|former| former.into_party()).transpose()?.map(Box::new);
     let Party { attachment, node, pod, since } = written.into_party()?;
-    Ok(Allocation { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former })
+    Ok(Allocation { address, kind, attachment, node, machine, pod, policy, since, hold, slot, former, why })
 }
 
 /// The claim of an attachment, which its key names.
@@ -196,6 +202,10 @@ impl<'a> Written<'a> {
         serde_json::from_slice(value).map_err(|error| what_is_wrong(&error))
     }
 
+    fn why(&mut self) -> Option<Why> {
+        self.y.take().and_then(|letter| read_why(&letter))
+    }
+
     fn machine(&mut self) -> String {
         std::mem::take(&mut self.m).into_owned()
     }
@@ -229,24 +239,26 @@ impl<'a> Written<'a> {
 
 impl<'a> WrittenAssignment<'a> {
     fn of(assignment: &'a Assignment) -> Self {
-        let Assignment { address, prefix_length, gateway, kind, hold, slot } = assignment;
+        let Assignment { address, prefix_length, gateway, kind, hold, slot, why } = assignment;
         Self {
             a: format!("{address}/{prefix_length}"),
             g: *gateway,
             x: u8::from(*kind == Kind::Fixed),
             r: hold.as_ref().map(write_hold),
             s: slot.as_ref().map(write_slot),
+            y: why.map(write_why),
         }
     }
 
     fn read(self) -> Result<Assignment, String> {
-        let Self { a, g: gateway, x, r, s } = self;
+        let Self { a, g: gateway, x, r, s, y } = self;
         let parts = a.split_once('/').and_then(|(address, length)| Some((address.parse().ok()?, length.parse().ok()?)));
         let Some((address, prefix_length)) = parts else {
             return Err("an address in field h is not one with a prefix length".to_owned());
         };
         let (kind, hold, slot) = (read_kind(x), r.map(read_hold), s.map(read_slot));
-        Ok(Assignment { address, prefix_length, gateway, kind, hold, slot })
+        let why = y.and_then(|letter| read_why(&letter));
+        Ok(Assignment { address, prefix_length, gateway, kind, hold, slot, why })
     }
 }
 
@@ -264,6 +276,19 @@ fn write_slot(slot: &Slot) -> (Cow<'_, str>, u32) {
 
 fn read_slot((name, number): (Cow<'_, str>, u32)) -> Slot {
     Slot { name: name.into_owned(), number }
+}
+
+/// The letters of the table.
+const WHY: [(Why, &str); 5] =
+    [(Why::Annotation, "a"), (Why::Pool, "l"), (Why::Request, "q"), (Why::Previous, "p"), (Why::Hold, "h")];
+
+fn write_why(why: Why) -> Cow<'static, str> {
+    WHY.iter().find(|(known, _)| *known == why).map(|(_, letter)| *letter).unwrap_or_default().into()
+}
+
+/// A letter of a later version says nothing here.
+fn read_why(written: &str) -> Option<Why> {
+    WHY.iter().find(|(_, letter)| *letter == written).map(|(why, _)| *why)
 }
 
 fn read_kind(fixed: u8) -> Kind {
@@ -297,7 +322,8 @@ mod tests {
         };
         let address = "10.0.0.2".parse().unwrap();
         let gateway = "10.0.0.1".parse().ok();
-        let plain = Assignment { address, prefix_length: 16, gateway, kind: Kind::Dynamic, hold: None, slot: None };
+        let plain =
+            Assignment { address, prefix_length: 16, gateway, kind: Kind::Dynamic, hold: None, slot: None, why: None };
         let since = "2026-11-30T06:29:37.096217Z".parse().unwrap();
         let policy = PolicyName { name: "range-fixed".into(), sha256: "51e5dce94086".into(), instead_of: None };
         let empty = Claim::empty(attachment("c1"), "node-1", "c92bb9553bece64b", Some(pod), since);
@@ -310,7 +336,8 @@ mod tests {
         let [plain] = claim.addresses.as_slice() else { unreachable!() };
         let hold = Some(HoldTerms { identity: "web/front-0".into(), seconds: 60 });
         let slot = Some(Slot { name: "team".into(), number: 7 });
-        let fixed = Assignment { kind: Kind::Fixed, hold, slot, gateway: None, ..plain.clone() };
+        let fixed =
+            Assignment { kind: Kind::Fixed, hold, slot, gateway: None, why: Some(Why::Annotation), ..plain.clone() };
         let odd = PodName { namespace: "a/b".into(), name: "c/d".into(), uid: None, cluster: None };
         let mut other = Party { pod: Some(odd), ..claim.party() };
         other.attachment = Attachment { interface: "net1".into(), ..attachment("c2") };
@@ -342,6 +369,20 @@ mod tests {
                 assert_eq!((&read, encode(&read)), (&held, encode(&held)));
             }
         }
+    }
+
+    #[test]
+    fn why_it_is_this_address_is_one_letter_that_nobody_has_to_know() {
+        let mut claim = claim();
+        let without = encode(&claim).len();
+        for (why, letter) in WHY {
+            claim.addresses[0].why = Some(why);
+            let held = claim.allocations().next().unwrap();
+            assert_eq!(encode(&claim).len(), without + r#","y":"a""#.len());
+            assert_eq!(read_allocation(&encode(&held)).unwrap().why, Some(why), "{letter}");
+        }
+        let later = String::from_utf8(encode(&claim)).unwrap().replace(r#""y":"h""#, r#""y":"moon""#);
+        assert_eq!(read_claim(&claim.attachment, later.as_bytes()).unwrap().addresses[0].why, None);
     }
 
     #[test]

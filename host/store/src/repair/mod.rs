@@ -63,6 +63,13 @@ pub enum Repaired {
     Changed,
 }
 
+impl Repair {
+    /// The addresses that it is about, each once.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.disagreements.iter().filter_map(Disagreement::address).collect()
+    }
+}
+
 impl Store {
     /// Inspect everything and work out what would repair it. Writes nothing; empty when everything agrees. What is in
     /// use stays where it is.

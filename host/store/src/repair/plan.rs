@@ -178,7 +178,7 @@ impl<'a> RepairPlan<'a> {
             if !claim.addresses.iter().any(|listed| listed.address == held.address) {
                 let assignment = Assignment::in_range_of(self.range_sets, held.address);
                 let (hold, slot) = (held.hold.clone(), held.slot.clone());
-                claim.addresses.push(Assignment { kind: held.kind, hold, slot, ..assignment });
+                claim.addresses.push(Assignment { kind: held.kind, hold, slot, why: held.why, ..assignment });
             }
         }
         self.settle_ceded(&mut claim);

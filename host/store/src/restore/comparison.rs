@@ -152,6 +152,7 @@ impl Comparison<'_> {
             known.kind = own.kind;
             known.hold = own.hold.clone();
             known.slot = own.slot.clone();
+            known.why = own.why;
         }
         known
     }

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::calls::end_of;
 use super::check::Check;
 use crate::cli::network::Opened;
 use crate::config::Network;
 use crate::journal::tally;
-use crate::telemetry::older;
+use crate::telemetry::end_of;
 use cni::{Args, Fail};
+use files::older;
 use limits::{BUNDLED_LOG, NEVER_RECORDED, RECORDED_VALUE};
 
 /// What stands in the place of a secret.
@@ -80,7 +80,7 @@ impl Bundle {
         self.add(&format!("networks/{network}.json"), &shown);
         if let Some(log) = &opened.base.log.file {
             for (name, log) in [("log", log.clone()), ("log.1", older(log))] {
-                self.add(&format!("networks/{network}.{name}"), &redact_lines(&tail(end_of(&log))));
+                self.add(&format!("networks/{network}.{name}"), &redact_lines(&end_of(&log, BUNDLED_LOG)));
             }
         }
         let policy = Network::read(&opened.netconf, &Args::default()).map(|network| network.policy);
@@ -128,15 +128,6 @@ impl Bundle {
 fn versions() -> String {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     format!("kube-ipam {}\n{}{}", env!("CARGO_PKG_VERSION"), read("/proc/version"), read("/etc/os-release"))
-}
-
-/// The last lines of a text.
-fn tail(text: String) -> String {
-    let start = text.ceil_char_boundary(text.len().saturating_sub(BUNDLED_LOG));
-    if start == 0 {
-        return text;
-    }
-    text[start..].split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned())
 }
 
 fn is_secret(key: &str) -> bool {

@@ -2,16 +2,14 @@
 //! namespaces the policy is at fault.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::Check;
 use crate::config::Base;
-use crate::telemetry::older;
+use crate::telemetry::{LogLine, end_of};
 use cni::code;
+use files::older;
 use limits::LOG_READ;
 
 /// How far back calls are counted.
@@ -35,7 +33,7 @@ pub(super) fn calls(base: &Base) -> Option<Check> {
     let mut calls = Calls::default();
     let since = Timestamp::now().checked_sub(SINCE).unwrap_or(Timestamp::UNIX_EPOCH);
     for file in [older(file), file.clone()] {
-        calls.count(&end_of(&file), &base.network, since);
+        calls.count(&end_of(&file, LOG_READ), &base.network, since);
     }
     if calls.all == 0 {
         return None;
@@ -59,12 +57,10 @@ pub(super) fn calls(base: &Base) -> Option<Check> {
 
 impl Calls {
     fn count(&mut self, log: &str, network: &str, since: Timestamp) {
-        let ours = format!(" network={network} ");
-        for line in log.lines().filter(|line| line.contains(&ours)) {
+        for line in log.lines().filter_map(LogLine::parse) {
             // Only the line of a call has a code: the others are of things besides.
-            let Some(code) = field(line, "code").and_then(|code| code.parse().ok()) else { continue };
-            let at = line.split(' ').next().and_then(|at| at.parse::<Timestamp>().ok());
-            if at.is_none_or(|at| at < since) {
+            let Some(code) = line.field("code").and_then(|code| code.parse().ok()) else { continue };
+            if line.field("network") != Some(network) || line.at < since {
                 continue;
             }
             self.all += 1;
@@ -73,36 +69,12 @@ impl Calls {
             }
             *self.by_code.entry(code).or_default() += 1;
             if code == code::POLICY_FAULT {
-                let pod = field(line, "pod").unwrap_or_default();
+                let pod = line.field("pod").unwrap_or_default();
                 let namespace = pod.split_once('/').map_or("(no pod)", |(namespace, _)| namespace);
                 *self.faults.entry(namespace.to_owned()).or_default() += 1;
             }
         }
     }
-}
-
-/// A plain field of a line. Fields in quotes hold texts, which may hold anything: those stand behind all that are asked for.
-fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.split(&format!(" {key}=")).nth(1)?.split(' ').next()
-}
-
-/// The end of a file, whole lines: a log may have grown beyond what it is put aside at, where links lead elsewhere.
-pub(super) fn end_of(file: &Path) -> String {
-    read_end(file).unwrap_or_default()
-}
-
-fn read_end(file: &Path) -> io::Result<String> {
-    files::check_regular(file)?;
-    let mut opened = File::open(file)?;
-    let start = opened.metadata()?.len().saturating_sub(LOG_READ);
-    opened.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    opened.take(LOG_READ).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if start == 0 {
-        return Ok(text);
-    }
-    Ok(text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned()))
 }
 
 #[cfg(test)]

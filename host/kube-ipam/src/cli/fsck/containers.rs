@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use super::inconsistency::{Inconsistency, RepairOutcome};
 use crate::cli::cache::CacheArgs;
 use crate::cli::network::{NetworkArgs, Opened};
+use crate::cli::operator::{Act, ActArgs};
 use crate::cli::output::{CommandError, all_addresses};
 use crate::containers::{Container, Containers, Life};
+use crate::journal::history::What;
 use crate::verbs::{self, Deadline};
 use ipam::{Allocation, Attachment, Claim, PodName};
 use limits::DEL_MAY_TAKE;
@@ -61,7 +63,7 @@ pub(crate) async fn rebuild(file: &Path, cache: &CacheArgs) -> Result<Vec<String
         let former = opened.store.former_names(&opened.base.network).await.map_err(verbs::Error::from)?;
         let living = containers.living(&opened.base.network, &former, &range_sets);
         let mut compared = restorations(&opened, &containers, &living).await?;
-        compared.carry_out(&opened, &containers).await?;
+        compared.carry_out(ActArgs::default().begin(&opened), &opened, &containers).await?;
         for finding in &compared.findings {
             let done = if finding.is_done() { "done" } else { "not done" };
             let (network, problems) = (&opened.base.network, finding.problems.join("; "));
@@ -223,7 +225,12 @@ impl Compared {
     }
 
     /// Writes what is missing. A claim whose records have changed since they were read is left to the next run.
-    pub(super) async fn carry_out(&mut self, opened: &Opened, containers: &Containers) -> Result<(), verbs::Error> {
+    pub(super) async fn carry_out(
+        &mut self,
+        mut act: Act<'_>,
+        opened: &Opened,
+        containers: &Containers,
+    ) -> Result<(), verbs::Error> {
         let mut written = Vec::new();
         for (finding, restoration) in &self.plans {
             let attachment = &restoration.occupant.attachment;
@@ -232,6 +239,8 @@ impl Compared {
             self.findings[*finding].outcome = if done { RepairOutcome::Repaired } else { RepairOutcome::Changed };
             if done {
                 tracing::info!(%attachment, addresses = ?restoration.missing, "claimed again");
+                let addresses = restoration.missing.iter().map(ToString::to_string).collect();
+                act.on_addresses(What::Repaired, addresses, Some(&format!("claimed again for {attachment}")));
                 written.push((*finding, restoration));
             }
         }

@@ -12,8 +12,10 @@ use clap::Args;
 use super::agree::agreed_to;
 use super::cache::CacheArgs;
 use super::network::{NetworkArgs, Opened};
+use super::operator::{Act, ActArgs};
 use super::output::{CommandError, Done, Format, Output};
 use crate::containers::Containers;
+use crate::journal::history::What;
 use crate::runtime;
 use crate::verbs;
 use cni::Fail;
@@ -49,6 +51,8 @@ pub(crate) struct FsckOptions {
     /// Kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig elsewhere
     #[arg(long, value_name = "FILE", requires = "pods")]
     kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 pub(crate) fn fsck(options: &FsckOptions, network: &NetworkArgs, format: Format) -> Done {
@@ -96,7 +100,7 @@ fn fsck_of(options: &FsckOptions, opened: &Opened) -> Result<(Vec<Inconsistency>
         tracing::warn!("the ranges cannot be read, so claims are restored without a gateway: {error}");
         RangeSets::default()
     });
-    let findings = runtime::block_on(run(options, &opened.store, &range_sets, &in_use(options)))?;
+    let findings = runtime::block_on(run(options, opened, &range_sets, &in_use(options)))?;
     Ok((findings, "all records are consistent".to_owned()))
 }
 
@@ -120,7 +124,7 @@ async fn run_on_containers(
 ) -> Result<Compared, verbs::Error> {
     let mut compared = compare(opened, containers).await?;
     if is_wanted(options, &compared.findings) {
-        compared.carry_out(opened, containers).await?;
+        compared.carry_out(options.act.begin(opened), opened, containers).await?;
     }
     Ok(compared)
 }
@@ -128,14 +132,14 @@ async fn run_on_containers(
 /// Finds what is inconsistent, shows the plan, asks, and repairs.
 async fn run(
     options: &FsckOptions,
-    store: &Store,
+    opened: &Opened,
     range_sets: &RangeSets,
     in_use: &InUse,
 ) -> Result<Vec<Inconsistency>, verbs::Error> {
-    let repairs = store.plan_repairs(range_sets, in_use).await?;
+    let repairs = opened.store.plan_repairs(range_sets, in_use).await?;
     let mut findings: Vec<Inconsistency> = repairs.iter().map(|repair| found(repair, options)).collect();
     if is_wanted(options, &findings) {
-        carry_out(store, &repairs, &mut findings).await?;
+        carry_out(options.act.begin(opened), &opened.store, &repairs, &mut findings).await?;
     }
     Ok(findings)
 }
@@ -159,11 +163,21 @@ fn found(repair: &Repair, options: &FsckOptions) -> Inconsistency {
     Inconsistency { network: None, problems, remedy: repair.remedy.clone(), outcome }
 }
 
-async fn carry_out(store: &Store, repairs: &[Repair], findings: &mut [Inconsistency]) -> Result<(), verbs::Error> {
+async fn carry_out(
+    mut act: Act<'_>,
+    store: &Store,
+    repairs: &[Repair],
+    findings: &mut [Inconsistency],
+) -> Result<(), verbs::Error> {
     for (repair, finding) in repairs.iter().zip(findings) {
         if finding.outcome == RepairOutcome::Found {
             finding.outcome = match store.repair(repair).await? {
-                Repaired::Done => RepairOutcome::Repaired,
+                Repaired::Done => {
+                    let found = format!("{}: {}", finding.problems.join("; "), repair.remedy);
+                    let addresses = repair.addresses().iter().map(ToString::to_string).collect();
+                    act.on_addresses(What::Repaired, addresses, Some(&found));
+                    RepairOutcome::Repaired
+                }
                 Repaired::Changed => RepairOutcome::Changed,
             };
         }

@@ -14,6 +14,7 @@ use crate::cli::agree::agreed_to;
 use crate::cli::export::{ExportFile, Lines};
 use crate::cli::network::Opened;
 use crate::cli::output::{Done, Format, Output};
+use crate::journal::history::What;
 use crate::runtime;
 use ipam::Claim;
 use limits::store::{ADMITTED_AT_ONCE, PROBLEMS_TOLD};
@@ -55,7 +56,9 @@ pub(super) fn import(options: &ImportOptions, opened: &Opened, format: Format) -
     let is_needed = found.claims.imported + found.holds.imported > 0;
     let is_agreed = !options.dry_run && (options.yes || (is_needed && agreed_to(&plan)));
     if is_agreed {
+        let mut act = options.act.begin(opened);
         found = runtime::block_on(run(&mut file, opened, false))?;
+        act.on_domain(What::Imported, &heading(&file, opened));
     }
     let is_open = !is_agreed && is_needed && !options.dry_run;
     let exit = u8::from(is_open || found.claims.left + found.holds.left > 0);

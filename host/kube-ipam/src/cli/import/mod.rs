@@ -24,7 +24,9 @@ use jiff::Timestamp;
 
 use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
+use super::operator::Act;
 use super::output::{Done, Format, Output};
+use crate::journal::history::What;
 use crate::runtime;
 use crate::verbs;
 use cni::is_name;
@@ -120,8 +122,9 @@ fn import_bookings(
         };
         bookings.sort_by_cached_key(|booking| (parse_address(&booking.address), booking.address.clone()));
         let mut rows = Vec::with_capacity(bookings.len());
+        let mut act = options.act.begin(opened);
         for booking in &bookings {
-            rows.push(import_one(options, opened, range_sets, booking).await?);
+            rows.push(import_one(options, opened, range_sets, booking, &mut act).await?);
         }
         Ok(rows)
     })
@@ -132,6 +135,7 @@ async fn import_one(
     opened: &Opened,
     range_sets: &RangeSets,
     booking: &Booking,
+    act: &mut Act<'_>,
 ) -> Result<ImportRow, verbs::Error> {
     let interface = booking.interface.as_ref().unwrap_or(&options.interface);
     let mut row = ImportRow {
@@ -157,7 +161,11 @@ async fn import_one(
         assignment: Assignment::in_range_of(range_sets, address),
         predecessor: if options.from == ImportSource::Predecessor { Some(booking.clone()) } else { None },
     };
-    let imported = opened.store.import(&import, Timestamp::now(), options.dry_run).await?;
+    let now = Timestamp::now();
+    let imported = opened.store.import(&import, now, options.dry_run).await?;
+    if imported == Imported::Done && !options.dry_run {
+        act.on_claim(What::Imported, &import.claim(now), None);
+    }
     let is_ours = matches!(imported, Imported::Done | Imported::Already);
     // The store moves the keys of kube-ipam 0.x itself, in the transaction that claims the address. A file can only be moved
     // afterwards: where that fails, the next import finds the address held already and moves it then.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::error::ImportError;
+use crate::cli::operator::ActArgs;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImportOptions {
@@ -44,6 +45,8 @@ pub(crate) struct ImportOptions {
     /// From kube-ipam: the name that the network had
     #[arg(long, value_name = "NAME")]
     pub(super) former_network: Option<String>,
+    #[command(flatten)]
+    pub(super) act: ActArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,7 +67,13 @@ pub(super) enum ImportSource {
 
 impl ImportOptions {
     /// From the records that the network has under its former name.
-    pub(crate) fn of_former_network(network: &str, domain: Option<String>, yes: bool, dry_run: bool) -> Self {
+    pub(crate) fn of_former_network(
+        network: &str,
+        domain: Option<String>,
+        act: ActArgs,
+        yes: bool,
+        dry_run: bool,
+    ) -> Self {
         Self {
             from: ImportSource::Own,
             dir: PathBuf::new(),
@@ -78,6 +87,7 @@ impl ImportOptions {
             etcd_prefix: None,
             domain,
             former_network: Some(network.to_owned()),
+            act,
         }
     }
 

@@ -12,6 +12,7 @@ use super::error::ImportError;
 use super::options::ImportOptions;
 use super::row::{CHANGED, ImportAction, ImportRow, describe};
 use crate::cli::network::Opened;
+use crate::journal::history::What;
 use crate::verbs;
 use ipam::RangeSets;
 use store::embedded::Embedded;
@@ -50,7 +51,13 @@ pub(super) async fn import(
         // In the directory that the network uses now, a domain or a name has to differ. LMDB would not open its file twice.
         _ => Moving::within_store(options, opened, range_sets).await?,
     };
-    Ok(moving.run().await?)
+    let rows = moving.run().await?;
+    if rows.iter().any(|row| row.action == ImportAction::Imported) {
+        let (former, network) = (moving.former_network, moving.network);
+        let found = format!("from the records of network {former:?}, now network {network:?}");
+        options.act.begin(opened).on_domain(What::Imported, &found);
+    }
+    Ok(rows)
 }
 
 fn prefix(store: &StoreConfig) -> &str {

@@ -20,9 +20,10 @@ use crate::runtime;
 use crate::verbs;
 use ipam::Allocation;
 use print::{ListFormat, Printed};
+pub(in crate::cli) use row::RowJson;
 use sort::SortKey;
 use store::{AddressListing, Allocations, Store, StoreError};
-use wanted::{Wanted, WantedArgs};
+pub(in crate::cli) use wanted::{RowKind, Wanted, WantedArgs};
 
 #[derive(Args, Debug)]
 pub(crate) struct ListOptions {

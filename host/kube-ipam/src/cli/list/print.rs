@@ -147,6 +147,7 @@ mod tests {
             since,
             hold: None,
             slot: None,
+            why: None,
             former: None,
         };
         let until = Timestamp::from_second(9_000).unwrap();

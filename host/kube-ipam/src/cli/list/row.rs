@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::wanted::RowKind;
 use crate::cli::output::or_dash;
+use crate::cli::show::reason;
 use crate::verbs::add::hand_over::name_of;
 use ipam::{Allocation, Party, Reservation};
 use store::{AddressRecord, Hold};
@@ -15,7 +16,7 @@ pub(super) const NARROW: [&str; 9] =
     ["ADDRESS", "KIND", "POD", "CONTAINER", "INTERFACE", "NETWORK", "NODE", "POLICY", "AGE"];
 
 /// All that is known, each in a column of its own. The names serve CSV, too.
-pub(super) const WIDE: [&str; 20] = [
+pub(super) const WIDE: [&str; 21] = [
     "ADDRESS",
     "KIND",
     "NAMESPACE",
@@ -36,12 +37,13 @@ pub(super) const WIDE: [&str; 20] = [
     "CEDED-BY",
     "RESERVED-BY",
     "REASON",
+    "WHY",
 ];
 
 /// A row for programs: an allocation as the store has it, or what is on hold in the same manner.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum RowJson<'a> {
+pub(in crate::cli) enum RowJson<'a> {
     Allocation(&'a Allocation),
     Hold {
         address: IpAddr,
@@ -135,6 +137,7 @@ pub(super) fn wide(record: &AddressRecord) -> Vec<Option<String>> {
             cells[14] = Some(held.since.to_string());
             cells[15] = held.hold.as_ref().map(|hold| hold.identity.clone());
             cells[17] = held.former.as_deref().map(name_of);
+            cells[20] = Some(reason(held));
         }
         AddressRecord::Hold(Hold { reservation: Some(reservation), .. }) => {
             cells[14] = Some(reservation.since.to_string());

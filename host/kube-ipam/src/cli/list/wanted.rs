@@ -9,32 +9,32 @@ use store::{AddressRecord, Hold, RecordFilter};
 
 /// The options that leave rows out. Every one that is given has to fit; of several values of one, any.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct WantedArgs {
+pub(in crate::cli) struct WantedArgs {
     /// Only addresses of pods in this namespace; several with commas between them
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which rows")]
-    namespace: Vec<String>,
+    pub(in crate::cli) namespace: Vec<String>,
     /// Only addresses that are held on this node; several with commas between them
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which rows")]
-    node: Vec<String>,
+    pub(in crate::cli) node: Vec<String>,
     /// Only addresses of this range: a subnet, FIRST-LAST, or one address
     #[arg(long, value_name = "RANGE", value_delimiter = ',', help_heading = "Which rows")]
-    range: Vec<Span>,
+    pub(in crate::cli) range: Vec<Span>,
     /// Only rows of this kind; several with commas between them
     #[arg(long, value_enum, value_delimiter = ',', help_heading = "Which rows")]
-    kind: Vec<RowKind>,
+    pub(in crate::cli) kind: Vec<RowKind>,
     /// Only addresses that a container holds
     #[arg(long, help_heading = "Which rows")]
-    held: bool,
+    pub(in crate::cli) held: bool,
     /// Only addresses that nobody holds and nobody can get: on hold for an identity, cooling down or reserved
     #[arg(long, help_heading = "Which rows")]
-    kept: bool,
+    pub(in crate::cli) kept: bool,
     /// Only addresses that have been held for longer than this, for example 30m or 7d
     #[arg(long, value_name = "DURATION", value_parser = parse_age, help_heading = "Which rows")]
-    older_than: Option<SignedDuration>,
+    pub(in crate::cli) older_than: Option<SignedDuration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum RowKind {
+pub(in crate::cli) enum RowKind {
     /// Held, and chosen by the policy
     Dynamic,
     /// Held, and asked for by name
@@ -48,7 +48,7 @@ pub(super) enum RowKind {
 }
 
 impl RowKind {
-    pub(super) fn of(record: &AddressRecord) -> Self {
+    pub(in crate::cli) fn of(record: &AddressRecord) -> Self {
         match record {
             AddressRecord::Allocation(held) => match held.kind {
                 Kind::Dynamic => Self::Dynamic,
@@ -60,7 +60,12 @@ impl RowKind {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    /// Whether somebody has the address.
+    pub(in crate::cli) fn is_held(self) -> bool {
+        matches!(self, Self::Dynamic | Self::Fixed)
+    }
+
+    pub(in crate::cli) fn name(self) -> &'static str {
         match self {
             Self::Dynamic => "dynamic",
             Self::Fixed => "fixed",
@@ -72,13 +77,13 @@ impl RowKind {
 }
 
 /// Which rows are listed.
-pub(super) struct Wanted {
+pub(in crate::cli) struct Wanted {
     args: WantedArgs,
     network: NetworkArgs,
 }
 
 impl Wanted {
-    pub(super) fn new(args: &WantedArgs, network: &NetworkArgs) -> Self {
+    pub(in crate::cli) fn new(args: &WantedArgs, network: &NetworkArgs) -> Self {
         Self { args: args.clone(), network: network.clone() }
     }
 
@@ -87,13 +92,13 @@ impl Wanted {
     }
 
     /// What is read at all.
-    pub(super) fn filter(&self) -> RecordFilter {
+    pub(in crate::cli) fn filter(&self) -> RecordFilter {
         let WantedArgs { held, kept, .. } = self.args;
         let both = held == kept;
         RecordFilter { allocations: held || both, holds: kept || both, spans: apart(self.args.range.clone()) }
     }
 
-    pub(super) fn fits(&self, record: &AddressRecord, now: Timestamp) -> bool {
+    pub(in crate::cli) fn fits(&self, record: &AddressRecord, now: Timestamp) -> bool {
         let Self { args, network } = self;
         if !args.kind.is_empty() && !args.kind.contains(&RowKind::of(record)) {
             return false;

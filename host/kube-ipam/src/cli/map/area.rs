@@ -29,7 +29,7 @@ const STEP: u8 = 4;
 
 /// A range of a network.
 #[derive(Debug, Serialize)]
-pub(super) struct Area {
+pub(in crate::cli) struct Area {
     pub(super) network: String,
     pub(super) range_set: usize,
     pub(super) range: String,
@@ -42,18 +42,18 @@ pub(super) struct Area {
     pub(super) cell: u128,
     /// Whether rows in which nothing is taken are left out.
     pub(super) only_occupied: bool,
-    pub(super) rows: Vec<Row>,
+    pub(in crate::cli) rows: Vec<Row>,
 }
 
 /// Neighbouring addresses in cells.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     pub(super) first: IpAddr,
-    pub(super) cells: Vec<Cell>,
+    pub(in crate::cli) cells: Vec<Cell>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Cell {
+pub(in crate::cli) struct Cell {
     /// How many of its addresses the range offers.
     #[serde(serialize_with = "exact_number")]
     pub(super) offered: u128,
@@ -64,7 +64,7 @@ pub(super) struct Cell {
 impl Cell {
     /// How much of it is taken, from 0 for nothing to 8 for all; `None` where there is nothing to give out and nothing
     /// taken. A single address among thousands has to be seen, whether it is the only one taken or the only one free.
-    pub(super) fn level(&self) -> Option<usize> {
+    pub(in crate::cli) fn level(&self) -> Option<usize> {
         let taken = u128::from(self.held) + u128::from(self.kept);
         if taken == 0 {
             return if self.offered == 0 { None } else { Some(0) };
@@ -76,13 +76,13 @@ impl Cell {
     }
 
     /// Whether most of what is taken is on hold.
-    pub(super) fn is_mostly_kept(&self) -> bool {
+    pub(in crate::cli) fn is_mostly_kept(&self) -> bool {
         self.kept > self.held
     }
 }
 
 /// The ranges of a network, each in cells as they are at this moment.
-pub(super) async fn areas_of(
+pub(in crate::cli) async fn areas_of(
     opened: &Opened,
     range_sets: &RangeSets,
     columns: usize,

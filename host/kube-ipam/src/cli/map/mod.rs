@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use super::network::NetworkArgs;
 use super::output::{self, CommandError, Done, Format, Output, counted};
 use crate::runtime;
-use area::Area;
+pub(in crate::cli) use area::{Area, areas_of};
 use cni::Fail;
 use limits::Thousands;
 

@@ -10,7 +10,6 @@ use crate::cli::network::Opened;
 use crate::verbs;
 use ipam::RangeSets;
 use ipam::shown::first_of;
-use store::Map;
 use store::Occupancy;
 use store::etcd::Member;
 
@@ -58,8 +57,7 @@ fn add_occupancies(families: &mut Families, network: &str, range_sets: &RangeSet
 
 /// How full the members of etcd are, and until when their certificates are valid.
 pub(super) async fn add_etcd(families: &mut Families, opened: &Opened) {
-    let Map::Etcd(etcd) = opened.store.map() else { return };
-    let members = etcd.members().await;
+    let Some(members) = opened.store.map().etcd_members().await else { return };
     for Member { endpoint, status, aside } in &members {
         families.put(&ETCD_UP, &[endpoint], f64::from(u8::from(status.is_ok())));
         if let Ok(status) = status {

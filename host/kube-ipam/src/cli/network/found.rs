@@ -31,6 +31,11 @@ impl FoundNetwork {
     pub(crate) fn open(&self) -> Result<Opened, CommandError> {
         Opened::new(self)
     }
+
+    /// Open it so that nothing can be written to its store.
+    pub(in crate::cli) fn open_to_read(&self) -> Result<Opened, CommandError> {
+        Opened::read_only(self)
+    }
 }
 
 /// The networks of a file, of Kubernetes objects or of a directory: at least one. A directory that nobody named has files of

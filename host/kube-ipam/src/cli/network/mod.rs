@@ -20,7 +20,6 @@ use clap::Args;
 use super::config::NETWORKS;
 use super::output::CommandError;
 use super::typed::typed_with;
-use crate::config::Base;
 use cni::Fail;
 use ipam::Attachment;
 use ipam::shown::first_of;
@@ -120,6 +119,11 @@ impl NetworkArgs {
     /// of other networks beside them, where they share a domain.
     pub(crate) fn covers(&self, attachment: &Attachment) -> bool {
         self.is_asked_for(&attachment.network)
+    }
+
+    /// The same file or directory, and only the networks of this name.
+    pub(in crate::cli) fn named(&self, name: &str) -> Self {
+        Self { names: vec![name.to_owned()], all: false, conf: self.conf.clone() }
     }
 
     /// Whether this network was named, or none was.
@@ -222,8 +226,7 @@ impl NetworkArgs {
 fn one_for_each_place(networks: Vec<Opened>) -> Vec<Opened> {
     let mut books: Vec<Opened> = Vec::new();
     for opened in networks {
-        let Base { store, domain, .. } = &opened.base;
-        if !books.iter().any(|known| known.base.store == *store && known.base.domain == *domain) {
+        if !books.iter().any(|known| known.keeps_with(&opened)) {
             books.push(opened);
         }
     }

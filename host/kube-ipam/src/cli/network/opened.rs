@@ -45,6 +45,18 @@ impl Opened {
         Ok(Self { netconf, base, store, found: found.clone() })
     }
 
+    pub(super) fn read_only(found: &FoundNetwork) -> Result<Self, CommandError> {
+        let netconf = NetConf::parse(&found.configuration)?;
+        let base = Base::read(&netconf)?;
+        let store = Store::configured_to_read(&base.store, &base.domain);
+        Ok(Self { netconf, base, store, found: found.clone() })
+    }
+
+    /// Whether two networks keep their addresses in one place, where each has the records of both.
+    pub(in crate::cli) fn keeps_with(&self, other: &Self) -> bool {
+        self.base.store == other.base.store && self.base.domain == other.base.domain
+    }
+
     /// A command of ours about this network, for hints: `kube-ipam release c1 --network blue`.
     pub(crate) fn command(&self, words: &str) -> String {
         format!("kube-ipam {words}{}", self.found.option)

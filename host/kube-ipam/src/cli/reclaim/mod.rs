@@ -16,7 +16,9 @@ use serde::Serialize;
 
 use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
+use super::operator::{Act, ActArgs};
 use super::output::{CommandError, Done, Format, Output, counted, table};
+use crate::journal::history::What;
 use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
@@ -47,6 +49,8 @@ pub(crate) struct ReclaimOptions {
     /// Release even if the result looks like a mistake: unknown nodes, or very many leaks at once
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    act: ActArgs,
 }
 
 /// A leak, and what became of it.
@@ -218,9 +222,10 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     }
     kept.pods = judged - suspects.len();
     let mut leaks = Vec::new();
+    let mut act = options.act.begin(opened);
     for (standing, why) in suspects {
         let outcome = if releases {
-            release(opened, &standing, &why).await
+            release(opened, &standing, &why, &mut act).await
         } else if refused.is_some() {
             ReclaimOutcome::Refused
         } else {
@@ -244,9 +249,10 @@ fn gone(claims: impl IntoIterator<Item = StandingClaim>, inventory: &Inventory) 
     gone
 }
 
-async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> ReclaimOutcome {
+async fn release(opened: &Opened, judged: &StandingClaim, why: &str, act: &mut Act<'_>) -> ReclaimOutcome {
     match opened.store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
+            act.on_claim(What::Reclaimed, judged.claim(), Some(why));
             let addresses: Vec<_> = judged.claim().addresses().collect();
             tracing::info!(?addresses, from = %judged.claim().attachment, why, "reclaimed");
             ReclaimOutcome::Released

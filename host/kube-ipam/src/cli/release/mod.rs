@@ -14,10 +14,12 @@ use serde::Serialize;
 use super::agree::agreed_to;
 use super::cache::CacheArgs;
 use super::network::{FoundNetwork, NetworkArgs, Opened};
+use super::operator::ActArgs;
 use super::output::{CommandError, Done, Format, Output, all_addresses};
 use super::subject::Subject;
 use crate::config::Network;
 use crate::containers::Containers;
+use crate::journal::history::What;
 use crate::runtime;
 use crate::verbs;
 use cluster::ApiServer;
@@ -45,6 +47,8 @@ pub(crate) struct ReleaseOptions {
     /// address
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    act: ActArgs,
     #[command(flatten)]
     cache: CacheArgs,
 }
@@ -137,7 +141,7 @@ pub(crate) fn release(options: &ReleaseOptions, network: &NetworkArgs, format: F
         for place in &mut places {
             let opened = place.network.open()?;
             runtime::block_on(async {
-                carry_out(&opened, &mut place.targets).await;
+                carry_out(options, &opened, &mut place.targets).await;
                 Ok::<(), CommandError>(())
             })?;
         }
@@ -224,7 +228,8 @@ async fn judge(
     Ok(())
 }
 
-async fn carry_out(opened: &Opened, targets: &mut [Target]) {
+async fn carry_out(options: &ReleaseOptions, opened: &Opened, targets: &mut [Target]) {
+    let mut act = options.act.begin(opened);
     for target in targets {
         if target.outcome != ReleaseOutcome::Found {
             continue;
@@ -235,7 +240,13 @@ async fn carry_out(opened: &Opened, targets: &mut [Target]) {
         };
         target.outcome = match released {
             Ok(true) => {
-                tracing::info!(what = target.describe(), "released by hand");
+                match &target.record {
+                    TargetRecord::Claim(standing) => act.on_claim(What::ReleasedByHand, standing.claim(), None),
+                    TargetRecord::Hold(standing) => {
+                        let hold = standing.hold();
+                        act.on_addresses(What::HoldEnded, vec![hold.address.to_string()], Some(&hold.to_string()));
+                    }
+                }
                 ReleaseOutcome::Released
             }
             Ok(false) => ReleaseOutcome::Changed,

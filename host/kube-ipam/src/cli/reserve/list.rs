@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::error::ReserveError;
-use super::options::shortened;
+use crate::cli::operator::shortened;
 use ipam::{Span, SpanError};
 use limits::store::{REASON_BYTES, RESERVATION_LIST};
 

@@ -16,7 +16,9 @@ use jiff::Timestamp;
 
 use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
+use super::operator::Act;
 use super::output::{CommandError, Done, Format, Output};
+use crate::journal::history::What;
 use crate::runtime;
 use error::ReserveError;
 use ipam::{RangeSets, Reservation, Span, without};
@@ -51,7 +53,9 @@ pub(crate) fn reserve(options: &ReserveOptions, network: &NetworkArgs, format: F
     for opened in networks {
         let wanted = wanted(&entries, options, &opened)?;
         let found = runtime::block_on(run_reserve(options, &opened, &wanted))?;
-        rows.extend(rows_of(options, &opened, &found));
+        let of_network = rows_of(options, &opened, &found);
+        note(options.act().begin(&opened), &of_network);
+        rows.extend(of_network);
     }
     rows.extend(outside.into_iter().map(ReserveRow::outside));
     // A list may be of a whole site, so that what lies elsewhere in it is nothing to complain about.
@@ -129,7 +133,7 @@ fn wanted(
 ) -> Result<BTreeMap<IpAddr, Reservation>, CommandError> {
     let subnets = subnets(&opened.range_sets()?);
     let list = options.list_name();
-    let (by, since) = (options.by(&opened.base.node), Timestamp::now());
+    let (by, since) = (options.act().by(&opened.base.node), Timestamp::now());
     let mut wanted = BTreeMap::new();
     for ListEntry { span, reason } in entries {
         let reason = match (reason, &options.reason, &list) {
@@ -169,6 +173,18 @@ fn rows_of(options: &ReserveOptions, opened: &Opened, found: &Found) -> Vec<Rese
     grouped(rows)
 }
 
+/// Tells the history what was carried out.
+fn note(mut act: Act<'_>, rows: &[ReserveRow]) {
+    for row in rows {
+        let what = match row.outcome {
+            ReserveOutcome::Reserved => What::Reserved,
+            ReserveOutcome::Ended => What::Unreserved,
+            _ => continue,
+        };
+        act.on_addresses(what, vec![row.addresses.to_string()], Some(&row.reason));
+    }
+}
+
 /// How many addresses have which outcome.
 fn conclusion(rows: &[ReserveRow], may_ask: bool) -> String {
     let mut counts: BTreeMap<ReserveOutcome, u128> = BTreeMap::new();
@@ -186,7 +202,9 @@ pub(crate) fn unreserve(options: &UnreserveOptions, network: &NetworkArgs, forma
     let mut rows = Vec::new();
     for opened in network.write_books()? {
         let (found, done) = runtime::block_on(run_unreserve(options, &opened))?;
-        rows.extend(ended_rows(&found, &done));
+        let of_book = ended_rows(&found, &done);
+        note(options.act.begin(&opened), &of_book);
+        rows.extend(of_book);
     }
     let aim = if options.dry_run { ReserveOutcome::Ending } else { ReserveOutcome::Ended };
     let exit = u8::from(rows.is_empty() || rows.iter().any(|row| row.outcome != aim));

@@ -1,13 +1,13 @@
 //! What to reserve, why, and in whose name.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::operator::{ActArgs, parse_name, parse_reason, shortened};
 use ipam::Span;
 use ipam::shown::first_of;
-use limits::store::{REASON_BYTES, RESERVED_BY_BYTES};
+use limits::store::RESERVED_BY_BYTES;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReserveOptions {
@@ -26,7 +26,7 @@ pub(crate) struct ReserveOptions {
     /// file
     #[arg(long, value_name = "NAME", requires = "from", value_parser = parse_name)]
     pub(super) list: Option<String>,
-    /// Who reserves them. Default: USER@NODE
+    /// Who reserves them. Default: KUBE_IPAM_OPERATOR, or else USER@NODE
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     pub(super) by: Option<String>,
     /// Also reserve addresses on hold for an identity: its pod gets another address when it comes back
@@ -48,6 +48,8 @@ pub(crate) struct UnreserveOptions {
     /// End every reservation of this list
     #[arg(long, value_name = "NAME", conflicts_with = "what")]
     pub(super) list: Option<String>,
+    #[command(flatten)]
+    pub(super) act: ActArgs,
     /// Put them back in circulation without asking
     #[arg(long)]
     pub(super) yes: bool,
@@ -67,17 +69,9 @@ impl ReserveOptions {
         Some(shortened(&name, RESERVED_BY_BYTES))
     }
 
-    /// Whoever calls the command: through sudo it is the one who did.
-    pub(super) fn by(&self, node: &str) -> String {
-        if let Some(by) = &self.by {
-            return by.clone();
-        }
-        let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-        let user = known.filter(|user| !user.is_empty()).unwrap_or_else(|| match std::fs::metadata("/proc/self") {
-            Ok(process) => format!("uid {}", process.uid()),
-            Err(_) => "unknown".to_owned(),
-        });
-        shortened(&format!("{user}@{node}"), RESERVED_BY_BYTES)
+    /// The reason is that of each reservation.
+    pub(super) fn act(&self) -> ActArgs {
+        ActArgs { by: self.by.clone(), reason: None }
     }
 }
 
@@ -88,58 +82,5 @@ impl UnreserveOptions {
             Some(list) => format!("by list {list:?}"),
             None => format!("in {}", first_of(&self.what, 4, ", ", ToString::to_string)),
         }
-    }
-}
-
-fn parse_reason(text: &str) -> Result<String, String> {
-    parse_text(text, REASON_BYTES)
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    parse_text(text, RESERVED_BY_BYTES)
-}
-
-fn parse_text(text: &str, most: usize) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("expected some words on one line".to_owned());
-    }
-    if text.len() > most {
-        return Err(format!("it has {} bytes; the limit is {most}", text.len()));
-    }
-    Ok(text.to_owned())
-}
-
-/// As much of a text as fits, with a mark where something is missing, on one line.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    const MARK: &str = "…";
-    let text: String = text.chars().filter(|character| !character.is_control()).collect();
-    if text.len() <= most {
-        return text;
-    }
-    let mut end = most - MARK.len();
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned() + MARK
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_a_line_of_words() {
-        assert_eq!(parse_reason(" the printer "), Ok("the printer".to_owned()));
-        for text in ["", " ", "two\nlines", "a\u{1b}[31m", &"x".repeat(REASON_BYTES + 1)] {
-            assert!(parse_reason(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_too_long_is_cut_between_characters() {
-        assert_eq!(shortened("äöü\n", 6), "äöü");
-        assert_eq!(shortened("äöüß", 7), "äö…");
-        assert_eq!(shortened("äöüß", 6), "ä…");
     }
 }

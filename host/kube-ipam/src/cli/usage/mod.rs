@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::network::NetworkArgs;
 use super::output::{self, CommandError, Done, Format, Output};
 use groups::Groups;
+pub(in crate::cli) use ranges::rows_of;
 use ranges::{Ranges, TooFull};
 
 #[derive(Args, Debug)]

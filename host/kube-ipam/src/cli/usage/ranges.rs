@@ -29,14 +29,14 @@ pub(super) struct Ranges(Vec<RangeRow>);
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum RangeRow {
+pub(in crate::cli) enum RangeRow {
     Set(RangeSetRow),
     Outside(OutsideRow),
 }
 
 /// One range set of a network.
 #[derive(Debug, Serialize)]
-struct RangeSetRow {
+pub(in crate::cli) struct RangeSetRow {
     network: String,
     range_set: usize,
     spans: Vec<String>,
@@ -51,7 +51,7 @@ struct RangeSetRow {
 /// Addresses of a network that none of its ranges offers: the configuration was changed while the pods ran, or they were
 /// asked for by name.
 #[derive(Debug, Serialize)]
-struct OutsideRow {
+pub(in crate::cli) struct OutsideRow {
     network: String,
     outside: usize,
     example: IpAddr,
@@ -91,7 +91,8 @@ impl Ranges {
     }
 }
 
-async fn rows_of(opened: &Opened, range_sets: &RangeSets) -> Result<Vec<RangeRow>, verbs::Error> {
+/// The range sets of a network, and what is held outside of them.
+pub(in crate::cli) async fn rows_of(opened: &Opened, range_sets: &RangeSets) -> Result<Vec<RangeRow>, verbs::Error> {
     let occupancies = opened.store.occupancy(range_sets, Timestamp::now()).await?;
     let mut rows = Vec::new();
     for (range_set, (set, occupancy)) in range_sets.iter().zip(occupancies).enumerate() {

@@ -7,6 +7,7 @@ use super::context::AddContext;
 use super::decide::{Decided, Deciders};
 use super::hand_over::Way;
 use crate::config::Network;
+use crate::journal::history::{self, What};
 use crate::verbs::{Deadline, Error, OUTCOME, address_list};
 use cni::args::Requested;
 use cni::result::check_room;
@@ -45,10 +46,12 @@ impl AddContext<'_> {
         // A policy runs without a pause, in which nobody could notice that the time is over. Nothing is claimed for a runtime
         // that has stopped listening: only its DEL would give it back.
         deadline.check()?;
+        let previous = look.previous.clone();
         let claim = store.claim(look, &proposals, Some(policy), &handed_over);
         match claim.instrument(info_span!("commit", attempt)).await? {
             Claimed::Done(claim) => {
                 let claim = whole(claim)?;
+                note_claimed(&claim, previous.as_ref(), &self.base.domain);
                 tracing::info!(target: OUTCOME, addresses = address_list(&claim), "claimed");
                 Ok(Attempt::Won(claim))
             }
@@ -81,8 +84,17 @@ impl AddContext<'_> {
         for proposal in &decided.proposals {
             check_room(self.base.version, proposal.iter().map(|assignment| assignment.address))?;
         }
+        self.note_why(&mut decided.proposals, look);
         Ok(decided)
     }
+}
+
+/// Tell the history of a claim, and of the one that it ended.
+fn note_claimed(claim: &Claim, previous: Option<&Claim>, domain: &str) {
+    if let Some(previous) = previous {
+        history::note(What::Replaced, domain, previous, claim.since);
+    }
+    history::note(What::Claimed, domain, claim, claim.since);
 }
 
 /// Name the range sets that have no address left, where the policy has asked how full they are: nobody is asked for this.

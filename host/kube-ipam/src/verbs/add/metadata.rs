@@ -13,7 +13,7 @@ use ipam::{Metadata, Pod};
 use store::StoreConfig;
 
 /// The requester's pod and its surroundings, as a policy is told of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RequesterMetadata {
     /// The pod, when the runtime named one.
     pub pod: Option<Pod>,

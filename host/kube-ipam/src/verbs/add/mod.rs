@@ -15,6 +15,7 @@ pub mod attempt;
 pub mod context;
 pub mod decide;
 pub mod exhausted;
+pub(crate) mod explain;
 pub mod hand_over;
 mod meanwhile;
 pub mod metadata;
@@ -23,6 +24,7 @@ pub(super) mod shadow;
 mod told;
 pub(super) mod trial;
 mod which_cluster;
+mod why;
 
 use std::net::IpAddr;
 
@@ -36,6 +38,7 @@ use super::load::{load_if_compiled, load_whoever_decides};
 use super::{Deadline, Error, OUTCOME, Waited, address_list, elsewhere};
 use crate::config::{Base, Network};
 use answer::{refuse_second_plugin, success, whole};
+use cluster::ApiServer;
 use cni::{Container, Success};
 use context::requester;
 use decide::Deciders;
@@ -43,7 +46,7 @@ use engine::Policy;
 use hand_over::HandOvers;
 use ipam::Claim;
 use meanwhile::meanwhile;
-use metadata::find_metadata;
+use metadata::{RequesterMetadata, find_metadata};
 use retry::{Races, contested};
 use store::{Look, Requester, Store};
 use which_cluster::{api_server, which_cluster};
@@ -57,7 +60,45 @@ pub async fn add(
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let server = api_server(network);
-    let cluster = which_cluster(network, server.as_ref()).await;
+    let (requester, metadata, policy, look) =
+        match look_around(container, base, network, store, deadline, server.as_ref()).await? {
+            Surroundings::Held(claim) => {
+                tracing::info!(target: OUTCOME, addresses = address_list(&claim), "held already");
+                return Ok(success(&claim.addresses, network));
+            }
+            Surroundings::Open { requester, metadata, policy, look } => (requester, metadata, policy, look),
+        };
+    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
+    let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
+    match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
+        Ok(claim) => Ok(success(&claim.addresses, network)),
+        Err(error) => Err(Box::pin(exhausted::explain(error, base, network, store, deadline)).await),
+    }
+}
+
+/// What an ADD finds before anybody decides.
+#[allow(clippy::large_enum_variant, reason = "one per invocation")]
+enum Surroundings {
+    /// The attachment holds addresses already: that is the answer.
+    Held(Claim),
+    Open {
+        requester: Requester,
+        metadata: RequesterMetadata,
+        policy: Policy,
+        look: Look,
+    },
+}
+
+/// What is held, who asks, what the pod wants, and who decides.
+async fn look_around(
+    container: &Container,
+    base: &Base,
+    network: &Network,
+    store: &Store,
+    deadline: &Deadline,
+    server: Option<&ApiServer>,
+) -> Result<Surroundings, Error> {
+    let cluster = which_cluster(network, server).await;
     let requester = requester(container, base, network, &cluster);
     let limits = network.policy.limits;
 
@@ -65,7 +106,7 @@ pub async fn add(
     // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
     let look =
         meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
-    let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server.as_ref()));
+    let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server));
     let ((look, policy), metadata) = tokio::join!(look, metadata);
     let look = look?;
     // Before anything that could fail below: a runtime repeats an ADD whose answer it did not hear, and has to hear it, whatever
@@ -73,8 +114,7 @@ pub async fn add(
     if let Some(claim) = look.claim {
         let claim = whole(claim)?;
         refuse_second_plugin(&claim, network)?;
-        tracing::info!(target: OUTCOME, addresses = address_list(&claim), "held already");
-        return Ok(success(&claim.addresses, network));
+        return Ok(Surroundings::Held(claim));
     }
 
     // Containers that have their addresses in a store that was left behind would share them with new ones.
@@ -82,12 +122,7 @@ pub async fn add(
     let metadata = metadata?;
     // Not loaded yet, where the answer was there at once or the module has to be compiled first.
     let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
-    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
-    let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
-    match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
-        Ok(claim) => Ok(success(&claim.addresses, network)),
-        Err(error) => Err(Box::pin(exhausted::explain(error, base, network, store, deadline)).await),
-    }
+    Ok(Surroundings::Open { requester, metadata, policy, look })
 }
 
 /// From a look to a claim: decide and commit, and look again where the race was lost.

@@ -48,6 +48,7 @@ pub(super) fn examples() -> Vec<StoreError> {
             StoreError::Format { network: NETWORK.to_owned(), found: 1 },
             StoreError::Format { network: NETWORK.to_owned(), found: 3 },
         ],
+        StoreError::ReadOnly => [StoreError::ReadOnly],
         StoreError::Moved(_) => [of_moved().remove(0).into()],
         StoreError::Unreadable { .. } => [
             unreadable(StoreError::NotADatabase { path: file() }),

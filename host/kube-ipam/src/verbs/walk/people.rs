@@ -60,6 +60,7 @@ pub(super) fn holder() -> Holder {
         since: Timestamp::UNIX_EPOCH,
         hold: None,
         slot: None,
+        why: None,
         former: None,
     }))
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::conformance::{Bench, block_on, dynamic, requester};
+use crate::map::Map;
 use crate::{Claimed, Store};
 use untested::untested;
 
@@ -58,6 +59,44 @@ fn files_that_others_could_open_are_made_roots_alone() {
     for file in &files {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
     }
+}
+
+/// Not even who may open the file, which a program that writes puts right by the way.
+#[test]
+fn a_store_that_is_opened_to_read_refuses_every_change_and_leaves_the_file_as_it_is() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let dir = tempfile::tempdir().unwrap();
+    claim(dir.path(), "one").unwrap();
+    let file = dir.path().join("ipam.mdb");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let at_rest = || {
+        let metadata = fs::metadata(&file).unwrap();
+        (fs::read(&file).unwrap(), metadata.mode(), metadata.blocks(), metadata.modified().unwrap())
+    };
+    let before = at_rest();
+    let bench = Bench::with_prefix(
+        Map::ReadOnly(Box::new(Embedded::read_only(dir.path()).into())),
+        &["10.0.0.0/16"],
+        "/test".into(),
+    );
+    let store = &bench.store;
+    block_on(async {
+        let attachment = requester("one", "").attachment;
+        assert!(store.held_by(&attachment).await.unwrap().is_some());
+        let refused = [
+            store.release(&attachment, bench.tick()).await.map(drop),
+            store.ping().await,
+            store.rehearse().await,
+            store.register("blue", &bench.sets).await,
+        ];
+        assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::ReadOnly))), "{refused:?}");
+        let two = requester("two", "");
+        let look = store.look_up(&two, &bench.sets, &[], bench.tick()).await.unwrap();
+        let claimed = store.claim(look, &[vec![dynamic("10.0.0.9")]], None, &[]).await;
+        assert!(matches!(claimed, Err(StoreError::ReadOnly)));
+    });
+    drop(bench);
+    assert!(at_rest() == before);
 }
 
 #[test]

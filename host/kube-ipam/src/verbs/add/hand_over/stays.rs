@@ -146,6 +146,7 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             hold: None,
             slot: None,
+            why: None,
             former: None,
         }));
         let address = "10.0.0.1".parse().unwrap();

@@ -53,7 +53,13 @@ mod tests {
     #[test]
     fn any_difference_but_that_of_time_is_seen() {
         let refused = |why: &str| Ok(Verdict::Refuse(Refusal::Denied(why.to_owned())));
-        let call = Call { answer: refused("a"), spent: Spent::default(), lines: Vec::new(), took: Duration::ZERO };
+        let call = Call {
+            answer: refused("a"),
+            spent: Spent::default(),
+            lines: Vec::new(),
+            asked: Vec::new(),
+            took: Duration::ZERO,
+        };
         let with = |change: fn(&mut Call)| {
             let mut other = call.clone();
             change(&mut other);

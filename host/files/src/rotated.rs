@@ -1,4 +1,5 @@
-//! The file of the log, and one older file beside it.
+//! A file that lines are appended to, and one older file beside it. Nobody waits for its turn, and nobody is kept waiting: whoever
+//! finds it full puts it aside, and a line is one write.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -6,11 +7,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use files::{check_is_file, not_regular, try_lock};
-use limits::LOG_BYTES;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
-/// A file that is opened when the first line is written.
-pub(super) struct LogFile {
+use super::{check_is_file, not_regular, try_lock};
+
+/// The mode of a file that is made: other users have no part in it.
+const MODE: u32 = 0o640;
+
+/// A file that is opened when the first line is written, and put aside once it has so many bytes.
+pub struct RotatedFile {
     path: PathBuf,
     most_bytes: u64,
     opened: Opened,
@@ -23,17 +29,17 @@ enum Opened {
     Failed,
 }
 
-impl LogFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, most_bytes: LOG_BYTES, opened: Opened::NotYet }
+impl RotatedFile {
+    pub fn new(path: PathBuf, most_bytes: u64) -> Self {
+        Self { path, most_bytes, opened: Opened::NotYet }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Appends a line in one write, so that those of several processes do not mix. Fails once at most.
-    pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
+    /// Appends lines in one write, so that those of several processes do not mix. Fails once at most.
+    pub fn append(&mut self, line: &str) -> io::Result<()> {
         if let Opened::NotYet = self.opened {
             self.opened = Opened::Failed;
             self.opened = Opened::Open(self.open()?);
@@ -75,8 +81,8 @@ impl LogFile {
     }
 }
 
-/// The file to which a full log is renamed.
-pub(crate) fn older(path: &Path) -> PathBuf {
+/// The file to which a full one is renamed.
+pub fn older(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".1");
     name.into()
@@ -85,10 +91,10 @@ pub(crate) fn older(path: &Path) -> PathBuf {
 /// Opens a regular file only. On a pipe the call would wait for a reader, and what a device does is unknown.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o640).custom_flags(libc::O_NONBLOCK);
-    options.open(path).map_err(|error| match error.raw_os_error() {
+    options.create(true).append(true).mode(MODE).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    options.open(path).map_err(|error| match Errno::from_io_error(&error) {
         // The error for a pipe without a reader.
-        Some(libc::ENXIO) => not_regular(),
+        Some(Errno::NXIO) => not_regular(),
         _ => error,
     })
 }
@@ -98,8 +104,7 @@ mod tests {
     use super::*;
 
     fn append(path: &Path, line: &str) {
-        let mut file = LogFile { most_bytes: 20, ..LogFile::new(path.to_owned()) };
-        file.append(line).unwrap();
+        RotatedFile::new(path.to_owned(), 20).append(line).unwrap();
     }
 
     #[test]
@@ -123,7 +128,7 @@ mod tests {
                 let file = &file;
                 scope.spawn(move || {
                     for nth in 0..50 {
-                        let mut log = LogFile { most_bytes: 4_000, ..LogFile::new(file.clone()) };
+                        let mut log = RotatedFile::new(file.clone(), 4_000);
                         log.append(&format!("{writer}/{nth:02} {}\n", "x".repeat(40))).unwrap();
                     }
                 });
@@ -150,7 +155,7 @@ mod tests {
     fn a_log_that_cannot_be_opened_fails_once() {
         let directory = tempfile::tempdir().unwrap();
         for path in [directory.path().to_owned(), directory.path().join("absent/log"), "/dev/null".into()] {
-            let mut file = LogFile::new(path);
+            let mut file = RotatedFile::new(path, 4_000);
             assert!(file.append("line\n").is_err());
             file.append("line\n").unwrap();
         }
