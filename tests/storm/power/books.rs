@@ -88,7 +88,7 @@ fn call(verb: &str, attachment: &str, network: &Value) -> Answer {
 
 impl Subject for Books {
     fn name(&self) -> &'static str {
-        "allocations, module cache, journal and tally"
+        "allocations, module cache, journal, tally, counts of calls"
     }
 
     fn judge(&self, disk: &Disk, remains: &Remains, at: usize) {
@@ -114,6 +114,7 @@ impl Subject for Books {
         assert!(held.is_empty(), "nobody ever asked for {held:?}");
         operate(&["fsck"], &conf);
         life_goes_on(&remains.node, &network);
+        operate(&["metrics"], &conf);
         operate(&["fsck"], &conf);
     }
 }

@@ -168,13 +168,16 @@ fn make(kind: Kind, file: &Path, bytes: u64) -> Vec<u8> {
     image
 }
 
+/// A block that was never written to.
+const NOTHING: [u8; 4096] = [0; 4096];
+
 /// Where a disk was never written to, the file has no blocks.
 fn write_sparse(file: &Path, image: &[u8]) {
     let _ = fs::remove_file(file);
     let written = File::create(file).unwrap();
     written.set_len(image.len() as u64).unwrap();
     for (nth, block) in image.chunks(4096).enumerate() {
-        if block.iter().any(|byte| *byte != 0) {
+        if block != NOTHING {
             written.write_all_at(block, nth as u64 * 4096).unwrap();
         }
     }

@@ -47,7 +47,7 @@ fn a_node_is_installed_whole_or_not_at_all_when_the_power_fails() {
     let _alone = alone();
     let mut report = Report::new("power-cuts-node");
     for kind in [Kind::Journal, Kind::NoJournal] {
-        let Some(disk) = Disk::create(kind, 256) else { return };
+        let Some(disk) = Disk::create(kind, 192) else { return };
         let installed = node::record(&disk);
         cut_off(&disk, kind, asked("KUBE_IPAM_CUTS", CUTS) / 4, &installed, &mut report);
     }

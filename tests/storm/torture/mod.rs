@@ -39,9 +39,11 @@ const LONG: usize = 300;
 /// .2 to .201: about as many as workers, so that the range is full at times.
 const ADDRESSES: usize = 200;
 /// What etcd keeps at most, in bytes, so that it can be full.
-const QUOTA: u32 = 64 << 20;
-/// A member's disk in MiB: two logs of 64, a snapshot, and the quota.
-const DISK: u32 = 256;
+const QUOTA: u32 = 32 << 20;
+/// A member's disk in MiB: some logs of 64 each, snapshots, and the quota twice, which a defragmentation takes.
+const DISK: u32 = 512;
+/// So that few logs are kept.
+const LOGS: [&str; 4] = ["--snapshot-count", "10000", "--max-wals", "2"];
 
 /// What a node's ClusterRole grants.
 const NODE: [Rule; 1] = [Rule { verbs: &["get"], resources: &["pods", "nodes", "namespaces", "replicasets"] }];
@@ -76,16 +78,26 @@ fn no_address_is_held_twice_and_none_is_lost_under_fire() {
             scope.spawn(move || Worker::new(nth, seed, scene).work());
         }
         scope.spawn(move || scene.compact());
+        // Also where the enemy fails: nobody waits forever.
+        let _over = Over(&scene.over);
         struck = scene.fight(Duration::from_secs(seconds as u64), &mut Draw(seed));
-        scene.over.store(true, Ordering::Relaxed);
     });
     scene.judge(&struck, seconds, workers, seed);
+}
+
+/// Ends the fight when it goes out of scope.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Scene {
     fn new(workers: usize) -> Option<Self> {
         let quota = format!("--quota-backend-bytes={QUOTA}");
-        let etcd = Setup::cluster().on_disks_of(DISK).with(&[&quota]).start_apart()?;
+        let etcd = Setup::cluster().on_disks_of(DISK).with(&[&quota]).with(&LOGS).start_apart()?;
         let server = ApiServer::double();
         let kubeconfig = server.kubeconfig(&server.user("system:serviceaccount:kube-system:kube-ipam", &NODE));
         let (mut networks, mut pods) = (Vec::new(), BTreeMap::new());

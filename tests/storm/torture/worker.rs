@@ -22,6 +22,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::Scene;
 use crate::draw::Draw;
 
+/// How often a call is repeated after the end. Each takes ten seconds at most.
+const PATIENCE: u32 = 6;
+
 /// The code of a range without a free address.
 const EXHAUSTED: u32 = 101;
 
@@ -82,8 +85,10 @@ impl<'a> Worker<'a> {
                 self.collect();
             }
         }
-        while !self.left.is_empty() {
-            self.collect();
+        for _ in 0..PATIENCE {
+            if !self.left.is_empty() {
+                self.collect();
+            }
         }
     }
 
@@ -99,9 +104,11 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// A runtime repeats a DEL until it succeeds.
+    /// A runtime repeats a DEL until it succeeds; once all is over, a few times.
     fn release(&mut self, attachment: &str) {
-        loop {
+        let mut late = 0;
+        while late < PATIENCE {
+            late += u32::from(self.is_over());
             let what = self.tell("DEL", attachment, |answered| match answered {
                 Answered::Well(_) => What::Deleted,
                 Answered::Badly(_) => What::DelFailed,
