@@ -17,36 +17,37 @@ use serde::Serialize;
 use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output, counted, table};
+use crate::config::{Base, Network};
 use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
-use store::{StandingClaim, StoreConfig};
+use store::{StandingClaim, Store, StoreConfig};
 
 #[derive(Args, Debug)]
-pub(crate) struct ReclaimOptions {
+pub struct ReclaimOptions {
     /// Release without asking
     #[arg(long)]
-    yes: bool,
+    pub yes: bool,
     /// Show what would be released, and release nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Skip allocations that are younger than this
     #[arg(long, value_name = "DURATION", default_value = "15m")]
-    grace: SignedDuration,
+    pub grace: SignedDuration,
     /// How long to wait before looking a second time
     #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pause: SignedDuration,
+    pub pause: SignedDuration,
     /// Only allocations of this node
     #[arg(long, value_name = "NAME")]
-    node: Option<String>,
+    pub node: Option<String>,
     /// Kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig elsewhere
     #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Release even if the result looks like a mistake: unknown nodes, or very many leaks at once
     #[arg(long)]
-    force: bool,
+    pub force: bool,
 }
 
 /// A leak, and what became of it.
@@ -73,7 +74,7 @@ enum ReclaimOutcome {
 }
 
 #[derive(Debug, Serialize)]
-struct ReclaimReport {
+pub struct ReclaimReport {
     network: String,
     #[serde(flatten)]
     sight: Sight,
@@ -159,7 +160,8 @@ fn is_of_other_machines(opened: &Opened) -> bool {
 
 fn reclaim_network(options: &ReclaimOptions, opened: &Opened) -> Result<ReclaimReport, CommandError> {
     let server = opened.api_server(options.kubeconfig.as_deref())?;
-    Ok(runtime::block_on(run(options, opened, &server))?)
+    let cluster = Network::cluster(&opened.netconf)?;
+    Ok(runtime::block_on(reclaim_in(options, &opened.base, &opened.store, cluster.as_deref(), &server))?)
 }
 
 impl ReclaimReport {
@@ -175,9 +177,17 @@ impl ReclaimReport {
 
 /// Claims are read before pods. A pod exists before its claim is made, so that a later list of pods has the pod of every
 /// claim that is not leaked.
-async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
-    let standing = opened.store.claims(&opened.base.network).await?;
-    let home = opened.home(server).await?;
+///
+/// `cluster` is what the configuration calls the cluster, if it gives it a name.
+pub async fn reclaim_in(
+    options: &ReclaimOptions,
+    base: &Base,
+    store: &Store,
+    cluster: Option<&str>,
+    server: &ApiServer,
+) -> Result<ReclaimReport, verbs::Error> {
+    let standing = store.claims(&base.network).await?;
+    let home = server.home(cluster, matches!(base.store, StoreConfig::Embedded { .. })).await?;
     let sight = Sight::of(standing.iter().map(StandingClaim::claim), &home);
     let ours: Vec<StandingClaim> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut refused = sight.doubt();
@@ -220,7 +230,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     let mut leaks = Vec::new();
     for (standing, why) in suspects {
         let outcome = if releases {
-            release(opened, &standing, &why).await
+            release(store, &standing, &why).await
         } else if refused.is_some() {
             ReclaimOutcome::Refused
         } else {
@@ -228,7 +238,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
         };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
-    Ok(ReclaimReport { network: opened.base.network.clone(), sight, kept, leaks, refused })
+    Ok(ReclaimReport { network: base.network.clone(), sight, kept, leaks, refused })
 }
 
 /// The claims whose pod is gone or finished, each with the reason. A finished pod may still wait for its DEL, but it has
@@ -244,8 +254,8 @@ fn gone(claims: impl IntoIterator<Item = StandingClaim>, inventory: &Inventory) 
     gone
 }
 
-async fn release(opened: &Opened, judged: &StandingClaim, why: &str) -> ReclaimOutcome {
-    match opened.store.reclaim(judged, Timestamp::now()).await {
+async fn release(store: &Store, judged: &StandingClaim, why: &str) -> ReclaimOutcome {
+    match store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
             let addresses: Vec<_> = judged.claim().addresses().collect();
             tracing::info!(?addresses, from = %judged.claim().attachment, why, "reclaimed");

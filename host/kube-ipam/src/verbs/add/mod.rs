@@ -36,6 +36,7 @@ use super::load::{load_if_compiled, load_whoever_decides};
 use super::{Deadline, Error, OUTCOME, Waited, address_list, elsewhere};
 use crate::config::{Base, Network};
 use answer::{refuse_second_plugin, success, whole};
+use cluster::ApiServer;
 use cni::{Container, Success};
 use context::requester;
 use decide::Deciders;
@@ -48,6 +49,16 @@ use retry::{Races, contested};
 use store::{Look, Requester, Store};
 use which_cluster::{api_server, which_cluster};
 
+/// Whom an ADD asks beside the store, where its caller has them at hand: one that makes thousands of ADDs in one process
+/// connects and loads once.
+#[derive(Clone, Copy, Default)]
+pub struct Advisers<'a> {
+    /// In place of the one that the network names.
+    pub server: Option<&'a ApiServer>,
+    /// In place of the network's module, loaded already.
+    pub policy: Option<&'a Policy>,
+}
+
 /// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
 pub async fn add(
     container: &Container,
@@ -57,15 +68,30 @@ pub async fn add(
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let server = api_server(network);
-    let cluster = which_cluster(network, server.as_ref()).await;
+    let advisers = Advisers { server: server.as_ref(), policy: None };
+    add_advised(container, base, network, store, deadline, advisers).await
+}
+
+/// An ADD whose caller says whom it asks.
+pub async fn add_advised(
+    container: &Container,
+    base: &Base,
+    network: &Network,
+    store: &Store,
+    deadline: &Deadline,
+    Advisers { server, policy: at_hand }: Advisers<'_>,
+) -> Result<Success, Error> {
+    let cluster = which_cluster(network, server).await;
     let requester = requester(container, base, network, &cluster);
     let limits = network.policy.limits;
 
     // Nothing here needs what the other finds out, and each waits for somebody else: the store's answer travels while the policy
     // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
-    let look =
-        meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
-    let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server.as_ref()));
+    let look = meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || match at_hand {
+        Some(policy) => Some(Ok(policy.clone())),
+        None => load_if_compiled(network, limits),
+    });
+    let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server));
     let ((look, policy), metadata) = tokio::join!(look, metadata);
     let look = look?;
     // Before anything that could fail below: a runtime repeats an ADD whose answer it did not hear, and has to hear it, whatever
@@ -81,8 +107,12 @@ pub async fn add(
     elsewhere::refuse_earlier_stores(base, deadline).await?;
     let metadata = metadata?;
     // Not loaded yet, where the answer was there at once or the module has to be compiled first.
-    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
-    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
+    let policy = match (policy.flatten(), at_hand) {
+        (Some(loaded), _) => loaded?,
+        (None, Some(policy)) => policy.clone(),
+        (None, None) => load_whoever_decides(network, limits, deadline)?,
+    };
+    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server, deadline);
     let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
     match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
         Ok(claim) => Ok(success(&claim.addresses, network)),
