@@ -261,19 +261,20 @@ impl Site {
         for container in released.iter().filter(|_| !is_astray) {
             expect_nothing_of(container, "its DEL");
         }
-        for asking in all {
-            let Some(address) = living.get(&asking.container) else { continue };
-            let is_ceded = with(|state| state.judge.cedes.iter().any(|(former, _)| *former == asking.container));
-            if !is_ceded {
-                self.judge_repetition(asking, *address).await;
-            }
-        }
         let containers: Vec<&str> = all.iter().map(|asking| asking.container.as_str()).collect();
         with(|state| state.judge.known = state.judge.living.keys().cloned().collect());
         self.gc(&containers).await;
         let dead: Vec<&&str> = containers.iter().filter(|container| !living.contains_key(**container)).collect();
         for container in dead {
             expect_nothing_of(container, "a GC of its node");
+        }
+        // Only now: a claim that was astray may have borrowed the address of one that lives.
+        for asking in all {
+            let Some(address) = living.get(&asking.container) else { continue };
+            let is_ceded = with(|state| state.judge.cedes.iter().any(|(former, _)| *former == asking.container));
+            if !is_ceded {
+                self.judge_repetition(asking, *address).await;
+            }
         }
         self.inspect("after a GC").await;
     }
