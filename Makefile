@@ -27,14 +27,14 @@ export KUBE_IPAM_LAYOUT := $(CURDIR)/target/layout
 BUILD := $(CARGO) build --release --locked --target $(TARGET) --workspace
 
 # Our own crates as the tests compile them: unoptimised, in a third of the time. What is tested as a program is the shipped binary.
-OURS := addresses limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests hostile untested
+OURS := addresses limits files spelling ipam cni store compiler engine cluster kube-ipam builders kube-ipam-workbench kube-ipam-tests hostile prove untested
 unoptimised = --config profile.release.package.$(1).opt-level=0 --config profile.release.package.$(1).codegen-units=64
 FOR_TESTS := --release --locked --target $(TARGET) $(foreach crate,$(OURS),$(call unoptimised,$(crate)))
 # One compilation serves tests and lints: clippy's driver is the compiler of our own crates.
 LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 TEST := $(LINTED) $(CARGO) test $(FOR_TESTS)
 
-.PHONY: help prepared functions build demo test torture power-cuts bounds policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz manual packages dist screenshots
+.PHONY: help prepared functions build demo test torture power-cuts bounds policies policies-all test-policies-all install install-policy image image-etcd-tools install-yaml bench simulate-cluster performance lint tools apiserver test-apiserver kubernetes cluster test-cluster fuzz prove prove-mutants manual packages dist screenshots
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -129,6 +129,21 @@ SECTIONS ?=
 bench: build policies ## whole-process times beside host-local and the floor of etcd's protocol; SECTIONS="earlier embedded etcd kubernetes scale burst languages cluster" BEFORE=FILE
 	$(BUILD) --bins --example decide
 	KUBE_IPAM=$(CURDIR)/$(PROGRAM) target/$(TARGET)/release/bench $(SECTIONS)
+
+# The verbs of production under every schedule and every fault: tests/prove. What is replayed was compiled from the same sources.
+PROVE := target/$(TARGET)/release/prove
+PROVE_WAYS := $(if $(REPLAY),--replay $(REPLAY),$(if $(SECONDS),--seconds $(SECONDS) $(if $(SEED),--seed $(SEED)),$(SCENARIO) $(if $(COST),--cost $(COST))))
+prove: policies ## every schedule of every scenario up to a cost, an hour on two cores; SECONDS=60 at random; REPLAY=FILE
+	$(BUILD) --bin prove
+	$(PROVE) $(PROVE_WAYS) $(if $(REPLAY)$(SCENARIO)$(COST),,--page docs/reliability.md)
+
+# All mutants are compiled at once, each behind a switch, in a copy that shares what is compiled of others' crates.
+MUTANTS := target/mutants
+prove-mutants: policies ## whether the search finds faults that are put into the code on purpose; SCENARIO=NAME for one
+	$(CARGO) build $(FOR_TESTS) --workspace --bin prove
+	$(PROVE) --mutants $(MUTANTS)
+	cd $(MUTANTS) && CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) build $(FOR_TESTS) --workspace --bin prove-mutants
+	KUBE_IPAM_POLICIES=$(CURDIR)/target/policies $(PROVE) --hunt-all $(PROVE)-mutants $(SCENARIO) $(if $(SCENARIO),,--page docs/reliability.md)
 
 # What NODES and the like say reaches the program as it was given to `make`.
 simulate-cluster: build policies ## whether this machine carries a cluster; NODES=5000 PODS=150000 RATE=100 SECONDS=60

@@ -23,6 +23,8 @@ pub(super) enum Access {
     Kubeconfig(PathBuf),
     /// They are where Kubernetes puts them into a pod.
     ServiceAccount,
+    /// They are in a client that somebody has made already.
+    Client(Client),
 }
 
 /// A client, with the URL and the file that its errors name.
@@ -45,11 +47,15 @@ impl Access {
         match self {
             Self::Kubeconfig(file) => file,
             Self::ServiceAccount => Path::new(SERVICE_ACCOUNT),
+            Self::Client(_) => Path::new(""),
         }
     }
 
     /// Make a client from the files. It opens no connection before the first question.
     pub(super) async fn connect(&self) -> Result<Connection, Error> {
+        if let Self::Client(client) = self {
+            return Ok(Connection { client: client.clone(), server: String::new(), token: PathBuf::new() });
+        }
         let mut config = self.config().await.map_err(|why| self.unusable(why))?;
         config.connect_timeout = Some(limits::KUBERNETES_ANSWER);
         // We ask again ourselves: the library knows neither how long this call may take nor that the last answer has to
@@ -67,6 +73,9 @@ impl Access {
 
     /// Whether the files could be used. Connects nothing, and runs no program that would fetch a token.
     pub(super) async fn check(&self) -> Result<(), Error> {
+        if let Self::Client(_) = self {
+            return Ok(());
+        }
         let config = self.config().await.map_err(|why| self.unusable(why))?;
         if config.auth_info.exec.is_none() {
             Client::try_from(config).map_err(|error| self.unusable(joined(&error)))?;
@@ -93,6 +102,7 @@ impl Access {
                 Ok(config)
             }
             Self::ServiceAccount => Config::incluster().map_err(|error| joined(&error)),
+            Self::Client(_) => Err("a client that is made already has no files".to_owned()),
         }
     }
 

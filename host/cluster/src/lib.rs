@@ -66,6 +66,11 @@ impl ApiServer {
         Self { access: Access::Kubeconfig(file.to_owned()), connected: OnceCell::new(), note: None }
     }
 
+    /// The API server behind this client, for callers that make their own connections.
+    pub fn of_client(client: Client) -> Self {
+        Self { access: Access::Client(client), connected: OnceCell::new(), note: None }
+    }
+
     /// Check that the kubeconfig and the files it names can be used. Sends no request.
     pub async fn check_kubeconfig(&self) -> Result<(), Error> {
         self.access.check().await

@@ -29,6 +29,7 @@ use super::look::{Look, Requester};
 use super::marks;
 use super::ordered::{Change, Commit, Guard, OrderedMap};
 use super::record::{Seen, encode};
+use super::registry::Registering;
 use ipam::{Allocation, Assignment, Claim, HandOver, Kind, Party, PolicyName, Proposal};
 
 /// How a claim ended.
@@ -63,6 +64,12 @@ impl Store {
         if let Some(claim) = look.claim {
             return Ok(Claimed::Done(claim));
         }
+        // The network moves here from another domain. What others claim there meanwhile is not seen by this look, and compares a
+        // registration that is still theirs: it is changed first, and then there is another look.
+        if let Some(leaving) = look.evidence.registering.as_ref().and_then(Registering::leaving) {
+            self.map.commit(&[leaving]).await?;
+            return Ok(Claimed::Lost);
+        }
         // Every proposal becomes a change before anything is sent: the store tries them in one transaction, on which no other
         // claim can come between.
         let writer = ClaimWriter { keys: &self.keys, look: &look, handed_over, cooldown: self.cooldown };
@@ -75,12 +82,17 @@ impl Store {
                 marks::mark(&self.keys, &look, claim, first);
             }
         }
+        let mut each = 1;
+        if let Some(registering) = &look.evidence.registering {
+            changes = changes.into_iter().flat_map(|change| registering.alternatives(change)).collect();
+            each = (changes.len() / claims.len().max(1)).max(1);
+        }
         // Nobody should keep reading the past while waiting for the turn to write.
         let cursors = look.cursors.take();
         drop(look);
         let (committed, ()) = join(self.map.commit(&changes), write_meanwhile(cursors)).await;
         match committed? {
-            Commit::Done(index) => Ok(Claimed::Done(claims.swap_remove(index))),
+            Commit::Done(index) => Ok(Claimed::Done(claims.swap_remove(index / each))),
             Commit::Lost => Ok(Claimed::Lost),
         }
     }

@@ -16,10 +16,16 @@ type Entries = RedBlackTreeMap<String, Rc<[u8]>>;
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Rc<RefCell<Entries>>);
 
-/// The map at one moment.
+/// The map at one moment. A copy costs nothing.
+#[derive(Clone, Debug)]
 pub struct MemoryView(Entries);
 
 impl Memory {
+    /// Another map with the same entries.
+    pub fn fork(&self) -> Self {
+        Self(Rc::new(RefCell::new(self.0.borrow().clone())))
+    }
+
     /// All keys and values, in order.
     pub fn entries(&self) -> Vec<(String, Vec<u8>)> {
         self.0.borrow().iter().map(|(key, value)| (key.clone(), value.to_vec())).collect()

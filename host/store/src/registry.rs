@@ -14,8 +14,9 @@
 //! A network that was renamed leaves its registration as a word of its new name, for the DELs of containers that know only
 //! the former one.
 //!
-//! A registration is written with a claim, and only where it says something new. The first ones of a network do not
-//! compare it, so that they do not lose to each other; a claim that saw one loses where it has changed since.
+//! A registration is written with a claim, and only where it says something new. The first ones of a network lose to nobody who
+//! registers it as they do; a claim that saw a registration loses where it has changed since. The first claim in another domain
+//! changes the registration before it claims, and looks again: only then do claims in the former domain lose.
 
 mod registration;
 
@@ -65,7 +66,8 @@ impl Store {
         subnets.dedup();
         let domain = self.keys.domain();
         let ours = Registration { format: FORMAT, domain, explicit, former: None, renamed_to: None, subnets };
-        Registering { network: network.to_owned(), key: self.keys.registration(network), ours, found: None }
+        let key = self.keys.registration(network);
+        Registering { network: network.to_owned(), key, ours, found: None, unreadable: None }
     }
 
     /// Refuse a claim where containers have their addresses in other books. No read where the look found the network
@@ -173,7 +175,7 @@ impl Store {
         registering.write(&mut change);
         // A lost race is success here: whoever was faster has registered the same network a moment ago.
         if !change.writes().is_empty() {
-            self.map.commit(&[change]).await?;
+            self.map.commit(&registering.alternatives(change)).await?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The second of the two writes: a release.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use super::Store;
@@ -138,8 +140,10 @@ impl Store {
                 (guards.collect(), vec![true; ceded.len()])
             }
             Fence::Read => {
-                let records = addresses.into_iter().map(|ticket| answers.record(ticket));
-                let guards = records.map(|found| guard_as_read(found, &claim.record.attachment)).collect();
+                let mut guards = Vec::with_capacity(addresses.len());
+                for (address, ticket) in claim.record.addresses().zip(addresses) {
+                    guards.push(self.guard_as_read(address, answers.entry(ticket), &claim.record.attachment));
+                }
                 let mut clearable = Vec::with_capacity(ceded.len());
                 for (ceded, ticket) in ceded.iter().zip(ceded_addresses) {
                     clearable.push(follows_from(&others, ceded, answers.entry(ticket)));
@@ -152,6 +156,18 @@ impl Store {
 
     fn guard_as_expected(&self, held: &Allocation) -> Guard {
         Guard::Is(self.keys.address(held.address), encode(held))
+    }
+
+    /// Whoever has the address has to have it still: a claim may be newer than what this view shows of its addresses, and would
+    /// end without them.
+    fn guard_as_read(&self, address: IpAddr, entry: Option<Entry>, attachment: &Attachment) -> AddressGuard {
+        let Some(entry) = entry else { return AddressGuard::NotOurs(Guard::Absent(self.keys.address(address))) };
+        let guard = Guard::Is(entry.key.clone(), entry.value.clone());
+        // A record that cannot be read is not ours to free: it may be about somebody else.
+        match Seen::<Allocation>::parse(&self.keys, entry) {
+            Ok(seen) if seen.record.attachment == *attachment => AddressGuard::Ours(guard),
+            _ => AddressGuard::NotOurs(guard),
+        }
     }
 
     pub(super) async fn commit_release(&self, ending: &Ending, now: Timestamp) -> Result<Commit, StoreError> {
@@ -175,8 +191,11 @@ impl Store {
         let mut drafts = Drafts::new(&self.keys, &ending.others);
         change.require(ending.claim.guard());
         for (assignment, guard) in claim.addresses.iter().zip(&ending.guards) {
-            let AddressGuard::Ours(guard) = guard else { continue };
-            change.require(guard.clone());
+            let (AddressGuard::Ours(as_seen) | AddressGuard::NotOurs(as_seen)) = guard;
+            change.require(as_seen.clone());
+            if let AddressGuard::NotOurs(_) = guard {
+                continue;
+            }
             let address = assignment.address;
             let former = claim.former.get(&address);
             // The address is a living pod's, and goes back to it however full the disk is: freed, it could be given to a third.
@@ -230,14 +249,6 @@ pub(super) struct Ending {
     clearable: Vec<bool>,
 }
 
-fn guard_as_read(found: Result<Option<Seen<Allocation>>, StoreError>, attachment: &Attachment) -> AddressGuard {
-    match found {
-        Ok(Some(seen)) if seen.record.attachment == *attachment => AddressGuard::Ours(seen.guard()),
-        // A record that cannot be read is not ours to free: it may be about somebody else.
-        _ => AddressGuard::NotOurs,
-    }
-}
-
 /// Whether the record of a ceded address is what the claim of its holder says.
 fn follows_from(others: &Others, ceded: &Ceded, entry: Option<Entry>) -> bool {
     let (Some(holder), Some(entry)) = (others.get(&ceded.to.attachment), entry) else { return false };
@@ -258,6 +269,6 @@ pub(super) enum Fence {
 pub(super) enum AddressGuard {
     /// This attachment holds it as long as the guard holds.
     Ours(Guard),
-    /// Somebody else's by now, nobody's, or unreadable: not to be touched.
-    NotOurs,
+    /// Somebody else's by now, nobody's, or unreadable, as long as the guard holds: not to be touched.
+    NotOurs(Guard),
 }

@@ -16,7 +16,7 @@ const OPERATOR: &str = "KUBE_IPAM_OPERATOR";
 
 /// The options of a command that writes, for its line in the history.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ActArgs {
+pub struct ActArgs {
     /// Why, for the history
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub(super) reason: Option<String>,

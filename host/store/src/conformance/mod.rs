@@ -151,6 +151,7 @@ macro_rules! conformance {
                 a_claim_registers_its_network_once,
                 a_look_reads_the_registration_along,
                 the_first_claims_of_a_network_do_not_lose_to_each_other,
+                of_the_first_claims_in_two_domains_one_loses,
                 a_claim_loses_where_its_network_was_registered_elsewhere_meanwhile,
                 what_lands_in_the_former_domain_during_a_change_is_not_forgotten,
                 another_domain_is_refused_while_the_former_one_holds_addresses,

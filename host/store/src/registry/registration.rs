@@ -45,6 +45,8 @@ pub(crate) struct Registering {
     pub(super) key: String,
     pub(super) ours: Registration,
     pub(super) found: Option<Found>,
+    /// What was found where it cannot be read.
+    pub(super) unreadable: Option<Vec<u8>>,
 }
 
 pub(super) struct Found {
@@ -115,13 +117,46 @@ impl Registering {
 
     /// A registration that cannot be read is none: the next claim writes it again.
     pub(crate) fn learn(&mut self, entry: Option<Entry>) -> Result<(), StoreError> {
-        self.found = None;
-        if let Some(Entry { value: bytes, .. }) = entry
-            && let Some(registration) = parse_registration(&self.network, &bytes)?
-        {
-            self.found = Some(Found { registration, bytes });
+        (self.found, self.unreadable) = (None, None);
+        let Some(Entry { value: bytes, .. }) = entry else { return Ok(()) };
+        match parse_registration(&self.network, &bytes)? {
+            Some(registration) => self.found = Some(Found { registration, bytes }),
+            None => self.unreadable = Some(bytes),
         }
         Ok(())
+    }
+
+    /// The change that a network's first claim in another domain begins with, by itself: from then on no claim in the former
+    /// domain holds, so that whoever looks there again sees all there will be. `None` where the network is registered here.
+    pub(crate) fn leaving(&self) -> Option<Change> {
+        let found = self.found.as_ref()?;
+        if found.registration.domain == self.ours.domain {
+            return None;
+        }
+        let mut change = Change::default();
+        self.write(&mut change);
+        Some(change)
+    }
+
+    /// A claim in a network that nobody had registered, as two alternatives: nobody has done so since, or somebody has as this
+    /// claim does. So the first claims of a network do not lose to each other, and none of them passes over a registration in
+    /// another domain that it did not see.
+    pub(crate) fn alternatives(&self, change: Change) -> Vec<Change> {
+        if self.found.is_some() {
+            return vec![change];
+        }
+        let registered = |guard| {
+            let mut change = change.clone();
+            change.require(guard);
+            change
+        };
+        match &self.unreadable {
+            Some(bytes) => vec![registered(Guard::Is(self.key.clone(), bytes.clone()))],
+            None => vec![
+                registered(Guard::Absent(self.key.clone())),
+                registered(Guard::Is(self.key.clone(), encode(&self.ours))),
+            ],
+        }
     }
 
     /// Register the network with a claim.

@@ -39,6 +39,7 @@ use store::StoreConfig;
 use store::{Booking, Import, Imported};
 
 pub(crate) use options::ImportOptions;
+pub use own::import_domain;
 
 /// The exit code is 1 where another attachment holds an address than the imported records say, or where an address of
 /// former records of kube-ipam did not move with them.

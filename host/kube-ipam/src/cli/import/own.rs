@@ -60,6 +60,21 @@ pub(super) async fn import(
     Ok(rows)
 }
 
+/// Moves everything of a network from another domain of the same store, and nothing else. Returns how many addresses did not
+/// move.
+pub async fn import_domain(
+    domain: &str,
+    here: &Store,
+    network: &str,
+    range_sets: &RangeSets,
+) -> Result<usize, verbs::Error> {
+    let rows = Moving::from_domain(domain, here, network, range_sets).run().await?;
+    Ok(rows
+        .iter()
+        .filter(|row| row.action == ImportAction::Skipped || row.action == ImportAction::HeldByAnother)
+        .count())
+}
+
 fn prefix(store: &StoreConfig) -> &str {
     match store {
         StoreConfig::Etcd(etcd) => &etcd.prefix,
@@ -154,6 +169,21 @@ impl<'a> Moving<'a> {
             is_renamed: prefix == own_prefix && former_network != network,
             rehearse: options.dry_run,
         })
+    }
+
+    /// From another domain of the map, to which the registry of the map leads.
+    fn from_domain(domain: &str, here: &'a Store, network: &'a str, range_sets: &'a RangeSets) -> Self {
+        Self {
+            here,
+            network,
+            range_sets,
+            former: here.beside(domain),
+            former_network: network,
+            one_map: true,
+            one_registration: true,
+            is_renamed: false,
+            rehearse: false,
+        }
     }
 
     async fn run(&self) -> Result<Vec<ImportRow>, verbs::Error> {

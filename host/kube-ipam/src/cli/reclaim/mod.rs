@@ -16,41 +16,42 @@ use serde::Serialize;
 
 use super::agree::agreed_to;
 use super::network::{NetworkArgs, Opened};
-use super::operator::{Act, ActArgs};
+use super::operator::ActArgs;
 use super::output::{CommandError, Done, Format, Output, counted, table};
+use crate::config::{Base, Network};
 use crate::journal::history::What;
 use crate::runtime;
 use crate::verbs;
 use cluster::{ApiServer, Fate, Inventory};
 use ipam::Claim;
 use sight::{Balance, Sight, is_ours};
-use store::{StandingClaim, StoreConfig};
+use store::{StandingClaim, Store, StoreConfig};
 
 #[derive(Args, Debug)]
-pub(crate) struct ReclaimOptions {
+pub struct ReclaimOptions {
     /// Release without asking
     #[arg(long)]
-    yes: bool,
+    pub yes: bool,
     /// Show what would be released, and release nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Skip allocations that are younger than this
     #[arg(long, value_name = "DURATION", default_value = "15m")]
-    grace: SignedDuration,
+    pub grace: SignedDuration,
     /// How long to wait before looking a second time
     #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pause: SignedDuration,
+    pub pause: SignedDuration,
     /// Only allocations of this node
     #[arg(long, value_name = "NAME")]
-    node: Option<String>,
+    pub node: Option<String>,
     /// Kubeconfig of the API server to ask. Default: the service account inside a pod, ipam.kubeConfig elsewhere
     #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Release even if the result looks like a mistake: unknown nodes, or very many leaks at once
     #[arg(long)]
-    force: bool,
+    pub force: bool,
     #[command(flatten)]
-    act: ActArgs,
+    pub act: ActArgs,
 }
 
 /// A leak, and what became of it.
@@ -77,7 +78,7 @@ enum ReclaimOutcome {
 }
 
 #[derive(Debug, Serialize)]
-struct ReclaimReport {
+pub struct ReclaimReport {
     network: String,
     #[serde(flatten)]
     sight: Sight,
@@ -163,7 +164,13 @@ fn is_of_other_machines(opened: &Opened) -> bool {
 
 fn reclaim_network(options: &ReclaimOptions, opened: &Opened) -> Result<ReclaimReport, CommandError> {
     let server = opened.api_server(options.kubeconfig.as_deref())?;
-    Ok(runtime::block_on(run(options, opened, &server))?)
+    let cluster = Network::cluster(&opened.netconf)?;
+    let report = runtime::block_on(reclaim_in(options, &opened.base, &opened.store, cluster.as_deref(), &server))?;
+    let mut act = options.act.begin(opened);
+    for leak in report.leaks.iter().filter(|leak| leak.outcome == ReclaimOutcome::Released) {
+        act.on_claim(What::Reclaimed, &leak.claim, Some(&leak.why));
+    }
+    Ok(report)
 }
 
 impl ReclaimReport {
@@ -179,9 +186,17 @@ impl ReclaimReport {
 
 /// Claims are read before pods. A pod exists before its claim is made, so that a later list of pods has the pod of every
 /// claim that is not leaked.
-async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> Result<ReclaimReport, verbs::Error> {
-    let standing = opened.store.claims(&opened.base.network).await?;
-    let home = opened.home(server).await?;
+///
+/// `cluster` is what the configuration calls the cluster, if it gives it a name.
+pub async fn reclaim_in(
+    options: &ReclaimOptions,
+    base: &Base,
+    store: &Store,
+    cluster: Option<&str>,
+    server: &ApiServer,
+) -> Result<ReclaimReport, verbs::Error> {
+    let standing = store.claims(&base.network).await?;
+    let home = server.home(cluster, matches!(base.store, StoreConfig::Embedded { .. })).await?;
     let sight = Sight::of(standing.iter().map(StandingClaim::claim), &home);
     let ours: Vec<StandingClaim> = standing.into_iter().filter(|standing| is_ours(standing.claim(), &home)).collect();
     let mut refused = sight.doubt();
@@ -222,10 +237,9 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
     }
     kept.pods = judged - suspects.len();
     let mut leaks = Vec::new();
-    let mut act = options.act.begin(opened);
     for (standing, why) in suspects {
         let outcome = if releases {
-            release(opened, &standing, &why, &mut act).await
+            release(store, &standing, &why).await
         } else if refused.is_some() {
             ReclaimOutcome::Refused
         } else {
@@ -233,7 +247,7 @@ async fn run(options: &ReclaimOptions, opened: &Opened, server: &ApiServer) -> R
         };
         leaks.push(Leak { claim: standing.claim().clone(), why, outcome });
     }
-    Ok(ReclaimReport { network: opened.base.network.clone(), sight, kept, leaks, refused })
+    Ok(ReclaimReport { network: base.network.clone(), sight, kept, leaks, refused })
 }
 
 /// The claims whose pod is gone or finished, each with the reason. A finished pod may still wait for its DEL, but it has
@@ -249,10 +263,9 @@ fn gone(claims: impl IntoIterator<Item = StandingClaim>, inventory: &Inventory) 
     gone
 }
 
-async fn release(opened: &Opened, judged: &StandingClaim, why: &str, act: &mut Act<'_>) -> ReclaimOutcome {
-    match opened.store.reclaim(judged, Timestamp::now()).await {
+async fn release(store: &Store, judged: &StandingClaim, why: &str) -> ReclaimOutcome {
+    match store.reclaim(judged, Timestamp::now()).await {
         Ok(true) => {
-            act.on_claim(What::Reclaimed, judged.claim(), Some(why));
             let addresses: Vec<_> = judged.claim().addresses().collect();
             tracing::info!(?addresses, from = %judged.claim().attachment, why, "reclaimed");
             ReclaimOutcome::Released

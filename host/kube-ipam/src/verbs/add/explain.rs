@@ -7,7 +7,7 @@ use super::context::AddContext;
 use super::hand_over::HandOvers;
 use super::metadata::RequesterMetadata;
 use super::which_cluster::api_server;
-use super::{Surroundings, exhausted, look_around, obtain};
+use super::{Advisers, Surroundings, exhausted, look_around, obtain};
 use crate::config::{Base, Network};
 use crate::verbs::{Deadline, Error};
 use cni::Container;
@@ -52,8 +52,9 @@ async fn run(
 ) -> Result<Claim, Error> {
     let deadline = Deadline::after(base.timeout);
     let server = api_server(network);
+    let advisers = Advisers { server: server.as_ref(), policy: None };
     let (requester, metadata, policy, mut look) =
-        match look_around(container, base, network, store, &deadline, server.as_ref()).await? {
+        match look_around(container, base, network, store, &deadline, advisers).await? {
             Surroundings::Held(claim) => {
                 rehearsal.is_repeated = true;
                 return Ok(claim);

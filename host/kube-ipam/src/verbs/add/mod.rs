@@ -51,6 +51,16 @@ use retry::{Races, contested};
 use store::{Look, Requester, Store};
 use which_cluster::{api_server, which_cluster};
 
+/// Whom an ADD asks beside the store, where its caller has them at hand: one that makes thousands of ADDs in one process
+/// connects and loads once.
+#[derive(Clone, Copy, Default)]
+pub struct Advisers<'a> {
+    /// In place of the one that the network names.
+    pub server: Option<&'a ApiServer>,
+    /// In place of the network's module, loaded already.
+    pub policy: Option<&'a Policy>,
+}
+
 /// Look up, decide, commit. A repeated ADD answers what the attachment holds already.
 pub async fn add(
     container: &Container,
@@ -60,15 +70,28 @@ pub async fn add(
     deadline: &Deadline,
 ) -> Result<Success, Error> {
     let server = api_server(network);
+    let advisers = Advisers { server: server.as_ref(), policy: None };
+    add_advised(container, base, network, store, deadline, advisers).await
+}
+
+/// An ADD whose caller says whom it asks.
+pub async fn add_advised(
+    container: &Container,
+    base: &Base,
+    network: &Network,
+    store: &Store,
+    deadline: &Deadline,
+    advisers: Advisers<'_>,
+) -> Result<Success, Error> {
     let (requester, metadata, policy, look) =
-        match look_around(container, base, network, store, deadline, server.as_ref()).await? {
+        match look_around(container, base, network, store, deadline, advisers).await? {
             Surroundings::Held(claim) => {
                 tracing::info!(target: OUTCOME, addresses = address_list(&claim), "held already");
                 return Ok(success(&claim.addresses, network));
             }
             Surroundings::Open { requester, metadata, policy, look } => (requester, metadata, policy, look),
         };
-    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, server.as_ref(), deadline);
+    let hand_overs = HandOvers::to(requester.pod.clone(), base, network, advisers.server, deadline);
     let context = AddContext::new(requester, metadata, base, network, hand_overs, &policy)?;
     match obtain(&context, &policy, store, look, deadline, Timestamp::now).await {
         Ok(claim) => Ok(success(&claim.addresses, network)),
@@ -96,7 +119,7 @@ async fn look_around(
     network: &Network,
     store: &Store,
     deadline: &Deadline,
-    server: Option<&ApiServer>,
+    Advisers { server, policy: at_hand }: Advisers<'_>,
 ) -> Result<Surroundings, Error> {
     let cluster = which_cluster(network, server).await;
     let requester = requester(container, base, network, &cluster);
@@ -104,8 +127,10 @@ async fn look_around(
 
     // Nothing here needs what the other finds out, and each waits for somebody else: the store's answer travels while the policy
     // is loaded, and beside both the pod is asked for at the API server, where the runtime did not say enough.
-    let look =
-        meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || load_if_compiled(network, limits));
+    let look = meanwhile(look_up(store, &requester, network, &[], Timestamp::now()), || match at_hand {
+        Some(policy) => Some(Ok(policy.clone())),
+        None => load_if_compiled(network, limits),
+    });
     let metadata = deadline.bound(Waited::ApiServer, find_metadata(base, network, &cluster, server));
     let ((look, policy), metadata) = tokio::join!(look, metadata);
     let look = look?;
@@ -121,7 +146,11 @@ async fn look_around(
     elsewhere::refuse_earlier_stores(base, deadline).await?;
     let metadata = metadata?;
     // Not loaded yet, where the answer was there at once or the module has to be compiled first.
-    let policy = policy.flatten().unwrap_or_else(|| load_whoever_decides(network, limits, deadline))?;
+    let policy = match (policy.flatten(), at_hand) {
+        (Some(loaded), _) => loaded?,
+        (None, Some(policy)) => policy.clone(),
+        (None, None) => load_whoever_decides(network, limits, deadline)?,
+    };
     Ok(Surroundings::Open { requester, metadata, policy, look })
 }
 
