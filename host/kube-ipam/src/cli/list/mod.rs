@@ -20,8 +20,10 @@ use crate::runtime;
 use crate::verbs;
 use ipam::Allocation;
 use print::{ListFormat, Printed};
+pub(super) use row::RowJson;
 use sort::SortKey;
 use store::{AddressListing, Allocations, Store, StoreError};
+pub(super) use wanted::RowKind;
 use wanted::{Wanted, WantedArgs};
 
 #[derive(Args, Debug)]

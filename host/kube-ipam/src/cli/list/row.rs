@@ -41,7 +41,7 @@ pub(super) const WIDE: [&str; 20] = [
 /// A row for programs: an allocation as the store has it, or what is on hold in the same manner.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum RowJson<'a> {
+pub(in crate::cli) enum RowJson<'a> {
     Allocation(&'a Allocation),
     Hold {
         address: IpAddr,

@@ -34,7 +34,7 @@ pub(super) struct WantedArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum RowKind {
+pub(in crate::cli) enum RowKind {
     /// Held, and chosen by the policy
     Dynamic,
     /// Held, and asked for by name
@@ -48,7 +48,7 @@ pub(super) enum RowKind {
 }
 
 impl RowKind {
-    pub(super) fn of(record: &AddressRecord) -> Self {
+    pub(in crate::cli) fn of(record: &AddressRecord) -> Self {
         match record {
             AddressRecord::Allocation(held) => match held.kind {
                 Kind::Dynamic => Self::Dynamic,
@@ -60,7 +60,7 @@ impl RowKind {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::cli) fn name(self) -> &'static str {
         match self {
             Self::Dynamic => "dynamic",
             Self::Fixed => "fixed",

@@ -94,7 +94,11 @@ impl Shortage {
         }
         parts.push(crate::verbs::fail::WHEN_FULL.to_owned());
         if is_held_back {
-            parts.push("or shorten cooldown or the policy's holds".to_owned());
+            parts.push(
+                "`kube-ipam release ADDRESS --network NETWORK` ends what holds one back; a shorter cooldown, or shorter holds \
+                 of the policy, count from then on"
+                    .to_owned(),
+            );
         }
         if self.full.iter().any(|set| set.fullness.occupancy.reserved > 0) {
             parts.push("or `kube-ipam unreserve ADDRESS --network NETWORK`".to_owned());
@@ -133,11 +137,12 @@ impl OlderThanBoot {
     fn describe(&self) -> String {
         let Self { count, is_least, booted } = self;
         let least = if *is_least { "at least " } else { "" };
-        match count {
+        let who = match count {
             1 => format!("{least}1 claim of this node is older than its boot at {booted:.0}: its container is gone"),
             _ => format!(
                 "{least}{count} claims of this node are older than its boot at {booted:.0}: their containers are gone"
             ),
-        }
+        };
+        format!("{who}, and `kube-ipam fsck --containers --network NETWORK` there says how to release each")
     }
 }
