@@ -87,13 +87,15 @@ fn what_needs_all_pods_runs_as_the_reclaim() {
     let cronjob = of_kind(&rendered(), "CronJob").remove(0);
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "by-hand", "namespace": "kube-system"},
         "spec": cronjob["spec"]["jobTemplate"]["spec"]});
-    for (ended, status) in [("SuccessCriteriaMet Complete", Some(0)), ("FailureTarget Failed", Some(1))] {
+    let all =
+        [&["reclaim", "--yes", "--node", "a \"b\" \\c"] as &[&str], &["fsck", "--pods"], &["usage", "--by=owner"]];
+    for (ended, status, commands) in
+        [("SuccessCriteriaMet Complete", Some(0), &all[..]), ("FailureTarget Failed", Some(1), &all[1..2])]
+    {
         let laptop = Laptop::new(PODS);
         fs::write(laptop.0.path().join("job"), job.to_string()).unwrap();
         fs::write(laptop.0.path().join("ended"), ended).unwrap();
-        for words in
-            [&["reclaim", "--yes", "--node", "a \"b\" \\c"] as &[&str], &["fsck", "--pods"], &["usage", "--by=owner"]]
-        {
+        for words in commands {
             let (found, printed, _) = laptop.run(words);
             assert_eq!((found, printed.as_str()), (status, "the log of the job\n"), "{words:?}");
             let created: Value = serde_json::from_slice(&fs::read(laptop.0.path().join("created")).unwrap()).unwrap();

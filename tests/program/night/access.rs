@@ -54,7 +54,7 @@ fn the_client_certificate_is_of_another_authority() {
 }
 
 /// An etcd that tells its users apart, and a network in the name of the user `ipam`.
-fn with_users(role: &str) -> (Etcd, Value) {
+pub(super) fn with_users(role: &str) -> (Etcd, Value) {
     let etcd = Setup::single().with(&["--bcrypt-cost", "4"]).start();
     let grant = format!("role grant-permission ipam {role} /kube-ipam/ --prefix");
     for command in [

@@ -16,7 +16,6 @@ fn cluster(rules: &[Rule]) -> Option<(ApiServer, Scene, String, String)> {
     let server = ApiServer::double();
     server.node("node-1");
     let token = server.user("node", rules);
-    fs::create_dir_all(server.directory().join("node")).unwrap();
     let scene = Scene::new(&json!({"kubeConfig": server.kubeconfig(&token), "timeout": "4s"}))?;
     let uid = server.pod("shop", "web").on("node-1").phase("Running").create();
     Some((server, scene, uid, token))

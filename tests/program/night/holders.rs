@@ -77,11 +77,20 @@ fn taint(server: &ApiServer, command: &str) {
     server.patch("nodes", "", node, &json!({"spec": {"taints": taints}}));
 }
 
+/// Proposes 10.0.0.9, and keeps it for `web-0` for ninety days.
+const STICKY: &str = "(data (i32.const 4096) \"web-0\")
+(func (export \"allocator#allocate\") (param i32) (result i32)
+  (i32.store8 (i32.const 2128) (i32.const 1))
+  (i32.store (i32.const 2136) (i32.const 4096))
+  (i32.store (i32.const 2140) (i32.const 5))
+  (i64.store (i32.const 2144) (i64.const 7776000))
+  (i32.const 2048))";
+
 #[test]
 fn a_fixed_address_that_is_on_hold() {
     let Some(scene) = Scene::new(&json!({})) else { return };
-    // The policy of a while ago kept addresses for ever.
-    fs::write(scene.path("opt/sticky.wasm"), Guest::named("keeps_for_a_long_name").module()).unwrap();
+    // The policy of a while ago.
+    fs::write(scene.path("opt/sticky.wasm"), Guest::of("sticky", STICKY).module()).unwrap();
     scene.edit(|ipam| ipam["policy"] = json!({"module": "/opt/sticky.wasm"}));
     assert_eq!(scene.add("c1").addresses(), [ADDRESS]);
     scene.del("c1");

@@ -2,13 +2,14 @@
 //! `doctor`, names the cause, and what its hint says is taken from it and done, with nothing filled in but what only the operator
 //! can know. After that an ADD works.
 //!
-//! [`FAULTS`] is the table of docs/operating.md, which is written by it. The stories of the faults are in the modules below.
+//! [`faults`] is the table of docs/operating.md, which is written by it. The stories of the faults are in the modules below.
 
 mod access;
 mod annotations;
 mod apiserver;
 mod disk;
 mod etcd;
+mod faults;
 mod holders;
 mod node;
 mod policy;
@@ -20,6 +21,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use By::{Add, Doctor};
+use faults::FAULTS;
 use kube_ipam_tests::Answer;
 use scene::Scene;
 use serde_json::Value;
@@ -32,152 +35,9 @@ enum By {
     /// A check of `doctor`.
     Doctor(&'static str),
 }
-use By::{Add, Doctor};
-
 /// A fault, who names it, in which words among others, and how the hint begins to say what to do.
 #[derive(Debug)]
 struct Fault(&'static str, By, &'static str, &'static str);
-
-const FAULTS: [Fault; 38] = [
-    Fault(
-        "a range is full of pods that are gone",
-        Add(101),
-        "5 of 5 addresses of range set 0 are held",
-        "kube-ipam reclaim",
-    ),
-    Fault("one of two range sets is full", Add(101), "range set 0 has 5 addresses: 5 held", "enlarge the range"),
-    Fault("cool-downs fill a range", Add(101), "5 held back (the first until ", "kube-ipam release ADDRESS"),
-    Fault(
-        "leaks fill a range after a reboot",
-        Add(101),
-        "5 claims of this node are older than its boot at ",
-        "kube-ipam fsck --containers",
-    ),
-    Fault(
-        "a fixed address is held by a living pod",
-        Add(102),
-        "10.0.0.9 is held by pod shop/old",
-        "as soon as its holder is deleted",
-    ),
-    Fault(
-        "a fixed address is held by a dead pod",
-        Add(102),
-        "10.0.0.9 is held by pod shop/old",
-        "kube-ipam release 10.0.0.9",
-    ),
-    Fault(
-        "a fixed address is held by a pod of a lost node",
-        Add(102),
-        "on node node-2 since ",
-        "kubectl taint node node-2",
-    ),
-    Fault("a fixed address is on hold", Add(102), "10.0.0.9 is on hold for ", "kube-ipam release 10.0.0.9"),
-    Fault("etcd's certificate is of another authority", Add(11), "UnknownIssuer", "etcdTrustedCAFileFile"),
-    Fault("the client certificate has expired", Add(7), "it expired on 2020-05-06", "renew the file"),
-    Fault("the client certificate is of another authority", Add(11), "BadCertificate", "etcdCertFile"),
-    Fault("the password of etcd's user is wrong", Add(11), "authentication failed", "etcdPasswordFile"),
-    Fault("etcd is down", Add(11), "Connection refused", "check that the etcd members are up"),
-    Fault("etcd is frozen", Add(11), "no answer within ", "kube-ipam doctor"),
-    Fault("etcd has used up its quota", Add(11), "NOSPACE", "etcdctl compact REVISION"),
-    Fault("etcd has no quorum", Doctor("etcd leader"), "knows of no leader", "start the members that are missing"),
-    Fault(
-        "the role of etcd's user may only read",
-        Add(11),
-        "permission denied",
-        "etcdctl role grant-permission ROLE readwrite",
-    ),
-    Fault(
-        "keys of kube-ipam 0.x are left",
-        Doctor("predecessor"),
-        "1 address given out by kube-ipam 0.x is not imported",
-        "kube-ipam import --from kube-ipam-v0",
-    ),
-    Fault("the module is not the pinned one", Add(7), "is not the pinned one: sha256 ", "set policy.sha256 to "),
-    Fault(
-        "the module is missing",
-        Add(7),
-        "/opt/cni/policies/site.wasm does not exist",
-        "kube-ipam policy install FILE",
-    ),
-    Fault(
-        "the module is truncated",
-        Add(7),
-        "/opt/cni/policies/site.wasm is truncated or corrupt",
-        "kube-ipam policy install FILE",
-    ),
-    Fault(
-        "the module is of another version of the world",
-        Add(7),
-        "speaks kube-ipam:policy/",
-        "rebuild the policy against kube-ipam:policy/",
-    ),
-    Fault(
-        "the module traps for one namespace",
-        Doctor("calls"),
-        "faults of the policy by namespace: shop 2",
-        "policy.onFault: \"default\"",
-    ),
-    Fault(
-        "the API server does not accept the token",
-        Add(11),
-        "does not accept the token of ",
-        "renew the token in this file",
-    ),
-    Fault("the API server refuses", Add(11), "refuses to get pods", "the ClusterRole needs "),
-    Fault(
-        "the API server cannot be reached",
-        Add(11),
-        "cannot reach the API server https://127.0.0.1:",
-        "kube-ipam doctor",
-    ),
-    Fault("an annotation is malformed", Add(103), "annotation kube-ipam.ip", "kube-ipam usage"),
-    Fault(
-        "an annotation is unknown",
-        Add(103),
-        "annotation kube-ipam.ips of pod shop/c1 means nothing",
-        "did you mean ",
-    ),
-    Fault("the disk is read-only", Add(5), "Read-only file system", "findmnt -T"),
-    Fault(
-        "the disk is full",
-        Add(11),
-        "the disk with the address store /var/lib/cni/kube-ipam/ipam.mdb is full",
-        "df -h",
-    ),
-    Fault(
-        "others may write what only root should",
-        Doctor("permissions"),
-        "/var/lib/cni/kube-ipam has mode 0777",
-        "chmod go-w",
-    ),
-    Fault("others may read the password", Doctor("permissions"), "other users can read it", "chmod 600"),
-    Fault(
-        "two networks have one subnet",
-        Add(7),
-        "containers of network \"blue\" hold addresses of its subnets",
-        "set ipam.domain",
-    ),
-    Fault(
-        "the node has another name than before",
-        Doctor("machine"),
-        "under its former name \"node-1\"",
-        "set ipam.nodeName back to ",
-    ),
-    Fault("the clock is off", Add(11), "not valid yet", "date -u"),
-    Fault(
-        "the store is damaged",
-        Add(5),
-        "ipam.mdb is not an address store",
-        "kube-ipam fsck --containers --repair --conf FILE",
-    ),
-    Fault("a record of the store is damaged", Add(5), "is damaged", "kube-ipam fsck --repair --yes"),
-    Fault(
-        "the store is an older copy",
-        Doctor("containers"),
-        "the store does not know 1 of them",
-        "kube-ipam fsck --containers",
-    ),
-];
 
 /// What an operator is told.
 struct Told<'a> {
@@ -291,10 +151,8 @@ fn table() -> String {
             Doctor(check) => format!("`doctor`, {check}"),
         };
         let is_command = ["kube-ipam ", "kubectl ", "etcdctl ", "chmod ", "df ", "date ", "findmnt "];
-        let remedy = match is_command.iter().any(|begin| remedy.starts_with(begin)) {
-            true => format!("`{remedy} …`"),
-            false => format!("{} …", remedy.trim()),
-        };
+        let is_typed = is_command.iter().any(|begin| remedy.starts_with(begin));
+        let remedy = if is_typed { format!("`{remedy} …`") } else { format!("{} …", remedy.trim()) };
         table.push_str(&format!("| {name} | {by} | {} | {remedy} |\n", words.trim()));
     }
     table

@@ -162,10 +162,14 @@ impl Scene {
     /// Type a line into the operator's shell. A question is answered with yes.
     pub(super) fn type_in(&self, line: &str) -> (Option<i32>, String) {
         // A question is only asked on a terminal, which `script` is.
+        self.shell(&["/usr/bin/script", "--quiet", "--return", "--command", line, "/dev/null"])
+    }
+
+    fn shell(&self, words: &[&str]) -> (Option<i32>, String) {
         let mut shell = Command::new("/usr/bin/nsenter");
-        shell.arg(self.mounts()).args(["/usr/bin/script", "--quiet", "--return", "--command", line, "/dev/null"]);
+        shell.arg(self.mounts()).args(words);
         let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.path("bin").display());
-        shell.env_clear().env("PATH", path).env("HOME", "/root").env("COLUMNS", "400").env("NO_COLOR", "1");
+        shell.env_clear().env("PATH", path).env("HOME", "/root").env("NO_COLOR", "1");
         shell.envs(self.variables.iter().map(|(name, value)| (name, value)));
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut shell = shell.spawn().unwrap();
@@ -176,7 +180,7 @@ impl Scene {
 
     /// What doctor says of the network, by its checks: name, verdict, detail, hint.
     pub(super) fn doctor(&self) -> Vec<Value> {
-        let (_, told) = self.type_in("kube-ipam doctor --network blue -o json");
+        let (_, told) = self.shell(&["/bin/sh", "-c", "kube-ipam doctor --network blue -o json 2>/dev/null"]);
         serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"))
     }
 }
