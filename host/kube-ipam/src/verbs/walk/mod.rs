@@ -174,7 +174,7 @@ fn the_faults_of_a_bad_night_have_a_command_that_helps() {
         assert!(hint.contains(command), "{error}: {hint}");
         found.insert(command);
     }
-    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found.len(), 6, "{found:?}");
     let clock = store::StoreError::Unreachable {
         failures: vec!["https://a:2379: invalid peer certificate: certificate not valid yet".to_owned()],
     };
