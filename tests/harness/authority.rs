@@ -28,10 +28,20 @@ impl Authority {
         self.issue_for(name, until, &["127.0.0.1", "localhost"]);
     }
 
+    /// The same, not valid before 6 May of a year either.
+    pub fn issue_between(&self, name: &str, since: i32, until: i32) {
+        self.write(name, since, until, &["127.0.0.1", "localhost"]);
+    }
+
     /// The same for other addresses and names.
     pub fn issue_for(&self, name: &str, until: i32, hosts: &[&str]) {
+        self.write(name, 1975, until, hosts);
+    }
+
+    fn write(&self, name: &str, since: i32, until: i32, hosts: &[&str]) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
+        params.not_before = date_time_ymd(since, 5, 6);
         params.not_after = date_time_ymd(until, 5, 6);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

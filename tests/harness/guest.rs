@@ -39,6 +39,11 @@ impl Guest {
         Self { name: name.to_owned(), text }
     }
 
+    /// A guest of this text, which is in no file.
+    pub fn of(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+
     /// The guest of this name with more text behind it.
     pub fn with(name: &str, more: &str) -> Self {
         let guest = Self::named(name);

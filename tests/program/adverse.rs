@@ -1,12 +1,14 @@
 //! Hostile policies and adverse nodes, seen from the runtime: an error that names what is wrong, nothing claimed, and the
 //! next ADD works.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 use kube_ipam_tests::guest::Guest;
 use kube_ipam_tests::node::Node;
+use kube_ipam_tests::program::wait;
 use kube_ipam_tests::{Answer, Call, is_root, program};
 use serde_json::{Value, json};
 
@@ -137,6 +139,35 @@ fn a_read_only_cache_costs_time_and_no_address() {
     let kept = node.names("data/policies");
     assert_eq!(node.call_after(&read_only, "ADD", "c3", &network).unwrap().address(), "10.0.0.4/24");
     assert_eq!(node.names("data/policies"), kept);
+}
+
+/// Nobody finds there what another has compiled: all at once, they would be as many compilers as pods.
+#[test]
+fn without_a_cache_that_can_be_trusted_calls_compile_one_after_the_other() {
+    if !is_root("who compiles next") {
+        return;
+    }
+    let node = Node::new();
+    let mut network = with_module(&node, "good");
+    network["ipam"]["timeout"] = json!("60s");
+    fs::create_dir_all(node.path("data/policies")).unwrap();
+    fs::set_permissions(node.path("data/policies"), fs::Permissions::from_mode(0o777)).unwrap();
+    let turn = File::options().create(true).truncate(false).write(true).mode(0o600).open("/run/kube-ipam-compile.lock");
+    let turn = turn.unwrap();
+    turn.lock().unwrap();
+    let waiting: Vec<_> = (0..8).map(|nth| Call::new("ADD", &format!("c{nth}"), &network).start()).collect();
+    let mut hurried = network.clone();
+    hurried["ipam"]["timeout"] = json!("1s");
+    let (code, says) = node.call("ADD", "late", &hurried).failure();
+    for part in
+        ["good.wasm could not be compiled in time", "one after the other", "policies has mode 0777", "mode 0700"]
+    {
+        assert!(code == CONFIGURATION && says.contains(part), "{part}: {code} {says}");
+    }
+    assert!(says.contains("`kube-ipam policy install ") && says.contains("--network blue`"), "{says}");
+    drop(turn);
+    let addresses: BTreeSet<String> = waiting.into_iter().map(|child| wait(child).address()).collect();
+    assert_eq!(addresses.len(), 8);
 }
 
 #[test]

@@ -200,3 +200,31 @@ fn the_subject_knows_no_runtime_no_client_and_no_engine() {
         assert!(!ipam.contains(name), "ipam depends on {name}");
     }
 }
+
+/// `cargo binstall` looks for the archives that `make dist` makes, and in them for the program of the crate.
+#[test]
+fn binstall_finds_what_a_release_has() {
+    let script = std::fs::read_to_string(root().join("tests/scripts/package")).unwrap();
+    let name = script.lines().find_map(|line| line.strip_prefix("name=")).unwrap();
+    assert!(script.contains(">\"$out/$name.tar.gz\"") && script.contains("archive \"$work\" \"$name\""));
+    let mut crates = Vec::new();
+    for package in packages() {
+        let found = &package["metadata"]["binstall"];
+        if found.is_null() {
+            continue;
+        }
+        let program = package["targets"].as_array().unwrap().iter().find(|target| target["kind"][0] == "bin").unwrap();
+        let program = program["name"].as_str().unwrap();
+        // In the words of the script, which are those of a shell.
+        let in_shell = |key: &str| {
+            let text = found[key].as_str().unwrap();
+            let text = text.replace("{ version }", "$version").replace("{ target-arch }", "$arch");
+            text.replace("{ repo }", "").replace("{ bin }", program)
+        };
+        assert_eq!(in_shell("pkg-url"), format!("/releases/download/v$version/{name}.tar.gz"));
+        assert_eq!((in_shell("bin-dir"), found["pkg-fmt"].as_str()), (format!("{name}/{program}"), Some("tgz")));
+        assert!(script.contains(&format!("\"$work/$name/{program}\"")), "{program} is not in the archive");
+        crates.push(package["name"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(crates, ["kube-ipam", "kube-ipam-workbench"]);
+}

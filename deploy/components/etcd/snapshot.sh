@@ -6,6 +6,9 @@ export ETCDCTL_API=3
 tool=etcdctl
 if command -v etcdutl >/dev/null; then tool=etcdutl; fi
 file="$DIRECTORY/$(date -u +%Y-%m-%dT%H%M%SZ).db"
+# Half a snapshot helps nobody: neither that of a job that was killed, nor this one where it fails.
+rm -f "$DIRECTORY"/*Z.db.part "$DIRECTORY"/*Z.db.part.part
+trap 'rm -f "$file.part" "$file.part.part"' EXIT
 etcdctl snapshot save "$file.part" >/dev/null
 $tool snapshot status "$file.part"
 mv "$file.part" "$file"

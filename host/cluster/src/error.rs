@@ -83,6 +83,11 @@ impl Error {
                  node's clock; `kube-ipam doctor --network NETWORK` shows whether it is accepted"
                     .to_owned(),
             ),
+            // Of a command that lists; whoever answers puts in which one.
+            Self::Forbidden { verb: "list", resource, .. } => Some(format!(
+                "a node's account may not list {resource}: from a laptop, `kubectl kube-ipam COMMAND --network NETWORK` uses that \
+                 of the reclaim, which may; here, name one that may with --kubeconfig FILE"
+            )),
             Self::Forbidden { verb, resource, .. } => Some(format!(
                 "the ClusterRole needs {}; `kube-ipam doctor --network NETWORK` tries each right",
                 rule(verb, resource)

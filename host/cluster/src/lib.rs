@@ -23,6 +23,7 @@ mod inventory;
 mod revision;
 mod rights;
 mod succession;
+mod token;
 mod workload;
 
 use std::path::Path;
@@ -42,6 +43,7 @@ pub use fate::Fate;
 pub use inventory::Inventory;
 pub use rights::{RIGHTS, Right};
 pub use succession::{Judgement, Keeps, Succession};
+pub use token::DatedToken;
 
 use cluster::Note;
 use connect::{Access, Connection};
@@ -74,6 +76,11 @@ impl ApiServer {
     /// Check that the kubeconfig and the files it names can be used. Sends no request.
     pub async fn check_kubeconfig(&self) -> Result<(), Error> {
         self.access.check().await
+    }
+
+    /// Its token, where that says until when it is valid. Sends no request.
+    pub async fn dated_token(&self) -> Option<DatedToken> {
+        self.access.dated_token().await
     }
 
     /// Note in this data directory which cluster it is, so that the next invocation need not ask.

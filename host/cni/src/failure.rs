@@ -43,6 +43,9 @@ impl Fail for serde_json::Error {
 /// whoever answers does, and puts its name here.
 pub const ANY_NETWORK: &str = " --network NETWORK";
 
+/// How a hint writes the very command that failed, which only whoever ran it knows.
+pub const THIS_COMMAND: &str = "kube-ipam COMMAND --network NETWORK";
+
 /// A hint with the name of the network that it is about.
 pub fn for_network(hint: &str, network: &str) -> String {
     hint.replace(ANY_NETWORK, &format!(" --network {network}"))

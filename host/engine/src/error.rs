@@ -70,7 +70,7 @@ impl PolicyError {
     /// the decision: a long annotation is enough to reach some, and a pod's author must not choose who decides.
     pub fn may_be_replaced(&self) -> bool {
         match self {
-            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished { .. }),
+            Self::Flawed { flaw, .. } => !matches!(flaw, Flaw::Uncompiled | Flaw::Unfinished { .. } | Flaw::NoTurn(_)),
             Self::Settings { .. } => true,
             Self::Faulted { fault, .. } => !fault.is_of_a_limit(),
             Self::Inquisitive { .. } => false,
@@ -232,6 +232,9 @@ pub enum Flaw {
         /// How long that compiler had been at work.
         seconds: u64,
     },
+    /// The time of the call was over before others had compiled, none of which can keep what it made.
+    #[error("could not be compiled in time: without a cache every call compiles, one after the other ({0})")]
+    NoTurn(String),
     /// A packed file whose content is above the limit.
     #[error("is too large: it unpacks to more than {0} MiB")]
     UnpacksTooLarge(u64),
@@ -301,6 +304,10 @@ impl Flaw {
             Self::CompileTime(_) | Self::Unfinished { .. } => format!(
                 "compile it ahead of time: `kube-ipam policy install {module} --network NETWORK`; an ADD may take \
                  policy.limits.compileSeconds"
+            ),
+            Self::NoTurn(_) => format!(
+                "make the cache's directory root's alone (mode 0700) and writable by nobody else above it; then `kube-ipam \
+                 policy install {module} --network NETWORK` compiles the module once"
             ),
             Self::CompileMemory(_) => "raise policy.limits.compileMiB".to_owned(),
             _ => return None,

@@ -51,6 +51,7 @@ mod native;
 mod recording;
 mod sandbox;
 pub mod text;
+mod turn;
 mod world;
 
 use std::cell::Cell;

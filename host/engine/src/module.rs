@@ -27,7 +27,7 @@ use super::error::{Compiling, Flaw, PolicyError};
 use super::file::{ModuleFile, Stamp};
 use super::known::{Known, Told};
 use super::sandbox::Sandbox;
-use super::{Policy, native, world};
+use super::{Policy, native, turn, world};
 use ipam::PolicyName;
 use limits::Limits;
 
@@ -97,7 +97,7 @@ fn load_file(path: &Path, source: &Source<'_>) -> Result<Loaded, PolicyError> {
 pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Result<Loaded, Flaws> {
     let sha256 = digest(wasm);
     check_pin(source.sha256, &sha256).map_err(one)?;
-    let compiled = compiled(wasm, &sha256, open_cache(source).as_ref(), source)?;
+    let compiled = compiled(wasm, &sha256, &open_cache(source), source)?;
     finish(path, sha256, compiled, None)
 }
 
@@ -106,7 +106,7 @@ pub(super) fn load_bytes(path: &Path, wasm: &[u8], source: &Source<'_>) -> Resul
 fn find_module(path: &Path, source: &Source<'_>) -> Result<Loaded, Flaws> {
     let file = ModuleFile::open(path).map_err(one)?;
     let cache = open_cache(source);
-    if let Some(cache) = &cache
+    if let Ok(cache) = &cache
         && let Some(known) = Known::recall(cache, &file.stamp)
     {
         check_pin(source.sha256, &known.sha256).map_err(one)?;
@@ -117,12 +117,12 @@ fn find_module(path: &Path, source: &Source<'_>) -> Result<Loaded, Flaws> {
     let wasm = file.read().map_err(one)?;
     let sha256 = digest(&wasm);
     check_pin(source.sha256, &sha256).map_err(one)?;
-    let compiled = compiled(&wasm, &sha256, cache.as_ref(), source)?;
+    let compiled = compiled(&wasm, &sha256, &cache, source)?;
     let kept = compiled.kept;
     let mut loaded = finish(path, sha256, compiled, None)?;
     // A note is only made of a file that could not change again without its stamp showing it, and that did not change while
     // it was read.
-    if let (Some(cache), Some(code)) = (cache, kept)
+    if let (Ok(cache), Some(code)) = (cache, kept)
         && file.stamp.is_settled()
         && file.is_unchanged()
     {
@@ -156,7 +156,7 @@ fn find_default(source: &Source<'_>) -> Result<Loaded, Flaw> {
     } else {
         // A plain `cargo build` leaves the compiling to us: once, for the cache.
         let cache = open_cache(source);
-        compiled(DEFAULT_POLICY, DEFAULT_SHA256, cache.as_ref(), source).map_err(first)?.component
+        compiled(DEFAULT_POLICY, DEFAULT_SHA256, &cache, source).map_err(first)?.component
     };
     let name = PolicyName { name: DEFAULT_NAME.to_owned(), sha256: DEFAULT_SHA256.to_owned(), instead_of: None };
     let pre = world::link(&component)?;
@@ -227,10 +227,13 @@ fn entry_name(sha256: &str) -> String {
     format!("{sha256}-{ENGINE}-{TARGET}.cwasm")
 }
 
-/// A cache that cannot be used costs time, not the address.
-fn open_cache(source: &Source<'_>) -> Option<Cache> {
-    let dir = source.cache_dir?;
-    Cache::open(dir).inspect_err(|miss| warn_of_unusable(dir, miss)).ok()
+/// The cache, or why it cannot be used. That costs time, and the address only where the time is not enough.
+fn open_cache(source: &Source<'_>) -> Result<Cache, String> {
+    let Some(dir) = source.cache_dir else { return Err("none is wanted".to_owned()) };
+    Cache::open(dir).map_err(|miss| {
+        warn_of_unusable(dir, &miss);
+        miss.to_string()
+    })
 }
 
 struct Compiled {
@@ -241,7 +244,11 @@ struct Compiled {
 }
 
 /// From the cache, or else compiled once and kept.
-fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_>) -> Result<Compiled, Flaws> {
+fn compiled(wasm: &[u8], sha256: &str, cache: &Result<Cache, String>, source: &Source<'_>) -> Result<Compiled, Flaws> {
+    let (cache, unusable) = match cache {
+        Ok(cache) => (Some(cache), None),
+        Err(why) => (None, Some(why)),
+    };
     if let Some(cache) = cache
         && let Some(compiled) = cached(cache, sha256, None)?
     {
@@ -255,6 +262,10 @@ fn compiled(wasm: &[u8], sha256: &str, cache: Option<&Cache>, source: &Source<'_
     let until = source.deadline.map_or(latest, |deadline| latest.min(deadline));
     let name = entry_name(sha256);
     let lock = cache.map(|cache| cache.lock(until, &name));
+    let _turn = match unusable.zip(source.deadline) {
+        Some((why, _)) => Some(turn::wait_until(until).ok_or_else(|| one(Flaw::NoTurn(why.clone())))?),
+        None => None,
+    };
     // Whoever had the lock before us has most likely compiled this very module.
     if let Some(cache) = cache
         && let Some(compiled) = cached(cache, sha256, None)?

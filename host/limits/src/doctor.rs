@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Days that a certificate is still valid, below which `doctor` warns: two weeks with a holiday in them.
 pub const CERTIFICATE_DAYS: i64 = 21;
 
+/// The part of its life that a token of a service account still has, below which `doctor` warns: kubelet renews one that has
+/// a fifth of it left, so that this one is not renewed.
+pub const TOKEN_LEFT: i32 = 10;
+
 /// Percent of etcd's quota from which on `doctor` warns. At 100 every ADD is refused, and a database that was never
 /// compacted fills the last fifth as fast as the others.
 pub const ETCD_FULL: u64 = 80;

@@ -172,17 +172,32 @@ impl StoreError {
                 "a certificate is not valid at this node's time: compare the clock, `date -u`, with that of the members, or \
                  renew the certificate; {ASK_THE_DOCTOR}"
             ),
+            Self::Unreachable { failures } if failures.iter().any(|failure| failure.contains("UnknownIssuer")) => format!(
+                "the certificate of etcd is of another authority than etcdConfig.etcdTrustedCAFileFile has: put that one's \
+                 certificate into this file, which is read at every call; {ASK_AGAIN}"
+            ),
+            Self::Unreachable { failures } if failures.iter().any(|failure| is_of_our_certificate(failure)) => format!(
+                "etcd does not accept the certificate of etcdConfig.etcdCertFile: it takes those of the authority that it was \
+                 started with (--trusted-ca-file); replace the file, which is read at every call; {ASK_AGAIN}"
+            ),
             Self::Unreachable { .. } => format!(
                 "check that the etcd members are up and that etcdConfig.etcdURL and the certificate files match them; \
                  {ASK_THE_DOCTOR}"
             ),
-            Self::Refused { .. } => format!(
-                "check the user, its role and etcd's request limits; the role must allow reading and writing under \
-                 etcdPrefix (etcdctl role get ROLE); {ASK_THE_DOCTOR}"
+            Self::Refused { why, .. } if why.contains("authentication failed") => format!(
+                "correct etcdConfig.etcdUsername, or the password in the file of etcdConfig.etcdPasswordFile, which is read at \
+                 every call; {ASK_AGAIN}"
             ),
+            Self::Refused { why, .. } if why.contains("permission denied") => format!(
+                "the role must allow reading and writing under etcdPrefix: `etcdctl role grant-permission ROLE readwrite \
+                 PREFIX/ --prefix`; `etcdctl user get USER` shows the roles; {ASK_AGAIN}"
+            ),
+            Self::Refused { .. } => {
+                format!("check the user, its role and etcd's request limits; {ASK_THE_DOCTOR}")
+            }
             Self::Full { .. } => format!(
-                "releases may still succeed; compact etcd (etcdctl compact REVISION), defragment it (etcdctl defrag), or raise \
-                 --quota-backend-bytes; then end the NOSPACE alarm (etcdctl alarm disarm); {ASK_THE_DOCTOR}"
+                "releases may still succeed; compact etcd, `etcdctl compact REVISION`, and defragment it, `etcdctl defrag`, or \
+                 raise --quota-backend-bytes; then end the NOSPACE alarm, `etcdctl alarm disarm`; {ASK_THE_DOCTOR}"
             ),
             Self::DiskFull { path, .. } => {
                 let dir = path.parent().unwrap_or(path).display();
@@ -264,6 +279,19 @@ fn directory(path: &Path) -> std::path::Display<'_> {
 /// Whether TLS refused a certificate for the time that this node believes it is.
 fn is_of_a_clock(failure: &str) -> bool {
     ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| failure.contains(word))
+}
+
+/// Whether a member ended the connection for the certificate that it was shown.
+fn is_of_our_certificate(failure: &str) -> bool {
+    const ALERTS: [&str; 6] = [
+        "BadCertificate",
+        "UnknownCA",
+        "CertificateUnknown",
+        "CertificateRequired",
+        "CertificateExpired",
+        "AccessDenied",
+    ];
+    failure.contains("fatal alert") && ALERTS.iter().any(|alert| failure.contains(alert))
 }
 
 /// Whether LMDB says that the file itself is broken.

@@ -67,6 +67,13 @@ pub enum MoveOutcome {
     Changed,
 }
 
+/// How claims leave their former books.
+struct Departure {
+    leave: Change,
+    /// For each claim, whether the index of pods there has no newer container of its pod.
+    are_newest: Vec<bool>,
+}
+
 impl MovingClaim {
     pub fn claim(&self) -> &Claim {
         &self.0.record
@@ -136,12 +143,15 @@ impl Store {
                 (leave_hold(&former.keys, seen), enter)
             }
             Move::Claims(claims) => {
-                let leave = match former.leave(claims).await? {
-                    Ok(leave) => leave,
+                let Departure { leave, are_newest } = match former.leave(claims).await? {
+                    Ok(departure) => departure,
                     Err(why) => return Ok(MoveOutcome::Differs(why)),
                 };
                 let leaving = claims.iter().map(|MovingClaim(seen)| &seen.record.attachment).collect();
-                let arrivals = claims.iter().map(|MovingClaim(seen)| Arrival::renamed(&seen.record, network)).collect();
+                let mut arrivals = Vec::with_capacity(claims.len());
+                for (MovingClaim(seen), is_newest) in claims.iter().zip(are_newest) {
+                    arrivals.push(Arrival::renamed(&seen.record, network, is_newest));
+                }
                 (leave, here.enter(&[arrivals], &leaving, now).await?.remove(0))
             }
         };
@@ -182,8 +192,8 @@ impl Store {
         Ok(())
     }
 
-    /// The change that takes claims out of these books, or why they are not as they should be.
-    async fn leave(&self, claims: &[MovingClaim]) -> Result<Result<Change, String>, StoreError> {
+    /// How claims leave these books, or why they are not as they should be.
+    async fn leave(&self, claims: &[MovingClaim]) -> Result<Result<Departure, String>, StoreError> {
         let keys = &self.keys;
         let mut batch = self.batch();
         let mut tickets = Vec::with_capacity(claims.len());
@@ -195,6 +205,7 @@ impl Store {
         }
         let mut answers = self.read_now(batch).await?;
         let mut change = Change::default();
+        let mut are_newest = Vec::with_capacity(claims.len());
         for (MovingClaim(seen), (addresses, newest)) in claims.iter().zip(tickets) {
             let claim = &seen.record;
             change.require(seen.guard()).delete(keys.attachment(&claim.attachment)).delete(keys.node_of(claim));
@@ -212,15 +223,15 @@ impl Store {
             for slot in claim.slots() {
                 change.delete(keys.slot(slot));
             }
-            // The index stays where a newer container of the pod has it: that one moves by itself.
+            // The index stays where a newer container of the pod has it: that one moves by itself, and takes it along.
             let newest = newest.and_then(|newest| answers.entry(newest));
-            if let Some(newest) = newest
-                && newest.value == claim.attachment.container.as_bytes()
-            {
+            let is_newest = newest.as_ref().is_none_or(|newest| newest.value == claim.attachment.container.as_bytes());
+            if let (true, Some(newest)) = (is_newest, newest) {
                 change.require(Guard::Is(newest.key.clone(), newest.value)).delete(newest.key);
             }
+            are_newest.push(is_newest);
         }
-        Ok(Ok(change))
+        Ok(Ok(Departure { leave: change, are_newest }))
     }
 }
 

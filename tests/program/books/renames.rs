@@ -30,9 +30,11 @@ fn containers_of_a_renamed_network_are_known_and_released_under_either_name() {
             node.configuration["name"] = json!("green");
             let mut node = node.written();
             let (status, printed) = rename(&node.configuration, &["blue", "green"]);
-            assert!(status == 1 && printed.contains("would be imported") && printed.contains("--yes"), "{printed}");
+            assert!(status == 1 && printed.contains("would be renamed") && printed.contains("--yes"), "{printed}");
             let (status, printed) = rename(&node.configuration, &["blue", "green", "--yes"]);
-            assert_eq!((status, printed.matches("imported").count()), (0, 3), "{printed}");
+            assert_eq!((status, printed.matches("renamed").count()), (0, 3), "{printed}");
+            let (status, printed) = rename(&node.configuration, &["blue", "green", "--yes"]);
+            assert_eq!((status, printed.as_str()), (0, "nothing is left under the former name\n"));
             assert_eq!(held(&node.configuration).len(), 3);
 
             // Libcni knows the three by the former name: they live, and nobody is told to release them.
@@ -69,6 +71,26 @@ fn containers_of_a_renamed_network_are_known_and_released_under_either_name() {
             assert!(held(&blue).is_empty());
             assert_eq!(operate(&["fsck"], &blue).status.code(), Some(0));
         }
+    }
+}
+
+/// A reservation is the domain's, whatever the network is called; and of two containers of a pod the newer one is its own.
+#[test]
+fn what_is_not_the_networks_stays_and_the_newer_container_is_the_pods() {
+    for mut node in Node::each(&json!({"subnet": "10.1.0.0/24", "domain": "site"})) {
+        let reserve = ["reserve", "10.1.0.9", "--reason", "printer", "--by", "ops", "--yes"];
+        assert_eq!(node.run(&reserve).0, 0);
+        // In the order of keys the older one comes first.
+        for container in ["c1", "c2"] {
+            Call::new("ADD", container, &node.configuration).for_pod("shop", "web", "u1").run().success();
+        }
+        node.configuration["name"] = json!("green");
+        let node = node.written();
+        let (status, printed) = rename(&node.configuration, &["blue", "green", "--yes"]);
+        assert!(status == 0 && !printed.contains("10.1.0.9"), "{printed}");
+        assert!(node.run(&["show", "10.1.0.9"]).1.contains("(reservation)"));
+        let (_, shown) = node.run(&["show", "shop/web"]);
+        assert!(shown.contains("container  c2") && !shown.contains("container  c1"), "{shown}");
     }
 }
 

@@ -96,6 +96,43 @@ fn install_yaml_is_what_is_generated() {
     assert!(objects == rendered_text(&root().join("deploy")), "run `make install-yaml`");
 }
 
+/// A container of another type than this may not write to the node's directories there.
+fn every_writer_may_write_where_selinux_is_enforced(rendered: &[Value]) {
+    let mut writers = 0;
+    for workload in ["DaemonSet", "CronJob", "Job"].iter().flat_map(|kind| of_kind(rendered, kind)) {
+        let pod = pod(&workload);
+        let volumes = pod["volumes"].as_array().into_iter().flatten();
+        let of_node: Vec<&Value> =
+            volumes.filter(|volume| volume["hostPath"].is_object()).map(|volume| &volume["name"]).collect();
+        for container in containers(pod) {
+            let mounts = container["volumeMounts"].as_array().into_iter().flatten();
+            let mut writable = mounts.filter(|mount| mount["readOnly"] != true && of_node.contains(&&mount["name"]));
+            if writable.next().is_some() {
+                assert_eq!(container["securityContext"]["seLinuxOptions"], json!({"type": "spc_t"}), "{container}");
+                writers += 1;
+            }
+        }
+    }
+    assert_eq!(writers, 4, "the installation, two of the members, and the snapshot");
+}
+
+/// kubeadm leaves the label's value empty, k3s and RKE2 set it.
+#[test]
+fn control_plane_nodes_are_known_by_their_label_whatever_its_value() {
+    let mut found = 0;
+    for workload in ["DaemonSet", "CronJob", "Job"].iter().flat_map(|kind| of_kind(&with_components(&["etcd"]), kind)) {
+        let pod = pod(&workload);
+        assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}), "{workload}");
+        let place = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+        if let Some(terms) = pod.pointer(place) {
+            let key = "node-role.kubernetes.io/control-plane";
+            assert_eq!(*terms, json!([{"matchExpressions": [{"key": key, "operator": "Exists"}]}]), "{workload}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 4, "members, two of their setup, and snapshots");
+}
+
 fn named(things: &[Value], kind: &str, name: &str) -> Value {
     of_kind(things, kind).into_iter().find(|thing| thing["metadata"]["name"] == name).unwrap()
 }
@@ -119,6 +156,7 @@ fn every_container_is_locked_down() {
         }
     }
     assert_eq!(judged, 10);
+    every_writer_may_write_where_selinux_is_enforced(&with_components(&["etcd", "remove"]));
     let reclaim = named(&rendered, "CronJob", "kube-ipam-reclaim");
     assert_eq!(pod(&reclaim)["securityContext"]["runAsNonRoot"], true);
     assert_eq!(reclaim["spec"]["concurrencyPolicy"], "Forbid");

@@ -201,10 +201,13 @@ fn from_nothing_to_three_members_with_users_and_back_from_a_snapshot() {
     assert_eq!(String::from_utf8_lossy(&members.stdout).matches("started").count(), 3, "{members:?}");
 
     // A snapshot, a pod after it, and back: the claim of that pod is lost, and fsck says so.
+    let snapshots = plane.path(&first).join("snapshots");
+    fs::write(snapshots.join("2020-01-01T000000Z.db.part"), "of a job that was killed").unwrap();
     assert!(plane.succeed("snapshot.sh", &first).contains("saved "));
     add("late", "10.1.0.3");
     plane.stop();
-    let snapshots = plane.path(&first).join("snapshots");
+    assert!(!plane.run("snapshot.sh", &first).status.success(), "nobody answers");
+    assert_eq!(fs::read_dir(&snapshots).unwrap().count(), 1, "and half a snapshot stays of neither");
     let snapshot = fs::read_dir(&snapshots).unwrap().next().unwrap().unwrap().path();
     for member in plane.members.clone() {
         fs::copy(&snapshot, plane.path(&member).join("snapshots/restore.db")).unwrap();

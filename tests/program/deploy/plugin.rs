@@ -5,12 +5,30 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::manifests::root;
+use super::manifests::{of_kind, rendered, root};
 
 /// Pods as the plugin's columns show them: name, whether it is ready, node.
 const PODS: &str = "kube-ipam-a False worker-1\nkube-ipam-b True worker-2\nkube-ipam-c True worker-3\n";
+
+/// Writes down how it is called. What changes no cluster is left to the real one.
+const KUBECTL: &str = r#"#!/bin/sh
+directory=$(dirname "$0")
+for argument; do printf '%s\n' "$argument" >>"$directory/called"; done
+PATH=$(echo "$PATH" | cut -d: -f2-)
+case "$*" in
+*' get pods '*) cat "$directory/pods" ;;
+*' create job '*) cat "$directory/job" ;;
+*' patch --local '*) exec kubectl "$@" ;;
+*' create --filename='*) for argument; do case $argument in --filename=*) cp "${argument#*=}" "$directory/created" ;; esac; done ;;
+*' get job '*) cat "$directory/ended" ;;
+*' logs '*) echo 'the log of the job' ;;
+*' delete job '*) touch "$directory/deleted" ;;
+*) cat; exit 7 ;;
+esac
+"#;
 
 struct Laptop(TempDir);
 
@@ -19,10 +37,7 @@ impl Laptop {
         let laptop = Self(tempfile::tempdir().unwrap());
         fs::write(laptop.0.path().join("pods"), pods).unwrap();
         let kubectl = laptop.0.path().join("kubectl");
-        let script = "#!/bin/sh\ndirectory=$(dirname \"$0\")\n\
-            for argument; do printf '%s\\n' \"$argument\" >>\"$directory/called\"; done\n\
-            case \"$*\" in *' get pods '*) cat \"$directory/pods\" ;; *) cat; exit 7 ;; esac\n";
-        fs::write(&kubectl, script).unwrap();
+        fs::write(&kubectl, KUBECTL).unwrap();
         fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
         laptop
     }
@@ -64,6 +79,44 @@ fn a_node_is_chosen_by_its_name_even_if_its_pod_is_not_ready() {
     assert_eq!(called[0], "--namespace=ipam");
     assert!(called.contains(&"kube-ipam-c".to_owned()), "what follows the command is its own: {called:?}");
     assert_eq!(called[called.len() - 3..], ["list", "--node", "worker-1"]);
+}
+
+/// Which a node may not list. The Job has the account of the CronJob that it is made of.
+#[test]
+fn what_needs_all_pods_runs_as_the_reclaim() {
+    let cronjob = of_kind(&rendered(), "CronJob").remove(0);
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "by-hand", "namespace": "kube-system"},
+        "spec": cronjob["spec"]["jobTemplate"]["spec"]});
+    let all =
+        [&["reclaim", "--yes", "--node", "a \"b\" \\c"] as &[&str], &["fsck", "--pods"], &["usage", "--by=owner"]];
+    for (ended, status, commands) in
+        [("SuccessCriteriaMet Complete", Some(0), &all[..]), ("FailureTarget Failed", Some(1), &all[1..2])]
+    {
+        let laptop = Laptop::new(PODS);
+        fs::write(laptop.0.path().join("job"), job.to_string()).unwrap();
+        fs::write(laptop.0.path().join("ended"), ended).unwrap();
+        for words in commands {
+            let (found, printed, _) = laptop.run(words);
+            assert_eq!((found, printed.as_str()), (status, "the log of the job\n"), "{words:?}");
+            let created: Value = serde_json::from_slice(&fs::read(laptop.0.path().join("created")).unwrap()).unwrap();
+            let pod = &created["spec"]["template"]["spec"];
+            assert_eq!(
+                (&pod["containers"][0]["args"], &pod["serviceAccountName"]),
+                (&json!(words), &json!("kube-ipam-reclaim"))
+            );
+            fs::remove_file(laptop.0.path().join("deleted")).expect("the job is removed");
+        }
+    }
+    let laptop = Laptop::new(PODS);
+    let (status, printed, _) = laptop.run(&["--node", "worker-2", "reclaim", "--yes"]);
+    assert!(
+        status == Some(1) && printed.contains("reclaim is about the whole cluster, not about node worker-2"),
+        "{printed}"
+    );
+    // These read the store and the node alone.
+    for words in [&["fsck"] as &[&str], &["usage", "--by", "node"], &["show", "owner"]] {
+        assert_eq!(laptop.run(words).2.last().unwrap(), words.last().unwrap());
+    }
 }
 
 #[test]

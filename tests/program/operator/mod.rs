@@ -373,7 +373,8 @@ fn show_finds_addresses_pods_and_containers_by_how_they_begin() {
     assert_eq!(found("abc"), ["10.1.0.3", "10.1.0.2"], "in the order of the containers");
     assert!(["10.1.0.9", "shop/other", "bcdef", "gone"].iter().all(|what| found(what).is_empty()));
     let (status, printed) = site.run(&["show", "10.1.0.4"]);
-    assert!(status == 1 && printed.contains("10.1.0.4 is cooling down until"), "{printed}");
+    assert!(status == 0 && printed.starts_with("address    10.1.0.4 (cool-down)\nuntil      "), "{printed}");
+    assert_eq!(site.json(&["show", "10.1.0.4"]).1[0]["kind"], "cool-down");
     let (status, printed) = site.run(&["show", "10.1.0.9"]);
     assert_eq!((status, printed.as_str()), (1, "no address found for 10.1.0.9\n"));
 }

@@ -55,7 +55,12 @@ fn what_is_reserved_no_pod_gets_until_it_is_back_in_circulation() {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(site.json(&["usage"]).1[0]["reserved"], 4);
-        assert!(site.run(&["show", "10.1.0.9"]).1.contains("10.1.0.9 is reserved by ops"));
+        let (status, shown) = site.run(&["show", "10.1.0.9"]);
+        for part in ["address    10.1.0.9 (reservation)", "reason     printers", "by         ops", "since      "] {
+            assert!(status == 0 && shown.contains(part), "{part}: {shown}");
+        }
+        let (status, rows) = site.json(&["show", "10.1.0.9"]);
+        assert_eq!((status, &rows[0]["kind"], &rows[0]["by"]), (0, &json!("reservation"), &json!("ops")));
         // What ends with a release is not what an operator reserved.
         let (status, printed) = site.run(&["release", "10.1.0.9", "--yes", "--force"]);
         assert!(status == 1 && printed.contains("kube-ipam unreserve 10.1.0.9"), "{printed}");
@@ -99,7 +104,7 @@ fn a_list_is_kept_in_step_with_its_file() {
             ]);
             assert_eq!((status, outcomes(&rows)), (0, expected), "{rows}");
         }
-        assert!(site.run(&["show", "fd00::7"]).1.contains("(list \"netbox.csv\"): listed in netbox.csv"));
+        assert!(site.run(&["show", "fd00::7"]).1.contains("list       netbox.csv"));
         // One is gone from the list, another has a new reason; what was reserved by hand stays as it is.
         fs::write(&file, "10.1.0.6/24, flatbed\nfd00::7\n").unwrap();
         let (status, printed) = site.run(&["reserve", "--from", path, "--yes"]);
@@ -109,7 +114,7 @@ fn a_list_is_kept_in_step_with_its_file() {
         );
         let all = site.json(&["unreserve", "10.1.0.0/24", "--dry-run"]).1;
         assert_eq!(outcomes(&all), expected([("10.1.0.6", "ending"), ("10.1.0.20", "ending")]));
-        assert!(site.run(&["show", "10.1.0.6"]).1.contains(": flatbed"));
+        assert!(site.run(&["show", "10.1.0.6"]).1.contains("reason     flatbed"));
         let (status, _) = site.json(&["unreserve", "--list", "netbox.csv", "--yes"]);
         assert_eq!((status, site.json(&["usage"]).1[0]["reserved"].clone()), (0, json!(1)));
         assert_eq!(site.run(&["fsck"]).0, 0);

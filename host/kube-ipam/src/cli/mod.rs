@@ -252,3 +252,38 @@ pub fn run() -> u8 {
     };
     output::finish("kube-ipam", done)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The commands without further ones, `policy ls` as `policy-ls`, that print JSON where they are asked to.
+    fn printing_json(command: &clap::Command, path: &str, found: &mut BTreeSet<String>) {
+        for command in command.get_subcommands() {
+            let path = format!("{path}{}", command.get_name());
+            printing_json(command, &format!("{path}-"), found);
+            let output = command.get_arguments().find(|argument| argument.get_id() == "output");
+            let formats = output.map(clap::Arg::get_possible_values).unwrap_or_default();
+            if formats.iter().any(|format| format.get_name() == "json") {
+                found.insert(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_that_prints_json_has_its_schema() {
+        let mut commands = BTreeSet::new();
+        printing_json(&command(), "", &mut commands);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas");
+        let mut schemas = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            schemas.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+        assert!(commands.len() > 10);
+        assert_eq!(commands, schemas);
+    }
+}

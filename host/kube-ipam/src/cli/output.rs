@@ -53,6 +53,12 @@ impl fmt::Display for CommandError {
     }
 }
 
+impl CommandError {
+    pub(crate) fn hint(&self) -> Option<String> {
+        self.0.hint()
+    }
+}
+
 impl<E: Fail + 'static> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self(Box::new(error))
@@ -175,7 +181,7 @@ pub fn finish(program: &str, done: Done) -> u8 {
         }
         Err(error) => {
             let mut text = format!("{program}: {error}");
-            if let Some(hint) = error.0.hint() {
+            if let Some(hint) = error.hint() {
                 text.push_str(&format!("\nhint: {}", hint_as_typed(&hint)));
             }
             let _ = writeln!(io::stderr().lock(), "{}", lines(&text));

@@ -1,8 +1,10 @@
 //! `kube-ipam show`: all that is known of one address, pod or container.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
-use super::list::tell_damaged;
+use super::list::{RowJson, RowKind, tell_damaged};
 use super::network::{NetworkArgs, Opened};
 use super::output::{CommandError, Done, Format, Output};
 use super::subject::Subject;
@@ -10,20 +12,48 @@ use crate::runtime;
 use crate::verbs;
 use crate::verbs::add::hand_over::name_of;
 use ipam::shown::one_line;
-use ipam::{Allocation, Holder, Kind};
-use store::{Allocations, Hold, Store};
+use ipam::{Allocation, Kind};
+use store::{AddressRecord, Allocations, Hold, Store};
 
 pub(crate) fn show(subject: &Subject, network: &NetworkArgs, format: Format) -> Done {
     let shown = find(subject, network)?;
     match format {
-        Format::Json => Output::json(&shown),
-        Format::Table if shown.is_empty() => Ok(Output { text: nothing(subject, network)?, exit: 1 }),
+        Format::Json => Output::json(&shown.iter().map(RowJson::from).collect::<Vec<_>>()),
+        Format::Table if shown.is_empty() => Ok(Output { text: format!("no address found for {subject}"), exit: 1 }),
         Format::Table => Ok(Output::text(shown.iter().map(describe).collect::<Vec<_>>().join("\n\n"))),
     }
 }
 
+/// What the subject has, or where it is an address that nobody has, what keeps it from everybody.
+fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<AddressRecord>, CommandError> {
+    let mut records = Vec::new();
+    for held in find_held(subject, network)? {
+        records.push(AddressRecord::Allocation(Box::new(held)));
+    }
+    if let (true, Subject::Address(address)) = (records.is_empty(), subject) {
+        records = find_kept(*address, network)?;
+    }
+    Ok(records)
+}
+
+/// The reservation, the hold or the cool-down of an address, in each place where there is one.
+fn find_kept(address: IpAddr, network: &NetworkArgs) -> Result<Vec<AddressRecord>, CommandError> {
+    let mut records = Vec::new();
+    for Opened { store, .. } in network.read_books()? {
+        let listing = runtime::block_on(async { Ok::<_, verbs::Error>(store.records_of(&[address]).await?) })?;
+        tell_damaged(&listing.damaged);
+        for record in listing.records {
+            // One whose time is over keeps the address from nobody.
+            if matches!(&record, AddressRecord::Hold(hold) if hold.is_standing(Timestamp::now())) {
+                records.push(record);
+            }
+        }
+    }
+    Ok(records)
+}
+
 /// The addresses that the subject holds or is, and after them those that it has ceded to others.
-fn find(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
+fn find_held(subject: &Subject, network: &NetworkArgs) -> Result<Vec<Allocation>, CommandError> {
     let filter = subject.filter();
     let (mut held, mut lent) = in_books(network, |store| store.allocations(&filter))?;
     // The index of pods names the newest container of each pod. That one may be gone while an older one still holds its
@@ -52,24 +82,14 @@ fn in_books(
     Ok((held, lent))
 }
 
-/// The sentence for a subject without allocations. An address that is not in use may still be on hold, cooling down or
-/// reserved.
-fn nothing(subject: &Subject, network: &NetworkArgs) -> Result<String, CommandError> {
-    let not_found = format!("no address found for {subject}");
-    let Subject::Address(address) = subject else { return Ok(not_found) };
-    for opened in network.read_books()? {
-        let holders = runtime::block_on(async {
-            Ok::<_, verbs::Error>(opened.store.holders(&[*address], Timestamp::now()).await?)
-        })?;
-        match holders.into_iter().next().flatten() {
-            Some(Holder::Hold { identity, until }) => {
-                return Ok(format!("{address} is {}", Hold::describe(&identity, until)));
-            }
-            Some(Holder::Reservation(reservation)) => return Ok(format!("{address} is {reservation}")),
-            Some(Holder::Attachment(_)) | None => {}
-        }
-    }
-    Ok(not_found)
+fn describe(record: &AddressRecord) -> String {
+    let mut lines = vec![("address", format!("{} ({})", record.address(), RowKind::of(record).name()))];
+    lines.extend(match record {
+        AddressRecord::Allocation(held) => lines_of_allocation(held),
+        AddressRecord::Hold(hold) => lines_of_hold(hold),
+    });
+    let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value))).collect();
+    lines.join("\n")
 }
 
 /// Why it is this address, as far as its record says.
@@ -82,9 +102,25 @@ pub(super) fn reason(held: &Allocation) -> String {
     }
 }
 
-fn describe(held: &Allocation) -> String {
+fn lines_of_hold(hold: &Hold) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    match &hold.reservation {
+        Some(reservation) => {
+            lines.push(("reason", reservation.reason.clone()));
+            lines.push(("by", reservation.by.clone()));
+            lines.push(("since", reservation.since.to_string()));
+            lines.extend(reservation.list.iter().map(|list| ("list", list.clone())));
+        }
+        None => {
+            lines.extend(hold.identity.iter().map(|identity| ("for", identity.clone())));
+            lines.push(("until", hold.until.to_string()));
+        }
+    }
+    lines
+}
+
+fn lines_of_allocation(held: &Allocation) -> Vec<(&'static str, String)> {
     let mut lines = vec![
-        ("address", format!("{} ({:?})", held.address, held.kind).to_lowercase()),
         ("why", reason(held)),
         ("network", held.attachment.network.clone()),
         ("container", held.attachment.container.clone()),
@@ -94,7 +130,7 @@ fn describe(held: &Allocation) -> String {
     ];
     if let Some(pod) = &held.pod {
         let uid = pod.uid.as_deref().map_or_else(String::new, |uid| format!(" (uid {uid})"));
-        lines.insert(2, ("pod", format!("{pod}{uid}")));
+        lines.insert(1, ("pod", format!("{pod}{uid}")));
         lines.extend(pod.cluster.iter().map(|cluster| ("cluster", cluster.clone())));
     }
     if let Some(former) = held.former.as_deref() {
@@ -107,6 +143,5 @@ fn describe(held: &Allocation) -> String {
     if let Some(hold) = &held.hold {
         lines.push(("hold", format!("on hold for {:?} for {} s after release", hold.identity, hold.seconds)));
     }
-    let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<10} {}", one_line(value))).collect();
-    lines.join("\n")
+    lines
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use cni::failure::ANY_NETWORK;
+use cni::failure::{ANY_NETWORK, THIS_COMMAND};
 
 /// A command line, taken apart and quoted for a shell.
 struct TypedCommand {
@@ -54,7 +54,8 @@ pub(super) fn typed_with(option: &str) -> String {
 /// A hint whose commands are about the networks that this command was about. Where none was named, they are for any:
 /// what only reads shows all, and what writes asks back.
 pub(super) fn hint_as_typed(hint: &str) -> String {
-    hint.replace(ANY_NETWORK, &TypedCommand::of_this_process().networks)
+    let TypedCommand { command, networks } = TypedCommand::of_this_process();
+    hint.replace(THIS_COMMAND, &(command + &networks)).replace(ANY_NETWORK, &networks)
 }
 
 /// A word as a shell reads it. Text with a zero byte, which no argument can have, is left as it is.

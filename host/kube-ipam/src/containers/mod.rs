@@ -60,13 +60,16 @@ pub struct Containers {
     pub unreadable: Vec<(PathBuf, String)>,
     /// How long after its claim an ADD may still run: libcni writes the result when the whole ADD has ended.
     pub grace: SignedDuration,
+    /// When this machine was started, where it says so.
+    pub boot: Option<Timestamp>,
 }
 
 impl Containers {
     /// Reads these caches of libcni. One that does not exist is skipped. One that cannot be read is an error: without its
     /// results, containers that live would seem to be gone.
     pub fn read<P: AsRef<Path>>(caches: impl IntoIterator<Item = P>) -> Result<Self, CacheError> {
-        let mut containers = Self::default();
+        let boot = booted().and_then(|booted| Timestamp::try_from(booted).ok());
+        let mut containers = Self { boot, ..Self::default() };
         for cache in caches {
             containers.add(&results_of(cache.as_ref()))?;
         }
@@ -79,9 +82,11 @@ impl Containers {
         !self.directories.is_empty()
     }
 
-    /// Whether libcni must have the result of a container that claimed addresses at `since`, if it still lives.
+    /// Whether libcni must have the result of a container that claimed addresses at `since`, if it still lives. No ADD outlives
+    /// the machine's boot.
     pub fn must_know(&self, since: Timestamp, now: Timestamp) -> bool {
-        self.is_known() && now.duration_since(since) >= self.grace
+        let is_older = self.boot.is_some_and(|boot| since < boot);
+        self.is_known() && (is_older || now.duration_since(since) >= self.grace)
     }
 
     /// What libcni has of an attachment. An interface of a container is one attachment, whatever its network is called: after

@@ -17,6 +17,10 @@ pub(crate) const ONE_PLUGIN_OF_A_LIST: &str = "keep ipam of type kube-ipam in on
 pub(crate) const WHEN_FULL: &str = "`kube-ipam reclaim --network NETWORK` releases what deleted pods hold, as the runtime's GC \
     does; `kube-ipam list --network NETWORK` shows the rest; otherwise enlarge the range";
 
+/// The same, where something is known that releases addresses.
+pub(crate) const SHOWS_THE_REST: &str =
+    "`kube-ipam list --network NETWORK` shows the rest; otherwise enlarge the range";
+
 /// Where the API server, the store or a clock may be the reason.
 const ASK_THE_DOCTOR: &str = "`kube-ipam doctor --network NETWORK` on that node says what is wrong";
 

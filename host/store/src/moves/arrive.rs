@@ -23,7 +23,7 @@ pub struct Arrival {
 
 impl Arrival {
     /// The claim as it is where its network has this name.
-    pub(super) fn renamed(claim: &Claim, network: &str) -> Self {
+    pub(super) fn renamed(claim: &Claim, network: &str, is_newest: bool) -> Self {
         let former = claim.attachment.network.as_str();
         let mut claim = claim.clone();
         let parties = claim.former.values_mut().chain(claim.ceded.iter_mut().map(|ceded| &mut ceded.to));
@@ -31,7 +31,7 @@ impl Arrival {
             party.attachment.network = network.to_owned();
         }
         claim.attachment.network = network.to_owned();
-        Self { claim, is_newest: true }
+        Self { claim, is_newest }
     }
 }
 

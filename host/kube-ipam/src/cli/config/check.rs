@@ -3,9 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::NETWORKS;
 use super::named::{self, FileRole, Files, NamedFile};
 use super::report::{ConfigFinding, ConfigReport, Place, Severity};
 use super::sources::{NetworkSection, sources};
+use crate::cli::typed::quoted;
 use crate::config::doubts::{Claimed, between, of_network};
 use crate::config::file::Section;
 use crate::config::unknown::unknown_keys;
@@ -22,7 +26,10 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> ConfigReport {
         report.findings.extend(source.findings);
         for NetworkSection { place, section } in &source.found {
             let netconf = NetConf::parse(&section.json());
-            report.findings.extend(check_section(section, &netconf, place, files.for_file(&source.file)));
+            let option = option(&source.file, source.found.len(), section);
+            for finding in check_section(section, &netconf, place, files.for_file(&source.file)) {
+                report.findings.push(finding.naming(&option));
+            }
             let Some(claimed) = netconf.ok().and_then(|netconf| Claimed::by(&netconf)) else { continue };
             report.findings.extend(rivalry(&earlier, &claimed, place));
             earlier.push((claimed, place.clone()));
@@ -32,6 +39,17 @@ pub fn check(paths: &[impl AsRef<Path>], files: Files) -> ConfigReport {
         }
     }
     report
+}
+
+/// The options by which a command finds a network of a file again that has so many of them.
+fn option(file: &str, networks: usize, section: &Section) -> String {
+    let name = section.configuration.get("name").and_then(Value::as_str).unwrap_or_default();
+    let of_network = if name.is_empty() { String::new() } else { format!(" --network {}", quoted(name)) };
+    if Path::new(file).parent() == Some(Path::new(NETWORKS)) {
+        return of_network;
+    }
+    let of_file = format!(" --conf {}", quoted(file));
+    if networks == 1 { of_file } else { of_file + &of_network }
 }
 
 /// What the kube-ipam networks of a directory claim of each other's, and nothing else about them.

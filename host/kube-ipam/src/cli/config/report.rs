@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::cli::output::counted;
+use cni::failure::ANY_NETWORK;
 
 /// What `config check` has found in all its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -52,6 +53,14 @@ pub(super) struct Place {
     pub(super) file: String,
     /// Empty for the file itself.
     pub(super) section: String,
+}
+
+impl ConfigFinding {
+    /// With the options that lead to its network in the commands of its hint.
+    pub(super) fn naming(self, option: &str) -> Self {
+        let hint = self.hint.map(|hint| hint.replace(ANY_NETWORK, option));
+        Self { hint, ..self }
+    }
 }
 
 impl ConfigReport {

@@ -51,7 +51,12 @@ pub(super) fn calls(base: &Base) -> Option<Check> {
     let named: Vec<String> =
         faults.iter().take(NAMED).map(|(namespace, count)| format!("{namespace} {count}")).collect();
     detail.push_str(&format!("; faults of the policy by namespace: {}", named.join(", ")));
-    let hint = format!("`grep code={} {}` shows each with its pod and its reason", code::POLICY_FAULT, file.display());
+    let hint = format!(
+        "`grep code={} {}` shows each with its pod and its reason; until the module is repaired, policy.onFault: \"default\" \
+         lets the built-in policy decide",
+        code::POLICY_FAULT,
+        file.display()
+    );
     Some(Check::warning("calls", detail, Some(hint)))
 }
 

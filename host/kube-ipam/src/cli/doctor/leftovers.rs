@@ -20,8 +20,8 @@ pub(super) async fn leftovers(opened: &Opened) -> Option<Check> {
                 "leftovers",
                 format!("{least}{count} claims of this node are older than its boot at {booted:.0}: their containers are gone"),
                 Some(
-                    "`kube-ipam reclaim --network NETWORK` releases those of deleted pods, the runtime's GC all of them; \
-                     `kube-ipam list --network NETWORK` shows them"
+                    "`kube-ipam fsck --containers --network NETWORK` shows them, each with the command that releases it; the \
+                     runtime's GC releases all of them, `kube-ipam reclaim --network NETWORK` those of deleted pods"
                         .to_owned(),
                 ),
             ))

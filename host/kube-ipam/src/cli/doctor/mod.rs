@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::cache::CacheArgs;
 use super::config;
-use super::network::{FoundNetwork, NetworkArgs, Opened};
-use super::output::{Done, Format, Output};
+use super::network::{FoundNetwork, NetworkArgs, NetworkError, Opened};
+use super::output::{CommandError, Done, Format, Output};
 use crate::config::{Network, OnFault};
 use crate::runtime;
 use crate::verbs::{self, Deadline};
@@ -54,8 +54,22 @@ pub(crate) struct DoctorOptions {
 }
 
 pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &NetworkArgs, format: Format) -> Done {
-    let found = network.find()?;
-    let mut checks = vec![looked_at(&found)];
+    let checks = match network.find() {
+        Ok(found) => examine(&found, options, cache)?,
+        // A file that no ADD can read is a finding like any other.
+        Err(NetworkError::Unusable { message, hint }) => vec![Check::bad("configuration", message, hint)],
+        Err(error) => return Err(error.into()),
+    };
+    let exit = checks.iter().map(|check| check.verdict.exit()).max().unwrap_or_default();
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&checks)?,
+        Format::Table => checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(Output { text, exit })
+}
+
+fn examine(found: &[FoundNetwork], options: &DoctorOptions, cache: &CacheArgs) -> Result<Vec<Check>, CommandError> {
+    let mut checks = vec![looked_at(found)];
     let mut files: Vec<&str> = found.iter().map(|network| network.file.as_str()).collect();
     files.dedup();
     for file in &files {
@@ -64,7 +78,7 @@ pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &Netwo
     let is_valid = checks.iter().all(|check| check.verdict != Verdict::Bad);
     checks.extend(files.first().map(|file| folder::folder(Path::new(file))).unwrap_or_default());
     let mut bundle = Bundle::default();
-    for network in &found {
+    for network in found {
         match network.open() {
             Ok(opened) => {
                 for check in runtime::block_on(async { Ok::<_, verbs::Error>(checks_of(&opened, cache).await) })? {
@@ -80,7 +94,7 @@ pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &Netwo
             }
             // The check of its configuration has reported why.
             Err(_) if !is_valid => {}
-            Err(error) => return Err(error),
+            Err(error) => checks.push(Check::bad("configuration", error.to_string(), error.hint())),
         }
     }
     if let Some(path) = &options.bundle {
@@ -88,12 +102,7 @@ pub(crate) fn doctor(options: &DoctorOptions, cache: &CacheArgs, network: &Netwo
         bundle.write(path)?;
         checks.push(Check::good("bundle", format!("{}: {}", path.display(), bundle.names().join(", "))));
     }
-    let exit = checks.iter().map(|check| check.verdict.exit()).max().unwrap_or_default();
-    let text = match format {
-        Format::Json => serde_json::to_string_pretty(&checks)?,
-        Format::Table => checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-    };
-    Ok(Output { text, exit })
+    Ok(checks)
 }
 
 async fn checks_of(opened: &Opened, libcni: &CacheArgs) -> Vec<Check> {
@@ -255,8 +264,8 @@ async fn predecessor(opened: &Opened) -> Check {
                 }
             },
             hint: Some(format!(
-                "`{}`; --set-aside moves away what cannot be imported",
-                opened.command("import --from kube-ipam-v0 --dry-run")
+                "`{}` shows them and asks; --set-aside moves away what cannot be imported",
+                opened.command("import --from kube-ipam-v0")
             )),
         },
         // A role that can read only our own keys is a good role. It just leaves this question open.

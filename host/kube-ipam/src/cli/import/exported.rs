@@ -180,7 +180,7 @@ impl DomainImport {
             lines.push(heading.to_owned());
         }
         if !self.problems.is_empty() {
-            lines.push(table(&self.problems));
+            lines.push(table(&self.problems, "imported"));
         }
         if self.more_problems > 0 {
             lines.push(format!("and {} more", self.more_problems));

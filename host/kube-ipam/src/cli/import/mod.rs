@@ -62,11 +62,12 @@ pub(crate) fn import(options: &ImportOptions, network: &NetworkArgs, format: For
     }));
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&rows)?,
-        Format::Table if rows.is_empty() => "nothing to import".to_owned(),
+        Format::Table if rows.is_empty() => options.nothing().to_owned(),
         Format::Table if is_needed(&rows) && !options.dry_run => {
-            format!("{}\nnothing was imported; --yes imports it", table(&rows))
+            let (done, does) = options.words();
+            format!("{}\nnothing was {done}; --yes {does} it", table(&rows, done))
         }
-        Format::Table => table(&rows),
+        Format::Table => table(&rows, options.words().0),
     };
     Ok(Output { text, exit })
 }
@@ -83,7 +84,8 @@ fn import_into(options: &ImportOptions, opened: &Opened) -> Result<Vec<ImportRow
     if options.dry_run || !options.yes {
         planned = import_rows(&ImportOptions { dry_run: true, ..options.clone() }, opened, &range_sets)?;
     }
-    let is_agreed = options.yes || (!options.dry_run && is_needed(&planned) && agreed_to(&table(&planned)));
+    let is_agreed =
+        options.yes || (!options.dry_run && is_needed(&planned) && agreed_to(&table(&planned, options.words().0)));
     if options.dry_run || !is_agreed {
         return Ok(planned);
     }

@@ -91,6 +91,16 @@ impl ImportOptions {
         }
     }
 
+    /// What is done to an entry, and what does it, in one word each.
+    pub(super) fn words(&self) -> (&'static str, &'static str) {
+        if self.former_network.is_some() { ("renamed", "renames") } else { ("imported", "imports") }
+    }
+
+    /// What is said where there is no entry.
+    pub(super) fn nothing(&self) -> &'static str {
+        if self.former_network.is_some() { "nothing is left under the former name" } else { "nothing to import" }
+    }
+
     /// Refuses options that are for another source, rather than ignore them.
     pub(super) fn check(&self) -> Result<(), ImportError> {
         let for_own = [

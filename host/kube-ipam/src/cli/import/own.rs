@@ -33,6 +33,8 @@ struct Moving<'a> {
     former_network: &'a str,
     /// Whether both are domains of the same map, so that one transaction moves a claim.
     one_map: bool,
+    /// Whether both are the same domain, where a hold stays as it is whatever the network is called.
+    one_domain: bool,
     /// Whether both have the same registration, which then is changed and not removed.
     one_registration: bool,
     /// Whether the two names of the network are of one registry, which then knows the former one as such.
@@ -127,6 +129,7 @@ impl<'a> Moving<'a> {
             former: whole.beside(&domain),
             former_network,
             one_map: false,
+            one_domain: false,
             one_registration: false,
             is_renamed: false,
             rehearse: options.dry_run,
@@ -165,6 +168,7 @@ impl<'a> Moving<'a> {
             former: here.under(prefix, &domain),
             former_network,
             one_map: true,
+            one_domain: prefix == own_prefix && domain == base.domain,
             one_registration,
             is_renamed: prefix == own_prefix && former_network != network,
             rehearse: options.dry_run,
@@ -219,6 +223,9 @@ impl<'a> Moving<'a> {
         let all = self.former.moves(self.former_network, self.range_sets, now).await?;
         let mut rows = Vec::new();
         for moving in &all.moves {
+            if self.one_domain && matches!(moving, Move::Hold(_)) {
+                continue;
+            }
             let outcome = self.here.take_over(&self.former, self.one_map, moving, self.network, now, self.rehearse);
             rows.extend(self.rows(moving, &outcome.await?));
         }

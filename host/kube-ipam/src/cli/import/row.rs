@@ -60,29 +60,30 @@ pub(super) fn describe(holder: &Holder) -> String {
     }
 }
 
-pub(super) fn table(rows: &[ImportRow]) -> String {
+/// `done` is what is done to an entry, in one word: "imported".
+pub(super) fn table(rows: &[ImportRow], done: &str) -> String {
     let header = ["ADDRESS", "CONTAINER", "INTERFACE", "ACTION", "DETAIL"];
-    output::table(&header, rows.iter().map(cells))
+    output::table(&header, rows.iter().map(|row| cells(row, done)))
 }
 
-fn cells(row: &ImportRow) -> Vec<String> {
+fn cells(row: &ImportRow, done: &str) -> Vec<String> {
     vec![
         row.address.clone(),
         row.container.chars().take(13).collect(),
         row.interface.clone(),
-        describe_action(row.action).to_owned(),
+        describe_action(row.action, done),
         row.detail.clone(),
     ]
 }
 
-fn describe_action(action: ImportAction) -> &'static str {
+fn describe_action(action: ImportAction, done: &str) -> String {
     match action {
-        ImportAction::Imported => "imported",
-        ImportAction::WouldImport => "would be imported",
-        ImportAction::AlreadyHeld => "already held by it",
-        ImportAction::HeldByAnother => "held by another",
-        ImportAction::Skipped => "skipped",
-        ImportAction::SetAside => "set aside",
-        ImportAction::WouldSetAside => "would be set aside",
+        ImportAction::Imported => done.to_owned(),
+        ImportAction::WouldImport => format!("would be {done}"),
+        ImportAction::AlreadyHeld => "already held by it".to_owned(),
+        ImportAction::HeldByAnother => "held by another".to_owned(),
+        ImportAction::Skipped => "skipped".to_owned(),
+        ImportAction::SetAside => "set aside".to_owned(),
+        ImportAction::WouldSetAside => "would be set aside".to_owned(),
     }
 }

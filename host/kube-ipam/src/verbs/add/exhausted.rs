@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::config::{Base, Network};
 use crate::containers;
+use crate::verbs::fail::{SHOWS_THE_REST, WHEN_FULL};
 use crate::verbs::{Deadline, Error, Waited};
 use ipam::{RangeSet, Refusal};
 use limits::JUDGED_BY_BOOT;
@@ -89,12 +90,13 @@ impl Shortage {
     pub(in crate::verbs) fn hint(&self) -> String {
         let mut parts: Vec<String> = self.full.iter().take(SETS_TOLD).map(FullSet::describe).collect();
         let is_held_back = self.full.iter().any(|set| set.fullness.occupancy.kept > 0);
-        if let Some(older) = &self.older {
-            parts.push(older.describe());
+        match &self.older {
+            // There is room for one command that releases: the one for what is known to be gone.
+            Some(older) => parts.extend([older.describe(), SHOWS_THE_REST.to_owned()]),
+            None => parts.push(WHEN_FULL.to_owned()),
         }
-        parts.push(crate::verbs::fail::WHEN_FULL.to_owned());
         if is_held_back {
-            parts.push("or shorten cooldown or the policy's holds".to_owned());
+            parts.push("`kube-ipam release ADDRESS --network NETWORK` ends what holds one back".to_owned());
         }
         if self.full.iter().any(|set| set.fullness.occupancy.reserved > 0) {
             parts.push("or `kube-ipam unreserve ADDRESS --network NETWORK`".to_owned());
@@ -133,11 +135,13 @@ impl OlderThanBoot {
     fn describe(&self) -> String {
         let Self { count, is_least, booted } = self;
         let least = if *is_least { "at least " } else { "" };
-        match count {
-            1 => format!("{least}1 claim of this node is older than its boot at {booted:.0}: its container is gone"),
-            _ => format!(
-                "{least}{count} claims of this node are older than its boot at {booted:.0}: their containers are gone"
-            ),
-        }
+        let who = match count {
+            1 => "1 claim of this node is".to_owned(),
+            _ => format!("{count} claims of this node are"),
+        };
+        format!(
+            "{least}{who} older than its boot at {booted:.0}, their containers gone: `kube-ipam fsck --containers --network \
+             NETWORK` there says what releases each"
+        )
     }
 }

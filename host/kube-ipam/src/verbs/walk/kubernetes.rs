@@ -35,6 +35,7 @@ pub(super) fn examples() -> Vec<Error> {
         Error::Forbidden { .. } => [
             Error::Forbidden { server: server.clone(), verb, resource, why: why.clone() },
             Error::Forbidden { server: server.clone(), verb, resource: "replicasets", why: why.clone() },
+            Error::Forbidden { server: server.clone(), verb: "list", resource, why: why.clone() },
         ],
         Error::Refused { .. } => [Error::Refused { server, code: 500, verb, resource, why }],
         Error::NoPod { .. } => [Error::NoPod { pod: Box::new(pod()) }],

@@ -154,6 +154,7 @@ fn a_command_in_a_hint_names_the_network() {
 #[test]
 fn the_faults_of_a_bad_night_have_a_command_that_helps() {
     let helps = |error: &Error| match error {
+        Error::Exhausted { shortage, .. } if shortage.older.is_some() => Some("kube-ipam fsck --containers --network"),
         Error::Exhausted { .. } => Some("kube-ipam reclaim --network"),
         Error::Store(store::StoreError::Unreachable { .. }) => Some("kube-ipam doctor --network"),
         Error::Kubernetes(cluster::Error::Unreachable { .. }) => Some("kube-ipam doctor --network"),
@@ -173,7 +174,7 @@ fn the_faults_of_a_bad_night_have_a_command_that_helps() {
         assert!(hint.contains(command), "{error}: {hint}");
         found.insert(command);
     }
-    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found.len(), 6, "{found:?}");
     let clock = store::StoreError::Unreachable {
         failures: vec!["https://a:2379: invalid peer certificate: certificate not valid yet".to_owned()],
     };

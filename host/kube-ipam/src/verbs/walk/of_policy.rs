@@ -60,6 +60,9 @@ fn flaws() -> Vec<Flaw> {
             Flaw::Unfinished { by: Compiling::Own, seconds: 31 },
             Flaw::Unfinished { by: Compiling::Another, seconds: 31 },
         ],
+        Flaw::NoTurn(_) => [Flaw::NoTurn(
+            "not trusted: /var/lib/cni/kube-ipam/policies has mode 0777, expected 0700".to_owned(),
+        )],
         Flaw::UnpacksTooLarge(_) => [Flaw::UnpacksTooLarge(64)],
         Flaw::NotUnpacked(_) => [Flaw::NotUnpacked("corrupt deflate stream".to_owned())],
     })

@@ -36,12 +36,16 @@ pub(super) fn examples() -> Vec<StoreError> {
             path: "/etc/kubernetes/pki/etcd/client.crt".into(),
             what: "it expired on 2026-01-01T00:00:00Z".to_owned(),
         }],
-        StoreError::Unreachable { .. } => [StoreError::Unreachable { failures: failures.clone() }],
-        StoreError::Refused { .. } => [StoreError::Refused {
-            doing: "read",
-            endpoint: ENDPOINT.to_owned(),
-            why: "etcdserver: permission denied".to_owned(),
-        }],
+        StoreError::Unreachable { .. } => [
+            StoreError::Unreachable { failures: failures.clone() },
+            refused_in_tls("invalid peer certificate: UnknownIssuer"),
+            refused_in_tls("connection error: received fatal alert: BadCertificate"),
+        ],
+        StoreError::Refused { .. } => [
+            refused("permission denied"),
+            refused("authentication failed, invalid user ID or password"),
+            refused("too many requests"),
+        ],
         StoreError::OutcomeUnknown { .. } => [StoreError::OutcomeUnknown { failures }],
         StoreError::Compacted => [StoreError::Compacted],
         StoreError::Format { .. } => [
@@ -84,4 +88,12 @@ fn of_moved() -> Vec<Moved> {
         ],
         Moved::Dir { .. } => [Moved::Dir { network, dir: "/var/lib/cni/kube-ipam".into(), former, container }],
     })
+}
+
+fn refused_in_tls(why: &str) -> StoreError {
+    StoreError::Unreachable { failures: vec![format!("{ENDPOINT}: {why}")] }
+}
+
+fn refused(why: &str) -> StoreError {
+    StoreError::Refused { doing: "read", endpoint: ENDPOINT.to_owned(), why: format!("etcdserver: {why}") }
 }
