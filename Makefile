@@ -133,7 +133,7 @@ bench: build policies ## whole-process times beside host-local and the floor of 
 # The verbs of production under every schedule and every fault: tests/prove. What is replayed was compiled from the same sources.
 PROVE := target/$(TARGET)/release/prove
 PROVE_WAYS := $(if $(REPLAY),--replay $(REPLAY),$(if $(SECONDS),--seconds $(SECONDS) $(if $(SEED),--seed $(SEED)),$(SCENARIO) $(if $(COST),--cost $(COST))))
-prove: policies ## every schedule of every scenario up to a cost, an hour on two cores; SECONDS=60 at random; REPLAY=FILE
+prove: policies ## every schedule of every scenario up to a cost; SECONDS=60 at random; REPLAY=FILE
 	$(BUILD) --bin prove
 	$(PROVE) $(PROVE_WAYS) $(if $(REPLAY)$(SCENARIO)$(COST),,--page docs/reliability.md)
 
