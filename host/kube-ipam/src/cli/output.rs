@@ -53,12 +53,6 @@ impl fmt::Display for CommandError {
     }
 }
 
-impl CommandError {
-    pub(crate) fn hint(&self) -> Option<String> {
-        self.0.hint()
-    }
-}
-
 impl<E: Fail + 'static> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self(Box::new(error))

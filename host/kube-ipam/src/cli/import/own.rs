@@ -184,6 +184,7 @@ impl<'a> Moving<'a> {
             former: here.beside(domain),
             former_network: network,
             one_map: true,
+            one_domain: false,
             one_registration: true,
             is_renamed: false,
             rehearse: false,
