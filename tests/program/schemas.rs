@@ -167,6 +167,10 @@ fn modules(printed: &mut Printed, node: &Node) {
         let inspected = Command::new(program()).args(["policy", "inspect", "-o", "json"]).arg(module).output().unwrap();
         printed.add("policy-inspect", &inspected.stdout);
     }
+    let network = node.network(json!({"module": node.path("modules/good.wasm")}));
+    let install = [node.install_arguments(&good, &network), vec!["-o".to_owned(), "json".to_owned()]].concat();
+    let install: Vec<&str> = install.iter().map(String::as_str).collect();
+    printed.add("policy-install", &command(&install).output().unwrap().stdout);
     let listed = command(&["policy", "ls", "--dir", node.path("").to_str().unwrap(), "-o", "json"]).output().unwrap();
     printed.add("policy-ls", &listed.stdout);
 }

@@ -172,7 +172,7 @@ impl StoreError {
                 "a certificate is not valid at this node's time: compare the clock, `date -u`, with that of the members, or \
                  renew the certificate; {ASK_THE_DOCTOR}"
             ),
-            Self::Unreachable { failures } if failures.iter().any(|failure| failure.contains("UnknownIssuer")) => format!(
+            Self::Unreachable { failures } if failures.iter().any(|failure| is_of_their_authority(failure)) => format!(
                 "the certificate of etcd is of another authority than etcdConfig.etcdTrustedCAFileFile has: put that one's \
                  certificate into this file, which is read at every call; {ASK_AGAIN}"
             ),
@@ -279,6 +279,11 @@ fn directory(path: &Path) -> std::path::Display<'_> {
 /// Whether TLS refused a certificate for the time that this node believes it is.
 fn is_of_a_clock(failure: &str) -> bool {
     ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| failure.contains(word))
+}
+
+/// Whether a certificate of a member is signed by another authority than we know; one that was made anew has the same name.
+fn is_of_their_authority(failure: &str) -> bool {
+    ["UnknownIssuer", "BadSignature"].iter().any(|word| failure.contains(word))
 }
 
 /// Whether a member ended the connection for the certificate that it was shown.

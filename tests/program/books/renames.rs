@@ -79,17 +79,19 @@ fn containers_of_a_renamed_network_are_known_and_released_under_either_name() {
 fn what_is_not_the_networks_stays_and_the_newer_container_is_the_pods() {
     for mut node in Node::each(&json!({"subnet": "10.1.0.0/24", "domain": "site"})) {
         let reserve = ["reserve", "10.1.0.9", "--reason", "printer", "--by", "ops", "--yes"];
-        assert_eq!(node.run(&reserve).0, 0);
+        assert!(operate(&reserve, &node.configuration).status.success());
         // In the order of keys the older one comes first.
         for container in ["c1", "c2"] {
-            Call::new("ADD", container, &node.configuration).for_pod("shop", "web", "u1").run().success();
+            let uid = format!("u-{container}");
+            Call::new("ADD", container, &node.configuration).for_pod("shop", "web", &uid).run().success();
         }
         node.configuration["name"] = json!("green");
         let node = node.written();
         let (status, printed) = rename(&node.configuration, &["blue", "green", "--yes"]);
         assert!(status == 0 && !printed.contains("10.1.0.9"), "{printed}");
-        assert!(node.run(&["show", "10.1.0.9"]).1.contains("(reservation)"));
-        let (_, shown) = node.run(&["show", "shop/web"]);
+        let show = |what: &str| String::from_utf8(operate(&["show", what], &node.configuration).stdout).unwrap();
+        assert!(show("10.1.0.9").contains("(reservation)"));
+        let shown = show("shop/web");
         assert!(shown.contains("container  c2") && !shown.contains("container  c1"), "{shown}");
     }
 }

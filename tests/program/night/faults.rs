@@ -17,7 +17,7 @@ pub(super) const FAULTS: [Fault; 38] = [
           "10.0.0.9 is held by pod shop/old", "kube-ipam release 10.0.0.9"),
     Fault("a fixed address is held by a pod of a lost node", Add(102), "on node node-2 since ", "kubectl taint node node-2"),
     Fault("a fixed address is on hold", Add(102), "10.0.0.9 is on hold for ", "kube-ipam release 10.0.0.9"),
-    Fault("etcd's certificate is of another authority", Add(11), "UnknownIssuer", "etcdTrustedCAFileFile"),
+    Fault("etcd's certificate is of another authority", Add(11), "invalid peer certificate", "etcdTrustedCAFileFile"),
     Fault("the client certificate has expired", Add(7), "it expired on 2020-05-06", "renew the file"),
     Fault("the client certificate is of another authority", Add(11), "BadCertificate", "etcdCertFile"),
     Fault("the password of etcd's user is wrong", Add(11), "authentication failed", "etcdPasswordFile"),

@@ -47,7 +47,7 @@ fn the_store_is_an_older_copy() {
     fs::write(scene.path(FILE), copy).unwrap();
     let told = fault("the store is an older copy").diagnosed(&scene);
     let (_, shown) = told.try_other("kube-ipam fsck --containers", &[]);
-    assert!(shown.contains("--repair to fix them"), "{shown}");
+    assert!(shown.contains("run again with --repair to fix it"), "{shown}");
     let (status, done) = scene.type_in(&format!("{} --repair", told.command("kube-ipam fsck --containers")));
     assert_eq!(status, Some(0), "{done}");
     assert_ne!(scene.add("c3").address(), youngest);

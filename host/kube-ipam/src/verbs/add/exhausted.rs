@@ -140,7 +140,7 @@ impl OlderThanBoot {
             _ => format!("{count} claims of this node are"),
         };
         format!(
-            "{least}{who} older than its boot at {booted:.0}, their containers gone: `kube-ipam fsck --containers --network \
+            "{least}{who} older than its boot at {booted:.0}: `kube-ipam fsck --containers --network \
              NETWORK` there says what releases each"
         )
     }
