@@ -88,6 +88,12 @@ fn of_a_network(printed: &mut Printed, network: &Value, kubeconfig: &str) {
         printed.of(&["usage", "--by", by], network);
     }
     printed.of(&["map"], network);
+    for what in ["shop/web-0", "10.0.0.100", "10.0.0.9", "bare"] {
+        printed.of(&["history", what], network);
+    }
+    for what in ["shop/web-0", "shop/new"] {
+        printed.of(&["explain", what], network);
+    }
     printed.of(&["doctor"], network);
     printed.of(&["fsck"], network);
     printed.of(&["fsck", "--pods", "--kubeconfig", kubeconfig, "--grace", "0s"], network);
