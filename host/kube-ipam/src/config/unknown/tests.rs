@@ -11,7 +11,7 @@ fn whole() -> Value {
     let range = json!({"subnet": "10.2.0.0/24", "exclude": ["10.2.0.9"]});
     let policy = json!({
         "module": "/opt/site.wasm", "settings": {"free": {"form": 1}}, "limits": {"fuel": 1_000_000},
-        "shadow": {"module": "/opt/next.wasm"}, "record": {"file": "/var/log/decisions"},
+        "shadow": {"module": "/opt/next.wasm"}, "record": {"file": "/var/log/decisions"}, "trust": {"keys": ["/opt/alice.pub"]},
     });
     json!({"cniVersion": "1.1.0", "name": "blue", "type": "bridge", "ipam": {
         "type": "kube-ipam", "nodeName": "node-1", "subnet": "10.1.0.0/24", "ranges": [[range]],
