@@ -139,11 +139,11 @@ prove: policies ## every schedule of every scenario up to a cost; SECONDS=60 at 
 
 # All mutants are compiled at once, each behind a switch, in a copy that shares what is compiled of others' crates.
 MUTANTS := target/mutants
-prove-mutants: policies ## whether the search finds faults that are put into the code on purpose; SCENARIO=NAME for one
+prove-mutants: policies ## whether the search finds faults that are put into the code on purpose; MUTANT=NAME for one
 	$(CARGO) build $(FOR_TESTS) --workspace --bin prove
 	$(PROVE) --mutants $(MUTANTS)
 	cd $(MUTANTS) && CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) build $(FOR_TESTS) --workspace --bin prove-mutants
-	KUBE_IPAM_POLICIES=$(CURDIR)/target/policies $(PROVE) --hunt-all $(PROVE)-mutants $(SCENARIO) $(if $(SCENARIO),,--page docs/reliability.md)
+	KUBE_IPAM_POLICIES=$(CURDIR)/target/policies $(PROVE) --hunt-all $(PROVE)-mutants $(MUTANT) $(if $(MUTANT),,--page docs/reliability.md)
 
 # What NODES and the like say reaches the program as it was given to `make`.
 simulate-cluster: build policies ## whether this machine carries a cluster; NODES=5000 PODS=150000 RATE=100 SECONDS=60

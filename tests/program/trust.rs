@@ -108,7 +108,7 @@ fn a_node_takes_what_its_network_trusts_and_nothing_else() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed[1]["signers"], json!(["alice"]), "{listed}");
     let line = site.doctor();
-    assert!(line.starts_with('!') && line.contains("signed by alice, but may be replaced"), "{line}");
+    assert!(line.starts_with('!') && line.contains("signed by alice, but is not pinned"), "{line}");
 
     // Whoever replaces it afterwards is seen.
     change(&site.node.path("modules/good.wasm"));
@@ -122,7 +122,7 @@ fn a_module_that_was_changed_by_a_bit_is_refused() {
     site.keygen("alice");
     site.sign("alice");
     change(&site.node.path("author/good.wasm"));
-    site.assert_refused("is of none of them, or of another module");
+    site.assert_refused("was not made with a trusted key, or is for another module");
 }
 
 #[test]
@@ -181,6 +181,8 @@ fn install_node_takes_what_its_keys_have_signed() {
     let (status, told) = site.node.run(&arguments);
     assert_eq!(status, Some(0), "{told}");
     assert_eq!(site.node.names("policies"), ["good.wasm", "good.wasm.alice.sig"]);
+    let (status, told) = site.node.run(&[&arguments[..], &["--signatures", "0"]].concat());
+    assert!(status == Some(2) && told.contains("--signatures"), "nobody would be asked: {told}");
     let (status, told) = site.node.run(&[&arguments[..], &["--signatures", "2"]].concat());
     assert!(status == Some(1) && told.contains("2 keys must have signed, and only 1 are trusted"), "{told}");
 }

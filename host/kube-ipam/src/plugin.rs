@@ -63,7 +63,8 @@ fn end(configuration: &[u8], served: Result<Response, Error>, began: Instant) ->
 
 /// Writes what the call did to addresses, once it is answered. A node that cannot keep its history goes on without.
 fn write_history() {
-    if let Err((config, error)) = history::write() {
+    // The answer is out: not even a defect may change the status that goes with it.
+    if let Ok(Err((config, error))) = catch_unwind(history::write) {
         tracing::warn!(file = %config.file.display(), %error, "the history is not written");
     }
 }

@@ -68,7 +68,10 @@ impl Store {
         // registration that is still theirs: it is changed first, and then there is another look.
         if let Some(leaving) = look.evidence.registering.as_ref().and_then(Registering::leaving) {
             self.map.commit(&[leaving]).await?;
-            return Ok(Claimed::Lost);
+            // In a rehearsal the registration stays as it is, so that another look would find the same.
+            if !self.map.is_rehearsing() {
+                return Ok(Claimed::Lost);
+            }
         }
         // Every proposal becomes a change before anything is sent: the store tries them in one transaction, on which no other
         // claim can come between.

@@ -34,6 +34,11 @@ pub enum MapView {
 }
 
 impl Map {
+    /// Whether a commit only says how it would end.
+    pub(crate) fn is_rehearsing(&self) -> bool {
+        matches!(self, Self::Rehearsing(_))
+    }
+
     /// How a commit would end now: the first change whose guards all hold. Nothing is written.
     async fn would_commit(&self, alternatives: &[Change]) -> Result<Commit, StoreError> {
         let mut view = self.view().await?;

@@ -142,7 +142,7 @@ fn it_ends_when_it_is_told_to_and_what_is_on_its_way_arrives() {
     let serving = Serving::start(&["--conf", conf.to_str().unwrap()]);
     let mut stream = serving.connect();
     stream.write_all(request("127.0.0.1", "").replace("networks", "ranges").as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let _asked = deaf.accept().unwrap();
     serving.terminate();
     let replied = Replied::read(stream);
     assert!(replied.status == 200 && replied.body.contains("etcd does not answer"), "{replied:?}");

@@ -1,5 +1,6 @@
 //! Who has to have signed a network's module before it is installed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::error::Error;
@@ -17,7 +18,7 @@ pub struct TrustConfig {
     /// Never empty.
     pub keys: Vec<PathBuf>,
     /// From 1 to the number of keys.
-    pub threshold: usize,
+    pub threshold: NonZeroUsize,
 }
 
 pub(super) fn read(written: &Stated<Trust>) -> Result<Option<TrustConfig>, Error> {
@@ -34,8 +35,8 @@ pub(super) fn read(written: &Stated<Trust>) -> Result<Option<TrustConfig>, Error
         });
     }
     let threshold = trust.threshold.unwrap_or(1);
-    match usize::try_from(threshold) {
-        Ok(threshold) if (1..=keys.len()).contains(&threshold) => Ok(Some(TrustConfig { keys, threshold })),
+    match usize::try_from(threshold).ok().and_then(NonZeroUsize::new) {
+        Some(threshold) if threshold.get() <= keys.len() => Ok(Some(TrustConfig { keys, threshold })),
         _ => Err(wrong(THRESHOLD, threshold, format!("1 to {}, the number of ipam.policy.trust.keys", keys.len()))),
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn signatures(network: &Network, loaded: Option<&PolicyName>) -> Opti
     }
     let digest = loaded.map_or("its digest", |name| &name.sha256);
     let hint = format!("an ADD looks at no signature: set policy.sha256 to {digest}");
-    let detail = format!("{} is signed by {signers}, but may be replaced by any other", module.display());
+    let detail =
+        format!("{} is signed by {signers}, but is not pinned, so that any module may replace it", module.display());
     Some(Check::warning(name, detail, Some(hint)))
 }

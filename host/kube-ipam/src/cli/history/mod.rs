@@ -35,8 +35,8 @@ pub(crate) struct HistoryOptions {
     /// Also read what --raw has printed on other nodes, from this file, or from standard input with "-"
     #[arg(long, value_name = "FILE")]
     journal: Vec<PathBuf>,
-    /// Print the lines of this node's journal that are about it, for --journal on another node
-    #[arg(long, conflicts_with_all = ["at", "journal", "output"])]
+    /// Print the lines of this node's journal that are about it, for --journal on another node; --at and --output are for that one
+    #[arg(long, conflicts_with = "journal")]
     raw: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = HistoryFormat::Table)]

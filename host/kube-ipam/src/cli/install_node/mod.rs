@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{Cursor, Read, Seek};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -92,8 +93,8 @@ pub(crate) struct InstallNodeOptions {
     #[arg(long, value_name = "DIR", requires = "policies")]
     trusted_keys: Option<PathBuf>,
     /// How many of the keys must have signed
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "trusted_keys")]
-    signatures: usize,
+    #[arg(long, value_name = "NUMBER", default_value_t = NonZeroUsize::MIN, requires = "trusted_keys")]
+    signatures: NonZeroUsize,
     /// Directory to install policy modules in; modules are never removed from it
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/policies", requires = "policies")]
     policy_dir: PathBuf,

@@ -53,7 +53,7 @@ pub(super) fn add_shadows(families: &mut Families, opened: &Opened) {
         }
         // Modules of one name with other content are one series: digests would make a new one at each change.
         let pair = [tally.pair.policy.to_string(), tally.pair.shadow.to_string()];
-        let counts = [tally.asked - tally.differed - tally.faulted, tally.differed, tally.faulted];
+        let counts = [tally.asked.saturating_sub(tally.differed + tally.faulted), tally.differed, tally.faulted];
         match sums.iter_mut().find(|(known, _)| *known == pair) {
             Some((_, sum)) => sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count),
             None => sums.push((pair, counts)),

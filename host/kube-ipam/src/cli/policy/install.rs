@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::Cursor;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -166,7 +167,11 @@ fn signers(
 ) -> Result<BTreeSet<String>, TrustError> {
     let mut signers = BTreeSet::new();
     if !options.trusted_key.is_empty() {
-        signers.extend(Trust::in_files(&options.trusted_key, 1)?.judge(&options.file, wasm, signatures)?);
+        signers.extend(Trust::in_files(&options.trusted_key, NonZeroUsize::MIN)?.judge(
+            &options.file,
+            wasm,
+            signatures,
+        )?);
     }
     if let Some(trust) = site.and_then(|site| site.policy.trust.as_ref()) {
         signers.extend(Trust::of(trust)?.judge(&options.file, wasm, signatures)?);

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -40,7 +41,7 @@ const ENDINGS: [&str; 2] = ["sig", "minisig"];
 /// Whoever is trusted, and how many of them have to have signed.
 pub(crate) struct Trust {
     keys: Vec<TrustedKey>,
-    threshold: usize,
+    threshold: NonZeroUsize,
 }
 
 struct TrustedKey {
@@ -73,7 +74,7 @@ pub(crate) enum TrustError {
     TooFewKeys { threshold: usize, keys: usize },
     #[error("nobody has signed {}: there is no signature beside it", .module.display())]
     Unsigned { module: PathBuf },
-    #[error("{} is not signed as it has to be: {signers} of {threshold} trusted signatures{refused}", .module.display())]
+    #[error("{} has {signers} of {threshold} trusted signatures{refused}", .module.display())]
     Untrusted { module: PathBuf, signers: usize, threshold: usize, refused: String },
 }
 
@@ -89,7 +90,7 @@ impl Fail for TrustError {
             Self::Unsigned { module } | Self::Untrusted { module, .. } => {
                 let module = module.display();
                 format!(
-                    "do not install it before its author says what it is; `kube-ipam policy sign {module} --key NAME.key` signs it"
+                    "do not install it until its author confirms it; `kube-ipam policy sign {module} --key NAME.key` signs it"
                 )
             }
         })
@@ -103,7 +104,7 @@ impl Trust {
     }
 
     /// Those in a directory: each file `NAME.pub`.
-    pub(crate) fn in_directory(directory: &Path, threshold: usize) -> Result<Self, TrustError> {
+    pub(crate) fn in_directory(directory: &Path, threshold: NonZeroUsize) -> Result<Self, TrustError> {
         let mut keys = list(directory)?;
         keys.retain(|file| file.extension() == Some(OsStr::new("pub")));
         if keys.is_empty() {
@@ -112,14 +113,14 @@ impl Trust {
         Self::in_files(&keys, threshold)
     }
 
-    pub(crate) fn in_files(files: &[PathBuf], threshold: usize) -> Result<Self, TrustError> {
+    pub(crate) fn in_files(files: &[PathBuf], threshold: NonZeroUsize) -> Result<Self, TrustError> {
         let mut keys = Vec::new();
         for file in files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             keys.push(TrustedKey { name, key: PublicKey::read(file)? });
         }
-        if keys.len() < threshold {
-            return Err(TrustError::TooFewKeys { threshold, keys: keys.len() });
+        if keys.len() < threshold.get() {
+            return Err(TrustError::TooFewKeys { threshold: threshold.get(), keys: keys.len() });
         }
         Ok(Self { keys, threshold })
     }
@@ -142,14 +143,16 @@ impl Trust {
                 Some(trusted) => {
                     signers.insert(trusted.name.clone());
                 }
-                None => refused
-                    .push_str(&format!("; {} is of none of them, or of another module", signature.file.display())),
+                None => refused.push_str(&format!(
+                    "; {} was not made with a trusted key, or is for another module",
+                    signature.file.display()
+                )),
             }
         }
-        if signers.len() >= self.threshold {
+        if signers.len() >= self.threshold.get() {
             return Ok(signers);
         }
-        let (signers, threshold) = (signers.len(), self.threshold);
+        let (signers, threshold) = (signers.len(), self.threshold.get());
         Err(TrustError::Untrusted { module: file.to_owned(), signers, threshold, refused })
     }
 }
