@@ -211,7 +211,7 @@ fn no_call_fails_for_want_of_its_history() {
     let (journal, disk) = (past.journal().display().to_string(), past.node.path("disk").display().to_string());
     fs::create_dir(&disk).unwrap();
     let full = format!(
-        "mount -t tmpfs -o size=64k tmpfs {disk} && head -c 100000 /dev/zero >{disk}/journal; mount --bind {disk}/journal {journal}"
+        "mount -t tmpfs -o size=64k tmpfs {disk} && head -c 100000 /dev/zero >{disk}/journal 2>{disk}/error; mount --bind {disk}/journal {journal}"
     );
     let read_only = format!("mount --bind {journal} {journal} && mount -o remount,ro,bind {journal}");
     for (nth, trouble) in [full, read_only].iter().enumerate() {

@@ -19,7 +19,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
+
+use super::not_regular;
 
 /// How a file is put in its place.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,12 @@ impl Replacement {
         name: &OsStr,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<()> {
+        // A device or a pipe has no content to be replaced, and others count on it: /dev/null would be gone for everybody.
+        if let Ok(found) = statat(directory, name, AtFlags::empty())
+            && !matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory)
+        {
+            return Err(not_regular());
+        }
         let temporary = self.temporary(name);
         if self.turn == Turn::Ours {
             let _ = unlinkat(directory, &temporary, AtFlags::empty());

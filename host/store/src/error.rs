@@ -281,7 +281,7 @@ fn is_of_a_clock(failure: &str) -> bool {
     ["not valid yet", "NotValidYet", "certificate expired", "Expired"].iter().any(|word| failure.contains(word))
 }
 
-/// Whether a certificate of a member is signed by another authority than we know; one that was made anew has the same name.
+/// Whether a certificate of a member is signed by another authority than we know; a new one of the same name may have been made.
 fn is_of_their_authority(failure: &str) -> bool {
     ["UnknownIssuer", "BadSignature"].iter().any(|word| failure.contains(word))
 }

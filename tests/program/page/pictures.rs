@@ -144,7 +144,7 @@ fn fill(demo: &Demo) {
 
 /// Draw a view, once it is there, and make the file as small as it gets.
 fn draw(browser: &Browser, view: &str, file: &str) {
-    browser.run(&format!("location.hash = {};", json!(format!("#{view}"))));
+    browser.run(&format!("location.hash = {};", json!(format!("#/{view}"))));
     browser.wait_for(
         "!document.getElementById('main').hasAttribute('aria-busy') && document.querySelector('.map, table')",
     );

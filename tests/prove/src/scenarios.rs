@@ -56,7 +56,7 @@ pub fn named(name: &str) -> Option<Scenario> {
     ALL.iter().chain([&CROWD]).find(|(known, _)| *known == name).map(|(_, make)| make())
 }
 
-/// A cast of nodes and containers, which every schedule has anew.
+/// A cast of nodes and containers, made again for every schedule.
 struct Cast<T>(Rc<T>);
 
 impl<T: 'static> Cast<T> {

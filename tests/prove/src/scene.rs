@@ -34,7 +34,7 @@ pub struct Site {
 }
 
 /// A container that asks, and its pod.
-pub struct Asking {
+pub struct PodRequest {
     pub container: String,
     network: Network,
 }
@@ -82,7 +82,7 @@ impl Site {
     }
 
     /// A container of a pod that will ask here.
-    pub fn asking(&self, container: &str, pod: Option<PodSpec>) -> Asking {
+    pub fn asking(&self, container: &str, pod: Option<PodSpec>) -> PodRequest {
         let mut network = self.network.clone();
         if let Some(PodSpec { name, uid, cluster, annotations, namespace }) = pod {
             let name = PodName {
@@ -96,7 +96,7 @@ impl Site {
             let pod = Pod { name, annotations, labels: BTreeMap::new(), owner: None };
             network.pod = Some(KnownPod { pod, annotations_known: true });
         }
-        Asking { container: container.to_owned(), network }
+        PodRequest { container: container.to_owned(), network }
     }
 
     fn attachment(&self, container: &str) -> Attachment {
@@ -104,7 +104,7 @@ impl Site {
     }
 
     /// ADD, as a runtime calls it. The address, if the container was told one.
-    pub async fn add(&self, asking: &Asking) -> Option<IpAddr> {
+    pub async fn add(&self, asking: &PodRequest) -> Option<IpAddr> {
         let container = asking.container.as_str();
         let process = with(|state| {
             let process = sim::process(state);
@@ -256,7 +256,7 @@ impl Site {
     }
 
     /// What must hold when all is quiet: the records agree, the living have what they were told, the dead have nothing.
-    pub async fn judge_end(&self, all: &[&Asking]) {
+    pub async fn judge_end(&self, all: &[&PodRequest]) {
         self.inspect("at the end").await;
         let (living, released, is_astray) =
             with(|state| (state.judge.living.clone(), state.judge.released.clone(), state.judge.is_anything_astray));
@@ -281,7 +281,7 @@ impl Site {
         self.inspect("after a GC").await;
     }
 
-    async fn judge_repetition(&self, asking: &Asking, address: IpAddr) {
+    async fn judge_repetition(&self, asking: &PodRequest, address: IpAddr) {
         let again = self.add(asking).await;
         if again != Some(address) {
             broken(|| format!("ADD of {} again answers {again:?} instead of {address}", asking.container));
@@ -290,8 +290,8 @@ impl Site {
     }
 
     /// DEL of everything, twice: the second one changes nothing.
-    pub async fn empty(&self, all: &[&Asking]) {
-        for Asking { container, .. } in all {
+    pub async fn empty(&self, all: &[&PodRequest]) {
+        for PodRequest { container, .. } in all {
             self.del(container).await;
             let once = with(|state| state.memory.entries());
             self.del(container).await;
@@ -302,7 +302,7 @@ impl Site {
     }
 
     /// After a DEL of everything nothing is left.
-    pub async fn judge_emptiness(&self, all: &[&Asking]) {
+    pub async fn judge_emptiness(&self, all: &[&PodRequest]) {
         self.empty(all).await;
         clock::jump(100 * 24 * 3_600_000);
         self.gc(&[]).await;

@@ -15,10 +15,12 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 
 use cni::Fail;
+use engine::install;
 use files::read_regular;
 use kube_ipam::cli::output::{Done, Output};
 use kube_ipam::cli::policy::trust::P256;
-use limits::{MODULE, SIGNATURE_BYTES};
+use kube_ipam::verbs;
+use limits::SIGNATURE_BYTES;
 
 #[derive(Args, Debug)]
 pub(crate) struct KeygenOptions {
@@ -76,6 +78,10 @@ pub(crate) fn keygen(options: &KeygenOptions) -> Done {
         .map_err(|_| SignError::NoRandomness)?;
     let public = [&P256[..], pair.public_key().as_ref()].concat();
     let (key, trusted) = (with_ending(&options.name, "key"), with_ending(&options.name, "pub"));
+    // Both or neither: a private key whose other half is another's would serve nobody.
+    if let Some(taken) = [&key, &trusted].into_iter().find(|file| file.symlink_metadata().is_ok()) {
+        return Err(SignError::Unwritable(taken.clone(), io::ErrorKind::AlreadyExists.into()).into());
+    }
     write_new(&key, 0o600, &pem("PRIVATE KEY", private.as_ref()))?;
     write_new(&trusted, 0o644, &pem("PUBLIC KEY", &public))?;
     let (key, trusted) = (key.display(), trusted.display());
@@ -87,11 +93,12 @@ pub(crate) fn keygen(options: &KeygenOptions) -> Done {
 pub(crate) fn sign(options: &SignOptions) -> Done {
     let SignOptions { file, key } = options;
     let pair = read_key(key)?;
-    let wasm =
-        read_regular(file, MODULE.default << 20).map_err(|source| SignError::Unreadable(file.clone(), source))?;
+    // What is signed is the module, also where its file is packed.
+    let wasm = install::read(file).map_err(verbs::Error::from)?;
+    let module = file.with_file_name(install::name_of(file).unwrap_or_default());
     let made = pair.sign(&SystemRandom::new(), &wasm).map_err(|_| SignError::NoRandomness)?;
     let signer = key.file_stem().unwrap_or_default().to_string_lossy();
-    let signature = with_ending(file, &format!("{signer}.sig"));
+    let signature = with_ending(&module, &format!("{signer}.sig"));
     fs::write(&signature, BASE64_STANDARD.encode(made))
         .map_err(|source| SignError::Unwritable(signature.clone(), source))?;
     Ok(Output::text(format!("{}: {signer} vouches for {}", signature.display(), file.display())))

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::{Cast, Scenario, offer, play, ranges};
-use crate::scene::{Asking, Site, pause};
+use crate::scene::{PodRequest, Site, pause};
 use crate::sim::Fault;
 use kube_ipam::verbs::Error;
 use store::StoreError;
@@ -14,10 +14,10 @@ struct Books {
     former: Site,
     here: Site,
     /// What a node with the former configuration has made, and makes.
-    kept: Asking,
-    late: Asking,
+    kept: PodRequest,
+    late: PodRequest,
     /// What a node with the new one makes.
-    new: Asking,
+    new: PodRequest,
 }
 
 fn in_domain(domain: &str, node: &str) -> Site {

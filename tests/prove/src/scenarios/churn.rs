@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Cast, Scenario, offer, play, ranges, site};
-use crate::scene::{Asking, PodSpec, Site, pause};
+use crate::scene::{PodRequest, PodSpec, Site, pause};
 use crate::sim::{Fault, with};
 
 /// Another interface of a container, whose DEL was lost.
@@ -11,7 +11,7 @@ const FORGOTTEN: &str = "c1@eth1";
 
 struct Churn {
     site: Site,
-    containers: [Asking; 4],
+    containers: [PodRequest; 4],
 }
 
 /// c0 is deleted and an interface of c1 was forgotten, while c1 and c2 ask for the one address that is free and the two that become so.
@@ -39,7 +39,7 @@ pub(super) fn scenario() -> Scenario {
             }),
         ]),
         end: cast.piece(|cast: Rc<Churn>| async move {
-            let all: Vec<&Asking> = cast.containers.iter().collect();
+            let all: Vec<&PodRequest> = cast.containers.iter().collect();
             cast.site.judge_end(&all).await;
             cast.site.judge_emptiness(&all).await;
         }),
@@ -47,7 +47,7 @@ pub(super) fn scenario() -> Scenario {
 }
 
 /// ADD, until it is given up: then its DEL.
-pub(super) async fn live(site: &Site, asking: &Asking) {
+pub(super) async fn live(site: &Site, asking: &PodRequest) {
     if site.add(asking).await.is_none() {
         pause().await;
         site.del_until_done(&asking.container).await;
@@ -88,7 +88,7 @@ pub(super) fn restart() -> Scenario {
             }),
         ]),
         end: cast.piece(|cast: Rc<Churn>| async move {
-            let all: Vec<&Asking> = cast.containers.iter().collect();
+            let all: Vec<&PodRequest> = cast.containers.iter().collect();
             cast.site.judge_end(&all).await;
             cast.site.judge_emptiness(&all).await;
         }),

@@ -5,17 +5,17 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::{Cast, Scenario, offer, play, ranges};
-use crate::scene::{Asking, PodSpec, Site, pause};
+use crate::scene::{PodRequest, PodSpec, Site, pause};
 use crate::sim::{Fault, with};
 
 struct Clusters {
     alpha: Site,
     beta: Site,
     /// Of each cluster one container whose pod lives, and one whose pod is gone and whose DEL was lost.
-    living: [Asking; 2],
-    lost: [Asking; 2],
+    living: [PodRequest; 2],
+    lost: [PodRequest; 2],
     /// Of a pod that is made while the others are judged.
-    newcomer: Asking,
+    newcomer: PodRequest,
 }
 
 /// The uids of the pods, by container.

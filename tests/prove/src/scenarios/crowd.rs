@@ -5,12 +5,12 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::{Cast, Play, Scenario, offer, ranges};
-use crate::scene::{Asking, Site, pause};
+use crate::scene::{PodRequest, Site, pause};
 use crate::sim::{Fault, with};
 
 struct Crowd {
     nodes: [Site; 2],
-    containers: Vec<Asking>,
+    containers: Vec<PodRequest>,
 }
 
 const NAMES: [&str; 12] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11"];
@@ -44,7 +44,7 @@ pub(super) fn scenario() -> Scenario {
         processes: cast.processes(plays),
         end: cast.piece(|cast: Rc<Crowd>| async move {
             for (node, site) in cast.nodes.iter().enumerate() {
-                let all: Vec<&Asking> = cast.containers.iter().skip(node).step_by(2).collect();
+                let all: Vec<&PodRequest> = cast.containers.iter().skip(node).step_by(2).collect();
                 site.judge_end(&all).await;
                 site.empty(&all).await;
             }

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::{Cast, Scenario, offer, play, ranges};
-use crate::scene::{Asking, PodSpec, Site};
+use crate::scene::{PodRequest, PodSpec, Site};
 use crate::sim::{Fault, broken, with};
 use ipam::Refusal;
 use kube_ipam::verbs::Error;
 
 struct Quota {
     site: Site,
-    containers: [Asking; 3],
+    containers: [PodRequest; 3],
 }
 
 fn may_refuse(error: &Error) -> bool {
@@ -41,7 +41,7 @@ pub(super) fn scenario() -> Scenario {
             play(|cast: Rc<Quota>| async move { super::churn::live(&cast.site, &cast.containers[2]).await }),
         ]),
         end: cast.piece(|cast: Rc<Quota>| async move {
-            let all: Vec<&Asking> = cast.containers.iter().collect();
+            let all: Vec<&PodRequest> = cast.containers.iter().collect();
             let (living, is_disturbed) = with(|state| (state.judge.living.len(), !state.disturbed.is_empty()));
             if !is_disturbed && living != 2 {
                 broken(|| format!("{living} of three pods have an address, and the quota is two"));

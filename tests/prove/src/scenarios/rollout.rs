@@ -5,15 +5,15 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::{Cast, Scenario, offer, play, ranges, site};
-use crate::scene::{Asking, PodSpec, Site, pause};
+use crate::scene::{PodRequest, PodSpec, Site, pause};
 use crate::sim::{Fault, with};
 use kube_ipam::verbs::Error;
 
 /// Who has the address first, and who wants it.
 struct Rollout {
     site: Site,
-    old: Asking,
-    new: Asking,
+    old: PodRequest,
+    new: PodRequest,
 }
 
 const OLD: &str = "00000000-0000-4000-8000-000000000001";

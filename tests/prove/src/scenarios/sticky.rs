@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::{Cast, Scenario, offer, play, ranges};
 use crate::clock;
-use crate::scene::{Asking, PodSpec, Site, pause};
+use crate::scene::{PodRequest, PodSpec, Site, pause};
 use crate::sim::{Fault, broken, with};
 
 struct Sticky {
     site: Site,
     /// The pod's container, another pod's, and the pod's next one.
-    first: Asking,
-    other: Asking,
-    second: Asking,
+    first: PodRequest,
+    other: PodRequest,
+    second: PodRequest,
 }
 
 const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));

@@ -137,7 +137,12 @@ fn network(
 ) -> Result<Network, verbs::Error> {
     let mut configuration: Value = serde_json::from_slice(&opened.found.configuration).unwrap_or_default();
     if let Some(annotations) = &asked.annotations {
-        configuration["runtimeConfig"]["io.kubernetes.cri.pod-annotations"] = json!(annotations);
+        let whole = configuration.as_object_mut();
+        let passed = whole.map(|whole| whole.entry("runtimeConfig").or_insert_with(|| json!({})));
+        // What is there and is not an object is refused when it is read.
+        if let Some(Value::Object(passed)) = passed {
+            passed.insert("io.kubernetes.cri.pod-annotations".to_owned(), json!(annotations));
+        }
     }
     let netconf = NetConf::parse(configuration.to_string().as_bytes())?;
     netconf.version()?.admit(Verb::Add)?;

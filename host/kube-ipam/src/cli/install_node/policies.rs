@@ -14,7 +14,7 @@ use super::place::Directory;
 use super::tell;
 use super::volume::{ends_in, files_in};
 use crate::cli::output;
-use crate::cli::policy::trust::{Signature, Trust, signatures_of};
+use crate::cli::policy::trust::{Signature, Trust, TrustError, signatures_of};
 use cni::Fail;
 use engine::install::{self, Ready};
 use engine::{Compiler, PolicyError, Source};
@@ -79,19 +79,15 @@ impl Modules<'_> {
             Err(error) => return Ok(Some(Obstacle::error(file, &error.into()))),
         };
         // Whose module it is comes before everything else that is done with it: a compiler is a large target.
-        if let Some(trust) = self.trust {
-            match signatures_of(file).and_then(|signatures| trust.judge(file, &wasm, &signatures).and(Ok(signatures))) {
-                Ok(signatures) => self.install_signatures(&signatures, directory)?,
-                Err(error) => {
-                    return Ok(Some(Obstacle::new(file, error.message(), error.hint().unwrap_or_default())));
-                }
-            }
-        }
+        let signatures = match self.judged_signatures(file, &wasm) {
+            Ok(signatures) => signatures,
+            Err(error) => return Ok(Some(Obstacle::new(file, error.message(), error.hint().unwrap_or_default()))),
+        };
         let name = install::name_of(file).unwrap_or_default();
         let (sha256, is_compiled) = install::look_up(&wasm, self.cache_dir);
         let mut content = Cursor::new(&wasm);
         if is_compiled && directory.has(name, 0o644, &mut content) {
-            return Ok(None);
+            return self.install_signatures(&signatures, directory);
         }
         if let Some(obstacle) = self.refused.find(&sha256) {
             return Ok(Some(obstacle));
@@ -104,6 +100,9 @@ impl Modules<'_> {
                 return Ok(Some(obstacle));
             }
         };
+        if let Some(obstacle) = self.install_signatures(&signatures, directory)? {
+            return Ok(Some(obstacle));
+        }
         let wanted = Wanted { part: Part::Policy, directory, name, mode: 0o644, networks: BTreeSet::new() };
         if let Some(obstacle) = tell(self.ours.put(&wanted, &mut Cursor::new(&ready.wasm))?, directory, name) {
             return Ok(Some(obstacle));
@@ -116,14 +115,30 @@ impl Modules<'_> {
         Ok(Some(obstacle))
     }
 
-    /// Puts signatures beside the place of their module, for `doctor`: before the module, which is never there without them.
-    fn install_signatures(&self, signatures: &[Signature], directory: &Directory) -> Result<(), InstallError> {
+    /// The signatures beside a module, if somebody has to have signed it and has.
+    fn judged_signatures(&self, file: &Path, wasm: &[u8]) -> Result<Vec<Signature>, TrustError> {
+        let Some(trust) = self.trust else { return Ok(Vec::new()) };
+        let signatures = signatures_of(file)?;
+        trust.judge(file, wasm, &signatures)?;
+        Ok(signatures)
+    }
+
+    /// Puts signatures beside the place of their module, for `doctor`: right before the module, so that it is never there
+    /// without them, and a module that is refused leaves those of the former one alone.
+    fn install_signatures(
+        &self,
+        signatures: &[Signature],
+        directory: &Directory,
+    ) -> Result<Option<Obstacle>, InstallError> {
         for signature in signatures {
             let name = signature.file.file_name().unwrap_or_default();
             let wanted = Wanted { part: Part::Policy, directory, name, mode: 0o644, networks: BTreeSet::new() };
-            self.ours.put(&wanted, &mut Cursor::new(&signature.content))?;
+            let put = self.ours.put(&wanted, &mut Cursor::new(&signature.content))?;
+            if let Some(obstacle) = tell(put, directory, name) {
+                return Ok(Some(obstacle));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Examines a module, and compiles it unless that was done.

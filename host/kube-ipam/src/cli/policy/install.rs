@@ -82,11 +82,14 @@ pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
     let name =
         install::name_of(&options.file).ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
     let module = std::path::absolute(options.to.join(name))?;
+    // Read once: whoever replaces the file meanwhile, what is judged, compiled and put in its place is the same.
+    let wasm = install::read(&options.file).map_err(verbs::Error::from)?;
+    let sites = sites(&options.network)?;
+    let signatures = signatures(options, &sites)?;
     // For all networks before it is put in its place for any: one of them may refuse it.
-    let signatures = signatures_of(&options.file)?;
     let mut all_prepared = Vec::new();
-    for site in sites(&options.network)? {
-        all_prepared.push(prepare(options, &module, &signatures, site.as_ref())?);
+    for site in &sites {
+        all_prepared.push(prepare(options, &module, &wasm, &signatures, site.as_ref())?);
     }
     // Before the module: were they put there after it, a module without them would be left behind by an end between the two.
     for signature in &signatures {
@@ -134,6 +137,7 @@ fn sites(network: &NetworkArgs) -> Result<Vec<Option<Site>>, CommandError> {
 fn prepare(
     options: &PolicyInstallOptions,
     module: &Path,
+    wasm: &[u8],
     signatures: &[Signature],
     site: Option<&Site>,
 ) -> Result<Prepared, CommandError> {
@@ -148,14 +152,22 @@ fn prepare(
     };
     let settings = site.map(|site| site.policy.settings.as_str());
     // Whose module it is comes before everything else that is done with it: a compiler is a large target.
-    let wasm = install::read(&options.file).map_err(verbs::Error::from)?;
-    let signers = signers(options, &wasm, signatures, site)?;
-    let ready = install::prepare_bytes(&options.file, wasm, &source, settings).map_err(verbs::Error::from)?;
+    let signers = signers(options, wasm, signatures, site)?;
+    let ready = install::prepare_bytes(&options.file, wasm.to_vec(), &source, settings).map_err(verbs::Error::from)?;
     let note = match site {
         Some(site) => note(site, module, &ready)?,
         None => None,
     };
     Ok(Prepared { ready, signers, cache_dir, note })
+}
+
+/// The signatures beside the file. One that cannot be read is an error only where somebody has to have signed.
+fn signatures(options: &PolicyInstallOptions, sites: &[Option<Site>]) -> Result<Vec<Signature>, TrustError> {
+    let is_asked = sites.iter().flatten().any(|site| site.policy.trust.is_some()) || !options.trusted_key.is_empty();
+    match signatures_of(&options.file) {
+        Err(_) if !is_asked => Ok(Vec::new()),
+        found => found,
+    }
 }
 
 /// Who has signed the module, of those that a network and the command trust. Nobody has to where neither says so.

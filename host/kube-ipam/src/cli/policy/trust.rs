@@ -136,12 +136,13 @@ impl Trust {
         if signatures.is_empty() {
             return Err(TrustError::Unsigned { module: file.to_owned() });
         }
+        // By their place: keys of different people may be in files of one name.
         let mut signers = BTreeSet::new();
         let mut refused = String::new();
         for signature in signatures {
-            match self.keys.iter().find(|trusted| trusted.key.has_signed(wasm, &signature.content)) {
-                Some(trusted) => {
-                    signers.insert(trusted.name.clone());
+            match self.keys.iter().position(|trusted| trusted.key.has_signed(wasm, &signature.content)) {
+                Some(signer) => {
+                    signers.insert(signer);
                 }
                 None => refused.push_str(&format!(
                     "; {} was not made with a trusted key, or is for another module",
@@ -150,7 +151,7 @@ impl Trust {
             }
         }
         if signers.len() >= self.threshold.get() {
-            return Ok(signers);
+            return Ok(signers.into_iter().map(|signer| self.keys[signer].name.clone()).collect());
         }
         let (signers, threshold) = (signers.len(), self.threshold.get());
         Err(TrustError::Untrusted { module: file.to_owned(), signers, threshold, refused })

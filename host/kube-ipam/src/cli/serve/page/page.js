@@ -21,7 +21,7 @@ const state = { shown: undefined, stop: undefined, timer: undefined, isLive: tru
 
 /** The view that the address names, and its parameters. They stay behind the hash: no server, and no log of one, sees them. */
 function wanted() {
-  const [name, query] = location.hash.slice(1).split("?", 2);
+  const [name, query] = location.hash.slice(2).split("?", 2);
   return { name: name in TITLES ? name : "map", parameters: new URLSearchParams(query) };
 }
 
@@ -37,7 +37,7 @@ async function open(isFirst) {
   document.title = `${TITLES[name]} – kube-ipam`;
   for (const link of by("views").querySelectorAll("a")) {
     link.toggleAttribute("aria-current", false);
-    if (link.getAttribute("href") !== `#${name}`) continue;
+    if (link.getAttribute("href") !== `#/${name}`) continue;
     link.setAttribute("aria-current", "page");
     link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -110,7 +110,7 @@ async function introduce() {
 by("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const q = by("q").value.trim();
-  if (q) location.hash = `search?${new URLSearchParams({ q })}`;
+  if (q) location.hash = `/search?${new URLSearchParams({ q })}`;
 });
 
 by("live").addEventListener("click", () => {

@@ -4,7 +4,7 @@ import { ask } from "./ask.js";
 import { button, element, moment, show, table } from "./element.js";
 
 function link(view, parameters, text, attributes = {}) {
-  return element("a", { href: `#${view}?${new URLSearchParams(parameters)}`, ...attributes }, text);
+  return element("a", { href: `#/${view}?${new URLSearchParams(parameters)}`, ...attributes }, text);
 }
 
 /** A link to all that is known of an address, a pod or a container. */

@@ -17,7 +17,7 @@ function empty(text) {
 }
 
 function go(view, parameters) {
-  location.hash = `${view}?${new URLSearchParams(parameters)}`;
+  location.hash = `/${view}?${new URLSearchParams(parameters)}`;
 }
 
 // ---- the map
@@ -285,7 +285,7 @@ function sums(title, filter, { told, now }) {
   };
   const age = element("span", {}, "counted ", moment(told.at, now));
   const left = told.more > 0 ? `; ${told.more} more with fewer addresses` : "";
-  const name = (row) => (row.name ? element("a", { href: `#addresses?${new URLSearchParams({ [filter]: row.name })}` }, row.name) : element("span", { class: "quiet" }, "(no pod)"));
+  const name = (row) => (row.name ? element("a", { href: `#/addresses?${new URLSearchParams({ [filter]: row.name })}` }, row.name) : element("span", { class: "quiet" }, "(no pod)"));
   return element("section", {}, heading, told.rows.length === 0 ? empty("No addresses are held.") : table([count(told.rows.length, "row", "rows"), left, ", ", age], [
     { name: title.slice(0, -1), cell: name },
     { name: "Network", cell: (row) => row.network },
