@@ -104,6 +104,12 @@ impl Subject for Installed {
             let missing: Vec<_> = first.keys().filter(|path| !found.contains_key(*path)).collect();
             assert!(missing.is_empty(), "installed, and gone: {missing:?}");
         }
+        // What was noted names files by where they were, and this copy of the disk is elsewhere.
+        let noted = remains.node.join("data/installed.json");
+        if let Ok(text) = fs::read_to_string(&noted) {
+            let [before, now] = [&disk.node(), &remains.node].map(|node| node.display().to_string());
+            fs::write(&noted, text.replace(&before, &now)).unwrap();
+        }
         // The next start of the pod puts everything right, whatever is there.
         let installed = install(disk.beside(), &remains.node, 2);
         assert!(installed.status.success(), "{installed:?}");

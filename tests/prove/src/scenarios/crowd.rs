@@ -39,7 +39,9 @@ pub(super) fn scenario() -> Scenario {
     Scenario {
         name: "crowd",
         what: "twelve containers that come and go on two nodes, GC on both",
-        possible: Fault::OF_STORE.to_vec(),
+        // Containers are added again under their own names after their DEL, as no runtime does. A repeated ADD answers what it
+        // reads: one that is shown the past would answer the claim that its DEL has ended.
+        possible: Fault::OF_STORE.into_iter().filter(|fault| *fault != Fault::StaleView).collect(),
         begin: cast.piece(|_: Rc<Crowd>| async move { offer(2, 9) }),
         processes: cast.processes(plays),
         end: cast.piece(|cast: Rc<Crowd>| async move {
