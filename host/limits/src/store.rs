@@ -137,6 +137,9 @@ pub const REGISTERED_SUBNETS: usize = 64;
 /// claim in that moment; the operator sees "changed at every attempt", code 11, and the runtime calls again.
 pub const RELEASE_ATTEMPTS: u32 = 8;
 
+/// How often a command tries to register a network: each time somebody else has registered it a moment before.
+pub const REGISTER_ATTEMPTS: u32 = 8;
+
 /// Bytes of a key. LMDB takes 1,982 on pages of 4 KiB; names from Kubernetes and the runtimes need less than a
 /// third of it. A longer one is refused by name, code 7.
 pub const KEY_BYTES: usize = 1_900;

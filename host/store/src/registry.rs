@@ -29,11 +29,12 @@ use super::keys::{FORMAT, Named, address_in};
 use super::look::{Look, Requester};
 use super::map::MapView;
 use super::moved::Moved;
-use super::ordered::{Change, Entry, Guard, OrderedMap};
+use super::ordered::{Change, Commit, Entry, Guard, OrderedMap};
 use super::pages::Pages;
 use super::record::encode;
 use super::search::Search;
 use ipam::{Attachment, RangeSets, Span};
+use limits::store::REGISTER_ATTEMPTS;
 pub(crate) use registration::Registering;
 use registration::{Found, parse_registered, parse_registration};
 pub use registration::{Registered, Registration};
@@ -159,25 +160,28 @@ impl Store {
         Ok(())
     }
 
-    /// Register the network without a claim.
+    /// Register the network without a claim. Whoever was faster may have registered it here, which is as good, or in another
+    /// domain: that is looked at again.
     pub async fn register(&self, network: &str, range_sets: &RangeSets) -> Result<(), StoreError> {
-        let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
-        registering.learn(self.registration_entry(network).await?)?;
-        // A former name that is in use again is none any more.
-        if let Some(Found { registration, .. }) = &mut registering.found
-            && registration.renamed_to.is_some()
-        {
-            registration.former = None;
-            registration.renamed_to = None;
-            registration.subnets.clear();
+        for _ in 0..REGISTER_ATTEMPTS {
+            let mut registering = self.registering_as(network, self.registers.unwrap_or_default(), range_sets);
+            registering.learn(self.registration_entry(network).await?)?;
+            // A former name that is in use again is none any more.
+            if let Some(Found { registration, .. }) = &mut registering.found
+                && registration.renamed_to.is_some()
+            {
+                registration.former = None;
+                registration.renamed_to = None;
+                registration.subnets.clear();
+            }
+            let mut change = Change::default();
+            registering.write(&mut change);
+            if change.writes().is_empty() || self.map.commit(&registering.alternatives(change)).await? != Commit::Lost {
+                return Ok(());
+            }
         }
-        let mut change = Change::default();
-        registering.write(&mut change);
-        // A lost race is success here: whoever was faster has registered the same network a moment ago.
-        if !change.writes().is_empty() {
-            self.map.commit(&registering.alternatives(change)).await?;
-        }
-        Ok(())
+        let object = format!("the registration of network {network:?}");
+        Err(StoreError::Contended { object, attempts: REGISTER_ATTEMPTS })
     }
 
     /// Forget where a network had its books, if that was in this domain.

@@ -82,9 +82,9 @@ pub(crate) fn install(options: &PolicyInstallOptions) -> Done {
     let name =
         install::name_of(&options.file).ok_or_else(|| InstallError::NoFileName { path: options.file.clone() })?;
     let module = std::path::absolute(options.to.join(name))?;
+    let sites = sites(&options.network)?;
     // Read once: whoever replaces the file meanwhile, what is judged, compiled and put in its place is the same.
     let wasm = install::read(&options.file).map_err(verbs::Error::from)?;
-    let sites = sites(&options.network)?;
     let signatures = signatures(options, &sites)?;
     // For all networks before it is put in its place for any: one of them may refuse it.
     let mut all_prepared = Vec::new();
