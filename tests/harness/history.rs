@@ -15,6 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::Answer;
+
 /// When something happened, on one clock for the whole history.
 pub type Instant = Duration;
 
@@ -44,6 +46,22 @@ pub enum What {
     Deleted,
     /// A DEL that failed: it may have released.
     DelFailed,
+}
+
+impl What {
+    /// What the answer to a verb means to a history; a failure that no test expects ends the test.
+    pub fn of(verb: &str, attachment: &str, answer: &Answer) -> Self {
+        match (verb, answer.status) {
+            ("ADD", Some(0)) => Self::Added(answer.addresses().remove(0)),
+            (_, Some(0)) => Self::Deleted,
+            (verb, _) => match (verb, answer.failure()) {
+                ("ADD", (101, _)) => Self::Exhausted,
+                ("ADD", (11, _)) => Self::AddFailed,
+                ("DEL", (11, _)) => Self::DelFailed,
+                (verb, failure) => panic!("{verb} of {attachment}: {failure:?}"),
+            },
+        }
+    }
 }
 
 /// Why a history is impossible where allocations are unique and none is lost.

@@ -132,16 +132,7 @@ impl Storm {
         let start = self.start.elapsed();
         let answer = call.run();
         let end = self.start.elapsed();
-        let what = match (verb, answer.status) {
-            ("ADD", Some(0)) => What::Added(answer.addresses().remove(0)),
-            (_, Some(0)) => What::Deleted,
-            (verb, _) => match (verb, answer.failure()) {
-                ("ADD", (101, _)) => What::Exhausted,
-                ("ADD", (11, _)) => What::AddFailed,
-                ("DEL", (11, _)) => What::DelFailed,
-                (verb, failure) => panic!("{verb} of {attachment}: {failure:?}"),
-            },
-        };
+        let what = What::of(verb, attachment, &answer);
         let event = Event { start, end, attachment: attachment.to_owned(), what: what.clone() };
         self.events.lock().unwrap().push(event);
         self.made.fetch_add(1, Ordering::Relaxed);

@@ -93,16 +93,7 @@ impl Worker<'_> {
         let start = self.began.elapsed();
         let answer = Call::new(verb, &attachment, self.network).run();
         let end = self.began.elapsed();
-        let what = match (verb, answer.status) {
-            ("ADD", Some(0)) => What::Added(answer.addresses().remove(0)),
-            (_, Some(0)) => What::Deleted,
-            (verb, _) => match (verb, answer.failure()) {
-                ("ADD", (101, _)) => What::Exhausted,
-                ("ADD", (11, _)) => What::AddFailed,
-                ("DEL", (11, _)) => What::DelFailed,
-                (verb, failure) => panic!("{verb} of {attachment}: {failure:?}"),
-            },
-        };
+        let what = What::of(verb, &attachment, &answer);
         self.holds = !matches!(what, What::Deleted | What::Exhausted);
         self.ends = what == What::DelFailed;
         self.nth += usize::from(what == What::Deleted);

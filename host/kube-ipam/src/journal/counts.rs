@@ -129,7 +129,8 @@ fn microseconds(seconds: f64) -> u64 {
     (seconds * 1e6).round() as u64
 }
 
-fn is_zero(count: &u64) -> bool {
+/// For fields that are left out where they say nothing; serde asks for the reference.
+pub(super) fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

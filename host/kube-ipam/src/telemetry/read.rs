@@ -28,6 +28,15 @@ impl<'a> LogLine<'a> {
         Some(Self { at: at.parse().ok()?, fields })
     }
 
+    /// The lines of calls, each with the code it was answered with: the others are of things besides, and have none.
+    pub(crate) fn calls_in(log: &'a str) -> impl Iterator<Item = (Self, u32)> {
+        log.lines().filter_map(|line| {
+            let line = Self::parse(line)?;
+            let code = line.field("code")?.parse().ok()?;
+            Some((line, code))
+        })
+    }
+
     pub(crate) fn field(&self, key: &str) -> Option<&str> {
         let field = self.fields.iter().find(|(known, _)| *known == key);
         field.map(|(_, value)| value.as_ref())

@@ -62,9 +62,7 @@ pub(super) fn calls(base: &Base) -> Option<Check> {
 
 impl Calls {
     fn count(&mut self, log: &str, network: &str, since: Timestamp) {
-        for line in log.lines().filter_map(LogLine::parse) {
-            // Only the line of a call has a code: the others are of things besides.
-            let Some(code) = line.field("code").and_then(|code| code.parse().ok()) else { continue };
+        for (line, code) in LogLine::calls_in(log) {
             if line.field("network") != Some(network) || line.at < since {
                 continue;
             }

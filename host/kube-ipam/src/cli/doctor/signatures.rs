@@ -2,7 +2,7 @@
 //! have replaced it since it was installed.
 
 use super::check::Check;
-use crate::cli::policy::trust::{Trust, signatures_of};
+use crate::cli::policy::trust::Trust;
 use crate::config::Network;
 use crate::verbs;
 use cni::Fail;
@@ -16,8 +16,7 @@ pub(super) fn signatures(network: &Network, loaded: Option<&PolicyName>) -> Opti
         Ok(wasm) => wasm,
         Err(error) => return Some(Check::failed(name, &verbs::Error::from(error))),
     };
-    let judged = Trust::of(trust).and_then(|trust| trust.judge(module, &wasm, &signatures_of(module)?));
-    let signers = match judged {
+    let signers = match Trust::judge_installed(trust, module, &wasm) {
         Ok(signers) => Vec::from_iter(signers).join(", "),
         Err(error) => return Some(Check::bad(name, error.message(), error.hint())),
     };

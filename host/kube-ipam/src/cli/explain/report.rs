@@ -103,7 +103,7 @@ impl Explanation {
     }
 
     pub(super) fn learn(&mut self, rehearsal: Rehearsal, outcome: Result<Claim, verbs::Error>) {
-        let Rehearsal { metadata, previous, policy, calls, is_repeated: _ } = rehearsal;
+        let Rehearsal { metadata, previous, policy, calls } = rehearsal;
         if !metadata.annotations().is_empty() {
             self.annotations = metadata.annotations().clone();
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::site::{DIRECTORY, Site, default_cache};
-use super::trust::{Trust, signatures_of};
+use super::trust::Trust;
 use crate::cli::network::NetworkArgs;
 use crate::cli::output::{CommandError, Done, Format, Output, OutputArgs, or_dash, table};
 use crate::config::TrustConfig;
@@ -144,8 +144,7 @@ fn row(file: Option<PathBuf>, sites: &[Site]) -> ModuleRow {
 /// Nobody where they are too few: why, `doctor` says.
 fn signers_of(file: &Path, trust: &TrustConfig) -> BTreeSet<String> {
     let Ok(wasm) = install::read(file) else { return BTreeSet::new() };
-    let judged = Trust::of(trust).and_then(|trust| trust.judge(file, &wasm, &signatures_of(file)?));
-    judged.unwrap_or_default()
+    Trust::judge_installed(trust, file, &wasm).unwrap_or_default()
 }
 
 /// As the table shows them; a dash where nobody has to sign.

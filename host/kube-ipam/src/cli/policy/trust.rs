@@ -103,6 +103,15 @@ impl Trust {
         Self::in_files(&config.keys, config.threshold)
     }
 
+    /// Who has signed a module that lies on this node, of those that its network trusts.
+    pub(crate) fn judge_installed(
+        config: &TrustConfig,
+        module: &Path,
+        wasm: &[u8],
+    ) -> Result<BTreeSet<String>, TrustError> {
+        Self::of(config)?.judge(module, wasm, &signatures_of(module)?)
+    }
+
     /// Those in a directory: each file `NAME.pub`.
     pub(crate) fn in_directory(directory: &Path, threshold: NonZeroUsize) -> Result<Self, TrustError> {
         let mut keys = list(directory)?;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Event;
+use crate::journal::counts::is_zero;
 use files::older;
 use limits::HISTORY_LINE;
 
@@ -35,11 +36,6 @@ pub struct Reach {
     /// Why it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Reach {

@@ -25,8 +25,6 @@ pub(crate) struct Rehearsal {
     pub(crate) policy: Option<PolicyName>,
     /// Every run of the policy that came to an end: what it asked, and its verdict.
     pub(crate) calls: Vec<Call>,
-    /// Whether the attachment holds addresses already, so that nobody decides.
-    pub(crate) is_repeated: bool,
 }
 
 /// Rehearse an ADD. The result is what the ADD would claim, or the error that it would answer.
@@ -55,10 +53,7 @@ async fn run(
     let advisers = Advisers { server: server.as_ref(), policy: None };
     let (requester, metadata, policy, mut look) =
         match look_around(container, base, network, store, &deadline, advisers).await? {
-            Surroundings::Held(claim) => {
-                rehearsal.is_repeated = true;
-                return Ok(claim);
-            }
+            Surroundings::Held(claim) => return Ok(claim),
             Surroundings::Open { requester, metadata, policy, look } => (requester, metadata, policy, look),
         };
     let policy = policy.recording();

@@ -66,9 +66,7 @@ impl RefusalsJson {
     }
 
     fn add(&mut self, log: &str, networks: &[String]) {
-        for line in log.lines().filter_map(LogLine::parse) {
-            // Only the line of a call has a code: the others are of things besides.
-            let Some(code) = line.field("code").and_then(|code| code.parse().ok()) else { continue };
+        for (line, code) in LogLine::calls_in(log) {
             // A call that failed before its network was known is everybody's.
             if line.field("network").is_some_and(|network| !networks.iter().any(|name| name == network)) {
                 continue;
